@@ -1,0 +1,51 @@
+//! Every limit, by name, in one place, and how the limits relate to each other.
+
+/// Largest message between sentinels, in bytes. A snapshot is cut into chunks below it.
+pub const PEER_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Snapshot bytes in one message.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 1024 * 1024;
+/// Largest snapshot that is accepted from a peer, in bytes.
+pub const SNAPSHOT_BYTES: usize = 256 * 1024 * 1024;
+/// Log entries in one AppendEntries call.
+pub const APPEND_ENTRIES: u64 = 64;
+/// Largest serialized command in the log, in bytes.
+pub const COMMAND_BYTES: usize = 48 * 1024;
+/// Applied entries after which a snapshot is taken.
+pub const SNAPSHOT_EVERY_ENTRIES: u64 = 2000;
+/// Entries kept behind a snapshot so that a slow follower needs no whole copy.
+pub const ENTRIES_KEPT_BEHIND_SNAPSHOT: u64 = 500;
+
+/// Largest gRPC request of a client, in bytes.
+pub const CLIENT_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// Groups in one cluster.
+pub const GROUPS: usize = 4096;
+/// Replicas recorded in one group.
+pub const REPLICAS_PER_GROUP: usize = 64;
+/// Finished failovers remembered for each group.
+pub const DECISIONS_PER_GROUP: usize = 32;
+/// Master changes remembered for watchers that resume.
+pub const MASTER_CHANGES: usize = 1024;
+
+/// Words in one RESP request.
+pub const RESP_WORDS: usize = 1024;
+/// Bytes in one word of a RESP request.
+pub const RESP_WORD_BYTES: usize = 64 * 1024;
+/// Bytes in an inline request, or in one protocol line.
+pub const RESP_LINE_BYTES: usize = 64 * 1024;
+/// Words in a request before the client has authenticated (Redis's own rule).
+pub const RESP_WORDS_UNAUTHENTICATED: usize = 10;
+/// Bytes in a word before the client has authenticated (Redis's own rule).
+pub const RESP_WORD_BYTES_UNAUTHENTICATED: usize = 16 * 1024;
+/// Events that may wait for one slow subscriber before it is disconnected.
+pub const EVENTS_WAITING: usize = 4096;
+/// Clients on the SENTINEL port (`maxclients`).
+pub const CLIENTS: usize = 10_000;
+
+/// INFO text accepted from a data node, in bytes.
+pub const INFO_BYTES: usize = 4 * 1024 * 1024;
+
+const _: () = assert!(SNAPSHOT_CHUNK_BYTES * 2 <= PEER_MESSAGE_BYTES, "a chunk must fit a message with room for its frame");
+const _: () = assert!(COMMAND_BYTES * (APPEND_ENTRIES as usize) < PEER_MESSAGE_BYTES, "a full batch must fit a message");
+const _: () = assert!(ENTRIES_KEPT_BEHIND_SNAPSHOT < SNAPSHOT_EVERY_ENTRIES, "a snapshot must free something");
+const _: () = assert!(RESP_WORD_BYTES_UNAUTHENTICATED <= RESP_WORD_BYTES, "strangers get less, not more");

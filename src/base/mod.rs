@@ -1,0 +1,19 @@
+//! Words that every room shares: ids, addresses, spans of time, settings, limits and observations.
+//!
+//! Everything here is a plain value: no clock is read, no socket opened, nothing logged. Rooms that
+//! decide (`machine`, `judge`) and rooms that act (`probe`, `agent`, `serve`) meet in these types.
+//! What a word *means for the cluster* does not live here; that is `machine`.
+
+pub mod addr;
+pub mod ids;
+pub mod limits;
+pub mod observation;
+pub mod secret;
+pub mod settings;
+pub mod time;
+
+pub use addr::Addr;
+pub use ids::{ClusterId, Epoch, GroupName, Incarnation, LogIndex, NodeId, ReplId, RunId, SentinelId};
+pub use secret::Secret;
+pub use settings::GroupSettings;
+pub use time::{Mono, WallTime};

@@ -1,0 +1,158 @@
+//! What this sentinel saw of one data node. Emitted by `probe`, believed or not by `judge`.
+
+use super::{Addr, Mono, ReplId, RunId};
+
+/// One thing seen of one data node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The data node.
+    pub addr: Addr,
+    /// When it was seen, by this process's monotonic clock.
+    pub at: Mono,
+    /// What was seen.
+    pub what: Sight,
+}
+
+/// What can be seen of a data node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// The command link is up (the server's first answer is not in yet).
+    Linked,
+    /// The command link is down or could not be made.
+    Unlinked(LinkLoss),
+    /// A PING was sent and is awaited.
+    Pinged,
+    /// A PING was answered with something that proves the server serves: PONG, LOADING or MASTERDOWN.
+    Valid(ValidReply),
+    /// A PING was answered with something else.
+    Invalid(InvalidReply),
+    /// An INFO was answered.
+    Report(Box<NodeReport>),
+    /// An INFO was answered with something that is not one; the text says what.
+    BadReport(String),
+}
+
+/// Why there is no link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkLoss {
+    /// The port refuses connections: no process listens there.
+    Refused,
+    /// An established link was closed or reset by the other side.
+    Closed,
+    /// No answer within the time limit.
+    TimedOut,
+    /// The name did not resolve.
+    Unresolved(String),
+    /// The server refused our credentials.
+    Credentials(String),
+    /// Anything else, as the system words it.
+    Other(String),
+}
+
+/// Replies to PING that count as life (stock's rule: prefix of a status or an error).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValidReply {
+    /// `PONG`.
+    Pong,
+    /// `LOADING`: alive, the dataset is still being read.
+    Loading,
+    /// `MASTERDOWN`: alive, its own master is not.
+    MasterDown,
+}
+
+/// Replies to PING that do not count as life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InvalidReply {
+    /// `BUSY`: a script blocks the server.
+    Busy,
+    /// `NOAUTH`, `WRONGPASS` or `NOPERM`: we cannot judge this node.
+    Credentials(String),
+    /// Anything else (first words).
+    Other(String),
+}
+
+/// The role that a data node reports of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// `role:master`.
+    Master,
+    /// `role:slave`.
+    Replica,
+}
+
+/// The parts of INFO that we use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeReport {
+    /// `run_id`.
+    pub run_id: RunId,
+    /// `redis_version` (empty if the server does not say).
+    pub version: String,
+    /// `role`, with what belongs to it.
+    pub role: RoleReport,
+    /// `master_replid`: its replication history.
+    pub replid: ReplId,
+    /// `master_replid2`: the history it continued from, valid up to `second_repl_offset`.
+    pub replid2: Option<ReplId>,
+    /// `second_repl_offset`, where there is one.
+    pub second_offset: Option<u64>,
+    /// `master_repl_offset` of a master, `slave_repl_offset` of a replica: how much of the history it holds.
+    pub offset: u64,
+    /// `loading:1`.
+    pub loading: bool,
+    /// The whole text, for SENTINEL INFO-CACHE and people.
+    pub raw: String,
+}
+
+/// What only a master or only a replica reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoleReport {
+    /// A master and the replicas attached to it. Attached without a listening port (port 0): a witness, left out here.
+    Master {
+        /// `slaveN:` lines.
+        replicas: Vec<AttachedReplica>,
+    },
+    /// A replica and its link to its master.
+    Replica(ReplicaReport),
+}
+
+/// One `slaveN:` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachedReplica {
+    /// Where it listens.
+    pub addr: Addr,
+    /// `state=online`.
+    pub online: bool,
+    /// The offset it acknowledged.
+    pub offset: u64,
+    /// Seconds since its last acknowledgement.
+    pub lag_s: u64,
+}
+
+/// What a replica says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaReport {
+    /// `master_host` and `master_port`.
+    pub master: Addr,
+    /// `master_link_status:up`.
+    pub link_up: bool,
+    /// `master_last_io_seconds_ago`; none when it says -1.
+    pub last_io_s: Option<u64>,
+    /// `master_link_down_since_seconds`; none when the link is up or never was.
+    pub link_down_s: Option<u64>,
+    /// `master_sync_in_progress:1`: a full copy is being received.
+    pub syncing: bool,
+    /// `slave_priority`: 0 is never promoted, lower is preferred.
+    pub priority: u32,
+    /// `replica_announced`.
+    pub announced: bool,
+}
+
+impl NodeReport {
+    /// The role alone.
+    pub const fn role(&self) -> Role {
+        match self.role {
+            RoleReport::Master { .. } => Role::Master,
+            RoleReport::Replica(_) => Role::Replica,
+        }
+    }
+}

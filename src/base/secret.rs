@@ -1,0 +1,41 @@
+//! A password or key: usable, comparable, never printed.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A text that must not reach a log line, an event, an error or a metric.
+///
+/// It is written in clear into the Raft log (which needs it on every sentinel); the data directory
+/// is therefore readable by its owner only.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps the clear text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The clear text, for the one place that must send it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("******")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_print() {
+        assert_eq!(format!("{:?}", Some(Secret::new("hunter2"))), "Some(******)");
+    }
+}

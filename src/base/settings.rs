@@ -1,0 +1,210 @@
+//! What an operator may set for one group, with stock Sentinel's names and defaults.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+
+/// How careful a promotion must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PromotionPolicy {
+    /// Strict where the group is large enough for it, available otherwise.
+    #[default]
+    Auto,
+    /// Promote only behind the fence.
+    Strict,
+    /// Stock Sentinel's trade-off: one good replica is enough.
+    Available,
+}
+
+impl PromotionPolicy {
+    /// The word used in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Strict => "strict",
+            Self::Available => "available",
+        }
+    }
+}
+
+/// The settings of one group. Replicated: every sentinel works with the same ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GroupSettings {
+    /// How many sentinels must see the master down before a failover starts.
+    pub quorum: u32,
+    /// Without a valid reply for this long a data node is down.
+    pub down_after_ms: u64,
+    /// A shorter limit that applies only while the port actively refuses connections; 0 is off.
+    pub crash_down_after_ms: u64,
+    /// Bounds each waiting step of a failover.
+    pub failover_timeout_ms: u64,
+    /// How many replicas may be synchronising with a new master at the same time.
+    pub parallel_syncs: u32,
+    /// How long LOADING is tolerated after a restart of the master; 0 is for ever.
+    pub master_reboot_down_after_ms: u64,
+    /// ACL user for the data nodes.
+    pub auth_user: Option<String>,
+    /// Password for the data nodes.
+    pub auth_pass: Option<Secret>,
+    /// What a promotion has to wait for.
+    pub promotion_policy: PromotionPolicy,
+    /// Program to run for each warning-level event.
+    pub notification_script: Option<String>,
+    /// Program to run when the master's address changes.
+    pub client_reconfig_script: Option<String>,
+    /// Commands that the data nodes know under another name: upper-case stock name to name in use.
+    pub rename_commands: BTreeMap<String, String>,
+}
+
+impl Default for GroupSettings {
+    fn default() -> Self {
+        Self {
+            quorum: 2,
+            down_after_ms: 30_000,
+            crash_down_after_ms: 0,
+            failover_timeout_ms: 180_000,
+            parallel_syncs: 1,
+            master_reboot_down_after_ms: 0,
+            auth_user: None,
+            auth_pass: None,
+            promotion_policy: PromotionPolicy::Auto,
+            notification_script: None,
+            client_reconfig_script: None,
+            rename_commands: BTreeMap::new(),
+        }
+    }
+}
+
+/// One option that an operator sets for a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SettingChange {
+    /// `quorum`, at least 1.
+    Quorum(u32),
+    /// `down-after-milliseconds`, at least 1.
+    DownAfterMs(u64),
+    /// `crash-down-after-milliseconds`; 0 turns it off.
+    CrashDownAfterMs(u64),
+    /// `failover-timeout`, at least 1.
+    FailoverTimeoutMs(u64),
+    /// `parallel-syncs`, at least 1.
+    ParallelSyncs(u32),
+    /// `master-reboot-down-after-period`; 0 turns it off.
+    MasterRebootDownAfterMs(u64),
+    /// `auth-user`; none unsets it.
+    AuthUser(Option<String>),
+    /// `auth-pass`; none unsets it.
+    AuthPass(Option<Secret>),
+    /// `promotion-policy`.
+    PromotionPolicy(PromotionPolicy),
+    /// `notification-script`; none unsets it.
+    NotificationScript(Option<String>),
+    /// `client-reconfig-script`; none unsets it.
+    ClientReconfigScript(Option<String>),
+    /// `rename-command`: the upper-case stock name and the name in use; renaming to itself removes the mapping.
+    RenameCommand {
+        /// Stock name, upper case.
+        command: String,
+        /// Name in use on the data nodes.
+        to: String,
+    },
+}
+
+/// Why a change of settings is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{option} must be at least 1")]
+pub struct BadSetting {
+    /// The option's name.
+    pub option: String,
+}
+
+impl SettingChange {
+    /// The option's name as in `sentinel <option> ...` and `SENTINEL SET`.
+    pub const fn option(&self) -> &'static str {
+        match self {
+            Self::Quorum(_) => "quorum",
+            Self::DownAfterMs(_) => "down-after-milliseconds",
+            Self::CrashDownAfterMs(_) => "crash-down-after-milliseconds",
+            Self::FailoverTimeoutMs(_) => "failover-timeout",
+            Self::ParallelSyncs(_) => "parallel-syncs",
+            Self::MasterRebootDownAfterMs(_) => "master-reboot-down-after-period",
+            Self::AuthUser(_) => "auth-user",
+            Self::AuthPass(_) => "auth-pass",
+            Self::PromotionPolicy(_) => "promotion-policy",
+            Self::NotificationScript(_) => "notification-script",
+            Self::ClientReconfigScript(_) => "client-reconfig-script",
+            Self::RenameCommand { .. } => "rename-command",
+        }
+    }
+
+    /// The new value for people and events; secrets are masked.
+    pub fn shown_value(&self) -> String {
+        match self {
+            Self::Quorum(n) | Self::ParallelSyncs(n) => n.to_string(),
+            Self::DownAfterMs(ms) | Self::CrashDownAfterMs(ms) | Self::FailoverTimeoutMs(ms) | Self::MasterRebootDownAfterMs(ms) => {
+                ms.to_string()
+            }
+            Self::AuthUser(text) | Self::NotificationScript(text) | Self::ClientReconfigScript(text) => text.clone().unwrap_or_default(),
+            Self::AuthPass(_) => "******".to_owned(),
+            Self::PromotionPolicy(policy) => policy.as_str().to_owned(),
+            Self::RenameCommand { command, to } => format!("{command} {to}"),
+        }
+    }
+}
+
+impl GroupSettings {
+    /// Makes one change.
+    ///
+    /// # Errors
+    /// [`BadSetting`] where a number must be at least 1; nothing is changed then.
+    pub fn change(&mut self, change: &SettingChange) -> Result<(), BadSetting> {
+        let zero = matches!(
+            change,
+            SettingChange::Quorum(0)
+                | SettingChange::ParallelSyncs(0)
+                | SettingChange::DownAfterMs(0)
+                | SettingChange::FailoverTimeoutMs(0)
+        );
+        if zero {
+            return Err(BadSetting { option: change.option().to_owned() });
+        }
+        match change.clone() {
+            SettingChange::Quorum(n) => self.quorum = n,
+            SettingChange::DownAfterMs(ms) => self.down_after_ms = ms,
+            SettingChange::CrashDownAfterMs(ms) => self.crash_down_after_ms = ms,
+            SettingChange::FailoverTimeoutMs(ms) => self.failover_timeout_ms = ms,
+            SettingChange::ParallelSyncs(n) => self.parallel_syncs = n,
+            SettingChange::MasterRebootDownAfterMs(ms) => self.master_reboot_down_after_ms = ms,
+            SettingChange::AuthUser(user) => self.auth_user = user,
+            SettingChange::AuthPass(pass) => self.auth_pass = pass,
+            SettingChange::PromotionPolicy(policy) => self.promotion_policy = policy,
+            SettingChange::NotificationScript(path) => self.notification_script = path,
+            SettingChange::ClientReconfigScript(path) => self.client_reconfig_script = path,
+            SettingChange::RenameCommand { command, to } => {
+                if to.eq_ignore_ascii_case(&command) {
+                    self.rename_commands.remove(&command);
+                } else {
+                    self.rename_commands.insert(command, to);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How often a data node is pinged: a tenth of the limit, from 10 ms to 1 s.
+    ///
+    /// Stock pings once a second whatever the limit. The limit counts from the last valid reply,
+    /// so a short limit with rare pings would leave a healthy node almost no time to answer.
+    pub fn ping_period_ms(&self) -> u64 {
+        (self.down_after_ms / 10).clamp(10, 1000)
+    }
+
+    /// The name under which the data nodes know `command` (upper case).
+    pub fn command<'a>(&'a self, command: &'a str) -> &'a str {
+        self.rename_commands.get(command).map_or(command, String::as_str)
+    }
+}

@@ -1,0 +1,84 @@
+//! The notice board: what this sentinel sees, hung up by `agent`, read by `serve`.
+//!
+//! It holds the latest [`GroupView`] of each group and spreads [`Notice`]s of what changed in this sentinel's own eyes.
+//! Nothing on it is agreed upon by the cluster; that is `machine::State`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::broadcast;
+
+use crate::base::{Addr, GroupName, limits};
+use crate::judge::GroupView;
+
+/// Something that changed in this sentinel's own eyes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The group.
+    pub group: GroupName,
+    /// The data node.
+    pub node: Addr,
+    /// What changed.
+    pub what: NoticeKind,
+}
+
+/// What can change in this sentinel's own eyes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// The node is down (`+sdown`).
+    Down,
+    /// The node is up again (`-sdown`).
+    Up,
+    /// The role it reports changed (`+role-change` when `expected`, else `-role-change`).
+    RoleChanged {
+        /// Whether it now reports a master's role.
+        to_master: bool,
+        /// Whether that is the recorded role.
+        expected: bool,
+    },
+    /// A data node that was a master by mistake was told to be a replica (`+convert-to-slave`).
+    Demoted,
+    /// A replica that followed another address was pointed at the master (`+fix-slave-config`).
+    Repointed,
+}
+
+/// The board. Cheap to clone; all clones are one board.
+#[derive(Clone, Debug)]
+pub struct Board {
+    groups: Arc<RwLock<BTreeMap<GroupName, Arc<GroupView>>>>,
+    notices: broadcast::Sender<Arc<Notice>>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self { groups: Arc::default(), notices: broadcast::Sender::new(limits::EVENTS_WAITING) }
+    }
+}
+
+impl Board {
+    /// The latest view of a group; none before the first look at it.
+    pub fn group(&self, name: &GroupName) -> Option<Arc<GroupView>> {
+        self.groups.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Replaces the view of a group.
+    pub fn show(&self, name: &GroupName, view: GroupView) {
+        self.groups.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), Arc::new(view));
+    }
+
+    /// Takes a group down that is no longer monitored.
+    pub fn hide(&self, name: &GroupName) {
+        self.groups.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// Spreads a notice to those who listen.
+    pub fn notify(&self, notice: Notice) {
+        // An error means that nobody listens, which is fine.
+        let _ = self.notices.send(Arc::new(notice));
+    }
+
+    /// Listens for notices from now on.
+    pub fn notices(&self) -> broadcast::Receiver<Arc<Notice>> {
+        self.notices.subscribe()
+    }
+}

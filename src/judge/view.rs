@@ -1,0 +1,70 @@
+//! What this sentinel sees of a group's data nodes, for whoever asks: a snapshot of its beliefs.
+
+use std::collections::BTreeMap;
+
+use crate::base::observation::{LinkLoss, NodeReport, Role};
+use crate::base::{Addr, Mono};
+use crate::machine::Candidate;
+
+/// The command link to a data node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// No attempt has come to an end yet.
+    Untried,
+    /// It is up.
+    Up {
+        /// Since when.
+        since: Mono,
+    },
+    /// It is down.
+    Down {
+        /// Since when.
+        since: Mono,
+        /// Why, by the latest attempt.
+        loss: LinkLoss,
+    },
+}
+
+/// What this sentinel sees of one data node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeView {
+    /// The command link.
+    pub link: Link,
+    /// When the oldest unanswered PING was sent.
+    pub waiting_since: Option<Mono>,
+    /// The last valid reply to a PING; the moment we began to look before there was one.
+    pub last_valid: Mono,
+    /// The last reply of any kind to a PING; the moment we began to look before there was one.
+    pub last_reply: Mono,
+    /// The newest INFO and when it came.
+    pub report: Option<(Mono, NodeReport)>,
+    /// Since when it has reported its current role.
+    pub role_since: Mono,
+    /// Since when it has been down in this sentinel's eyes.
+    pub down_since: Option<Mono>,
+    /// Why it cannot be judged (it refuses our credentials), if so.
+    pub cannot_judge: Option<String>,
+}
+
+impl NodeView {
+    /// The role it reports, if it was ever seen.
+    pub fn role(&self) -> Option<Role> {
+        self.report.as_ref().map(|(_, report)| report.role())
+    }
+}
+
+/// What this sentinel sees of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct GroupView {
+    /// The data nodes, the recorded master among them.
+    pub nodes: BTreeMap<Addr, NodeView>,
+    /// The replicas as candidates for a promotion at this moment, best first.
+    pub candidates: Vec<Candidate>,
+}
+
+impl GroupView {
+    /// Whether this sentinel sees the node down.
+    pub fn is_down(&self, addr: &Addr) -> bool {
+        self.nodes.get(addr).is_some_and(|node| node.down_since.is_some())
+    }
+}

@@ -1,0 +1,37 @@
+//! raft-sentinel: a replacement for Redis Sentinel whose decisions are entries of a Raft log.
+//!
+//! ```text
+//!            ┌────────────────────────────── app ──────────────────────────────┐
+//!   eyes     │  probe ──Seen──▶ agent ◀──State, Leadership── raft ◀──▶ peers   │
+//!            │                  │   ▲                         │  ▲             │
+//!   mind     │             Input│   │Intent                   │  │ apply       │
+//!            │                judge ──reads──────────────▶ machine             │
+//!   hands    │  redis ◀─asks──  agent ──Command──▶ raft ──▶ store (disk)       │
+//!   mouth    │  serve/resp, serve/grpc, serve/http ──read──▶ raft, board       │
+//!            └──────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! The rooms, in reading order, and what each must *not* know:
+//!
+//! | room | holds | does not know |
+//! |---|---|---|
+//! | [`base`] | the words all rooms share | any other room |
+//! | [`machine`] | what all sentinels agree on | clocks, sockets, tasks, who leads |
+//! | [`judge`] | what this sentinel believes and wants | clocks, sockets, tasks |
+//! | [`conf`] | the configuration file and the command line | anything that runs |
+//! | [`store`] | the log, the vote and the snapshots on disk | what commands mean |
+//! | [`raft`] | consensus, peers, proposals, reads | Redis |
+//! | [`redis`] | talking to a monitored server | what it is for |
+//! | [`probe`] | looking at one data node | decisions |
+//! | [`agent`] | one loop for each group: input, step, intents | who asks from outside |
+//! | [`board`], [`clock`] | what this sentinel sees; what time it is | decisions |
+//! | [`serve`] | answers: SENTINEL protocol, gRPC, HTTP | `agent` |
+//! | [`ctl`] | the operator's command line | anything but the gRPC services |
+//! | [`app`] | wires, starts and drains all of it | details |
+
+pub mod base;
+pub mod board;
+pub mod clock;
+pub mod judge;
+pub mod machine;
+pub mod raft;

@@ -1,0 +1,257 @@
+//! The entries of the log, in the words of the domain.
+//!
+//! The names and fields here are a durable format: entries of this release must be readable by the
+//! next. Add fields with `#[serde(default)]`; never change the meaning of one.
+
+use serde::{Deserialize, Serialize};
+
+use super::ballot::Testimony;
+use super::failover::{AbortReason, Choice, FailoverId, Ineligible};
+use super::group::Identity;
+use super::state::SentinelRecord;
+use crate::base::settings::SettingChange;
+use crate::base::{Addr, Epoch, GroupName, GroupSettings, NodeId, WallTime};
+
+/// Who wants a group to exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// `SENTINEL MONITOR` or the operators' gRPC service.
+    Operator,
+    /// A sentinel's configuration file: seeds a group that the log has never known, and nothing else.
+    File,
+}
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Monitor a master. Saying again what is already so changes nothing.
+    ConfigureGroup {
+        /// Its name.
+        name: GroupName,
+        /// Where the master listens.
+        master: Addr,
+        /// The settings to start with.
+        settings: GroupSettings,
+        /// Replicas already known (from a stock configuration file).
+        #[serde(default)]
+        replicas: Vec<Addr>,
+        /// The epoch to start from (from a stock configuration file).
+        #[serde(default)]
+        epoch: Epoch,
+        /// Who wants it.
+        origin: Origin,
+        /// When it was said.
+        at: WallTime,
+    },
+    /// Change settings: all of these or none.
+    SetOptions {
+        /// The group.
+        group: GroupName,
+        /// The changes, in order.
+        changes: Vec<SettingChange>,
+        /// When it was said.
+        at: WallTime,
+    },
+    /// Stop monitoring a master.
+    RemoveGroup {
+        /// The group.
+        group: GroupName,
+        /// When it was said.
+        at: WallTime,
+    },
+    /// Forget the replicas that the proposer sees down. Harmless otherwise, and refused during a failover.
+    ResetGroup {
+        /// The group.
+        group: GroupName,
+        /// Replicas that are down.
+        down: Vec<Addr>,
+        /// When it was said.
+        at: WallTime,
+    },
+    /// The recorded master runs as this process with this replication history.
+    MasterSeen {
+        /// The group.
+        group: GroupName,
+        /// The master's epoch.
+        epoch: Epoch,
+        /// What was seen.
+        identity: Identity,
+        /// When it was seen.
+        at: WallTime,
+    },
+    /// A data node is a replica of the group, and perhaps what it was seen to be.
+    ReplicaSeen {
+        /// The group.
+        group: GroupName,
+        /// The epoch in which it was seen.
+        epoch: Epoch,
+        /// Where it listens.
+        replica: Addr,
+        /// What was seen of it, if anything yet.
+        identity: Option<Identity>,
+        /// When it was seen.
+        at: WallTime,
+    },
+    /// An operator forgets a replica.
+    ReplicaForgotten {
+        /// The group.
+        group: GroupName,
+        /// The replica.
+        replica: Addr,
+        /// When it was said.
+        at: WallTime,
+    },
+    /// A sentinel sees the master of this epoch down.
+    VoteDown {
+        /// The group.
+        group: GroupName,
+        /// The epoch of the master it is about; a vote about another epoch does not count.
+        epoch: Epoch,
+        /// Who votes.
+        voter: NodeId,
+        /// On what grounds.
+        testimony: Testimony,
+        /// When it was cast.
+        at: WallTime,
+    },
+    /// A sentinel sees the master of this epoch up again.
+    VoteUp {
+        /// The group.
+        group: GroupName,
+        /// The epoch of the master it is about.
+        epoch: Epoch,
+        /// Who votes.
+        voter: NodeId,
+        /// When it was cast.
+        at: WallTime,
+    },
+    /// A sentinel has been silent; its votes no longer count.
+    VotesExpired {
+        /// Whose votes.
+        voter: NodeId,
+        /// For how long it has been silent.
+        silent_ms: u64,
+        /// When that was found.
+        at: WallTime,
+    },
+    /// An operator wants another master although this one is up.
+    FailoverRequested {
+        /// The group.
+        group: GroupName,
+        /// The epoch of the master to be replaced.
+        epoch: Epoch,
+        /// The sentinel that was asked.
+        by: NodeId,
+        /// When it was asked.
+        at: WallTime,
+    },
+    /// **The decision**: the master of epoch `id.epoch` is `choice.chosen`.
+    Promote {
+        /// The group.
+        group: GroupName,
+        /// The failover it belongs to.
+        id: FailoverId,
+        /// Who was chosen, among whom, and why.
+        choice: Choice,
+        /// The sentinel that chose.
+        by: NodeId,
+        /// When it chose.
+        at: WallTime,
+    },
+    /// The chosen replica was seen to be a master.
+    Promoted {
+        /// The group.
+        group: GroupName,
+        /// The failover it belongs to.
+        id: FailoverId,
+        /// The new master's process and history.
+        identity: Identity,
+        /// When it was seen.
+        at: WallTime,
+    },
+    /// A replica was seen to follow the new master with its link up.
+    ReplicaFollows {
+        /// The group.
+        group: GroupName,
+        /// The failover it belongs to.
+        id: FailoverId,
+        /// The replica.
+        replica: Addr,
+        /// When it was seen.
+        at: WallTime,
+    },
+    /// Nothing is left to be done for this failover.
+    FailoverDone {
+        /// The group.
+        group: GroupName,
+        /// The failover.
+        id: FailoverId,
+        /// Replicas that could not be pointed at the new master yet (down, or too slow); they are repaired later.
+        left: Vec<Addr>,
+        /// When it ended.
+        at: WallTime,
+    },
+    /// The failover is given up before a decision.
+    FailoverAborted {
+        /// The group.
+        group: GroupName,
+        /// The failover.
+        id: FailoverId,
+        /// Why.
+        reason: AbortReason,
+        /// When.
+        at: WallTime,
+    },
+    /// The failover cannot go on now, for these reasons.
+    FailoverBlocked {
+        /// The group.
+        group: GroupName,
+        /// The failover.
+        id: FailoverId,
+        /// A reason for every replica.
+        reasons: Vec<(Addr, Ineligible)>,
+        /// When that was found.
+        at: WallTime,
+    },
+    /// A sentinel presents itself, or changed its addresses.
+    SentinelJoined {
+        /// Its number.
+        id: NodeId,
+        /// Who and where it is.
+        record: SentinelRecord,
+    },
+    /// A sentinel has been removed for good.
+    SentinelLeft {
+        /// Its number.
+        id: NodeId,
+    },
+}
+
+impl Command {
+    /// The entry's name, for logs and metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ConfigureGroup { .. } => "configure-group",
+            Self::SetOptions { .. } => "set-options",
+            Self::RemoveGroup { .. } => "remove-group",
+            Self::ResetGroup { .. } => "reset-group",
+            Self::MasterSeen { .. } => "master-seen",
+            Self::ReplicaSeen { .. } => "replica-seen",
+            Self::ReplicaForgotten { .. } => "replica-forgotten",
+            Self::VoteDown { .. } => "vote-down",
+            Self::VoteUp { .. } => "vote-up",
+            Self::VotesExpired { .. } => "votes-expired",
+            Self::FailoverRequested { .. } => "failover-requested",
+            Self::Promote { .. } => "promote",
+            Self::Promoted { .. } => "promoted",
+            Self::ReplicaFollows { .. } => "replica-follows",
+            Self::FailoverDone { .. } => "failover-done",
+            Self::FailoverAborted { .. } => "failover-aborted",
+            Self::FailoverBlocked { .. } => "failover-blocked",
+            Self::SentinelJoined { .. } => "sentinel-joined",
+            Self::SentinelLeft { .. } => "sentinel-left",
+        }
+    }
+}

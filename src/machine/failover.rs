@@ -1,0 +1,400 @@
+//! A failover: its phases, each with what it needs and no more, and the only code that moves it on.
+//!
+//! ```text
+//!   votes reach quorum,            Promote            Promoted           FailoverDone
+//!   or an operator asks ─▶ Choosing ──────▶ Promoting ───────▶ Following ────────────▶ (none)
+//!                             │                 │                  │
+//!                             ▼ the master      ▼ votes about the new master
+//!                          aborted  returns     superseded: Choosing, next epoch
+//! ```
+//!
+//! `Promote` is the decision: with it the group has a new master and a new epoch, on every sentinel,
+//! whatever happens to the one that proposed it. Everything after it is work that any later leader finishes.
+//! A policy that has to fence the old master first puts a phase of its own before `Choosing`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::ballot::DownVote;
+use super::event::Event;
+use super::group::{Applied, Group, Identity, MasterRecord, ReplicaRecord};
+use super::outcome::{Outcome, Refusal};
+use crate::base::{Addr, Epoch, LogIndex, NodeId, ReplId, RunId, WallTime, limits};
+
+/// A moment in the log: which entry, and the wall time stamped into it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// The entry.
+    pub index: LogIndex,
+    /// The time its proposer put in.
+    pub at: WallTime,
+}
+
+/// Identifies one attempt to replace a master.
+///
+/// The epoch alone would not do: an attempt that was given up is followed by another towards the
+/// same epoch, and an entry proposed for the first must not count for the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FailoverId {
+    /// The epoch that the new master will have.
+    pub epoch: Epoch,
+    /// The entry that started it.
+    pub started: LogIndex,
+}
+
+/// Why a failover was started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// Enough sentinels saw the master down.
+    Down {
+        /// The votes that stood.
+        votes: BTreeMap<NodeId, DownVote>,
+        /// How many were needed.
+        quorum: u32,
+    },
+    /// An operator asked for it.
+    Requested {
+        /// The sentinel that was asked.
+        by: NodeId,
+    },
+}
+
+/// Where a failover stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Candidates are being looked at; nothing has been decided or changed.
+    Choosing,
+    /// Decided; the chosen replica has not been seen as a master yet.
+    Promoting,
+    /// The new master is one; the others are being pointed at it.
+    Following {
+        /// Replicas seen to follow it.
+        followed: BTreeSet<Addr>,
+    },
+}
+
+/// A failover in progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failover {
+    /// Which attempt.
+    pub id: FailoverId,
+    /// Why it was started.
+    pub cause: Cause,
+    /// The master that is being replaced.
+    pub old: MasterRecord,
+    /// When it was started, by the wall clock of the proposer.
+    pub started: Stamp,
+    /// Why it cannot go on now, for every replica; empty while it can.
+    #[serde(default)]
+    pub blocked: Vec<(Addr, Ineligible)>,
+    /// Where it stands.
+    pub phase: Phase,
+}
+
+/// Why a replica cannot be promoted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ineligible {
+    /// It is down.
+    #[error("down")]
+    Down,
+    /// It did not answer INFO in time.
+    #[error("did not answer INFO in time")]
+    NoReport,
+    /// Its credentials are not ours, so nothing is known of it.
+    #[error("refuses our credentials")]
+    Credentials,
+    /// Its priority is 0.
+    #[error("its priority is 0")]
+    PriorityZero,
+    /// It reports to be a master itself.
+    #[error("reports to be a master itself")]
+    NotAReplica,
+    /// It is loading its data.
+    #[error("is loading its data")]
+    Loading,
+    /// It is receiving a full copy, so what it holds is not whole.
+    #[error("is receiving a full copy, so its data is not whole")]
+    Syncing,
+    /// It has never been synchronised with a master.
+    #[error("has never been synchronised")]
+    NeverSynced,
+    /// Its data belongs to another replication history than the master's.
+    #[error("its data belongs to another replication history ({replid})")]
+    ForeignHistory {
+        /// The history it reports.
+        replid: ReplId,
+    },
+    /// Its link to the master has been down for too long.
+    #[error("its link to the master has been down for {link_down_ms} ms, {limit_ms} ms are allowed")]
+    StaleData {
+        /// For how long.
+        link_down_ms: u64,
+        /// How long is allowed.
+        limit_ms: u64,
+    },
+}
+
+/// One row of the candidate table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The replica.
+    pub addr: Addr,
+    /// Its process, if it was seen.
+    pub run_id: Option<RunId>,
+    /// Its priority, if it was seen.
+    pub priority: Option<u32>,
+    /// How much of the history it holds, if it was seen.
+    pub offset: Option<u64>,
+    /// Why it cannot be promoted; none if it can.
+    pub ineligible: Option<Ineligible>,
+}
+
+/// What set the chosen replica apart from the other eligible ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChosenFor {
+    /// It was the only eligible one.
+    OnlyCandidate,
+    /// It has the lowest priority number.
+    Priority,
+    /// It holds the most data.
+    Offset,
+    /// It has the smallest run id; all else was equal.
+    RunId,
+}
+
+impl ChosenFor {
+    /// A short phrase for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OnlyCandidate => "the only eligible replica",
+            Self::Priority => "the preferred priority",
+            Self::Offset => "the most data",
+            Self::RunId => "the smallest run id, all else being equal",
+        }
+    }
+}
+
+/// The content of a decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The new master.
+    pub chosen: Addr,
+    /// All replicas that were considered, best first.
+    pub candidates: Vec<Candidate>,
+    /// Why this one.
+    pub reason: ChosenFor,
+    /// The last offset that the deciding sentinel saw of the old master.
+    pub master_offset: Option<u64>,
+    /// `master_offset` minus the chosen one's offset: what is known to be missing.
+    ///
+    /// What the master accepted after it was last seen is not in it.
+    pub estimated_loss_bytes: Option<u64>,
+}
+
+/// Why a failover was given up before a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AbortReason {
+    /// Too few sentinels still see the master down.
+    MasterReturned,
+    /// It was asked for, and no replica could be promoted in time.
+    NoGoodReplica,
+}
+
+impl AbortReason {
+    /// A short phrase for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MasterReturned => "too few sentinels still see the master down",
+            Self::NoGoodReplica => "no replica could be promoted in time",
+        }
+    }
+}
+
+/// How a failover ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// All was done, but for the replicas named.
+    Completed {
+        /// Replicas that are still to be pointed at the new master.
+        left: Vec<Addr>,
+    },
+    /// Given up before a decision.
+    Aborted(AbortReason),
+    /// The new master was found down before the end; the next failover took over.
+    Superseded,
+}
+
+/// One failover as it is remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Which.
+    pub id: FailoverId,
+    /// Why it was started.
+    pub cause: Cause,
+    /// The master that was replaced.
+    pub old: Addr,
+    /// When it was started.
+    pub started: Stamp,
+    /// The decision, and who took it; none if it never came to one.
+    pub choice: Option<(Choice, NodeId)>,
+    /// When it was decided.
+    pub decided: Option<Stamp>,
+    /// When the chosen replica was seen as a master.
+    pub promoted: Option<Stamp>,
+    /// When and how it ended.
+    pub ended: Option<(Stamp, Ending)>,
+}
+
+impl Group {
+    /// Begins a failover towards the next epoch. One that was decided but not finished is superseded.
+    pub(super) fn start_failover(&mut self, cause: Cause, started: Stamp, events: &mut Vec<Event>) {
+        if let Some(running) = self.failover.take() {
+            self.remember(running.id, |decision| decision.ended = Some((started, Ending::Superseded)));
+        }
+        let id = FailoverId { epoch: self.epoch.next(), started: started.index };
+        let requested = matches!(cause, Cause::Requested { .. });
+        events.push(Event::FailoverStarted { id, master: self.master.addr.clone(), requested });
+        if self.history.len() >= limits::DECISIONS_PER_GROUP {
+            self.history.remove(0);
+        }
+        self.history.push(Decision {
+            id,
+            cause: cause.clone(),
+            old: self.master.addr.clone(),
+            started,
+            choice: None,
+            decided: None,
+            promoted: None,
+            ended: None,
+        });
+        self.failover = Some(Failover { id, cause, old: self.master.clone(), started, blocked: Vec::new(), phase: Phase::Choosing });
+    }
+
+    /// An operator asks for a failover although the master is up.
+    pub(super) fn request_failover(&mut self, epoch: Epoch, by: NodeId, stamp: Stamp) -> Result<Applied, Refusal> {
+        self.check_epoch(epoch)?;
+        if self.failover.is_some() {
+            return Err(Refusal::FailoverInProgress);
+        }
+        let mut events = Vec::new();
+        self.start_failover(Cause::Requested { by }, stamp, &mut events);
+        Ok((Outcome::Done, events))
+    }
+
+    /// The decision. From here on the group has a new master in a new epoch.
+    pub(super) fn decide(&mut self, id: FailoverId, choice: &Choice, by: NodeId, stamp: Stamp) -> Result<Applied, Refusal> {
+        let failover = self.failover.as_mut().filter(|failover| failover.id == id && failover.phase == Phase::Choosing);
+        let failover = failover.ok_or(Refusal::NotInThatPhase)?;
+        let chosen = &choice.chosen;
+        if !self.replicas.contains_key(chosen) {
+            return Err(Refusal::NotAReplica(chosen.clone()));
+        }
+        if !choice.candidates.iter().any(|candidate| candidate.addr == *chosen && candidate.ineligible.is_none()) {
+            return Err(Refusal::NotEligible(chosen.clone()));
+        }
+        failover.phase = Phase::Promoting;
+        failover.blocked.clear();
+        self.replicas.remove(chosen);
+        let next = MasterRecord { addr: chosen.clone(), identity: None, since: stamp };
+        let old = std::mem::replace(&mut self.master, next);
+        self.replicas.insert(old.addr.clone(), ReplicaRecord { identity: old.identity });
+        self.epoch = id.epoch;
+        self.ballot.clear();
+        self.remember(id, |decision| {
+            decision.choice = Some((choice.clone(), by));
+            decision.decided = Some(stamp);
+        });
+        Ok((Outcome::Done, vec![Event::Decided { id, old: old.addr, choice: choice.clone() }]))
+    }
+
+    /// The chosen replica is a master.
+    pub(super) fn confirm(&mut self, id: FailoverId, identity: &Identity, stamp: Stamp) -> Result<Applied, Refusal> {
+        let failover = self.failover.as_mut().filter(|failover| failover.id == id && failover.phase == Phase::Promoting);
+        let failover = failover.ok_or(Refusal::NotInThatPhase)?;
+        failover.phase = Phase::Following { followed: BTreeSet::new() };
+        let old = failover.old.addr.clone();
+        self.master.identity = Some(identity.clone());
+        let master = self.master.addr.clone();
+        let mut events = vec![Event::Promoted { id, master: master.clone(), old }];
+        if self.announced != master {
+            let from = std::mem::replace(&mut self.announced, master.clone());
+            events.push(Event::SwitchMaster { epoch: self.epoch, from, to: master });
+        }
+        self.remember(id, |decision| decision.promoted = Some(stamp));
+        Ok((Outcome::Done, events))
+    }
+
+    /// A replica follows the new master.
+    pub(super) fn follow(&mut self, id: FailoverId, replica: &Addr) -> Result<Applied, Refusal> {
+        let Some(Failover { phase: Phase::Following { followed }, .. }) = self.failover.as_mut().filter(|failover| failover.id == id)
+        else {
+            return Err(Refusal::NotInThatPhase);
+        };
+        if !self.replicas.contains_key(replica) {
+            return Err(Refusal::NotAReplica(replica.clone()));
+        }
+        if !followed.insert(replica.clone()) {
+            return Ok((Outcome::Unchanged, vec![]));
+        }
+        Ok((Outcome::Done, vec![Event::ReplicaFollows { replica: replica.clone(), master: self.master.addr.clone() }]))
+    }
+
+    /// Nothing is left to be done.
+    pub(super) fn finish(&mut self, id: FailoverId, left: &[Addr], stamp: Stamp) -> Result<Applied, Refusal> {
+        let following = |failover: &Failover| failover.id == id && matches!(failover.phase, Phase::Following { .. });
+        if !self.failover.as_ref().is_some_and(following) {
+            return Err(Refusal::NotInThatPhase);
+        }
+        self.failover = None;
+        self.remember(id, |decision| decision.ended = Some((stamp, Ending::Completed { left: left.to_vec() })));
+        Ok((Outcome::Done, vec![Event::FailoverEnded { id, master: self.master.addr.clone(), left: left.to_vec() }]))
+    }
+
+    /// Gives up an undecided failover, as its leader asks.
+    pub(super) fn abort(&mut self, id: FailoverId, reason: AbortReason, stamp: Stamp) -> Result<Applied, Refusal> {
+        if !self.failover.as_ref().is_some_and(|failover| failover.id == id && failover.phase == Phase::Choosing) {
+            return Err(Refusal::NotInThatPhase);
+        }
+        let mut events = Vec::new();
+        self.end_undecided(id, reason, stamp, &mut events);
+        Ok((Outcome::Done, events))
+    }
+
+    /// Gives up a failover for which the votes no longer suffice, unless it is decided or was asked for.
+    pub(super) fn abort_if_undecided(&mut self, reason: AbortReason, stamp: Stamp, events: &mut Vec<Event>) {
+        let undecided = |failover: &&Failover| failover.phase == Phase::Choosing && matches!(failover.cause, Cause::Down { .. });
+        if let Some(id) = self.failover.as_ref().filter(undecided).map(|failover| failover.id) {
+            self.end_undecided(id, reason, stamp, events);
+        }
+    }
+
+    fn end_undecided(&mut self, id: FailoverId, reason: AbortReason, stamp: Stamp, events: &mut Vec<Event>) {
+        self.failover = None;
+        self.remember(id, |decision| decision.ended = Some((stamp, Ending::Aborted(reason))));
+        events.push(Event::FailoverAborted { id, master: self.master.addr.clone(), reason });
+    }
+
+    /// The failover cannot go on now.
+    pub(super) fn block(&mut self, id: FailoverId, reasons: &[(Addr, Ineligible)]) -> Result<Applied, Refusal> {
+        let failover = self.failover.as_mut().filter(|failover| failover.id == id && failover.phase == Phase::Choosing);
+        let failover = failover.ok_or(Refusal::NotInThatPhase)?;
+        if failover.blocked == reasons {
+            return Ok((Outcome::Unchanged, vec![]));
+        }
+        failover.blocked = reasons.to_vec();
+        Ok((Outcome::Done, vec![Event::FailoverBlocked { id, master: self.master.addr.clone(), reasons: reasons.to_vec() }]))
+    }
+
+    fn remember(&mut self, id: FailoverId, write: impl FnOnce(&mut Decision)) {
+        if let Some(decision) = self.history.iter_mut().rev().find(|decision| decision.id == id) {
+            write(decision);
+        }
+    }
+}

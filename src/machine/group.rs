@@ -1,0 +1,235 @@
+//! One monitored master with its replicas: what is recorded of them, and how votes change it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::ballot::{Ballot, Testimony};
+use super::event::Event;
+use super::failover::{AbortReason, Cause, Decision, Failover, Phase, Stamp};
+use super::outcome::{Outcome, Refusal};
+use crate::base::settings::SettingChange;
+use crate::base::{Addr, Epoch, GroupName, GroupSettings, NodeId, ReplId, RunId, limits};
+
+/// Which process runs on a data node, and which data it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The process.
+    pub run_id: RunId,
+    /// Its replication history.
+    pub replid: ReplId,
+    /// The history that it continued, if any.
+    #[serde(default)]
+    pub replid2: Option<ReplId>,
+    /// Up to which offset `replid2` is the same data.
+    #[serde(default)]
+    pub second_offset: Option<u64>,
+}
+
+/// The master of the current epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MasterRecord {
+    /// Where it listens.
+    pub addr: Addr,
+    /// What was last seen of it; none until it was seen.
+    pub identity: Option<Identity>,
+    /// The entry that made it the master.
+    pub since: Stamp,
+}
+
+/// A known replica.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaRecord {
+    /// What was last seen of it; none until it was seen.
+    pub identity: Option<Identity>,
+}
+
+/// One monitored master with its replicas.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its name.
+    pub name: GroupName,
+    /// The epoch of its current master.
+    pub epoch: Epoch,
+    /// Its current master.
+    pub master: MasterRecord,
+    /// The address last announced to clients by a `SwitchMaster` event.
+    pub announced: Addr,
+    /// Its settings.
+    pub settings: GroupSettings,
+    /// Its replicas, up or down.
+    pub replicas: BTreeMap<Addr, ReplicaRecord>,
+    /// Who sees the master down.
+    pub ballot: Ballot,
+    /// The failover in progress.
+    pub failover: Option<Failover>,
+    /// The failovers so far, oldest first, the running one included; bounded.
+    pub history: Vec<Decision>,
+}
+
+/// What applying an entry to a group returns.
+pub(super) type Applied = (Outcome, Vec<Event>);
+
+impl Group {
+    /// A group that nothing is known of yet but where its master listens.
+    pub(super) fn new(name: GroupName, epoch: Epoch, master: Addr, settings: GroupSettings, replicas: &[Addr], since: Stamp) -> Self {
+        let known = replicas.iter().filter(|addr| **addr != master).take(limits::REPLICAS_PER_GROUP);
+        Self {
+            name,
+            epoch,
+            replicas: known.map(|addr| (addr.clone(), ReplicaRecord { identity: None })).collect(),
+            announced: master.clone(),
+            master: MasterRecord { addr: master, identity: None, since },
+            settings,
+            ballot: Ballot::default(),
+            failover: None,
+            history: Vec::new(),
+        }
+    }
+
+    /// Every data node: the master first, then the replicas.
+    pub fn data_nodes(&self) -> impl Iterator<Item = &Addr> {
+        std::iter::once(&self.master.addr).chain(self.replicas.keys())
+    }
+
+    /// Whether the master is objectively down.
+    pub fn objectively_down(&self) -> bool {
+        self.ballot.tally(self.settings.quorum).agreed()
+    }
+
+    /// Refuses what is about another epoch.
+    pub(super) const fn check_epoch(&self, about: Epoch) -> Result<(), Refusal> {
+        if about.0 == self.epoch.0 { Ok(()) } else { Err(Refusal::StaleEpoch { about, current: self.epoch }) }
+    }
+
+    pub(super) fn note_master(&mut self, epoch: Epoch, identity: &Identity) -> Result<Applied, Refusal> {
+        self.check_epoch(epoch)?;
+        if self.master.identity.as_ref() == Some(identity) {
+            return Ok((Outcome::Unchanged, vec![]));
+        }
+        let restarted = self.master.identity.as_ref().is_some_and(|known| known.run_id != identity.run_id);
+        self.master.identity = Some(identity.clone());
+        let master = &self.master.addr;
+        Ok((Outcome::Done, restarted.then(|| Event::Restarted { node: master.clone(), master: master.clone() }).into_iter().collect()))
+    }
+
+    pub(super) fn note_replica(&mut self, epoch: Epoch, replica: &Addr, identity: Option<&Identity>) -> Result<Applied, Refusal> {
+        self.check_epoch(epoch)?;
+        if *replica == self.master.addr {
+            return Err(Refusal::NotAReplica(replica.clone()));
+        }
+        let master = self.master.addr.clone();
+        let full = self.replicas.len() >= limits::REPLICAS_PER_GROUP;
+        match self.replicas.get_mut(replica) {
+            None if full => Err(Refusal::TooMany { what: "replicas of a group".to_owned(), limit: limits::REPLICAS_PER_GROUP }),
+            None => {
+                self.replicas.insert(replica.clone(), ReplicaRecord { identity: identity.cloned() });
+                Ok((Outcome::Done, vec![Event::ReplicaAdded { replica: replica.clone(), master }]))
+            }
+            Some(known) if identity.is_none() || known.identity.as_ref() == identity => Ok((Outcome::Unchanged, vec![])),
+            Some(known) => {
+                let before = known.identity.as_ref().map(|identity| &identity.run_id);
+                let restarted = before.is_some() && before != identity.map(|identity| &identity.run_id);
+                known.identity = identity.cloned();
+                Ok((Outcome::Done, restarted.then(|| Event::Restarted { node: replica.clone(), master }).into_iter().collect()))
+            }
+        }
+    }
+
+    pub(super) fn forget_replica(&mut self, replica: &Addr) -> Result<Applied, Refusal> {
+        if self.failover.is_some() {
+            return Err(Refusal::FailoverInProgress);
+        }
+        match self.replicas.remove(replica) {
+            Some(_) => Ok((Outcome::Done, vec![Event::ReplicaForgotten { replica: replica.clone(), master: self.master.addr.clone() }])),
+            None => Err(Refusal::NotAReplica(replica.clone())),
+        }
+    }
+
+    pub(super) fn reset(&mut self, down: &[Addr]) -> Result<Applied, Refusal> {
+        if self.failover.is_some() {
+            return Err(Refusal::FailoverInProgress);
+        }
+        let master = self.master.addr.clone();
+        let mut events = vec![Event::GroupReset { master: master.clone() }];
+        for replica in down {
+            if self.replicas.remove(replica).is_some() {
+                events.push(Event::ReplicaForgotten { replica: replica.clone(), master: master.clone() });
+            }
+        }
+        Ok((Outcome::Done, events))
+    }
+
+    /// Makes all the changes or none.
+    pub(super) fn set_options(&mut self, changes: &[SettingChange], stamp: Stamp) -> Result<Applied, Refusal> {
+        let mut settings = self.settings.clone();
+        for change in changes {
+            settings.change(change)?;
+        }
+        let was_down = self.objectively_down();
+        let master = self.master.addr.clone();
+        let mut events: Vec<Event> = changes
+            .iter()
+            .map(|change| Event::OptionSet { master: master.clone(), option: change.option(), value: change.shown_value() })
+            .collect();
+        let outcome = if settings == self.settings { Outcome::Unchanged } else { Outcome::Done };
+        self.settings = settings;
+        self.weigh_votes(was_down, stamp, &mut events);
+        Ok((outcome, events))
+    }
+
+    pub(super) fn vote_down(&mut self, epoch: Epoch, voter: NodeId, testimony: &Testimony, stamp: Stamp) -> Result<Applied, Refusal> {
+        self.check_epoch(epoch)?;
+        if self.ballot.has(voter) {
+            return Ok((Outcome::Unchanged, vec![]));
+        }
+        let was_down = self.objectively_down();
+        self.ballot.cast(voter, testimony.clone(), stamp);
+        let mut events = vec![Event::VotedDown { voter, epoch, testimony: testimony.clone() }];
+        self.weigh_votes(was_down, stamp, &mut events);
+        Ok((Outcome::Done, events))
+    }
+
+    pub(super) fn vote_up(&mut self, epoch: Epoch, voter: NodeId, stamp: Stamp) -> Result<Applied, Refusal> {
+        self.check_epoch(epoch)?;
+        let events = self.withdraw_vote(voter, false, stamp);
+        Ok((if events.is_empty() { Outcome::Unchanged } else { Outcome::Done }, events))
+    }
+
+    /// Takes away the vote of `voter`, if it stands.
+    pub(super) fn withdraw_vote(&mut self, voter: NodeId, expired: bool, stamp: Stamp) -> Vec<Event> {
+        let was_down = self.objectively_down();
+        let mut events = Vec::new();
+        if self.ballot.withdraw(voter) {
+            events.push(Event::VoteWithdrawn { voter, expired });
+            self.weigh_votes(was_down, stamp, &mut events);
+        }
+        events
+    }
+
+    /// Takes away the votes of all but `voters`.
+    pub(super) fn keep_votes_of(&mut self, voters: &BTreeSet<NodeId>, stamp: Stamp) -> Vec<Event> {
+        let gone: Vec<NodeId> = self.ballot.votes().keys().filter(|voter| !voters.contains(voter)).copied().collect();
+        gone.into_iter().flat_map(|voter| self.withdraw_vote(voter, true, stamp)).collect()
+    }
+
+    /// Starts or gives up a failover where the votes have just crossed the quorum.
+    fn weigh_votes(&mut self, was_down: bool, stamp: Stamp, events: &mut Vec<Event>) {
+        let tally = self.ballot.tally(self.settings.quorum);
+        match (was_down, tally) {
+            (false, super::Tally::Agreed { have, need }) => {
+                events.push(Event::ObjectivelyDown { master: self.master.addr.clone(), have, need });
+                let undecided = matches!(self.failover.as_ref().map(|failover| &failover.phase), Some(Phase::Choosing));
+                if !undecided {
+                    let cause = Cause::Down { votes: self.ballot.votes().clone(), quorum: need };
+                    self.start_failover(cause, stamp, events);
+                }
+            }
+            (true, super::Tally::Pending { .. }) => {
+                events.push(Event::ObjectivelyUp { master: self.master.addr.clone() });
+                self.abort_if_undecided(AbortReason::MasterReturned, stamp, events);
+            }
+            (true, super::Tally::Agreed { .. }) | (false, super::Tally::Pending { .. }) => {}
+        }
+    }
+}

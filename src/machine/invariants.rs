@@ -1,0 +1,54 @@
+//! What must hold after every entry, whatever the entries are. Checked by stories, properties and simulations.
+
+use super::failover::Phase;
+use super::state::State;
+use crate::base::GroupName;
+
+/// An invariant that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{group}: {what}")]
+pub struct Violation {
+    /// The group in which it does not hold.
+    pub group: GroupName,
+    /// What does not hold.
+    pub what: String,
+}
+
+/// Checks one step from `before` to `after`.
+///
+/// # Errors
+/// The first [`Violation`] found.
+pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
+    for (name, now) in &after.groups {
+        let fail = |what: String| Err(Violation { group: name.clone(), what });
+        if now.replicas.contains_key(&now.master.addr) {
+            return fail(format!("the master {} is recorded as its own replica", now.master.addr));
+        }
+        if let Some(failover) = &now.failover {
+            let expected = match failover.phase {
+                Phase::Choosing => now.epoch.next(),
+                Phase::Promoting | Phase::Following { .. } => now.epoch,
+            };
+            if failover.id.epoch != expected {
+                return fail(format!("failover towards epoch {} in epoch {}", failover.id.epoch, now.epoch));
+            }
+        }
+        let Some(then) = before.groups.get(name) else { continue };
+        // P1: epochs grow by one for each promotion, and a master belongs to one epoch.
+        let changed = now.master.addr != then.master.addr;
+        match now.epoch.0.checked_sub(then.epoch.0) {
+            Some(0) if changed => return fail(format!("epoch {} has two masters", now.epoch)),
+            Some(0 | 1) => {}
+            Some(_) | None => return fail(format!("epoch went from {} to {}", then.epoch, now.epoch)),
+        }
+        let lost: Vec<_> = then.data_nodes().filter(|addr| !now.data_nodes().any(|kept| kept == *addr)).collect();
+        if now.epoch != then.epoch && !lost.is_empty() {
+            return fail(format!("a promotion forgot {lost:?}"));
+        }
+    }
+    if after.changes.iter().zip(after.changes.iter().skip(1)).any(|(a, b)| a.revision >= b.revision) {
+        let group = after.changes[0].group.clone();
+        return Err(Violation { group, what: "master changes are not in the order of the log".to_owned() });
+    }
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! What all sentinels agree on: the replicated state machine.
+//!
+//! A [`Command`] is an entry of the Raft log. [`State::apply`] takes one after the other, in the order
+//! of the log, on every sentinel, and returns the [`Outcome`] for its proposer and the [`Event`]s that
+//! became true. It reads no clock, opens no socket, throws no dice and logs nothing: moments and choices are
+//! in the entries, put there by their proposers.
+//!
+//! What a sentinel *believes* and *wants* is `judge`; what carries entries between sentinels is `raft`.
+//! Called by `raft` (apply, snapshot); read by `judge` and `serve`.
+//!
+//! In reading order: [`command`] (what may be said), [`state`] and [`group`] (what is known),
+//! [`ballot`] (who sees the master down), [`failover`] (the phases and their only writer),
+//! [`outcome`] and [`event`] (what came of it), [`invariants`] (what must never be false).
+
+pub mod ballot;
+pub mod command;
+pub mod event;
+pub mod failover;
+pub mod group;
+pub mod invariants;
+pub mod outcome;
+pub mod state;
+
+pub use ballot::{Ballot, DownVote, Evidence, Tally, Testimony};
+pub use command::Command;
+pub use event::{Event, Logged};
+pub use failover::{AbortReason, Candidate, Cause, Choice, Decision, Ending, Failover, FailoverId, Ineligible, Phase, Stamp};
+pub use group::{Group, Identity, MasterRecord, ReplicaRecord};
+pub use outcome::{Outcome, Refusal};
+pub use state::{MasterChange, SentinelRecord, State};

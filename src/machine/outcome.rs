@@ -1,0 +1,74 @@
+//! What the proposer of an entry is told once it has been applied.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::settings::BadSetting;
+use crate::base::{Addr, Epoch, GroupName, NodeId};
+
+/// What came of an entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It changed the state.
+    Done,
+    /// It was already so.
+    Unchanged,
+    /// It does not fit the state; nothing changed.
+    Refused(Refusal),
+}
+
+/// Why an entry does not fit the state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// No such group.
+    #[error("no master named '{0}' is monitored")]
+    NoSuchGroup(GroupName),
+    /// The name is in use for something else.
+    #[error("'{name}' is already monitored at {master} with quorum {quorum}")]
+    NameTaken {
+        /// The name.
+        name: GroupName,
+        /// Its master.
+        master: Addr,
+        /// Its quorum.
+        quorum: u32,
+    },
+    /// An operator removed the group; a configuration file does not bring it back.
+    #[error("'{0}' was removed by an operator; monitor it again with SENTINEL MONITOR")]
+    Retired(GroupName),
+    /// It is about another epoch than the current one.
+    #[error("it is about epoch {about}, the current one is {current}")]
+    StaleEpoch {
+        /// The entry's epoch.
+        about: Epoch,
+        /// The group's epoch.
+        current: Epoch,
+    },
+    /// The voter is no voting member of the Raft group.
+    #[error("sentinel {0} is not a voting member")]
+    NotAVoter(NodeId),
+    /// A failover is already in progress.
+    #[error("a failover is already in progress")]
+    FailoverInProgress,
+    /// The failover it belongs to is over, or in another phase.
+    #[error("the failover it belongs to is over, or past that phase")]
+    NotInThatPhase,
+    /// The address is not a replica of the group.
+    #[error("{0} is not a replica of the group")]
+    NotAReplica(Addr),
+    /// The chosen replica is not eligible by its own candidate table.
+    #[error("{0} is not an eligible candidate")]
+    NotEligible(Addr),
+    /// A value is out of range.
+    #[error(transparent)]
+    BadSetting(#[from] BadSetting),
+    /// A limit of the state is reached.
+    #[error("{what} are limited to {limit}")]
+    TooMany {
+        /// What.
+        what: String,
+        /// How many there may be.
+        limit: usize,
+    },
+}

@@ -1,0 +1,260 @@
+//! The whole replicated state, and the one function that changes it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::command::{Command, Origin};
+use super::event::{Event, Logged};
+use super::failover::Stamp;
+use super::group::{Applied, Group};
+use super::outcome::{Outcome, Refusal};
+use crate::base::{Addr, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, NodeId, SentinelId, WallTime, limits};
+
+/// Who and where a sentinel is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentinelRecord {
+    /// Its public id (`SENTINEL MYID`).
+    pub sentinel_id: SentinelId,
+    /// The life of its data directory.
+    pub incarnation: Incarnation,
+    /// Where it speaks the SENTINEL protocol.
+    pub resp: Addr,
+    /// Where it answers gRPC clients.
+    pub grpc: Addr,
+    /// Where its peers reach it.
+    pub raft: Addr,
+}
+
+/// One change of a group's master, for watchers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MasterChange {
+    /// The entry that made it.
+    pub revision: LogIndex,
+    /// When, by the wall clock of its proposer.
+    pub at: WallTime,
+    /// The group.
+    pub group: GroupName,
+    /// The epoch of the new master.
+    pub epoch: Epoch,
+    /// The new master; none when the group was removed.
+    pub master: Option<Addr>,
+}
+
+/// Everything that all sentinels agree on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The monitored groups. Shared, so that a copy of the state is cheap.
+    pub groups: BTreeMap<GroupName, Arc<Group>>,
+    /// Groups that an operator removed, with their last epoch: epochs never start over.
+    pub retired: BTreeMap<GroupName, Epoch>,
+    /// The sentinels that have presented themselves.
+    pub sentinels: BTreeMap<NodeId, SentinelRecord>,
+    /// The voting members of the Raft group.
+    pub voters: BTreeSet<NodeId>,
+    /// The newest master changes, oldest first; bounded.
+    pub changes: VecDeque<MasterChange>,
+    /// The newest revision that is no longer in `changes`.
+    pub compacted: LogIndex,
+    /// The last entry that was applied.
+    pub applied: LogIndex,
+}
+
+impl State {
+    /// Applies one entry.
+    ///
+    /// `index` is its place in the log. The same entries in the same order give the same state,
+    /// outcomes and events on every sentinel. A refused entry changes nothing.
+    pub fn apply(&mut self, index: LogIndex, command: &Command) -> (Outcome, Vec<Logged>) {
+        self.applied = index;
+        match self.dispatch(index, command) {
+            Ok((outcome, events)) => (outcome, events),
+            Err(refusal) => (Outcome::Refused(refusal), Vec::new()),
+        }
+    }
+
+    /// Takes note of the voting members that a membership entry at `index` names.
+    pub fn apply_membership(&mut self, index: LogIndex, voters: BTreeSet<NodeId>) -> Vec<Logged> {
+        self.applied = index;
+        let stamp = Stamp { index, at: WallTime::default() };
+        let mut events = Vec::new();
+        for (name, group) in &mut self.groups {
+            if group.ballot.votes().keys().any(|voter| !voters.contains(voter)) {
+                let of_group = Arc::make_mut(group).keep_votes_of(&voters, stamp);
+                events.extend(logged(stamp, Some(name), of_group));
+            }
+        }
+        self.voters = voters;
+        events
+    }
+
+    /// Takes note of an entry that says nothing to the machine.
+    pub const fn apply_blank(&mut self, index: LogIndex) {
+        self.applied = index;
+    }
+
+    /// The group of that name.
+    pub fn group(&self, name: &str) -> Option<&Arc<Group>> {
+        self.groups.iter().find(|(known, _)| known.as_str() == name).map(|(_, group)| group)
+    }
+
+    fn dispatch(&mut self, index: LogIndex, command: &Command) -> Result<(Outcome, Vec<Logged>), Refusal> {
+        let stamp_of = |at: &WallTime| Stamp { index, at: *at };
+        match command {
+            Command::ConfigureGroup { name, master, settings, replicas, epoch, origin, at } => {
+                self.configure(name, master, settings, replicas, *epoch, *origin, stamp_of(at))
+            }
+            Command::SetOptions { group, changes, at } => {
+                let stamp = stamp_of(at);
+                self.in_group(group, stamp, |group| group.set_options(changes, stamp))
+            }
+            Command::RemoveGroup { group, at } => self.remove(group, stamp_of(at)),
+            Command::ResetGroup { group, down, at } => self.in_group(group, stamp_of(at), |group| group.reset(down)),
+            Command::MasterSeen { group, epoch, identity, at } => {
+                self.in_group(group, stamp_of(at), |group| group.note_master(*epoch, identity))
+            }
+            Command::ReplicaSeen { group, epoch, replica, identity, at } => {
+                self.in_group(group, stamp_of(at), |group| group.note_replica(*epoch, replica, identity.as_ref()))
+            }
+            Command::ReplicaForgotten { group, replica, at } => self.in_group(group, stamp_of(at), |group| group.forget_replica(replica)),
+            Command::VoteDown { group, epoch, voter, testimony, at } => {
+                self.check_voter(*voter)?;
+                let stamp = stamp_of(at);
+                self.in_group(group, stamp, |group| group.vote_down(*epoch, *voter, testimony, stamp))
+            }
+            Command::VoteUp { group, epoch, voter, at } => {
+                let stamp = stamp_of(at);
+                self.in_group(group, stamp, |group| group.vote_up(*epoch, *voter, stamp))
+            }
+            Command::VotesExpired { voter, at, .. } => Ok(self.expire_votes(*voter, stamp_of(at))),
+            Command::FailoverRequested { group, epoch, by, at } => {
+                let stamp = stamp_of(at);
+                self.in_group(group, stamp, |group| group.request_failover(*epoch, *by, stamp))
+            }
+            Command::Promote { group, id, choice, by, at } => {
+                let stamp = stamp_of(at);
+                let decided = self.in_group(group, stamp, |group| group.decide(*id, choice, *by, stamp))?;
+                self.note_change(MasterChange {
+                    revision: index,
+                    at: *at,
+                    group: group.clone(),
+                    epoch: id.epoch,
+                    master: Some(choice.chosen.clone()),
+                });
+                Ok(decided)
+            }
+            Command::Promoted { group, id, identity, at } => {
+                let stamp = stamp_of(at);
+                self.in_group(group, stamp, |group| group.confirm(*id, identity, stamp))
+            }
+            Command::ReplicaFollows { group, id, replica, at } => self.in_group(group, stamp_of(at), |group| group.follow(*id, replica)),
+            Command::FailoverDone { group, id, left, at } => {
+                let stamp = stamp_of(at);
+                self.in_group(group, stamp, |group| group.finish(*id, left, stamp))
+            }
+            Command::FailoverAborted { group, id, reason, at } => {
+                let stamp = stamp_of(at);
+                self.in_group(group, stamp, |group| group.abort(*id, *reason, stamp))
+            }
+            Command::FailoverBlocked { group, id, reasons, at } => self.in_group(group, stamp_of(at), |group| group.block(*id, reasons)),
+            Command::SentinelJoined { id, record } => {
+                if self.sentinels.get(id) == Some(record) {
+                    return Ok((Outcome::Unchanged, Vec::new()));
+                }
+                self.sentinels.insert(*id, record.clone());
+                Ok((Outcome::Done, logged(Stamp { index, at: WallTime::default() }, None, vec![Event::SentinelJoined { id: *id }])))
+            }
+            Command::SentinelLeft { id } => match self.sentinels.remove(id) {
+                None => Ok((Outcome::Unchanged, Vec::new())),
+                Some(_) => {
+                    Ok((Outcome::Done, logged(Stamp { index, at: WallTime::default() }, None, vec![Event::SentinelLeft { id: *id }])))
+                }
+            },
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one for each field of the entry")]
+    fn configure(
+        &mut self,
+        name: &GroupName,
+        master: &Addr,
+        settings: &GroupSettings,
+        replicas: &[Addr],
+        epoch: Epoch,
+        origin: Origin,
+        stamp: Stamp,
+    ) -> Result<(Outcome, Vec<Logged>), Refusal> {
+        if let Some(known) = self.groups.get(name) {
+            let same = known.master.addr == *master && known.settings.quorum == settings.quorum;
+            return match (origin, same) {
+                (Origin::File, _) | (Origin::Operator, true) => Ok((Outcome::Unchanged, Vec::new())),
+                (Origin::Operator, false) => {
+                    let (master, quorum) = (known.master.addr.clone(), known.settings.quorum);
+                    Err(Refusal::NameTaken { name: name.clone(), master, quorum })
+                }
+            };
+        }
+        if origin == Origin::File && self.retired.contains_key(name) {
+            return Err(Refusal::Retired(name.clone()));
+        }
+        if self.groups.len() >= limits::GROUPS {
+            return Err(Refusal::TooMany { what: "groups".to_owned(), limit: limits::GROUPS });
+        }
+        GroupSettings::default().change(&crate::base::settings::SettingChange::Quorum(settings.quorum))?;
+        let epoch = self.retired.remove(name).map_or(epoch, |last| last.next().max(epoch));
+        let group = Group::new(name.clone(), epoch, master.clone(), settings.clone(), replicas, stamp);
+        let quorum = settings.quorum;
+        let known = group.replicas.keys().map(|replica| Event::ReplicaAdded { replica: replica.clone(), master: master.clone() });
+        let events = std::iter::once(Event::GroupAdded { master: master.clone(), quorum }).chain(known).collect();
+        let events = logged(stamp, Some(name), events);
+        self.groups.insert(name.clone(), Arc::new(group));
+        self.note_change(MasterChange { revision: stamp.index, at: stamp.at, group: name.clone(), epoch, master: Some(master.clone()) });
+        Ok((Outcome::Done, events))
+    }
+
+    fn remove(&mut self, name: &GroupName, stamp: Stamp) -> Result<(Outcome, Vec<Logged>), Refusal> {
+        let group = self.groups.remove(name).ok_or_else(|| Refusal::NoSuchGroup(name.clone()))?;
+        self.retired.insert(name.clone(), group.epoch);
+        self.note_change(MasterChange { revision: stamp.index, at: stamp.at, group: name.clone(), epoch: group.epoch, master: None });
+        Ok((Outcome::Done, logged(stamp, Some(name), vec![Event::GroupRemoved { master: group.master.addr.clone() }])))
+    }
+
+    fn check_voter(&self, voter: NodeId) -> Result<(), Refusal> {
+        if self.voters.contains(&voter) { Ok(()) } else { Err(Refusal::NotAVoter(voter)) }
+    }
+
+    fn expire_votes(&mut self, voter: NodeId, stamp: Stamp) -> (Outcome, Vec<Logged>) {
+        let mut events = Vec::new();
+        for (name, group) in self.groups.iter_mut().filter(|(_, group)| group.ballot.has(voter)) {
+            let of_group = Arc::make_mut(group).withdraw_vote(voter, true, stamp);
+            events.extend(logged(stamp, Some(name), of_group));
+        }
+        (if events.is_empty() { Outcome::Unchanged } else { Outcome::Done }, events)
+    }
+
+    fn in_group(
+        &mut self,
+        name: &GroupName,
+        stamp: Stamp,
+        change: impl FnOnce(&mut Group) -> Result<Applied, Refusal>,
+    ) -> Result<(Outcome, Vec<Logged>), Refusal> {
+        let group = self.groups.get_mut(name).ok_or_else(|| Refusal::NoSuchGroup(name.clone()))?;
+        let (outcome, events) = change(Arc::make_mut(group))?;
+        Ok((outcome, logged(stamp, Some(name), events)))
+    }
+
+    fn note_change(&mut self, change: MasterChange) {
+        self.changes.push_back(change);
+        while self.changes.len() > limits::MASTER_CHANGES {
+            if let Some(oldest) = self.changes.pop_front() {
+                self.compacted = oldest.revision;
+            }
+        }
+    }
+}
+
+fn logged(stamp: Stamp, group: Option<&GroupName>, events: Vec<Event>) -> Vec<Logged> {
+    let place = |event| Logged { index: stamp.index, at: stamp.at, group: group.cloned(), event };
+    events.into_iter().map(place).collect()
+}
