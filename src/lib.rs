@@ -27,11 +27,19 @@
 //! | [`board`], [`clock`] | what this sentinel sees; what time it is | decisions |
 //! | [`serve`] | answers: SENTINEL protocol, gRPC, HTTP | `agent` |
 //! | [`ctl`] | the operator's command line | anything but the gRPC services |
-//! | [`app`] | wires, starts and drains all of it | details |
+//! | `app` | wires, starts and drains all of it | details |
 
+pub mod agent;
 pub mod base;
 pub mod board;
 pub mod clock;
+pub mod conf;
+pub mod ctl;
 pub mod judge;
 pub mod machine;
+pub mod probe;
+pub mod proto;
 pub mod raft;
+pub mod redis;
+pub mod serve;
+pub mod store;

@@ -116,3 +116,9 @@ macro_rules! shown_as_inner {
     )*};
 }
 shown_as_inner!(NodeId, Epoch, LogIndex, GroupName);
+
+impl From<u64> for NodeId {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}

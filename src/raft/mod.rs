@@ -3,6 +3,8 @@
 //! With `store` the only room that knows openraft. It carries commands and does not know what they mean beyond
 //! `machine::State::apply`. Called by `agent` and `serve` through [`Raft`]; started by `app`.
 
+pub mod types;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
