@@ -13,6 +13,8 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 type Order = (Command, Sender<io::Result<Child>>);
 
 static SPAWNER: LazyLock<Mutex<Sender<Order>>> = LazyLock::new(|| {
@@ -80,17 +82,17 @@ impl Process {
 
     /// Suspends it (SIGSTOP): its sockets stay open and nobody answers.
     pub fn stop(&self) {
-        self.signal("STOP");
+        self.signal(Signal::STOP);
     }
 
     /// Lets it go on after [`Process::stop`].
     pub fn cont(&self) {
-        self.signal("CONT");
+        self.signal(Signal::CONT);
     }
 
     /// Asks it to end (SIGTERM) and waits until it has.
     pub fn terminate(&mut self) -> ExitStatus {
-        self.signal("TERM");
+        self.signal(Signal::TERM);
         let mut child = self.child.take().expect("only a running process is terminated");
         child.wait().expect("a child can be waited for")
     }
@@ -123,10 +125,10 @@ impl Process {
         &self.recipe.log
     }
 
-    fn signal(&self, name: &str) {
-        let pid = self.pid().unwrap_or_else(|| panic!("SIG{name} to {}, which does not run", self.recipe.program.display()));
-        let status = Command::new("kill").args(["-s", name, &pid.to_string()]).status();
-        assert!(status.is_ok_and(|status| status.success()), "kill -s {name} {pid} failed");
+    fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().unwrap_or_else(|| panic!("{signal:?} to {}, which does not run", self.recipe.program.display()));
+        let sent = kill_process(Pid::from_child(child), signal);
+        sent.unwrap_or_else(|e| panic!("send {signal:?} to {}: {e}", self.recipe.program.display()));
     }
 }
 
