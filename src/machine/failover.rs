@@ -87,9 +87,9 @@ pub struct Failover {
     pub old: MasterRecord,
     /// When it was started, by the wall clock of the proposer.
     pub started: Stamp,
-    /// Why it cannot go on now, for every replica; empty while it can.
+    /// Why it cannot go on now, for every replica (none known: an empty list); none while it can.
     #[serde(default)]
-    pub blocked: Vec<(Addr, Ineligible)>,
+    pub blocked: Option<Vec<(Addr, Ineligible)>>,
     /// Where it stands.
     pub phase: Phase,
 }
@@ -274,7 +274,7 @@ impl Group {
             promoted: None,
             ended: None,
         });
-        self.failover = Some(Failover { id, cause, old: self.master.clone(), started, blocked: Vec::new(), phase: Phase::Choosing });
+        self.failover = Some(Failover { id, cause, old: self.master.clone(), started, blocked: None, phase: Phase::Choosing });
     }
 
     /// An operator asks for a failover although the master is up.
@@ -300,9 +300,9 @@ impl Group {
             return Err(Refusal::NotEligible(chosen.clone()));
         }
         failover.phase = Phase::Promoting;
-        failover.blocked.clear();
+        failover.blocked = None;
         self.replicas.remove(chosen);
-        let next = MasterRecord { addr: chosen.clone(), identity: None, since: stamp };
+        let next = MasterRecord { addr: chosen.clone(), identity: None, former_history: None, since: stamp };
         let old = std::mem::replace(&mut self.master, next);
         self.replicas.insert(old.addr.clone(), ReplicaRecord { identity: old.identity });
         self.epoch = id.epoch;
@@ -385,10 +385,10 @@ impl Group {
     pub(super) fn block(&mut self, id: FailoverId, reasons: &[(Addr, Ineligible)]) -> Result<Applied, Refusal> {
         let failover = self.failover.as_mut().filter(|failover| failover.id == id && failover.phase == Phase::Choosing);
         let failover = failover.ok_or(Refusal::NotInThatPhase)?;
-        if failover.blocked == reasons {
+        if failover.blocked.as_deref() == Some(reasons) {
             return Ok((Outcome::Unchanged, vec![]));
         }
-        failover.blocked = reasons.to_vec();
+        failover.blocked = Some(reasons.to_vec());
         Ok((Outcome::Done, vec![Event::FailoverBlocked { id, master: self.master.addr.clone(), reasons: reasons.to_vec() }]))
     }
 
