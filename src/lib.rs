@@ -35,6 +35,7 @@ pub mod board;
 pub mod clock;
 pub mod conf;
 pub mod ctl;
+pub mod failpoint;
 pub mod judge;
 pub mod machine;
 pub mod probe;

@@ -1,5 +1,7 @@
 //! How one sight changes what is believed of a data node. The only writer of [`NodeView`], but for `down_since`.
 
+use std::sync::Arc;
+
 use super::view::{Link, NodeView};
 use crate::base::Mono;
 use crate::base::observation::{InvalidReply, LinkLoss, NodeReport, Sight, ValidReply};
@@ -79,6 +81,6 @@ impl NodeView {
         if !same_role {
             self.role_since = at;
         }
-        self.report = Some((at, report));
+        self.report = Some((at, Arc::new(report)));
     }
 }

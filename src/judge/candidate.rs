@@ -57,7 +57,7 @@ struct Rank {
 
 fn assess(group: &Group, view: &GroupView, addr: &Addr, look: Look) -> (Rank, Candidate) {
     let node = view.nodes.get(addr);
-    let report = node.and_then(|node| node.report.as_ref()).map(|(_, report)| report);
+    let report = node.and_then(|node| node.report.as_ref()).map(|(_, report)| &**report);
     let replica = report.and_then(as_replica);
     let candidate = Candidate {
         addr: addr.clone(),

@@ -8,7 +8,7 @@ use super::down::{Standard, Verdict, judge_node};
 use super::intent::{Ask, Intent, ProposalKey, Remark};
 use super::pending::Pending;
 use super::view::{GroupView, NodeView};
-use crate::base::observation::{Role, Seen, Sight};
+use crate::base::observation::{NodeReport, Role, Seen, Sight};
 use crate::base::{Addr, Mono, NodeId, WallTime};
 use crate::machine::{Command, FailoverId, Group};
 
@@ -283,8 +283,8 @@ impl Judge {
     }
 
     /// The nodes that could be asked something now, with their newest reports.
-    pub(super) fn live_reports(&self) -> BTreeMap<Addr, (Mono, crate::base::observation::NodeReport)> {
-        let live = |addr: &Addr| self.view.live_report(addr).map(|(at, report)| (addr.clone(), (at, report.clone())));
+    pub(super) fn live_reports(&self) -> BTreeMap<Addr, (Mono, Arc<NodeReport>)> {
+        let live = |addr: &Addr| self.view.live_report(addr).map(|(at, report)| (addr.clone(), (at, Arc::clone(report))));
         self.view.nodes.keys().filter_map(live).collect()
     }
 }

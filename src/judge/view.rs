@@ -1,6 +1,7 @@
 //! What this sentinel sees of a group's data nodes, for whoever asks: a snapshot of its beliefs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::observation::{LinkLoss, NodeReport, Role};
 use crate::base::{Addr, Mono};
@@ -41,7 +42,7 @@ pub struct NodeView {
     /// Since when it has been loading its data, if it is.
     pub loading_since: Option<Mono>,
     /// The newest INFO and when it came.
-    pub report: Option<(Mono, NodeReport)>,
+    pub report: Option<(Mono, Arc<NodeReport>)>,
     /// Since when it has reported its current role.
     pub role_since: Mono,
     /// Since when it has been down in this sentinel's eyes.
@@ -84,7 +85,7 @@ pub struct GroupView {
 
 impl GroupView {
     /// The newest report of a node, if its link is up.
-    pub fn live_report(&self, addr: &Addr) -> Option<(Mono, &NodeReport)> {
+    pub fn live_report(&self, addr: &Addr) -> Option<(Mono, &Arc<NodeReport>)> {
         let node = self.nodes.get(addr)?;
         let up = matches!(node.link, Link::Up { .. });
         node.report.as_ref().filter(|_| up).map(|(at, report)| (*at, report))

@@ -357,13 +357,21 @@ impl Group {
         Ok((Outcome::Done, vec![Event::FailoverEnded { id, master: self.master.addr.clone(), left: left.to_vec() }]))
     }
 
-    /// Gives up an undecided failover, as its leader asks.
+    /// Gives up an undecided failover that an operator asked for. One that the votes started goes on while they stand.
     pub(super) fn abort(&mut self, id: FailoverId, reason: AbortReason, stamp: Stamp) -> Result<Applied, Refusal> {
-        if !self.failover.as_ref().is_some_and(|failover| failover.id == id && failover.phase == Phase::Choosing) {
+        let may_end = |failover: &Failover| {
+            failover.id == id && failover.phase == Phase::Choosing && matches!(failover.cause, Cause::Requested { .. })
+        };
+        if !self.failover.as_ref().is_some_and(may_end) {
             return Err(Refusal::NotInThatPhase);
         }
         let mut events = Vec::new();
         self.end_undecided(id, reason, stamp, &mut events);
+        // The master may have gone down meanwhile: those votes have waited for this end.
+        if self.objectively_down() {
+            let cause = Cause::Down { votes: self.ballot.votes().clone(), quorum: self.settings.quorum };
+            self.start_failover(cause, stamp, &mut events);
+        }
         Ok((Outcome::Done, events))
     }
 
