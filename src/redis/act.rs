@@ -1,0 +1,192 @@
+//! What we do to a server: each act is a few commands in one transaction, with an INFO at its end.
+//!
+//! The INFO shows what the commands made of the server, in the same round trip (a server that has taken `REPLICAOF NO ONE`
+//! in a transaction says `role:master` in it). So an act is believed because it was observed, not because it was answered.
+//! Every act may be repeated.
+
+use super::access::Access;
+use super::info::{self, BadInfo};
+use super::wire::{Reply, excerpt};
+use crate::base::Addr;
+use crate::base::observation::NodeReport;
+
+/// What happens to the clients of a server whose master changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clients {
+    /// They stay: right for a replica that only follows someone else, and for one that is detached.
+    Keep,
+    /// They are cut off, so that they ask again who the master is: right for a change of role.
+    Kill,
+}
+
+/// The server's own dead-man's switch: how many replicas must have acknowledged lately for it to take writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// `min-replicas-to-write`; 0 is off.
+    pub min_replicas: u32,
+    /// `min-replicas-max-lag`.
+    pub max_lag_s: u32,
+}
+
+/// One thing to do to a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Be a master. Its clients are cut off, since they read from a replica until now.
+    Promote,
+    /// Be a replica of this address.
+    Follow {
+        /// The master to follow.
+        master: Addr,
+        /// What happens to its clients.
+        clients: Clients,
+    },
+    /// Take no writes without these replicas, and say what is in force.
+    Arm(Fence),
+    /// End the script that keeps it busy. Refused by the server if the script has written, or if there is none.
+    KillScript,
+}
+
+/// One command of an act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// REPLICAOF
+    ReplicaOf,
+    /// CONFIG REWRITE; fails harmlessly on a server without a configuration file.
+    ConfigRewrite,
+    /// CLIENT KILL TYPE normal
+    KillClients,
+    /// CLIENT KILL TYPE pubsub
+    KillSubscribers,
+    /// CONFIG SET min-replicas-max-lag
+    SetMaxLag,
+    /// CONFIG SET min-replicas-to-write
+    SetMinReplicas,
+    /// CONFIG GET min-replicas-*
+    GetFence,
+    /// SCRIPT KILL
+    KillScript,
+    /// INFO
+    Info,
+}
+
+impl Step {
+    /// Whether the act can go without it. A server that refuses such a step (CONFIG or CLIENT renamed away or forbidden) is
+    /// asked again without it: a promotion must not fail for want of a CONFIG REWRITE.
+    pub(super) const fn optional(self) -> bool {
+        match self {
+            Self::ConfigRewrite | Self::KillClients | Self::KillSubscribers => true,
+            Self::ReplicaOf | Self::SetMaxLag | Self::SetMinReplicas | Self::GetFence | Self::KillScript | Self::Info => false,
+        }
+    }
+
+    /// The command over there.
+    pub(super) fn words(self, act: &Act, access: &Access) -> Vec<String> {
+        match self {
+            Self::ReplicaOf => std::iter::once(access.replicaof()).chain(act.target()).collect(),
+            Self::ConfigRewrite => access.command("CONFIG", &["REWRITE"]),
+            Self::KillClients => access.command("CLIENT", &["KILL", "TYPE", "normal"]),
+            Self::KillSubscribers => access.command("CLIENT", &["KILL", "TYPE", "pubsub"]),
+            Self::SetMaxLag => access.command("CONFIG", &["SET", "min-replicas-max-lag", &act.fence().max_lag_s.to_string()]),
+            Self::SetMinReplicas => access.command("CONFIG", &["SET", "min-replicas-to-write", &act.fence().min_replicas.to_string()]),
+            Self::GetFence => access.command("CONFIG", &["GET", "min-replicas-*"]),
+            Self::KillScript => access.command("SCRIPT", &["KILL"]),
+            Self::Info => access.command("INFO", &[]),
+        }
+    }
+}
+
+impl Act {
+    /// Its commands in order.
+    pub(super) fn steps(&self) -> Vec<Step> {
+        match self {
+            Self::Promote | Self::Follow { clients: Clients::Kill, .. } => {
+                vec![Step::ReplicaOf, Step::ConfigRewrite, Step::KillClients, Step::KillSubscribers, Step::Info]
+            }
+            Self::Follow { clients: Clients::Keep, .. } => vec![Step::ReplicaOf, Step::ConfigRewrite, Step::Info],
+            Self::Arm(_) => vec![Step::SetMaxLag, Step::SetMinReplicas, Step::GetFence, Step::ConfigRewrite, Step::Info],
+            Self::KillScript => vec![Step::KillScript],
+        }
+    }
+
+    /// Whether its commands go as one transaction. A busy server takes SCRIPT KILL, but nothing between MULTI and EXEC.
+    pub(super) const fn is_transaction(&self) -> bool {
+        !matches!(self, Self::KillScript)
+    }
+
+    fn target(&self) -> [String; 2] {
+        match self {
+            Self::Follow { master, .. } => [master.host.clone(), master.port.to_string()],
+            Self::Promote | Self::Arm(_) | Self::KillScript => ["NO".to_owned(), "ONE".to_owned()],
+        }
+    }
+
+    const fn fence(&self) -> Fence {
+        match self {
+            Self::Arm(fence) => *fence,
+            Self::Promote | Self::Follow { .. } | Self::KillScript => Fence { min_replicas: 0, max_lag_s: 10 },
+        }
+    }
+}
+
+/// What a server said to one step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepReply {
+    /// The step.
+    pub step: Step,
+    /// Done, or the server's error.
+    pub result: Result<(), String>,
+}
+
+/// What came of an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActReport {
+    /// What the server said, step by step.
+    pub steps: Vec<StepReply>,
+    /// What the server is now, read after the other steps in the same transaction; none if the act has no INFO.
+    pub report: Option<Result<Box<NodeReport>, BadInfo>>,
+    /// The fence that is in force, if the act reads it.
+    pub fence: Option<Fence>,
+}
+
+impl ActReport {
+    /// The report, if there is a readable one.
+    pub fn node(&self) -> Option<&NodeReport> {
+        self.report.as_ref().and_then(|report| report.as_ref().ok()).map(AsRef::as_ref)
+    }
+
+    /// Puts steps and replies together. `refused` are optional steps that were left out, with the server's reason.
+    pub(super) fn of(steps: &[Step], replies: Vec<Reply>, refused: Vec<StepReply>) -> Self {
+        let mut act = Self { steps: refused, report: None, fence: None };
+        for (&step, reply) in steps.iter().zip(replies) {
+            act.note(step, reply);
+        }
+        act
+    }
+
+    fn note(&mut self, step: Step, reply: Reply) {
+        let result = match reply {
+            Reply::Error(text) => Err(excerpt(&text)),
+            Reply::Bulk(text) if step == Step::Info => {
+                self.report = Some(info::parse(&text).map(Box::new));
+                Ok(())
+            }
+            Reply::Array(pairs) if step == Step::GetFence => {
+                self.fence = fence_in(&pairs);
+                Ok(())
+            }
+            Reply::Status(_) | Reply::Number(_) | Reply::Bulk(_) | Reply::Nil | Reply::Array(_) => Ok(()),
+        };
+        self.steps.push(StepReply { step, result });
+    }
+}
+
+/// Reads CONFIG GET: names and values in turn.
+fn fence_in(pairs: &[Reply]) -> Option<Fence> {
+    let value = |name: &str| {
+        pairs.chunks_exact(2).find_map(|pair| match pair {
+            [Reply::Bulk(key), Reply::Bulk(value)] if key == name => value.parse().ok(),
+            _ => None,
+        })
+    };
+    Some(Fence { min_replicas: value("min-replicas-to-write")?, max_lag_s: value("min-replicas-max-lag")? })
+}
