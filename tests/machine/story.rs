@@ -10,7 +10,8 @@ use raft_sentinel::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, NodeI
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::failover::ChosenFor;
 use raft_sentinel::machine::{
-    AbortReason, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Ineligible, Outcome, Phase, State, Testimony, invariants,
+    AbortReason, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Ineligible, Outcome, Phase, State, Testimony,
+    invariants,
 };
 
 #[test]
@@ -110,7 +111,10 @@ impl World {
             Outcome::Done => format!("{index}: done\n"),
             Outcome::Unchanged => format!("{index}: unchanged\n"),
             Outcome::Refused(refusal) => {
-                before.groups.iter().for_each(|(name, group)| assert_eq!(self.state.groups.get(name), Some(group), "a refused entry changed {name}"));
+                before
+                    .groups
+                    .iter()
+                    .for_each(|(name, group)| assert_eq!(self.state.groups.get(name), Some(group), "a refused entry changed {name}"));
                 format!("{index}: refused: {refusal}\n")
             }
         };
@@ -123,10 +127,7 @@ impl World {
     fn id(&self, words: &Words<'_>) -> FailoverId {
         let running = self.state.groups.get(&words.group()).and_then(|group| group.failover.as_ref()).map(|failover| failover.id);
         let id = running.unwrap_or(FailoverId { epoch: Epoch(0), started: LogIndex(0) });
-        FailoverId {
-            epoch: words.number("epoch").map_or(id.epoch, Epoch),
-            started: words.number("started").map_or(id.started, LogIndex),
-        }
+        FailoverId { epoch: words.number("epoch").map_or(id.epoch, Epoch), started: words.number("started").map_or(id.started, LogIndex) }
     }
 
     fn command(&self, words: &Words<'_>) -> Command {
@@ -178,7 +179,12 @@ impl World {
             }
             "promoted" => Command::Promoted { group, id, identity: identity(words).expect("run= and history="), at },
             "follows" => Command::ReplicaFollows { group, id, replica: words.addr(2), at },
-            "finish" => Command::FailoverDone { group, id, left: words.0[2..].iter().filter(|word| !word.contains('=')).copied().map(addr).collect(), at },
+            "finish" => Command::FailoverDone {
+                group,
+                id,
+                left: words.0[2..].iter().filter(|word| !word.contains('=')).copied().map(addr).collect(),
+                at,
+            },
             "abort" => Command::FailoverAborted { group, id, reason: AbortReason::NoGoodReplica, at },
             "block" => Command::FailoverBlocked { group, id, reasons: vec![(words.addr(2), Ineligible::Down)], at },
             other => panic!("no such verb: {other}"),
