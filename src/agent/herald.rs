@@ -6,27 +6,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
-use crate::base::{Addr, Epoch, GroupName, GroupSettings};
+use crate::base::GroupSeed;
 use crate::machine::command::Origin;
 use crate::machine::{Command, Outcome, SentinelRecord, State};
 
 /// Pause before a proposal that failed is made again.
 const RETRY: Duration = Duration::from_millis(250);
-
-/// A group as a configuration file names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seed {
-    /// Its name.
-    pub name: GroupName,
-    /// Where its master listens.
-    pub master: Addr,
-    /// Its settings.
-    pub settings: GroupSettings,
-    /// Replicas that a stock sentinel already knew.
-    pub replicas: Vec<Addr>,
-    /// The epoch that a stock sentinel had reached.
-    pub epoch: Epoch,
-}
 
 /// What this sentinel has to say of itself.
 #[derive(Clone, Debug)]
@@ -34,7 +19,7 @@ pub struct Presentation {
     /// Who and where it is.
     pub record: SentinelRecord,
     /// The groups of its file.
-    pub seeds: Vec<Seed>,
+    pub seeds: Vec<GroupSeed>,
 }
 
 pub(super) async fn run(parts: Parts, presentation: Presentation, cancel: CancellationToken) {
@@ -85,7 +70,7 @@ async fn say(parts: &Parts, command: &Command, is_so: impl Fn(&State) -> bool) {
 }
 
 /// Where the log and the file disagree the log wins, and the operator is told.
-fn report_differences(state: &Arc<State>, seed: &Seed) {
+fn report_differences(state: &Arc<State>, seed: &GroupSeed) {
     let Some(group) = state.groups.get(&seed.name) else { return };
     let name = &seed.name;
     if group.master.addr != seed.master {

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::machine::State;
 use crate::raft::Raft;
 
-pub use herald::{Presentation, Seed};
+pub use herald::Presentation;
 
 /// What the agent works with.
 #[derive(Clone)]
