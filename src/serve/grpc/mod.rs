@@ -1,1 +1,146 @@
-//! Under construction.
+//! The gRPC services: `raftsentinel.v1.Sentinel` for clients, `raftsentinel.admin.v1.Admin` for operators, and the
+//! standard health and reflection services beside them.
+//!
+//! Here requests are checked, answered from the agreed [`State`](crate::machine::State) (linearizable unless the client
+//! says otherwise) and this sentinel's [`Board`], and turned into proposals. Nothing is decided here, and nothing
+//! is known of Redis. Started by `app`.
+//!
+//! In reading order: [`agreement`] (what is needed of the Raft group), `sentinel` (the clients' service), `watch` (its one
+//! stream), `admin` and `membership` (the operators'), `convert` (their messages from our words), `refuse` (our errors as their
+//! codes), `health` (whether linearizable answers can be expected).
+
+mod admin;
+pub mod agreement;
+mod convert;
+mod health;
+mod membership;
+mod refuse;
+mod sentinel;
+mod watch;
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+pub use self::agreement::Agreement;
+use crate::base::limits;
+use crate::board::Board;
+use crate::clock::Clock;
+use crate::proto::admin::admin_server::{AdminServer, SERVICE_NAME as ADMIN};
+use crate::proto::sentinel::sentinel_server::{SERVICE_NAME as SENTINEL, SentinelServer};
+use crate::raft::Raft;
+
+/// Requests and watches at the same time on one connection.
+const STREAMS_PER_CONNECTION: u32 = 256;
+/// An idle connection is asked for a sign of life this often.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(20);
+/// A connection without a sign of life for this long is closed, and its watches with it.
+const KEEPALIVE_LIMIT: Duration = Duration::from_secs(10);
+/// Calls that are still running this long after the request to stop are cut off.
+const DRAIN_LIMIT: Duration = Duration::from_secs(3);
+
+/// What the services answer from. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Context<A = Raft> {
+    /// The Raft group.
+    pub agreement: A,
+    /// What this sentinel sees.
+    pub board: Board,
+    /// This process's clocks.
+    pub clock: Clock,
+    /// How often a watch says how it stands.
+    pub progress_every: Duration,
+}
+
+impl<A: Agreement> Context<A> {
+    /// A context with the documented interval of progress messages.
+    pub const fn new(agreement: A, board: Board, clock: Clock) -> Self {
+        Self { agreement, board, clock, progress_every: Duration::from_secs(5) }
+    }
+}
+
+/// Why the services ended although nobody asked them to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The services could not be put together.
+    #[error("the gRPC reflection service cannot be built from the compiled descriptors: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// A listener failed.
+    #[error("the gRPC listener on {at} failed: {source}")]
+    Transport {
+        /// Where it listened.
+        at: String,
+        /// What happened.
+        source: tonic::transport::Error,
+    },
+}
+
+/// Serves on all listeners until `cancel`; then ends all watches, lets running calls finish, and returns.
+///
+/// # Errors
+/// [`ServeError`] when a listener fails; the others are stopped then.
+pub async fn serve<A: Agreement>(listeners: Vec<TcpListener>, ctx: Context<A>, cancel: CancellationToken) -> Result<(), ServeError> {
+    // Dropping the guard stops whatever was started here, on every way out.
+    let cancel = cancel.child_token();
+    let _stop_all = cancel.clone().drop_guard();
+    let routes = routes(ctx, &cancel)?;
+    let mut servers = JoinSet::new();
+    for listener in listeners {
+        servers.spawn(serve_one(listener, routes.clone(), cancel.clone()));
+    }
+    while let Some(ended) = servers.join_next().await {
+        match ended {
+            Ok(result) => result?,
+            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+            Err(_cancelled) => {}
+        }
+    }
+    Ok(())
+}
+
+async fn serve_one(listener: TcpListener, routes: Routes, cancel: CancellationToken) -> Result<(), ServeError> {
+    let at = listener.local_addr().map_or_else(|_| "an unknown address".to_owned(), |addr| addr.to_string());
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE_EVERY));
+    let server = Server::builder()
+        .max_concurrent_streams(STREAMS_PER_CONNECTION)
+        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEPALIVE_LIMIT))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, cancel.clone().cancelled_owned());
+    let drained = async {
+        cancel.cancelled().await;
+        tokio::time::sleep(DRAIN_LIMIT).await;
+    };
+    tokio::select! {
+        ended = server => ended.map_err(|source| ServeError::Transport { at, source }),
+        () = drained => Ok(()),
+    }
+}
+
+fn routes<A: Agreement>(ctx: Context<A>, cancel: &CancellationToken) -> Result<Routes, ServeError> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(crate::proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // What sentinels say to each other is served elsewhere, so it is not listed here.
+            .with_service_name(SENTINEL)
+            .with_service_name(ADMIN)
+            .with_service_name("grpc.health.v1.Health")
+    };
+    let health = health::follow(ctx.agreement.leadership(), cancel.clone());
+    let sentinel = SentinelServer::new(sentinel::Service { ctx: ctx.clone(), cancel: cancel.clone() });
+    let admin = AdminServer::new(admin::Service { ctx });
+    let mut routes = Routes::builder();
+    routes
+        .add_service(sentinel.max_decoding_message_size(limits::CLIENT_MESSAGE_BYTES))
+        .add_service(admin.max_decoding_message_size(limits::CLIENT_MESSAGE_BYTES))
+        .add_service(health)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?);
+    Ok(routes.routes())
+}

@@ -1,1 +1,97 @@
-//! Under construction.
+//! HTTP for machines that watch machines: `/metrics`, `/healthz` and `/readyz`. Off unless configured.
+//!
+//! Only reads, and shows no secret. `/healthz` says that the process works, whatever the cluster does, so that a supervisor
+//! does not restart a sentinel for a lost quorum; `/readyz` says whether linearizable answers can be had here.
+//! Started by `app`.
+
+mod counters;
+mod families;
+mod scrape;
+
+use std::future::IntoFuture;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::counters::Counters;
+use super::grpc::{Agreement, Context};
+
+/// The text format of `OpenMetrics`, which Prometheus reads.
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Requests that still run this long after the request to stop are cut off.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+
+struct Shared<A> {
+    ctx: Context<A>,
+    counters: Counters,
+}
+
+/// Serves on all listeners until `cancel`.
+///
+/// # Errors
+/// When a listener fails; the others are stopped then.
+pub async fn serve<A: Agreement>(listeners: Vec<TcpListener>, ctx: Context<A>, cancel: CancellationToken) -> io::Result<()> {
+    // Dropping the guard stops whatever was started here, on every way out.
+    let cancel = cancel.child_token();
+    let _stop_all = cancel.clone().drop_guard();
+    let counters = Counters::default();
+    let mut tasks = JoinSet::new();
+    let counting = counters.clone().count(ctx.agreement.events());
+    let until = cancel.clone();
+    tasks.spawn(async move {
+        until.run_until_cancelled(counting).await;
+        Ok(())
+    });
+    let router = router(Arc::new(Shared { ctx, counters }));
+    for listener in listeners {
+        tasks.spawn(serve_one(listener, router.clone(), cancel.clone()));
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap_or_else(|failed| Err(io::Error::other(failed)))?;
+    }
+    Ok(())
+}
+
+async fn serve_one(listener: TcpListener, router: Router, cancel: CancellationToken) -> io::Result<()> {
+    let server = axum::serve(listener, router).with_graceful_shutdown(cancel.clone().cancelled_owned());
+    let drained = async {
+        cancel.cancelled().await;
+        tokio::time::sleep(DRAIN_LIMIT).await;
+    };
+    tokio::select! {
+        ended = server.into_future() => ended,
+        () = drained => Ok(()),
+    }
+}
+
+fn router<A: Agreement>(shared: Arc<Shared<A>>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::<A>))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready::<A>))
+        .with_state(shared)
+}
+
+async fn metrics<A: Agreement>(State(shared): State<Arc<Shared<A>>>) -> Response {
+    let families = scrape::families(&shared.ctx, &shared.counters.read());
+    match families::encode(families) {
+        Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("the metrics could not be written: {error}\n")).into_response(),
+    }
+}
+
+async fn ready<A: Agreement>(State(shared): State<Arc<Shared<A>>>) -> Response {
+    match shared.ctx.agreement.linearizable().await {
+        Ok(state) => format!("ready; applied up to {}\n", state.applied).into_response(),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {error}\n")).into_response(),
+    }
+}

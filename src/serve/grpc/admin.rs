@@ -1,0 +1,145 @@
+//! The operators' service: each call is checked, becomes one proposal (or one change of members), and says what came of it.
+
+use tonic::{Request, Response, Status};
+
+use super::agreement::Agreement;
+use super::convert::{members, options};
+use super::{Context, membership, refuse};
+use crate::base::{Epoch, GroupName, GroupSettings, LogIndex, NodeId};
+use crate::machine::{Command, command::Origin};
+use crate::proto::admin as pb;
+use crate::proto::admin::admin_server::Admin;
+
+pub(super) struct Service<A> {
+    pub(super) ctx: Context<A>,
+}
+
+impl<A: Agreement> Service<A> {
+    async fn propose(&self, command: Command) -> Result<(LogIndex, bool), Status> {
+        let committed = self.ctx.agreement.propose(command).await.map_err(|error| refuse::propose(&error))?;
+        refuse::committed(&committed)
+    }
+
+    async fn change(&self, command: Command) -> Result<Response<pb::ChangeResponse>, Status> {
+        let (index, changed) = self.propose(command).await?;
+        Ok(Response::new(pb::ChangeResponse { revision: index.0, changed }))
+    }
+
+    fn members(&self) -> Vec<pb::Member> {
+        let agreement = &self.ctx.agreement;
+        members::admin(&agreement.status(), &agreement.state(), &agreement.peers(), self.ctx.clock.mono())
+    }
+
+    /// Does what is left to be done to bring the members to where `plan` wants them.
+    async fn change_members(
+        &self,
+        plan: impl FnOnce(&membership::Members) -> Result<Vec<membership::Step>, Status>,
+    ) -> Result<Response<pb::MembershipResponse>, Status> {
+        let agreement = &self.ctx.agreement;
+        let members = membership::Members::of_leader(agreement)?;
+        let done = membership::carry_out(agreement, plan(&members)?).await?;
+        Ok(Response::new(pb::MembershipResponse { steps: done, members: self.members() }))
+    }
+
+    /// The epoch of the master that a failover is to replace.
+    async fn current_epoch(&self, group: &GroupName) -> Result<Epoch, Status> {
+        let state = self.ctx.agreement.linearizable().await.map_err(|error| refuse::read(&error))?;
+        state.groups.get(group).map(|group| group.epoch).ok_or_else(|| refuse::no_such_group(group.as_str()))
+    }
+}
+
+#[tonic::async_trait]
+impl<A: Agreement> Admin for Service<A> {
+    async fn list_members(&self, _: Request<pb::ListMembersRequest>) -> Result<Response<pb::ListMembersResponse>, Status> {
+        Ok(Response::new(pb::ListMembersResponse { members: self.members() }))
+    }
+
+    async fn add_learner(&self, request: Request<pb::AddLearnerRequest>) -> Result<Response<pb::MembershipResponse>, Status> {
+        let request = request.into_inner();
+        let id = options::member_id("id", request.id)?;
+        let addr = options::addr("raft_address", request.raft_address)?;
+        self.change_members(|members| members.add(id, addr)).await
+    }
+
+    async fn promote(&self, request: Request<pb::PromoteRequest>) -> Result<Response<pb::MembershipResponse>, Status> {
+        let id = NodeId(request.into_inner().id);
+        self.change_members(|members| members.promote(id)).await
+    }
+
+    async fn remove_member(&self, request: Request<pb::RemoveMemberRequest>) -> Result<Response<pb::MembershipResponse>, Status> {
+        let id = NodeId(request.into_inner().id);
+        self.change_members(|members| members.remove(id)).await
+    }
+
+    async fn replace_member(&self, request: Request<pb::ReplaceMemberRequest>) -> Result<Response<pb::MembershipResponse>, Status> {
+        let request = request.into_inner();
+        let old = NodeId(request.old_id);
+        let new = options::member_id("new_id", request.new_id)?;
+        let addr = options::addr("new_raft_address", request.new_raft_address)?;
+        self.change_members(|members| members.replace(old, new, addr)).await
+    }
+
+    async fn monitor_group(&self, request: Request<pb::MonitorGroupRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
+        let request = request.into_inner();
+        let name = options::group_name(&request.name)?;
+        let master = options::addr("master", request.master)?;
+        if request.quorum == 0 {
+            return Err(Status::invalid_argument("quorum must be at least 1"));
+        }
+        let given = request.options.unwrap_or_default();
+        if given.quorum.is_some_and(|quorum| quorum != request.quorum) {
+            return Err(Status::invalid_argument("quorum and options.quorum differ"));
+        }
+        let mut settings = GroupSettings { quorum: request.quorum, ..GroupSettings::default() };
+        for change in options::changes(given)? {
+            settings.change(&change).map_err(|bad| Status::invalid_argument(bad.to_string()))?;
+        }
+        self.change(Command::ConfigureGroup {
+            name,
+            master,
+            settings,
+            replicas: Vec::new(),
+            epoch: Epoch(0),
+            origin: Origin::Operator,
+            at: self.ctx.clock.wall(),
+        })
+        .await
+    }
+
+    async fn remove_group(&self, request: Request<pb::RemoveGroupRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
+        let group = options::group_name(&request.into_inner().group)?;
+        self.change(Command::RemoveGroup { group, at: self.ctx.clock.wall() }).await
+    }
+
+    async fn set_options(&self, request: Request<pb::SetOptionsRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
+        let request = request.into_inner();
+        let group = options::group_name(&request.group)?;
+        let changes = options::changes(request.options.unwrap_or_default())?;
+        if changes.is_empty() {
+            return Err(Status::invalid_argument("options: nothing is to be changed"));
+        }
+        self.change(Command::SetOptions { group, changes, at: self.ctx.clock.wall() }).await
+    }
+
+    async fn request_failover(
+        &self,
+        request: Request<pb::RequestFailoverRequest>,
+    ) -> Result<Response<pb::RequestFailoverResponse>, Status> {
+        let request = request.into_inner();
+        let group = options::group_name(&request.group)?;
+        let epoch = match request.epoch {
+            Some(epoch) => Epoch(epoch),
+            None => self.current_epoch(&group).await?,
+        };
+        let (by, at) = (self.ctx.agreement.id(), self.ctx.clock.wall());
+        let (index, _) = self.propose(Command::FailoverRequested { group, epoch, by, at }).await?;
+        Ok(Response::new(pb::RequestFailoverResponse { revision: index.0, epoch: epoch.next().0 }))
+    }
+
+    async fn forget_replica(&self, request: Request<pb::ForgetReplicaRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
+        let request = request.into_inner();
+        let group = options::group_name(&request.group)?;
+        let replica = options::addr("replica", request.replica)?;
+        self.change(Command::ReplicaForgotten { group, replica, at: self.ctx.clock.wall() }).await
+    }
+}

@@ -1,0 +1,85 @@
+//! A group's master, its running failover, and its changes.
+
+use super::{address, count, moment};
+use crate::base::Addr;
+use crate::base::settings::PromotionPolicy;
+use crate::machine::{Failover, Group, Ineligible, MasterChange, Phase};
+use crate::proto::sentinel as pb;
+
+pub(in super::super) fn master(group: &Group) -> pb::Master {
+    let fence = fence(group);
+    pb::Master {
+        group: group.name.to_string(),
+        address: Some(address(&group.master.addr)),
+        epoch: group.epoch.0,
+        revision: group.master.since.index.0,
+        decided_at_us: group.master.since.at.0,
+        confirmed: confirmed(group),
+        configured_policy: policy(group.settings.promotion_policy).into(),
+        effective_policy: policy(fence.policy).into(),
+        wait_replicas: fence.wait_replicas,
+        replicas_known: count(group.replicas.len()),
+        down_votes: count(group.ballot.votes().len()),
+        quorum: group.settings.quorum,
+        objectively_down: group.objectively_down(),
+        failover: group.failover.as_ref().map(progress),
+    }
+}
+
+/// `group` is the group as it is now; none if it is gone.
+pub(in super::super) fn change(change: &MasterChange, group: Option<&Group>) -> pb::MasterChange {
+    pb::MasterChange {
+        group: change.group.to_string(),
+        master: change.master.as_ref().map(address),
+        epoch: change.epoch.0,
+        revision: change.revision.0,
+        decided_at_us: change.at.0,
+        wait_replicas: group.map_or(0, |group| fence(group).wait_replicas),
+    }
+}
+
+/// How a promotion would be made now, and what WAIT can promise.
+struct Fence {
+    policy: PromotionPolicy,
+    wait_replicas: u32,
+}
+
+/// The state machine of this release knows no fence: whatever is configured, one good replica is enough. Saying
+/// `strict` here because an operator wrote it would be a promise that nobody keeps.
+const fn fence(_group: &Group) -> Fence {
+    Fence { policy: PromotionPolicy::Available, wait_replicas: 0 }
+}
+
+/// Whether the recorded master was seen to work as one since it was recorded.
+fn confirmed(group: &Group) -> bool {
+    let promotion = group.history.iter().rev().find(|decision| decision.decided == Some(group.master.since));
+    promotion.map_or(group.master.identity.is_some(), |decision| decision.promoted.is_some())
+}
+
+const fn policy(policy: PromotionPolicy) -> pb::PromotionPolicy {
+    match policy {
+        PromotionPolicy::Auto => pb::PromotionPolicy::Auto,
+        PromotionPolicy::Strict => pb::PromotionPolicy::Strict,
+        PromotionPolicy::Available => pb::PromotionPolicy::Available,
+    }
+}
+
+fn progress(failover: &Failover) -> pb::FailoverProgress {
+    let (phase, followed) = match &failover.phase {
+        Phase::Choosing => (pb::FailoverPhase::Choosing, Vec::new()),
+        Phase::Promoting => (pb::FailoverPhase::Promoting, Vec::new()),
+        Phase::Following { followed } => (pb::FailoverPhase::Following, followed.iter().map(address).collect()),
+    };
+    pb::FailoverProgress {
+        epoch: failover.id.epoch.0,
+        phase: phase.into(),
+        old_master: Some(address(&failover.old.addr)),
+        started: Some(moment(failover.started)),
+        blocked: obstacles(&failover.blocked),
+        followed,
+    }
+}
+
+pub(super) fn obstacles(blocked: &[(Addr, Ineligible)]) -> Vec<pb::Obstacle> {
+    blocked.iter().map(|(replica, reason)| pb::Obstacle { replica: Some(address(replica)), reason: reason.to_string() }).collect()
+}

@@ -1,0 +1,71 @@
+//! The sentinels: Raft's membership, what they said of themselves, and how they look from here.
+
+use std::collections::BTreeMap;
+
+use super::address;
+use crate::base::{Addr, Mono, NodeId};
+use crate::machine::{SentinelRecord, State};
+use crate::proto::{admin, sentinel as pb};
+use crate::raft::{Member, PeerHealth, RaftStatus};
+
+/// A member with all that is known of it.
+struct Known<'a> {
+    member: &'a Member,
+    leader: bool,
+    record: Option<&'a SentinelRecord>,
+    last_heard_age_ms: Option<u64>,
+    refused: String,
+}
+
+fn known<'a>(
+    raft: &'a RaftStatus,
+    state: &'a State,
+    peers: &'a BTreeMap<NodeId, PeerHealth>,
+    now: Mono,
+) -> impl Iterator<Item = Known<'a>> {
+    raft.members.iter().map(move |member| {
+        let peer = peers.get(&member.id);
+        let heard = peer.and_then(|peer| peer.last_heard).map(|at| now.ms_since(at));
+        Known {
+            member,
+            leader: raft.leader == Some(member.id),
+            record: state.sentinels.get(&member.id),
+            last_heard_age_ms: if member.id == raft.id { Some(0) } else { heard },
+            refused: peer.and_then(|peer| peer.refused.clone()).unwrap_or_default(),
+        }
+    })
+}
+
+/// For clients.
+pub(in super::super) fn public(raft: &RaftStatus, state: &State, peers: &BTreeMap<NodeId, PeerHealth>, now: Mono) -> Vec<pb::Member> {
+    let shown = |known: Known<'_>| pb::Member {
+        id: known.member.id.0,
+        raft_address: Some(address(&known.member.addr)),
+        voter: known.member.voter,
+        leader: known.leader,
+        sentinel_id: known.record.map(|record| record.sentinel_id.to_string()).unwrap_or_default(),
+        resp_address: known.record.map(|record| address(&record.resp)),
+        grpc_address: known.record.map(|record| address(&record.grpc)),
+        last_heard_age_ms: known.last_heard_age_ms,
+        refused: known.refused,
+    };
+    self::known(raft, state, peers, now).map(shown).collect()
+}
+
+/// For operators.
+pub(in super::super) fn admin(raft: &RaftStatus, state: &State, peers: &BTreeMap<NodeId, PeerHealth>, now: Mono) -> Vec<admin::Member> {
+    let shown = |known: Known<'_>| admin::Member {
+        id: known.member.id.0,
+        raft_address: Some(admin_address(&known.member.addr)),
+        voter: known.member.voter,
+        leader: known.leader,
+        grpc_address: known.record.map(|record| admin_address(&record.grpc)),
+        last_heard_age_ms: known.last_heard_age_ms,
+        refused: known.refused,
+    };
+    self::known(raft, state, peers, now).map(shown).collect()
+}
+
+fn admin_address(addr: &Addr) -> admin::Address {
+    admin::Address { host: addr.host.clone(), port: u32::from(addr.port) }
+}

@@ -1,0 +1,75 @@
+//! What operators say, in our words; checked before anything is proposed.
+
+use tonic::Status;
+
+use crate::base::settings::{PromotionPolicy, SettingChange};
+use crate::base::{Addr, GroupName, NodeId, Secret};
+use crate::proto::admin as pb;
+
+/// The longest host name that DNS allows.
+const HOST_CHARS: usize = 253;
+
+pub(in super::super) fn group_name(text: &str) -> Result<GroupName, Status> {
+    GroupName::new(text).map_err(|_| {
+        let quoted = super::super::refuse::quoted(text);
+        Status::invalid_argument(format!(
+            "{quoted} cannot name a master: a name has 1 to 128 characters, without blanks, commas or control characters"
+        ))
+    })
+}
+
+pub(in super::super) fn addr(what: &str, given: Option<pb::Address>) -> Result<Addr, Status> {
+    let bad = |problem: &str| Status::invalid_argument(format!("{what}: {problem}"));
+    let given = given.ok_or_else(|| bad("no address is given"))?;
+    if given.host.is_empty() || given.host.len() > HOST_CHARS {
+        return Err(bad("a host has 1 to 253 characters"));
+    }
+    if given.host.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '[' | ']' | '/' | ',')) {
+        return Err(bad("a host is a name or an IP address without brackets"));
+    }
+    match u16::try_from(given.port) {
+        Ok(port) if port > 0 => Ok(Addr::new(given.host, port)),
+        Ok(_) | Err(_) => Err(bad("a port is a number from 1 to 65535")),
+    }
+}
+
+pub(in super::super) fn member_id(what: &str, id: u64) -> Result<NodeId, Status> {
+    if id == 0 { Err(Status::invalid_argument(format!("{what}: an id is at least 1"))) } else { Ok(NodeId(id)) }
+}
+
+/// The changes in the order of the message's fields.
+pub(in super::super) fn changes(options: pb::GroupOptions) -> Result<Vec<SettingChange>, Status> {
+    let policy = options.promotion_policy.as_deref().map(policy).transpose()?;
+    let simple = [
+        options.quorum.map(SettingChange::Quorum),
+        options.down_after_ms.map(SettingChange::DownAfterMs),
+        options.crash_down_after_ms.map(SettingChange::CrashDownAfterMs),
+        options.failover_timeout_ms.map(SettingChange::FailoverTimeoutMs),
+        options.parallel_syncs.map(SettingChange::ParallelSyncs),
+        options.master_reboot_down_after_ms.map(SettingChange::MasterRebootDownAfterMs),
+        options.auth_user.map(|user| SettingChange::AuthUser(unless_empty(user))),
+        options.auth_pass.map(|pass| SettingChange::AuthPass(unless_empty(pass).map(Secret::new))),
+        policy.map(SettingChange::PromotionPolicy),
+    ];
+    let renames = options.rename_commands.into_iter().map(rename).collect::<Result<Vec<_>, _>>()?;
+    Ok(simple.into_iter().flatten().chain(renames).collect())
+}
+
+fn unless_empty(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn policy(word: &str) -> Result<PromotionPolicy, Status> {
+    let all = [PromotionPolicy::Auto, PromotionPolicy::Strict, PromotionPolicy::Available];
+    all.into_iter()
+        .find(|policy| policy.as_str() == word)
+        .ok_or_else(|| Status::invalid_argument("promotion_policy is one of auto, strict, available"))
+}
+
+fn rename(rename: pb::RenameCommand) -> Result<SettingChange, Status> {
+    let is_word = |text: &str| !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    if !is_word(&rename.command) || !is_word(&rename.to) {
+        return Err(Status::invalid_argument("rename_commands: both names are words without blanks"));
+    }
+    Ok(SettingChange::RenameCommand { command: rename.command.to_uppercase(), to: rename.to })
+}

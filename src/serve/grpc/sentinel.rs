@@ -1,0 +1,157 @@
+//! The clients' service: one method for each question.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::Stream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::agreement::Agreement;
+use super::convert::{decisions, masters, members, nodes};
+use super::watch::{Opening, Watch};
+use super::{Context, refuse};
+use crate::base::{GroupName, LogIndex};
+use crate::machine::{Group, State};
+use crate::proto::sentinel as pb;
+use crate::proto::sentinel::sentinel_server::Sentinel;
+
+/// Decisions in one answer, when the client does not say.
+const DECISIONS: usize = 20;
+/// Decisions in one answer, at most: with the largest tables they still fit the 4 MiB that clients accept by default.
+const DECISIONS_MAX: usize = 128;
+
+pub(super) struct Service<A> {
+    pub(super) ctx: Context<A>,
+    pub(super) cancel: CancellationToken,
+}
+
+/// A state to answer from, and how it was obtained.
+struct Basis {
+    state: Arc<State>,
+    answer: pb::Answer,
+}
+
+impl<A: Agreement> Service<A> {
+    async fn basis(&self, consistency: i32) -> Result<Basis, Status> {
+        let stale = is_stale(consistency)?;
+        let agreement = &self.ctx.agreement;
+        let state = if stale { agreement.state() } else { agreement.linearizable().await.map_err(|error| refuse::read(&error))? };
+        let answer = pb::Answer { applied_index: state.applied.0, stale, answered_by: agreement.id().0 };
+        Ok(Basis { state, answer })
+    }
+
+    fn nodes(&self, group: &Group) -> nodes::Eyes {
+        nodes::Eyes { view: self.ctx.board.group(&group.name), now: self.ctx.clock.mono() }
+    }
+
+    fn group_view(&self, group: &Group) -> pb::GroupView {
+        let eyes = self.nodes(group);
+        pb::GroupView {
+            group: group.name.to_string(),
+            nodes: group.data_nodes().map(|addr| eyes.node(group, addr)).collect(),
+            master: Some(masters::master(group)),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl<A: Agreement> Sentinel for Service<A> {
+    async fn get_master(&self, request: Request<pb::GetMasterRequest>) -> Result<Response<pb::GetMasterResponse>, Status> {
+        let request = request.into_inner();
+        let Basis { state, answer } = self.basis(request.consistency).await?;
+        let master = masters::master(find(&state, &request.group)?);
+        Ok(Response::new(pb::GetMasterResponse { master: Some(master), answer: Some(answer) }))
+    }
+
+    async fn list_masters(&self, request: Request<pb::ListMastersRequest>) -> Result<Response<pb::ListMastersResponse>, Status> {
+        let Basis { state, answer } = self.basis(request.into_inner().consistency).await?;
+        let masters = state.groups.values().map(|group| masters::master(group)).collect();
+        Ok(Response::new(pb::ListMastersResponse { masters, answer: Some(answer) }))
+    }
+
+    async fn list_replicas(&self, request: Request<pb::ListReplicasRequest>) -> Result<Response<pb::ListReplicasResponse>, Status> {
+        let request = request.into_inner();
+        let Basis { state, answer } = self.basis(request.consistency).await?;
+        let group = find(&state, &request.group)?;
+        let eyes = self.nodes(group);
+        let replicas = group.replicas.keys().map(|addr| eyes.node(group, addr)).collect();
+        Ok(Response::new(pb::ListReplicasResponse { master: Some(masters::master(group)), replicas, answer: Some(answer) }))
+    }
+
+    type WatchMastersStream = Pin<Box<dyn Stream<Item = Result<pb::WatchMastersResponse, Status>> + Send>>;
+
+    async fn watch_masters(&self, request: Request<pb::WatchMastersRequest>) -> Result<Response<Self::WatchMastersStream>, Status> {
+        let request = request.into_inner();
+        // Listen first, look second: nothing that happens in between is lost.
+        let states = self.ctx.agreement.states();
+        let Basis { state, answer } = self.basis(request.consistency).await?;
+        let opening = match request.after_revision {
+            Some(revision) => Opening::Resumed(LogIndex(revision)),
+            None => {
+                request.groups.iter().try_for_each(|name| find(&state, name).map(drop))?;
+                Opening::Snapshot { stale: answer.stale }
+            }
+        };
+        let groups = request.groups.into_iter().collect();
+        let watch = Watch::open(&self.ctx, self.cancel.clone(), groups, states, state, opening, answer.stale)?;
+        Ok(Response::new(Box::pin(watch.into_stream())))
+    }
+
+    async fn list_decisions(&self, request: Request<pb::ListDecisionsRequest>) -> Result<Response<pb::ListDecisionsResponse>, Status> {
+        let request = request.into_inner();
+        let Basis { state, answer } = self.basis(request.consistency).await?;
+        let limit = match usize::try_from(request.limit).unwrap_or(DECISIONS_MAX) {
+            0 => DECISIONS,
+            asked => asked.min(DECISIONS_MAX),
+        };
+        let found = if request.group.is_empty() {
+            decisions::newest(state.groups.values(), limit)
+        } else {
+            decisions::newest(std::iter::once(find(&state, &request.group)?), limit)
+        };
+        Ok(Response::new(pb::ListDecisionsResponse { decisions: found, answer: Some(answer) }))
+    }
+
+    async fn status(&self, request: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {
+        let wanted = request.into_inner().groups;
+        let agreement = &self.ctx.agreement;
+        let (raft, state) = (agreement.status(), agreement.state());
+        let groups = if wanted.is_empty() {
+            state.groups.values().map(|group| self.group_view(group)).collect()
+        } else {
+            wanted.iter().map(|name| find(&state, name).map(|group| self.group_view(group))).collect::<Result<_, _>>()?
+        };
+        let members = members::public(&raft, &state, &agreement.peers(), self.ctx.clock.mono());
+        Ok(Response::new(pb::StatusResponse {
+            cluster_id: raft.cluster.to_string(),
+            node_id: raft.id.0,
+            sentinel_id: agreement.sentinel_id().to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            term: raft.term,
+            leader_id: raft.leader.map(|leader| leader.0),
+            last_log_index: raft.last_log.0,
+            applied_index: raft.applied.0,
+            snapshot_index: raft.snapshot.map(|index| index.0),
+            quorum_ack_age_ms: raft.quorum_ack_age_ms,
+            members,
+            groups,
+        }))
+    }
+}
+
+fn is_stale(consistency: i32) -> Result<bool, Status> {
+    match pb::Consistency::try_from(consistency) {
+        Ok(pb::Consistency::Linearizable) => Ok(false),
+        Ok(pb::Consistency::Stale) => Ok(true),
+        Err(_) => Err(Status::invalid_argument(format!("consistency {consistency} is not known; use LINEARIZABLE (0) or STALE (1)"))),
+    }
+}
+
+fn find<'a>(state: &'a State, name: &str) -> Result<&'a Arc<Group>, Status> {
+    if name.is_empty() {
+        return Err(Status::invalid_argument("the request names no group"));
+    }
+    let known = GroupName::new(name).ok().and_then(|name| state.groups.get(&name));
+    known.ok_or_else(|| refuse::no_such_group(name))
+}

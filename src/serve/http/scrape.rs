@@ -1,0 +1,178 @@
+//! What is measured: the Raft group, the monitored groups and their data nodes, as this sentinel knows them now.
+//!
+//! Needs no quorum: metrics matter most when there is none.
+
+use std::collections::BTreeMap;
+
+use super::counters::Failovers;
+use super::families::Family;
+use crate::base::{Addr, GroupName, Mono};
+use crate::judge::GroupView;
+use crate::machine::{Failover, Group, Phase};
+use crate::raft::{PeerHealth, RaftStatus};
+use crate::serve::grpc::{Agreement, Context};
+
+/// All metrics at this moment.
+pub(super) fn families<A: Agreement>(ctx: &Context<A>, counts: &BTreeMap<GroupName, Failovers>) -> Vec<Family> {
+    let state = ctx.agreement.state();
+    let status = ctx.agreement.status();
+    let now = ctx.clock.mono();
+    let mut all = of_raft(&status);
+    all.push(of_peers(&ctx.agreement.peers(), now));
+    let mut groups = Groups::default();
+    for group in state.groups.values() {
+        groups.add(group, ctx.board.group(&group.name).as_deref().unwrap_or(&GroupView::default()));
+    }
+    all.extend(groups.0);
+    all.push(of_failovers(counts));
+    all
+}
+
+fn of_raft(status: &RaftStatus) -> Vec<Family> {
+    let mut build = Family::gauge("build_info", "The version that runs, always 1");
+    build.add([("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    let mut members = Family::gauge("raft_members", "Members of the Raft group");
+    for (kind, voter) in [("voter", true), ("learner", false)] {
+        members.add([("kind", kind)], number(status.members.iter().filter(|member| member.voter == voter).count()));
+    }
+    vec![
+        build,
+        members,
+        Family::gauge("raft_term", "The Raft term").with(big(status.term)),
+        Family::gauge("raft_leader", "1 on the sentinel that leads").with(flag(status.leader == Some(status.id))),
+        Family::gauge("raft_leader_known", "1 if a leader is known and trusted").with(flag(status.leader.is_some())),
+        Family::gauge("raft_last_log_index", "The last entry in the log").with(big(status.last_log.0)),
+        Family::gauge("raft_applied_index", "The last entry applied").with(big(status.applied.0)),
+        Family::gauge("raft_snapshot_index", "The last entry in the newest snapshot").with_some(status.snapshot.map(|at| big(at.0))),
+        Family::gauge("raft_quorum_ack_age_seconds", "Time since a quorum acknowledged this leader")
+            .with_some(status.quorum_ack_age_ms.map(seconds)),
+    ]
+}
+
+fn of_peers(peers: &BTreeMap<crate::base::NodeId, PeerHealth>, now: Mono) -> Family {
+    let mut heard = Family::gauge("raft_peer_last_heard_age_seconds", "Time since this sentinel heard of the other one");
+    for (id, peer) in peers {
+        if let Some(at) = peer.last_heard {
+            heard.add([("peer", &id.to_string())], seconds(now.ms_since(at)));
+        }
+    }
+    heard
+}
+
+fn of_failovers(counts: &BTreeMap<GroupName, Failovers>) -> Family {
+    let mut failovers = Family::counter("failovers", "Failovers by the step that they reached, since this process started");
+    for (group, count) in counts {
+        let steps = [
+            ("started", count.started),
+            ("decided", count.decided),
+            ("completed", count.completed),
+            ("aborted", count.aborted),
+            ("blocked", count.blocked),
+        ];
+        for (step, times) in steps {
+            failovers.add([("group", group.as_str()), ("step", step)], big(times));
+        }
+    }
+    failovers
+}
+
+/// The metrics of the groups; the order is that of the constants below.
+struct Groups([Family; 16]);
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self([
+            Family::gauge("group_epoch", "The epoch of the master; grows by one with each promotion"),
+            Family::gauge("group_master_info", "Where the recorded master listens, always 1"),
+            Family::gauge("group_down_votes", "Sentinels that see the master down"),
+            Family::gauge("group_quorum", "Votes needed to hold the master down"),
+            Family::gauge("group_objectively_down", "1 if enough sentinels see the master down"),
+            Family::gauge("group_failover_phase", "1 for the phase that the failover is in; phase none without one"),
+            Family::gauge("group_failover_blocked", "1 if the failover cannot go on now"),
+            Family::gauge("group_replicas_known", "Replicas on record, up or down"),
+            Family::gauge("group_replicas_eligible", "Replicas that this sentinel could promote now"),
+            Family::gauge("group_last_failover_estimated_loss_bytes", "What the last decision is known to have lost"),
+            Family::gauge("group_last_failover_duration_seconds", "From the start of the last failover until its new master was seen"),
+            Family::gauge("group_failovers_remembered", "Failovers that ListDecisions can tell of"),
+            Family::gauge("node_up", "1 if this sentinel sees the data node up, 0 if down; absent if it cannot judge"),
+            Family::gauge("node_offset_bytes", "How much of the replication history the data node holds"),
+            Family::gauge("node_cannot_judge", "1 if the data node refuses this sentinel's credentials"),
+            Family::gauge("node_lag_bytes", "By how much a replica is behind the last offset seen of the master"),
+        ])
+    }
+}
+
+impl Groups {
+    fn add(&mut self, group: &Group, view: &GroupView) {
+        let name = group.name.as_str();
+        let [epoch, master, votes, quorum, down, phases, blocked, known, eligible, loss, duration, remembered, nodes @ ..] = &mut self.0;
+        epoch.add([("group", name)], big(group.epoch.0));
+        master.add([("group", name), ("address", &group.master.addr.to_string())], 1.0);
+        votes.add([("group", name)], number(group.ballot.votes().len()));
+        quorum.add([("group", name)], f64::from(group.settings.quorum));
+        down.add([("group", name)], flag(group.objectively_down()));
+        for phase in ["none", "choosing", "promoting", "following"] {
+            phases.add([("group", name), ("phase", phase)], flag(phase == phase_name(group.failover.as_ref())));
+        }
+        blocked.add([("group", name)], flag(group.failover.as_ref().is_some_and(|failover| !failover.blocked.is_empty())));
+        known.add([("group", name)], number(group.replicas.len()));
+        eligible.add([("group", name)], number(view.candidates.iter().filter(|candidate| candidate.ineligible.is_none()).count()));
+        if let Some(bytes) =
+            group.history.iter().rev().find_map(|decision| decision.choice.as_ref()).and_then(|(c, _)| c.estimated_loss_bytes)
+        {
+            loss.add([("group", name)], big(bytes));
+        }
+        if let Some((last, promoted)) = group.history.iter().rev().find_map(|decision| Some((decision, decision.promoted?))) {
+            duration.add([("group", name)], big(promoted.at.micros_since(last.started.at)) / 1e6);
+        }
+        remembered.add([("group", name)], number(group.history.len()));
+        for addr in group.data_nodes() {
+            add_node(nodes, group, view, addr);
+        }
+    }
+}
+
+fn add_node([up, offset, cannot_judge, lag]: &mut [Family; 4], group: &Group, view: &GroupView, addr: &Addr) {
+    let Some(node) = view.nodes.get(addr) else { return };
+    let (name, at) = (group.name.as_str(), addr.to_string());
+    let is_master = *addr == group.master.addr;
+    let labels = [("group", name), ("address", &*at)];
+    if node.cannot_judge.is_none() && (node.report.is_some() || node.down_since.is_some()) {
+        let role = if is_master { "master" } else { "replica" };
+        up.add([("group", name), ("address", &at), ("role", role)], flag(node.down_since.is_none()));
+    }
+    cannot_judge.add(labels, flag(node.cannot_judge.is_some()));
+    let Some((_, report)) = &node.report else { return };
+    offset.add(labels, big(report.offset));
+    let master = view.nodes.get(&group.master.addr).and_then(|master| master.report.as_ref());
+    if let (false, Some((_, master))) = (is_master, master) {
+        lag.add(labels, big(master.offset.saturating_sub(report.offset)));
+    }
+}
+
+const fn phase_name(failover: Option<&Failover>) -> &'static str {
+    match failover {
+        None => "none",
+        Some(Failover { phase: Phase::Choosing, .. }) => "choosing",
+        Some(Failover { phase: Phase::Promoting, .. }) => "promoting",
+        Some(Failover { phase: Phase::Following { .. }, .. }) => "following",
+    }
+}
+
+fn flag(yes: bool) -> f64 {
+    f64::from(u8::from(yes))
+}
+
+fn number(many: usize) -> f64 {
+    big(many as u64)
+}
+
+/// Exact up to 2^53, which no index, offset or count here comes near.
+#[expect(clippy::cast_precision_loss, reason = "Prometheus knows only floating point numbers")]
+const fn big(number: u64) -> f64 {
+    number as f64
+}
+
+fn seconds(ms: u64) -> f64 {
+    big(ms) / 1e3
+}
