@@ -11,7 +11,7 @@ use crate::watched::{settings, watch, with_password};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn promote_and_follow_are_confirmed_in_the_same_round_trip() {
     let (master, replica) = {
         let master = Server::start("");
@@ -39,7 +39,7 @@ async fn promote_and_follow_are_confirmed_in_the_same_round_trip() {
     master.wait_for("INFO replication", "master_link_status:up");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn promotion_times_on_a_warm_link() {
     let master = Server::start("");
     let replica = Server::replica_of(&master, "");
@@ -60,7 +60,7 @@ async fn promotion_times_on_a_warm_link() {
     println!("promote() with CONFIG REWRITE and INFO, 20 times: median {:?}, worst {:?}", times[10], times[19]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn clients_are_cut_off_only_when_told_and_our_hands_never() {
     let master = Server::start("");
     let mut client = master.type_in("CLIENT ID");
@@ -80,7 +80,7 @@ async fn clients_are_cut_off_only_when_told_and_our_hands_never() {
     assert!(again.is_ok(), "the same link goes on: {again:?} {connections}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_missing_configuration_file_is_reported_and_no_error() {
     // CONFIG REWRITE fails when the file cannot be written; here it is gone with its directory's right to be written.
     let server = Server::start("rename-command CONFIG \"\"\nrename-command CLIENT \"\"");
@@ -90,7 +90,7 @@ async fn a_missing_configuration_file_is_reported_and_no_error() {
     assert_eq!(report.node().map(|node| node.role()), Some(Role::Master));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_old_name_of_replicaof_is_found_and_new_names_are_used() {
     let follow = Act::Follow { master: raft_sentinel::base::Addr::new("127.0.0.1", 1), clients: Clients::Keep };
     let old = Server::start("rename-command REPLICAOF \"\"");
@@ -122,7 +122,7 @@ async fn the_old_name_of_replicaof_is_found_and_new_names_are_used() {
     assert!(matches!(&error, AskError::Refused(text) if text.contains("unknown command")), "{error}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_fence_is_set_and_read_back() {
     let server = Server::start("");
     let fence = Fence { min_replicas: 1, max_lag_s: 2 };
@@ -131,7 +131,7 @@ async fn the_fence_is_set_and_read_back() {
     assert!(server.say("SET a b").contains("NOREPLICAS"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn wrong_credentials_are_told_apart_and_never_printed() {
     let server = Server::start("requirepass right-one");
     let wrong = watch(server.addr(), with_password(None, "wrong-one"));
@@ -143,7 +143,7 @@ async fn wrong_credentials_are_told_apart_and_never_printed() {
     assert!(right.probe.hands().act(Act::Promote, LIMIT).await.is_ok());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_server_that_hangs_costs_the_limit_and_collects_nothing() {
     let server = Server::start("");
     let seen = watch(server.addr(), settings(1000));
@@ -162,7 +162,7 @@ async fn a_server_that_hangs_costs_the_limit_and_collects_nothing() {
     server.wait_for("INFO commandstats", "cmdstat_replicaof:calls=3");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn dropping_the_probe_ends_its_hands() {
     let server = Server::start("");
     let hands = watch(server.addr(), settings(1000)).probe.hands();

@@ -11,7 +11,7 @@ use crate::watched::{brief, settings, watch, with_password};
 
 const PONG: Sight = Sight::Valid(ValidReply::Pong);
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_pair_is_seen_at_once() {
     let master = Server::start("");
     let replica = Server::replica_of(&master, "slave-priority 7");
@@ -32,7 +32,7 @@ async fn a_pair_is_seen_at_once() {
     assert_eq!(replicas.iter().map(|attached| attached.addr.clone()).collect::<Vec<_>>(), [replica.addr()]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn pings_keep_their_period() {
     let server = Server::start("");
     let mut eyes = watch(server.addr(), settings(200));
@@ -48,7 +48,7 @@ async fn pings_keep_their_period() {
     assert!((400..800).contains(&span), "20 periods of 20 ms took {span} ms");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_look_is_answered_out_of_turn() {
     let server = Server::start("");
     let mut eyes = watch(server.addr(), settings(60_000));
@@ -57,20 +57,24 @@ async fn a_look_is_answered_out_of_turn() {
     for _ in 0..100 {
         eyes.probe.look();
     }
-    let seen = eyes.until("a report", |sight| matches!(sight, Sight::Report(_))).await;
-    let took = seen.last().expect("a report").at.ms_since(asked);
-    assert!(took < 500, "the turn would be after 1000 ms, it took {took} ms");
-    let next = eyes.until("the next", |sight| matches!(sight, Sight::Report(_))).await;
-    assert!(next.last().expect("a report").at.ms_since(asked) > 500, "100 looks are one question: {:?}", brief(&next));
+    let mut ages = Vec::new();
+    while ages.last().is_none_or(|&age| age < 500) {
+        let seen = eyes.until("a report", |sight| matches!(sight, Sight::Report(_))).await;
+        ages.push(seen.last().expect("a report").at.ms_since(asked));
+    }
+    // Calls that come while the first is under way share a second one; the last report is the one that was due anyway.
+    assert!((2..=3).contains(&ages.len()), "reports came after {ages:?} ms");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_killed_server_is_closed_then_refused_then_back() {
     let mut times = Vec::new();
     for _ in 0..10 {
         let mut server = Server::start("");
         let mut eyes = watch(server.addr(), settings(1000));
-        eyes.report("it lives", |_| true).await;
+        for _ in 0..3 {
+            eyes.until("it lives", |sight| *sight == PONG).await;
+        }
         let killed = eyes.clock.mono();
         server.signal(Signal::KILL);
         let seen = eyes.until("the end of the link", |sight| matches!(sight, Sight::Unlinked(_))).await;
@@ -99,7 +103,7 @@ async fn a_killed_server_is_closed_then_refused_then_back() {
     assert!(closed[5] < 50_000, "{closed:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_hung_server_is_silence_and_its_first_answer_counts() {
     let server = Server::start("");
     let mut eyes = watch(server.addr(), settings(1000));
@@ -121,7 +125,7 @@ async fn a_hung_server_is_silence_and_its_first_answer_counts() {
     assert!(took < 200, "{took} ms: {:?}", brief(&seen));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_short_hang_keeps_the_link() {
     let server = Server::start("");
     let mut eyes = watch(server.addr(), settings(4000));
@@ -133,11 +137,14 @@ async fn a_short_hang_keeps_the_link() {
     assert!(!seen.iter().any(|seen| matches!(seen.what, Sight::Unlinked(_))), "{:?}", brief(&seen));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn links_that_others_cut_are_made_again_at_once() {
     let server = Server::start("");
     let mut eyes = watch(server.addr(), settings(1000));
-    eyes.report("it lives", |_| true).await;
+    // A link younger than the pause between attempts is not made again at once.
+    for _ in 0..3 {
+        eyes.until("it lives", |sight| *sight == PONG).await;
+    }
     server.say("CLIENT KILL TYPE normal");
     let seen = eyes.until("the end", |sight| *sight == Sight::Unlinked(LinkLoss::Closed)).await;
     let cut = seen.last().expect("an end").at;
@@ -146,7 +153,7 @@ async fn links_that_others_cut_are_made_again_at_once() {
     assert!(took < 20, "{took} ms: {:?}", brief(&seen));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn credentials_are_told_apart_from_death() {
     let server = Server::start("requirepass right-one\nuser eyes on >see-me +ping +info +client|setname\nuser blind on >no-info +ping");
     let mut wrong = watch(server.addr(), with_password(None, "wrong-one"));
@@ -167,13 +174,13 @@ async fn credentials_are_told_apart_from_death() {
     assert!(seen.iter().any(|seen| seen.what == PONG), "it may ping: {:?}", brief(&seen));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_password_for_a_server_without_one_is_no_obstacle() {
     let server = Server::start("");
     watch(server.addr(), with_password(None, "not-needed")).report("it serves all the same", |_| true).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn busy_and_masterdown_are_what_they_are() {
     let server = Server::start("lua-time-limit 10");
     let mut eyes = watch(server.addr(), settings(1000));
@@ -192,7 +199,7 @@ async fn busy_and_masterdown_are_what_they_are() {
     eyes.report("INFO is told all the same", |report| report.role() == Role::Replica).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_port_that_nobody_listens_on_is_refused_often_but_not_always() {
     let mut eyes = watch(raft_sentinel::base::Addr::new("127.0.0.1", free_port()), settings(200));
     let began = Instant::now();
@@ -202,7 +209,7 @@ async fn a_port_that_nobody_listens_on_is_refused_often_but_not_always() {
     assert!(began.elapsed() >= Duration::from_millis(200), "10 pauses of 20 ms took {:?}", began.elapsed());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_full_inbox_makes_it_wait_and_a_dropped_probe_says_nothing_more() {
     let server = Server::start("");
     let (out, mut inbox) = tokio::sync::mpsc::channel(1);

@@ -14,7 +14,7 @@ fn resident_kb() -> u64 {
     line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).expect("a number")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn garbage_ends_the_link_with_a_word_about_it() {
     for bytes in [
         &b"\x00\xff\xfe garbage \x07"[..],
@@ -33,7 +33,7 @@ async fn garbage_ends_the_link_with_a_word_about_it() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn endless_replies_cost_no_memory() {
     let before = resident_kb();
     let floods: [(&[u8], &'static [u8]); 3] = [(b"$4194304\r\n", b"xxxxxxxxxxxxxxxx"), (b"+", &[b'x'; 4096]), (b"", b"*1\r\n")];
@@ -46,7 +46,7 @@ async fn endless_replies_cost_no_memory() {
     assert!(grown < 64 * 1024, "memory grew by {grown} KB");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_end_in_the_middle_of_a_reply_is_an_end_and_no_frenzy() {
     let mut eyes = watch(fake(b"+PO", After::Close).await, settings(1000));
     let began = std::time::Instant::now();
@@ -56,7 +56,7 @@ async fn an_end_in_the_middle_of_a_reply_is_an_end_and_no_frenzy() {
     assert!(began.elapsed() >= Duration::from_millis(4 * 50), "four pauses took {:?}", began.elapsed());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn answers_that_nobody_asked_for_end_the_link() {
     let mut eyes = watch(fake(b"+PONG\r\n+PONG\r\n+PONG\r\n+PONG\r\n+PONG\r\n", After::Silence).await, settings(1000));
     let seen = eyes.until("an end", |sight| matches!(sight, Sight::Unlinked(_))).await;
@@ -67,7 +67,7 @@ async fn answers_that_nobody_asked_for_end_the_link() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn loading_is_alive_and_an_act_on_it_is_refused() {
     let mut eyes = watch(fake(b"-LOADING Redis is loading the dataset in memory\r\n", After::Again).await, settings(1000));
     let seen = eyes.until("a bad report", |sight| matches!(sight, Sight::BadReport(_))).await;
