@@ -31,7 +31,7 @@ impl Link {
         Self { stream, inbox: BytesMut::new(), access }
     }
 
-    /// Connects, says who we are and waits until the server has answered that.
+    /// Connects, says who we are, and waits until the server has answered that and a PING, in whatever way.
     ///
     /// A server that hangs gets no further than this, so that no command piles up in its queue of connections.
     ///
@@ -41,8 +41,9 @@ impl Link {
     pub async fn open(dialer: &mut Dialer, access: Access, limit: Duration) -> Result<Self, LinkLoss> {
         let deadline = Instant::now() + limit;
         let mut link = Self::new(dialer.dial(limit).await?, access);
-        let due = link.introduce().await?;
-        for _ in 0..due {
+        let greetings = link.introduce().await?;
+        link.send(&[link.access.command("PING", &[])]).await?;
+        for _ in 0..=greetings {
             timeout_at(deadline, link.next()).await.map_err(|_| LinkLoss::TimedOut)??;
         }
         Ok(link)

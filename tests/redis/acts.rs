@@ -1,0 +1,171 @@
+//! What the hands do to a server, and what the server is afterwards.
+
+use std::time::{Duration, Instant};
+
+use raft_sentinel::base::observation::{Role, RoleReport};
+use raft_sentinel::redis::{Act, AskError, Clients, Fence, Step};
+use rustix::process::Signal;
+
+use crate::server::Server;
+use crate::watched::{settings, watch, with_password};
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn promote_and_follow_are_confirmed_in_the_same_round_trip() {
+    let (master, replica) = {
+        let master = Server::start("");
+        let replica = Server::replica_of(&master, "");
+        (master, replica)
+    };
+    master.say("SET a b");
+    let mut seen = watch(replica.addr(), settings(1000));
+    let before = seen.report("a replica", |report| report.role() == Role::Replica).await;
+
+    let began = Instant::now();
+    let report = seen.probe.hands().act(Act::Promote, LIMIT).await.expect("a promotion");
+    println!("promote() with INFO: {:?}", began.elapsed());
+    assert!(report.steps.iter().all(|step| step.result.is_ok()), "{:?}", report.steps);
+    let node = report.node().expect("an INFO in the transaction");
+    assert_eq!(node.role(), Role::Master);
+    assert_eq!(node.replid2.as_ref(), Some(&before.replid), "it continues the history of its master");
+
+    let follow = Act::Follow { master: replica.addr(), clients: Clients::Kill };
+    let began = Instant::now();
+    let report = watch(master.addr(), settings(1000)).probe.hands().act(follow, LIMIT).await.expect("a demotion");
+    println!("follow() with INFO and connect: {:?}", began.elapsed());
+    let RoleReport::Replica(demoted) = &report.node().expect("an INFO").role else { panic!("{report:?}") };
+    assert_eq!(demoted.master, replica.addr());
+    master.wait_for("INFO replication", "master_link_status:up");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn promotion_times_on_a_warm_link() {
+    let master = Server::start("");
+    let replica = Server::replica_of(&master, "");
+    let mut seen = watch(replica.addr(), settings(1000));
+    let hands = seen.probe.hands();
+    seen.report("a replica", |_| true).await;
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        let back = Act::Follow { master: master.addr(), clients: Clients::Keep };
+        hands.act(back, LIMIT).await.expect("it follows");
+        seen.inbox.try_recv().ok();
+        let began = Instant::now();
+        let promoted = hands.act(Act::Promote, LIMIT).await.expect("it leads");
+        times.push(began.elapsed());
+        assert_eq!(promoted.node().map(|node| node.role()), Some(Role::Master));
+    }
+    times.sort();
+    println!("promote() with CONFIG REWRITE and INFO, 20 times: median {:?}, worst {:?}", times[10], times[19]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn clients_are_cut_off_only_when_told_and_our_hands_never() {
+    let master = Server::start("");
+    let mut client = master.type_in("CLIENT ID");
+    let mut answer = [0; 64];
+    std::io::Read::read(&mut client, &mut answer).expect("an answer");
+    let hands_of = watch(master.addr(), settings(1000));
+    let hands = hands_of.probe.hands();
+    hands.act(Act::Follow { master: master.addr(), clients: Clients::Keep }, LIMIT).await.expect("it takes any address");
+    client.set_nonblocking(true).expect("a socket");
+    let still_open = std::io::Read::read(&mut client, &mut answer);
+    assert_eq!(still_open.map_err(|error| error.kind()), Err(std::io::ErrorKind::WouldBlock));
+    client.set_nonblocking(false).expect("a socket");
+    hands.act(Act::Promote, LIMIT).await.expect("a promotion");
+    assert_eq!(std::io::Read::read(&mut client, &mut answer).unwrap_or(0), 0, "its clients are cut off");
+    let connections = master.say("CLIENT LIST");
+    let again = hands.act(Act::Promote, LIMIT).await;
+    assert!(again.is_ok(), "the same link goes on: {again:?} {connections}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_missing_configuration_file_is_reported_and_no_error() {
+    // CONFIG REWRITE fails when the file cannot be written; here it is gone with its directory's right to be written.
+    let server = Server::start("rename-command CONFIG \"\"\nrename-command CLIENT \"\"");
+    let report = watch(server.addr(), settings(1000)).probe.hands().act(Act::Promote, LIMIT).await.expect("a promotion all the same");
+    let failed: Vec<Step> = report.steps.iter().filter(|step| step.result.is_err()).map(|step| step.step).collect();
+    assert_eq!(failed, [Step::ConfigRewrite, Step::KillClients, Step::KillSubscribers]);
+    assert_eq!(report.node().map(|node| node.role()), Some(Role::Master));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn the_old_name_of_replicaof_is_found_and_new_names_are_used() {
+    let follow = Act::Follow { master: raft_sentinel::base::Addr::new("127.0.0.1", 1), clients: Clients::Keep };
+    let old = Server::start("rename-command REPLICAOF \"\"");
+    let report = watch(old.addr(), settings(1000)).probe.hands().act(follow.clone(), LIMIT).await.expect("by SLAVEOF");
+    assert_eq!(report.node().map(|node| node.role()), Some(Role::Replica));
+
+    let names = [
+        ("REPLICAOF", "R1"),
+        ("MULTI", "M1"),
+        ("EXEC", "E1"),
+        ("CONFIG", "C1"),
+        ("INFO", "I1"),
+        ("PING", "P1"),
+        ("AUTH", "A1"),
+        ("CLIENT", "L1"),
+    ];
+    let lines: String = names.iter().map(|(name, to)| format!("rename-command {name} {to}\n")).collect();
+    let renamed = Server::start(&format!("{lines}rename-command SLAVEOF \"\"\nrequirepass pw"));
+    let mut with_names = with_password(None, "pw");
+    with_names.access.rename_commands = names.iter().map(|&(name, to)| (name.to_owned(), to.to_owned())).collect();
+    let mut seen = watch(renamed.addr(), with_names);
+    seen.report("INFO by its name there", |report| report.role() == Role::Master).await;
+    let report = seen.probe.hands().act(follow.clone(), LIMIT).await.expect("by their names there");
+    assert!(report.steps.iter().all(|step| step.result.is_ok()), "{:?}", report.steps);
+    assert_eq!(report.node().map(|node| node.role()), Some(Role::Replica));
+
+    let gone = Server::start("rename-command REPLICAOF \"\"\nrename-command SLAVEOF \"\"");
+    let error = watch(gone.addr(), settings(1000)).probe.hands().act(follow, LIMIT).await.expect_err("no name is left");
+    assert!(matches!(&error, AskError::Refused(text) if text.contains("unknown command")), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn the_fence_is_set_and_read_back() {
+    let server = Server::start("");
+    let fence = Fence { min_replicas: 1, max_lag_s: 2 };
+    let report = watch(server.addr(), settings(1000)).probe.hands().act(Act::Arm(fence), LIMIT).await.expect("armed");
+    assert_eq!(report.fence, Some(fence));
+    assert!(server.say("SET a b").contains("NOREPLICAS"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn wrong_credentials_are_told_apart_and_never_printed() {
+    let server = Server::start("requirepass right-one");
+    let wrong = watch(server.addr(), with_password(None, "wrong-one"));
+    let error = wrong.probe.hands().act(Act::Promote, LIMIT).await.expect_err("a wrong password");
+    assert!(matches!(error, AskError::Credentials(_)), "{error:?}");
+    assert!(!format!("{error} {error:?} {:?}", wrong.probe).contains("wrong-one"));
+
+    let right = watch(server.addr(), with_password(Some("default"), "right-one"));
+    assert!(right.probe.hands().act(Act::Promote, LIMIT).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_server_that_hangs_costs_the_limit_and_collects_nothing() {
+    let server = Server::start("");
+    let seen = watch(server.addr(), settings(1000));
+    let hands = seen.probe.hands();
+    hands.act(Act::Promote, LIMIT).await.expect("it works");
+    server.signal(Signal::STOP);
+    let limit = Duration::from_millis(300);
+    for _ in 0..3 {
+        let began = Instant::now();
+        let error = hands.act(Act::Promote, limit).await.expect_err("it hangs");
+        assert!(matches!(error, AskError::Lost(_) | AskError::NoLink(_)), "{error:?}");
+        assert!(began.elapsed() < limit * 2, "{:?}", began.elapsed());
+    }
+    server.signal(Signal::CONT);
+    hands.act(Act::Promote, LIMIT).await.expect("it works again");
+    server.wait_for("INFO commandstats", "cmdstat_replicaof:calls=3");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn dropping_the_probe_ends_its_hands() {
+    let server = Server::start("");
+    let hands = watch(server.addr(), settings(1000)).probe.hands();
+    let error = hands.act(Act::Promote, LIMIT).await.expect_err("it is gone");
+    assert!(matches!(error, AskError::NoLink(_) | AskError::Lost(_)), "{error:?}");
+}
