@@ -7,10 +7,10 @@ use super::default_user::DefaultUser;
 use super::options::{is_runnable, parse_change};
 use super::place::{Note, Place};
 use super::raft_group::RaftDraft;
-use super::settings::{GroupSeed, Listen, LogSettings, RespSettings, SentinelSettings, Supervised};
+use super::settings::{Listen, LogSettings, RespSettings, SentinelSettings, Supervised};
 use super::value::{Problem, shown};
 use crate::base::settings::SettingChange;
-use crate::base::{Addr, GroupName};
+use crate::base::{Addr, GroupName, GroupSeed};
 
 /// What was said about the gRPC listeners.
 #[derive(Default)]

@@ -23,4 +23,4 @@ pub mod words;
 
 pub use load::{load, parse};
 pub use place::{ConfError, Note, Place};
-pub use settings::{Bind, Config, GroupSeed, Listen, LogLevel, LogSettings, RaftSettings, RespSettings, SentinelSettings, Supervised};
+pub use settings::{Bind, Config, Listen, LogLevel, LogSettings, RaftSettings, RespSettings, SentinelSettings, Supervised};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::place::Note;
-use crate::base::{Addr, ClusterId, Epoch, GroupName, GroupSettings, NodeId, Secret, SentinelId, limits};
+use crate::base::{Addr, ClusterId, Epoch, GroupSeed, NodeId, Secret, SentinelId, limits};
 
 /// Everything that one sentinel is told. `Debug` shows no password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,21 +225,6 @@ impl RaftSettings {
     pub fn joins(&self) -> bool {
         !self.peers.contains_key(&self.node_id)
     }
-}
-
-/// A group as the file describes it: what to start from where the log does not know the group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupSeed {
-    /// Its name.
-    pub name: GroupName,
-    /// Where its master listens.
-    pub master: Addr,
-    /// Its settings.
-    pub settings: GroupSettings,
-    /// Replicas that a stock Sentinel had found.
-    pub replicas: Vec<Addr>,
-    /// The epoch that a stock Sentinel had reached.
-    pub epoch: Epoch,
 }
 
 impl Config {

@@ -1,10 +1,10 @@
 //! `sentinel ...`, in stock's spelling and in Valkey's.
 
 use super::{Args, Directive, Stage, Treatment};
+use crate::base::GroupSeed;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, Secret, SentinelId, limits};
 use crate::conf::draft::Draft;
 use crate::conf::options;
-use crate::conf::settings::GroupSeed;
 use crate::conf::value::{Problem, is_host, is_ip, optional, shown, whole, yes_no};
 
 pub(super) static ROWS: &[Directive] = &[
