@@ -113,15 +113,11 @@ fn supervised(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The row of a directive that has no meaning for a sentinel.
-pub(super) fn ignored(name: &str) -> Option<Directive> {
-    let (why, args, names) = IGNORED.iter().find(|(_, _, names)| names.split_ascii_whitespace().any(|known| known == name))?;
-    let name = names.split_ascii_whitespace().find(|known| *known == name)?;
-    Some(Directive { name, args: *args, stage: Stage::Process, treatment: Treatment::Ignore(why) })
-}
-
-pub(super) fn ignored_names() -> impl Iterator<Item = &'static str> {
-    IGNORED.iter().flat_map(|(_, _, names)| names.split_ascii_whitespace())
+/// The rows of the directives that have no meaning for a sentinel.
+pub(super) fn ignored() -> impl Iterator<Item = Directive> {
+    IGNORED.iter().flat_map(|(why, args, names)| {
+        names.split_ascii_whitespace().map(|name| Directive { name, args: *args, stage: Stage::Process, treatment: Treatment::Ignore(why) })
+    })
 }
 
 const DATA: &str = "a sentinel holds no data";
