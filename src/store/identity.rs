@@ -249,3 +249,59 @@ fn write(dir: &Path, record: &Record) -> Result<(), StoreError> {
 fn checksum(version: u64, identity: &serde_json::Value) -> String {
     format!("{:08x}", crc32fast::hash(format!("{version} {identity}").as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The file of this format must stay readable; `UPDATE_GOLDEN=1` rewrites it.
+    #[test]
+    fn the_written_form_is_the_golden_one() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/golden");
+        let record = Record {
+            node_id: NodeId(1),
+            cluster_id: ClusterId::new("prod"),
+            incarnation: Incarnation::new("0123456789abcdef0123456789abcdef"),
+            sentinel_id: SentinelId::new("0123456789abcdef0123456789abcdef01234567"),
+            peers: BTreeMap::from([(NodeId(2), Incarnation::new("fedcba9876543210fedcba9876543210"))]),
+        };
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            write(&golden, &record).unwrap();
+        }
+        assert_eq!(read(&golden).unwrap(), Some(record.clone()));
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &record).unwrap();
+        assert_eq!(std::fs::read(dir.path().join(FILE)).unwrap(), std::fs::read(golden.join(FILE)).unwrap());
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_digit_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = Record {
+            node_id: NodeId(1),
+            cluster_id: ClusterId::new("prod"),
+            incarnation: Incarnation::new("0a"),
+            sentinel_id: SentinelId::new("0b"),
+            peers: BTreeMap::new(),
+        };
+        write(dir.path(), &record).unwrap();
+        let path = dir.path().join(FILE);
+        let whole = std::fs::read(&path).unwrap();
+        for at in (0..whole.len()).filter(|at| whole[*at].is_ascii_alphanumeric()) {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1;
+            std::fs::write(&path, flipped).unwrap();
+            assert!(read(dir.path()).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_newer_identity_is_not_called_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let identity = serde_json::json!({ "whatever": "comes" });
+        let written = Written { version: FORMAT + 1, crc32: checksum(FORMAT + 1, &identity), identity };
+        std::fs::write(dir.path().join(FILE), serde_json::to_vec(&written).unwrap()).unwrap();
+        let error = read(dir.path()).unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error}");
+    }
+}

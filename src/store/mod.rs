@@ -32,6 +32,8 @@ pub mod identity;
 pub mod log;
 pub mod machine;
 mod mark;
+#[cfg(test)]
+mod power_loss;
 mod skipped;
 mod verify;
 mod writer;

@@ -99,9 +99,9 @@ pub(super) fn discard_unused(dir: &Path) -> Result<(), StoreError> {
     files::sync_dir(dir)
 }
 
-type Content = (Binding, Book, Option<(SnapshotMeta, State)>);
+pub(super) type Content = (Binding, Book, Option<(SnapshotMeta, State)>);
 
-fn read_all(engine: &mut Engine, marked: &Marked) -> Result<Content, StoreError> {
+pub(super) fn read_all(engine: &mut Engine, marked: &Marked) -> Result<Content, StoreError> {
     let reader = Reader { engine };
     let binding: Binding = reader.required(Key::Binding)?;
     let commits: u64 = reader.required(Key::Commits)?;
