@@ -4,6 +4,10 @@
 mod acts;
 #[path = "redis/fake.rs"]
 mod fake;
+#[path = "redis/partitions.rs"]
+mod partitions;
+#[path = "redis/proxy.rs"]
+mod proxy;
 #[path = "redis/seeing.rs"]
 mod seeing;
 #[path = "redis/server.rs"]

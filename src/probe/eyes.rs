@@ -69,20 +69,20 @@ impl Eyes {
 
     /// Looks until nobody wants to know.
     pub(super) async fn run(mut self) {
+        let mut short_lived = 0;
         loop {
             let begun = Instant::now();
-            match self.link_once().await {
+            let loss = match self.link_once().await {
                 End::Unwanted => return,
-                End::Access => {}
-                End::Loss(loss) => {
-                    if self.emit(Sight::Unlinked(loss)).await.is_err() {
-                        return;
-                    }
-                    // At once after a link that lasted, so that a closed one tells quickly whether the port still listens.
-                    // Not sooner than a pause otherwise: a port may accept and close, for ever.
-                    sleep_until(begun + self.now_settings().retry_pause()).await;
-                }
+                End::Access => continue,
+                End::Loss(loss) => loss,
+            };
+            let limit = self.now_settings().retry_pause();
+            short_lived = if begun.elapsed() < limit && loss == LinkLoss::Closed { short_lived + 1 } else { 0 };
+            if self.emit(Sight::Unlinked(loss)).await.is_err() {
+                return;
             }
+            sleep_until(begun + pause(short_lived, limit)).await;
         }
     }
 
@@ -138,8 +138,7 @@ impl Eyes {
         Ok(())
     }
 
-    async fn next(&mut self, link: &mut Link, wake_at: Option<Instant>) -> Next {
-        let wake_at = wake_at.unwrap_or_else(Instant::now);
+    async fn next(&mut self, link: &mut Link, wake_at: Instant) -> Next {
         tokio::select! {
             biased;
             reply = link.next() => Next::Reply(reply),
@@ -184,6 +183,18 @@ impl Eyes {
 
     async fn emit_at(&self, seen: Seen) -> Result<(), Closed> {
         self.out.send(seen).await.map_err(|_| Closed)
+    }
+}
+
+/// From the beginning of one attempt to the next, so that a link that lasted is followed by another at once.
+///
+/// A dying server closes its links a moment before its port, which then takes one more connection: after a link that was
+/// closed young the next attempt comes soon, to learn that the port refuses. A port that accepts and closes for ever is
+/// tried less and less often.
+fn pause(short_lived: u32, limit: Duration) -> Duration {
+    match short_lived {
+        0 => limit,
+        n => limit.min(Duration::from_millis(1 << n.min(10))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The eyes and hands on one data node: two links to it, one to look and one to act.
 //!
-//! The eyes ([`eyes`]) ping, ask for INFO, and report each thing seen as a [`Seen`]; the hands ([`hands`]) keep a second link
+//! The eyes (`eyes`) ping, ask for INFO, and report each thing seen as a [`Seen`]; the hands (`hands`) keep a second link
 //! ready, so that an act needs no connect and never waits behind a PING that a busy server has not answered.
 //! Nothing is decided here: not whether a node is down, nor what to do about it. Used by `agent`, one [`Probe`] for each node.
 //!

@@ -82,9 +82,10 @@ impl Rhythm {
     }
 
     /// When there is something to do if nothing comes: a question to ask, or silence over the limit.
-    pub(super) fn wake_at(&self, periods: Periods, silence: Duration) -> Option<Instant> {
+    pub(super) fn wake_at(&self, periods: Periods, silence: Duration) -> Instant {
         let questions = [self.next_ping(periods), self.next_info(periods)].into_iter().flatten().map(|at| at.unwrap_or(self.heard_at));
-        questions.chain(self.silent_since().map(|since| since + silence)).min()
+        // With nothing open there is a question to come, with something open there may be silence.
+        questions.fold(self.silent_since().map_or(self.heard_at + periods.ping, |since| since + silence), Instant::min)
     }
 
     /// None: not before the open one is answered. Some(none): at once.
@@ -116,7 +117,7 @@ mod tests {
         for later in [100, 1000, 100_000] {
             assert_eq!(rhythm.ask(ms(start, later), PERIODS), [], "nothing more while both are open");
         }
-        assert_eq!(rhythm.wake_at(PERIODS, Duration::from_millis(500)), Some(ms(start, 500)));
+        assert_eq!(rhythm.wake_at(PERIODS, Duration::from_millis(500)), ms(start, 500));
         assert_eq!(rhythm.silent_since(), Some(start));
     }
 
@@ -128,7 +129,7 @@ mod tests {
         assert_eq!(rhythm.heard(ms(start, 30)), Some(Due::Ping));
         assert_eq!(rhythm.heard(ms(start, 31)), Some(Due::Info));
         assert_eq!(rhythm.silent_since(), None);
-        assert_eq!(rhythm.wake_at(PERIODS, Duration::from_millis(500)), Some(ms(start, 100)));
+        assert_eq!(rhythm.wake_at(PERIODS, Duration::from_millis(500)), ms(start, 100));
         assert_eq!(rhythm.ask(ms(start, 99), PERIODS), []);
         assert_eq!(rhythm.ask(ms(start, 100), PERIODS), [Due::Ping]);
         assert_eq!(rhythm.silent_since(), Some(ms(start, 100)), "the pause before the question is no silence");

@@ -78,52 +78,53 @@ impl Step {
             Self::ReplicaOf | Self::SetMaxLag | Self::SetMinReplicas | Self::GetFence | Self::KillScript | Self::Info => false,
         }
     }
+}
 
-    /// The command over there.
-    pub(super) fn words(self, act: &Act, access: &Access) -> Vec<String> {
-        match self {
-            Self::ReplicaOf => std::iter::once(access.replicaof()).chain(act.target()).collect(),
-            Self::ConfigRewrite => access.command("CONFIG", &["REWRITE"]),
-            Self::KillClients => access.command("CLIENT", &["KILL", "TYPE", "normal"]),
-            Self::KillSubscribers => access.command("CLIENT", &["KILL", "TYPE", "pubsub"]),
-            Self::SetMaxLag => access.command("CONFIG", &["SET", "min-replicas-max-lag", &act.fence().max_lag_s.to_string()]),
-            Self::SetMinReplicas => access.command("CONFIG", &["SET", "min-replicas-to-write", &act.fence().min_replicas.to_string()]),
-            Self::GetFence => access.command("CONFIG", &["GET", "min-replicas-*"]),
-            Self::KillScript => access.command("SCRIPT", &["KILL"]),
-            Self::Info => access.command("INFO", &[]),
-        }
-    }
+/// A step and its command over there.
+#[derive(Clone, Debug)]
+pub(super) struct StepCommand {
+    pub(super) step: Step,
+    pub(super) words: Vec<String>,
 }
 
 impl Act {
-    /// Its commands in order.
-    pub(super) fn steps(&self) -> Vec<Step> {
+    /// Its commands in order, by their names over there.
+    pub(super) fn commands(&self, access: &Access) -> Vec<StepCommand> {
+        let step = |step, name: &str, arguments: &[&str]| StepCommand { step, words: access.command(name, arguments) };
+        let replicaof = |host: &str, port: &str| StepCommand {
+            step: Step::ReplicaOf,
+            words: vec![access.replicaof(), host.to_owned(), port.to_owned()],
+        };
+        let rewrite = step(Step::ConfigRewrite, "CONFIG", &["REWRITE"]);
+        let info = step(Step::Info, "INFO", &[]);
+        let kill = |clients| match clients {
+            Clients::Keep => vec![],
+            Clients::Kill => vec![
+                step(Step::KillClients, "CLIENT", &["KILL", "TYPE", "normal"]),
+                step(Step::KillSubscribers, "CLIENT", &["KILL", "TYPE", "pubsub"]),
+            ],
+        };
         match self {
-            Self::Promote | Self::Follow { clients: Clients::Kill, .. } => {
-                vec![Step::ReplicaOf, Step::ConfigRewrite, Step::KillClients, Step::KillSubscribers, Step::Info]
+            Self::Promote => [vec![replicaof("NO", "ONE"), rewrite], kill(Clients::Kill), vec![info]].concat(),
+            Self::Follow { master, clients } => {
+                [vec![replicaof(&master.host, &master.port.to_string()), rewrite], kill(*clients), vec![info]].concat()
             }
-            Self::Follow { clients: Clients::Keep, .. } => vec![Step::ReplicaOf, Step::ConfigRewrite, Step::Info],
-            Self::Arm(_) => vec![Step::SetMaxLag, Step::SetMinReplicas, Step::GetFence, Step::ConfigRewrite, Step::Info],
-            Self::KillScript => vec![Step::KillScript],
+            Self::Arm(fence) => vec![
+                step(Step::SetMaxLag, "CONFIG", &["SET", "min-replicas-max-lag", &fence.max_lag_s.to_string()]),
+                step(Step::SetMinReplicas, "CONFIG", &["SET", "min-replicas-to-write", &fence.min_replicas.to_string()]),
+                step(Step::GetFence, "CONFIG", &["GET", "min-replicas-*"]),
+                rewrite,
+                info,
+            ],
+            Self::KillScript => vec![step(Step::KillScript, "SCRIPT", &["KILL"])],
         }
     }
 
     /// Whether its commands go as one transaction. A busy server takes SCRIPT KILL, but nothing between MULTI and EXEC.
     pub(super) const fn is_transaction(&self) -> bool {
-        !matches!(self, Self::KillScript)
-    }
-
-    fn target(&self) -> [String; 2] {
         match self {
-            Self::Follow { master, .. } => [master.host.clone(), master.port.to_string()],
-            Self::Promote | Self::Arm(_) | Self::KillScript => ["NO".to_owned(), "ONE".to_owned()],
-        }
-    }
-
-    const fn fence(&self) -> Fence {
-        match self {
-            Self::Arm(fence) => *fence,
-            Self::Promote | Self::Follow { .. } | Self::KillScript => Fence { min_replicas: 0, max_lag_s: 10 },
+            Self::Promote | Self::Follow { .. } | Self::Arm(_) => true,
+            Self::KillScript => false,
         }
     }
 }
@@ -155,9 +156,9 @@ impl ActReport {
     }
 
     /// Puts steps and replies together. `refused` are optional steps that were left out, with the server's reason.
-    pub(super) fn of(steps: &[Step], replies: Vec<Reply>, refused: Vec<StepReply>) -> Self {
+    pub(super) fn of(steps: impl Iterator<Item = Step>, replies: Vec<Reply>, refused: Vec<StepReply>) -> Self {
         let mut act = Self { steps: refused, report: None, fence: None };
-        for (&step, reply) in steps.iter().zip(replies) {
+        for (step, reply) in steps.zip(replies) {
             act.note(step, reply);
         }
         act

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::base::Addr;
 use crate::base::observation::LinkLoss;
@@ -40,11 +40,13 @@ impl Dialer {
         let deadline = Instant::now() + limit;
         let targets = self.resolve(deadline).await?;
         let mut loss = LinkLoss::Unresolved(format!("'{}' stands for no address", self.addr.host));
-        for target in targets {
-            match timeout_at(deadline, connect(target)).await {
+        for (tried, &target) in targets.iter().enumerate() {
+            // An equal share of what is left for each, so that one that says nothing does not hide the others.
+            let share = deadline.saturating_duration_since(Instant::now()) / u32::try_from(targets.len() - tried).unwrap_or(u32::MAX);
+            match timeout(share, connect(target)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => loss = loss_of(&error),
-                Err(_) => return Err(LinkLoss::TimedOut),
+                Err(_) => loss = LinkLoss::TimedOut,
             }
         }
         Err(loss)

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::act::{Act, ActReport, Step, StepReply};
+use super::access::Access;
+use super::act::{Act, ActReport, StepCommand, StepReply};
 use super::info;
 use super::link::Link;
 use super::wire::{Reply, excerpt};
@@ -20,7 +21,7 @@ pub enum AskError {
     #[error("the link ended before the answer ({}); the server may have done it all the same", phrase(.0))]
     Lost(LinkLoss),
     /// The server refuses our credentials, or does not let this user do it.
-    #[error("the server refuses our credentials ({0}); check auth-user and auth-pass")]
+    #[error("the server refuses our credentials ({0}); check auth-user, auth-pass and what the ACL of that user allows")]
     Credentials(String),
     /// The server refuses it for another reason, such as LOADING or BUSY.
     #[error("the server refuses it: {0}")]
@@ -104,9 +105,9 @@ impl Link {
     /// [`AskError`]; after [`AskError::Lost`] the link is of no use.
     pub async fn act(&mut self, act: &Act, limit: Duration) -> Result<ActReport, AskError> {
         let deadline = Instant::now() + limit;
-        let mut attempt = Attempt { steps: act.steps(), replicaof: self.access().replicaof(), refused: Vec::new() };
+        let mut attempt = Attempt { commands: act.commands(self.access()), refused: Vec::new() };
         loop {
-            let commands = attempt.commands(act, self);
+            let commands = attempt.wire(act, self.access());
             let mut replies = self.exchange(&commands, deadline).await.map_err(AskError::Lost)?;
             let last = replies.pop().unwrap_or(Reply::Nil);
             match last {
@@ -132,60 +133,65 @@ impl Link {
     }
 }
 
-/// One try of a transaction. Each further try has fewer steps or another name, so there are few.
+/// One try of an act. Each further try has fewer steps or another name, so there are few.
 struct Attempt {
-    steps: Vec<Step>,
-    replicaof: String,
+    commands: Vec<StepCommand>,
     refused: Vec<StepReply>,
 }
 
 impl Attempt {
-    fn commands(&self, act: &Act, link: &Link) -> Vec<Vec<String>> {
-        let access = link.access();
-        let steps = self.steps.iter().map(|step| match step {
-            Step::ReplicaOf => std::iter::once(self.replicaof.clone()).chain(step.words(act, access).split_off(1)).collect(),
-            other => other.words(act, access),
-        });
-        if !act.is_transaction() {
-            return steps.collect();
+    fn wire(&self, act: &Act, access: &Access) -> Vec<Vec<String>> {
+        let steps = self.commands.iter().map(|command| command.words.clone());
+        if act.is_transaction() {
+            std::iter::once(access.command("MULTI", &[])).chain(steps).chain([access.command("EXEC", &[])]).collect()
+        } else {
+            steps.collect()
         }
-        std::iter::once(access.command("MULTI", &[])).chain(steps).chain([access.command("EXEC", &[])]).collect()
     }
 
     /// EXEC failed, so nothing was done: drops the optional steps that the server would not queue, or gives up.
     fn adapt(&mut self, queued: &[Reply], exec_error: &str) -> Result<(), AskError> {
-        let mut kept = Vec::with_capacity(self.steps.len());
         let mut changed = false;
-        for (&step, reply) in self.steps.iter().zip(queued) {
-            match reply {
-                Reply::Error(error) if step.optional() => {
-                    changed = true;
-                    self.refused.push(StepReply { step, result: Err(excerpt(error)) });
+        let mut kept = Vec::with_capacity(self.commands.len());
+        for (mut command, reply) in std::mem::take(&mut self.commands).into_iter().zip(queued) {
+            if let Reply::Error(error) = reply {
+                changed = true;
+                if command.step.optional() {
+                    self.refused.push(StepReply { step: command.step, result: Err(excerpt(error)) });
+                    continue;
                 }
-                Reply::Error(error) if step == Step::ReplicaOf && self.replicaof == "REPLICAOF" && is_unknown(error) => {
-                    changed = true;
-                    self.replicaof = "SLAVEOF".to_owned();
-                    kept.push(step);
+                if !(is_unknown(error) && command.use_old_name()) {
+                    return Err(refusal(error));
                 }
-                Reply::Error(error) => return Err(refusal(error)),
-                _ => kept.push(step),
             }
+            kept.push(command);
         }
-        self.steps = kept;
+        self.commands = kept;
         if changed { Ok(()) } else { Err(refusal(exec_error)) }
     }
 
-    /// EXEC answered. A must-have step that failed in it means that the act was not done.
+    /// The steps were answered. One that failed and that the act cannot do without means that the act was not done.
     fn report(self, replies: Vec<Reply>) -> Result<ActReport, AskError> {
-        if replies.len() != self.steps.len() {
-            return Err(AskError::Garbled(format!("{} steps were answered with {} replies", self.steps.len(), replies.len())));
+        if replies.len() != self.commands.len() {
+            return Err(AskError::Garbled(format!("{} steps were answered with {} replies", self.commands.len(), replies.len())));
         }
-        let report = ActReport::of(&self.steps, replies, self.refused);
-        let failed = report.steps.iter().find(|reply| !reply.step.optional() && reply.result.is_err());
-        match failed.map(|reply| &reply.result) {
-            Some(Err(error)) => Err(refusal(error)),
-            Some(Ok(())) | None => Ok(report),
+        let report = ActReport::of(self.commands.iter().map(|command| command.step), replies, self.refused);
+        let failed = report.steps.iter().find_map(|reply| reply.result.as_ref().err().filter(|_| !reply.step.optional()));
+        match failed {
+            Some(error) => Err(refusal(error)),
+            None => Ok(report),
         }
+    }
+}
+
+impl StepCommand {
+    /// Says SLAVEOF for REPLICAOF; false if that is not what it says.
+    fn use_old_name(&mut self) -> bool {
+        let mut name = self.words.first_mut().filter(|name| *name == "REPLICAOF");
+        if let Some(name) = &mut name {
+            **name = "SLAVEOF".to_owned();
+        }
+        name.is_some()
     }
 }
 

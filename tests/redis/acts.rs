@@ -81,13 +81,21 @@ async fn clients_are_cut_off_only_when_told_and_our_hands_never() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_missing_configuration_file_is_reported_and_no_error() {
-    // CONFIG REWRITE fails when the file cannot be written; here it is gone with its directory's right to be written.
-    let server = Server::start("rename-command CONFIG \"\"\nrename-command CLIENT \"\"");
-    let report = watch(server.addr(), settings(1000)).probe.hands().act(Act::Promote, LIMIT).await.expect("a promotion all the same");
-    let failed: Vec<Step> = report.steps.iter().filter(|step| step.result.is_err()).map(|step| step.step).collect();
-    assert_eq!(failed, [Step::ConfigRewrite, Step::KillClients, Step::KillSubscribers]);
-    assert_eq!(report.node().map(|node| node.role()), Some(Role::Master));
+async fn what_an_act_can_do_without_is_reported_and_no_error() {
+    for (server, without) in [
+        (Server::start_without_file(), vec![Step::ConfigRewrite]),
+        (
+            Server::start("rename-command CONFIG \"\"\nrename-command CLIENT \"\""),
+            vec![Step::ConfigRewrite, Step::KillClients, Step::KillSubscribers],
+        ),
+        (Server::start("rename-command MULTI \"\""), vec![]),
+    ] {
+        let follow = Act::Follow { master: raft_sentinel::base::Addr::new("127.0.0.1", 1), clients: Clients::Kill };
+        let report = watch(server.addr(), settings(1000)).probe.hands().act(follow, LIMIT).await.expect("done all the same");
+        let failed: Vec<Step> = report.steps.iter().filter(|step| step.result.is_err()).map(|step| step.step).collect();
+        assert_eq!(failed, without);
+        assert_eq!(report.node().map(|node| node.role()), Some(Role::Replica));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

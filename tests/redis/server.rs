@@ -29,9 +29,21 @@ impl Server {
             dir.path().display()
         );
         std::fs::write(&conf, text).expect("a configuration file");
+        Self::run(port, dir, &[conf.to_str().expect("a plain path")])
+    }
+
+    /// Starts one that has no configuration file, and so cannot rewrite it.
+    pub(crate) fn start_without_file() -> Self {
+        let (port, dir) = (free_port(), tempfile::tempdir().expect("a temporary directory"));
+        let path = dir.path().display().to_string();
+        Self::run(port, dir, &["--port", &port.to_string(), "--save", "", "--dir", &path])
+    }
+
+    fn run(port: u16, dir: tempfile::TempDir, arguments: &[&str]) -> Self {
+        // The kernel kills it when the test's thread ends, however that ends.
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "redis-server"])
-            .arg(&conf)
+            .args(arguments)
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server and setpriv are installed");
