@@ -1,0 +1,50 @@
+# Everything a newcomer or a machine needs: `make help`.
+
+CARGO    ?= cargo
+ROUNDS   ?= 10
+DOWN_AFTER ?= 1000
+# Passed to the demo or the benchmark: make demo ARGS=--keep
+ARGS     ?=
+# The tests start many servers and measure time: a few at once is all a small machine can do.
+JOBS     ?= 4
+FEATURES := --features failpoints
+
+.PHONY: help demo test bench-failover check fix need-redis
+
+help:
+	@echo 'make demo            kill a master and watch the failover     (ARGS=--keep leaves the cluster running)'
+	@echo 'make test            all tests, with real redis-server processes'
+	@echo 'make check           formatting, clippy and documentation; changes nothing'
+	@echo 'make fix             formats, and applies what clippy can fix'
+	@echo 'make bench-failover  time to the first write after a kill, beside stock Sentinel (ROUNDS=10 DOWN_AFTER=1000)'
+
+demo: need-redis
+	$(CARGO) build --release --locked --bin raft-sentinel --example quickstart
+	@target/release/examples/quickstart $(ARGS)
+
+# Documentation tests are not for nextest. Both runners end with their own summary line, which is left in sight.
+test: need-redis
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		set -ex; \
+		$(CARGO) test --locked $(FEATURES) --doc; \
+		$(CARGO) nextest run --locked $(FEATURES) --no-fail-fast --test-threads $(JOBS); \
+	else \
+		set -ex; \
+		$(CARGO) test --locked $(FEATURES) --no-fail-fast -- --test-threads $(JOBS); \
+	fi
+
+bench-failover: need-redis
+	$(CARGO) build --release --locked --bin raft-sentinel --example bench_failover
+	@target/release/examples/bench_failover --rounds $(ROUNDS) --down-after $(DOWN_AFTER) $(ARGS)
+
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --all-targets $(FEATURES) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps $(FEATURES)
+
+fix:
+	$(CARGO) clippy --fix --allow-dirty --allow-staged --all-targets $(FEATURES)
+	$(CARGO) fmt --all
+
+need-redis:
+	@sh scripts/need-redis

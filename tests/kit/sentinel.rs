@@ -1,0 +1,230 @@
+//! One sentinel process, ours or stock, behind one interface.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use super::GROUP;
+use super::ports::free_port;
+use super::process::{Process, Recipe, find_program};
+use super::resp::{Conn, Reply};
+use super::timeline::Timeline;
+
+const INSTALL: &str = "sh scripts/need-redis (or: apt-get install -y redis-server redis-sentinel)";
+const START_LIMIT: Duration = Duration::from_secs(15);
+
+/// Whose sentinel it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// `raft-sentinel serve`.
+    Ours,
+    /// `redis-sentinel`.
+    Stock,
+}
+
+impl Flavour {
+    /// Its name for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "raft-sentinel",
+            Self::Stock => "redis-sentinel",
+        }
+    }
+}
+
+/// The ports of one sentinel. A stock one only uses the first.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    /// SENTINEL protocol.
+    pub resp: u16,
+    /// Peers.
+    pub raft: u16,
+    /// gRPC clients.
+    pub grpc: u16,
+    /// Metrics and health.
+    pub http: u16,
+}
+
+impl Ports {
+    /// Four free ports.
+    pub fn free() -> Self {
+        Self { resp: free_port(), raft: free_port(), grpc: free_port(), http: free_port() }
+    }
+}
+
+/// What a sentinel is to be told in its configuration file.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    /// Its number; the ports of all are in `peers`.
+    pub id: usize,
+    /// The ports of all sentinels of the cluster, by number from 1.
+    pub peers: Vec<Ports>,
+    /// The lines about the monitored group, and any others; the same for both flavours.
+    pub lines: Vec<String>,
+    /// Additions to its environment (failpoints).
+    pub env: Vec<(String, String)>,
+}
+
+/// A sentinel process. Killed when dropped.
+#[derive(Debug)]
+pub struct Sentinel {
+    /// Whose it is.
+    pub flavour: Flavour,
+    /// Its number, from 1.
+    pub id: usize,
+    /// Where it listens.
+    pub ports: Ports,
+    /// Its configuration file.
+    pub config: PathBuf,
+    process: Process,
+    timeline: Timeline,
+}
+
+impl Sentinel {
+    /// Starts a sentinel below `root` and waits until it answers PING.
+    pub fn start(flavour: Flavour, root: &Path, timeline: &Timeline, orders: &Orders) -> Self {
+        let mut sentinel = Self::launch(flavour, root, timeline, orders);
+        sentinel.wait_until_answering();
+        sentinel
+    }
+
+    /// Starts a sentinel without waiting for anything, for tests of a start that must fail.
+    pub fn launch(flavour: Flavour, root: &Path, timeline: &Timeline, orders: &Orders) -> Self {
+        let name = format!("sentinel-{}", orders.id);
+        let dir = root.join(&name);
+        fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("create {}: {e}", dir.display()));
+        let config = dir.join("sentinel.conf");
+        fs::write(&config, config_text(flavour, &dir, orders)).unwrap_or_else(|e| panic!("write {}: {e}", config.display()));
+        let log = dir.join("log");
+        let ports = orders.peers[orders.id - 1];
+        timeline.watch_log(&format!("{name}, {} on {}", flavour.name(), ports.resp), log.clone());
+        let process = Process::start(recipe(flavour, &config, log, orders.env.clone()));
+        Self { flavour, id: orders.id, ports, config, process, timeline: timeline.clone() }
+    }
+
+    /// Kills it (SIGKILL).
+    pub fn kill(&mut self) {
+        self.timeline.note(format!("SIGKILL to sentinel {}", self.id));
+        self.process.kill();
+    }
+
+    /// Suspends it (SIGSTOP).
+    pub fn stop(&self) {
+        self.timeline.note(format!("SIGSTOP to sentinel {}", self.id));
+        self.process.stop();
+    }
+
+    /// Lets it go on.
+    pub fn cont(&self) {
+        self.timeline.note(format!("SIGCONT to sentinel {}", self.id));
+        self.process.cont();
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.timeline.note(format!("SIGTERM to sentinel {}", self.id));
+        self.process.terminate()
+    }
+
+    /// Starts it again with the same ports, files and environment.
+    pub fn restart(&mut self) {
+        self.process.kill();
+        self.process.start_again();
+        self.timeline.note(format!("sentinel {} started again", self.id));
+        self.wait_until_answering();
+    }
+
+    /// How it ended, if it has (a failpoint killed it, or it refused to start).
+    pub fn exit_status(&mut self) -> Option<ExitStatus> {
+        self.process.exit_status()
+    }
+
+    /// Whether it runs (or is suspended).
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
+    /// Changes the environment of its next start; an empty value removes the variable.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.process.set_env(name, value);
+    }
+
+    /// Its folder: configuration file, log, data.
+    pub fn dir(&self) -> &Path {
+        self.config.parent().expect("the file was put into a folder")
+    }
+
+    /// The whole log so far.
+    pub fn log(&self) -> String {
+        fs::read(self.process.log()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// Asks it one thing.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn ask(&self, words: &[&str]) -> io::Result<Reply> {
+        Conn::open(self.ports.resp, Duration::from_secs(3))?.ask(words)
+    }
+
+    /// The port of the master it names; the error is what it answered instead.
+    ///
+    /// # Errors
+    /// When it names none.
+    pub fn master(&self) -> Result<u16, String> {
+        let reply = self.ask(&["SENTINEL", "get-master-addr-by-name", GROUP]).map_err(|e| e.to_string())?;
+        master_port(&reply).ok_or_else(|| reply.to_string())
+    }
+
+    fn wait_until_answering(&mut self) {
+        let (timeline, what) = (self.timeline.clone(), format!("sentinel {} answers on {}", self.id, self.ports.resp));
+        timeline.wait_for(&what, START_LIMIT, || {
+            if let Some(status) = self.process.exit_status() {
+                panic!("sentinel {} ended at once ({status})\n{}", self.id, self.timeline.report());
+            }
+            self.ask(&["PING"]).map_err(|e| e.to_string())
+        });
+    }
+}
+
+/// The port in a reply to get-master-addr-by-name.
+pub fn master_port(reply: &Reply) -> Option<u16> {
+    reply.items().get(1)?.text()?.parse().ok()
+}
+
+/// Where our binary is: `RAFT_SENTINEL_BIN`, what cargo says, or beside the folder that this program is in.
+pub fn our_binary() -> PathBuf {
+    let told = std::env::var_os("RAFT_SENTINEL_BIN").map(PathBuf::from);
+    let built = option_env!("CARGO_BIN_EXE_raft-sentinel").map(PathBuf::from);
+    let beside = || {
+        let here = std::env::current_exe().expect("a running program has a path");
+        here.ancestors().nth(2).map(|dir| dir.join("raft-sentinel")).unwrap_or_default()
+    };
+    let path = told.or(built).unwrap_or_else(beside);
+    assert!(path.is_file(), "{} does not exist. Build it with: cargo build --release", path.display());
+    path
+}
+
+fn recipe(flavour: Flavour, config: &Path, log: PathBuf, env: Vec<(String, String)>) -> Recipe {
+    let file = config.display().to_string();
+    match flavour {
+        Flavour::Ours => Recipe { program: our_binary(), args: vec!["serve".to_owned(), file], env, log },
+        Flavour::Stock => Recipe { program: find_program("redis-sentinel", INSTALL), args: vec![file], env, log },
+    }
+}
+
+fn config_text(flavour: Flavour, dir: &Path, orders: &Orders) -> String {
+    let mine = orders.peers[orders.id - 1];
+    let mut lines = vec![format!("port {}", mine.resp), "bind 127.0.0.1".to_owned(), format!("dir {}", dir.display())];
+    if flavour == Flavour::Ours {
+        lines.push(format!("raft node-id {}", orders.id));
+        lines.push(format!("raft listen 127.0.0.1:{}", mine.raft));
+        lines.extend((1..).zip(&orders.peers).map(|(id, peer)| format!("raft peer {id} 127.0.0.1:{}", peer.raft)));
+        lines.push(format!("grpc listen 127.0.0.1:{}", mine.grpc));
+        lines.push(format!("http listen 127.0.0.1:{}", mine.http));
+    }
+    lines.extend(orders.lines.iter().cloned());
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,10 @@
+//! Live tests: real redis-server processes, real sentinels, on loopback.
+//!
+//! The modules lie in `tests/live/`. They wait for facts with a deadline; when one does not come, the whole timeline
+//! with the end of every log is printed. `KEEP=1` keeps the folders. A missing redis-server is a failure.
+
+#[path = "kit/mod.rs"]
+mod kit;
+
+#[path = "live/kit_itself.rs"]
+mod kit_itself;
