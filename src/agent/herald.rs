@@ -1,4 +1,4 @@
-//! Presents this sentinel to the cluster, and the groups of its configuration file that the cluster does not know yet.
+//! Presents to the cluster the groups of this sentinel's configuration file that the log does not know yet.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,32 +8,20 @@ use tokio_util::sync::CancellationToken;
 use super::Parts;
 use crate::base::GroupSeed;
 use crate::machine::command::Origin;
-use crate::machine::{Command, Outcome, SentinelRecord, State};
+use crate::machine::{Command, Outcome, State};
 
 /// Pause before a proposal that failed is made again.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// What this sentinel has to say of itself.
-#[derive(Clone, Debug)]
-pub struct Presentation {
-    /// Who and where it is.
-    pub record: SentinelRecord,
-    /// The groups of its file.
-    pub seeds: Vec<GroupSeed>,
-}
-
-pub(super) async fn run(parts: Parts, presentation: Presentation, cancel: CancellationToken) {
+pub(super) async fn run(parts: Parts, seeds: Vec<GroupSeed>, cancel: CancellationToken) {
     tokio::select! {
         () = cancel.cancelled() => {}
-        () = present(&parts, &presentation) => {}
+        () = present(&parts, &seeds) => {}
     }
 }
 
-async fn present(parts: &Parts, presentation: &Presentation) {
-    let id = parts.raft.id();
-    let joined = Command::SentinelJoined { id, record: presentation.record.clone() };
-    say(parts, &joined, |state| state.sentinels.get(&id) == Some(&presentation.record)).await;
-    for seed in &presentation.seeds {
+async fn present(parts: &Parts, seeds: &[GroupSeed]) {
+    for seed in seeds {
         let command = Command::ConfigureGroup {
             name: seed.name.clone(),
             master: seed.master.clone(),

@@ -1,7 +1,7 @@
 //! Hands: one loop for each group that awaits an input, lets the judge take a step, and performs what it wants.
 //!
 //! This room decides nothing. It owns the probes (eyes) of its groups, the way to their data nodes (`hands`), and two quiet
-//! helpers: the `herald`, which presents this sentinel and its file's groups to the cluster, and the `warden`, by which
+//! helpers: the `herald`, which presents its file's groups to the cluster, and the `warden`, by which
 //! a leader takes the votes of silent sentinels out of the count. Started by `app`.
 
 mod group;
@@ -15,13 +15,11 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::base::GroupName;
+use crate::base::{GroupName, GroupSeed};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::machine::State;
 use crate::raft::Raft;
-
-pub use herald::Presentation;
 
 /// What the agent works with.
 #[derive(Clone)]
@@ -37,9 +35,9 @@ pub struct Parts {
 }
 
 /// Runs until `cancel` is cancelled and all its tasks have ended.
-pub async fn run(parts: Parts, presentation: Presentation, cancel: CancellationToken) {
+pub async fn run(parts: Parts, seeds: Vec<GroupSeed>, cancel: CancellationToken) {
     let tasks = TaskTracker::new();
-    tasks.spawn(herald::run(parts.clone(), presentation, cancel.clone()));
+    tasks.spawn(herald::run(parts.clone(), seeds, cancel.clone()));
     tasks.spawn(warden::run(parts.clone(), cancel.clone()));
     let mut groups: BTreeMap<GroupName, CancellationToken> = BTreeMap::new();
     let mut states = parts.raft.states();

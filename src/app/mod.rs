@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::agent::{self, Presentation};
+use crate::agent;
 use crate::base::{Addr, RunId};
 use crate::board::Board;
 use crate::clock::Clock;
@@ -109,8 +109,7 @@ impl House {
             clock: self.clock,
             client_name: format!("sentinel-{}", &self.raft.sentinel_id().as_str()[..8]),
         };
-        let presentation = Presentation { record: self.record(), seeds: self.config.groups.clone() };
-        self.tasks.spawn(agent::run(parts, presentation, self.cancel.clone()));
+        self.tasks.spawn(agent::run(parts, self.config.groups.clone(), self.cancel.clone()));
         self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context()), self.cancel.clone()));
 
         let ctx = grpc::Context::new(self.raft.clone(), self.board.clone(), self.clock);
@@ -127,6 +126,7 @@ impl House {
             }
         });
         self.tasks.close();
+        self.raft.announce(self.record());
     }
 
     async fn close(self) {

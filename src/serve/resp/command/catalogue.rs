@@ -54,7 +54,8 @@ fn docs(_: &mut Client, words: &[Bytes]) -> Answer {
     } else {
         words[2..].iter().filter_map(|name| lookup(name)).collect()
     };
-    let doc = |row: &Row| Reply::Map(vec![(Reply::text("summary"), Reply::text(row.help)), (Reply::text("group"), Reply::text("sentinel"))]);
+    let doc =
+        |row: &Row| Reply::Map(vec![(Reply::text("summary"), Reply::text(row.help)), (Reply::text("group"), Reply::text("sentinel"))]);
     Ok(Reply::Map(wanted.into_iter().map(|(row, name)| (Reply::bulk(name), doc(row))).collect()))
 }
 

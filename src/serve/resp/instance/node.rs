@@ -20,7 +20,7 @@ pub(super) fn replica_report(node: Option<&NodeView>) -> Option<&ReplicaReport> 
 
 /// The newest INFO of a node.
 pub(super) fn report(node: Option<&NodeView>) -> Option<&NodeReport> {
-    node.and_then(|node| node.report.as_ref()).map(|(_, report)| report)
+    node.and_then(|node| node.report.as_ref()).map(|(_, report)| &**report)
 }
 
 /// Whether there is no command link.
