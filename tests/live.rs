@@ -8,3 +8,6 @@ mod kit;
 
 #[path = "live/kit_itself.rs"]
 mod kit_itself;
+
+#[path = "live/failover.rs"]
+mod failover;

@@ -81,8 +81,14 @@ fn clean_up_before_abort() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         report(info);
-        for path in OPEN.try_lock().into_iter().flat_map(|open| open.clone()) {
-            let _ = fs::remove_dir_all(path);
-        }
+        remove_all();
     }));
+}
+
+/// Removes all folders of this process, which is about to end without dropping anything.
+pub fn remove_all() {
+    // Whoever holds the lock may be the one that panicked.
+    for path in OPEN.try_lock().into_iter().flat_map(|open| open.clone()) {
+        let _ = fs::remove_dir_all(path);
+    }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::GROUP;
@@ -194,9 +195,16 @@ pub fn master_port(reply: &Reply) -> Option<u16> {
     reply.items().get(1)?.text()?.parse().ok()
 }
 
-/// Where our binary is: `RAFT_SENTINEL_BIN`, what cargo says, or beside the folder that this program is in.
+static TOLD: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on our binary is this one. The first call counts.
+pub fn use_binary(path: PathBuf) {
+    let _ = TOLD.set(path);
+}
+
+/// Where our binary is: as told, `RAFT_SENTINEL_BIN`, what cargo says, or beside the folder that this program is in.
 pub fn our_binary() -> PathBuf {
-    let told = std::env::var_os("RAFT_SENTINEL_BIN").map(PathBuf::from);
+    let told = TOLD.get().cloned().or_else(|| std::env::var_os("RAFT_SENTINEL_BIN").map(PathBuf::from));
     let built = option_env!("CARGO_BIN_EXE_raft-sentinel").map(PathBuf::from);
     let beside = || {
         let here = std::env::current_exe().expect("a running program has a path");

@@ -59,6 +59,11 @@ impl Writer {
         self.with_acks(|acks| acks.iter().find(|ack| ack.at > moment && ack.port != old).copied())
     }
 
+    /// The last write acknowledged before `moment`.
+    pub fn last_before(&self, moment: Instant) -> Option<Ack> {
+        self.with_acks(|acks| acks.iter().rev().find(|ack| ack.at <= moment).copied())
+    }
+
     /// How many writes have been acknowledged.
     pub fn count(&self) -> usize {
         self.with_acks(<[Ack]>::len)
