@@ -21,7 +21,7 @@ pub struct StateMachine {
     writer: Arc<Writer>,
     now: Applied,
     /// Entries up to here were applied in an earlier life of the process, and their events told.
-    told: LogIndex,
+    told: Option<LogIndex>,
     states: watch::Sender<Arc<State>>,
     events: broadcast::Sender<Arc<Logged>>,
 }
@@ -41,7 +41,7 @@ impl StateMachine {
         Self {
             writer,
             now,
-            told: LogIndex(committed.map_or(0, |committed| committed.index)),
+            told: committed.map(|committed| LogIndex(committed.index)),
             states,
             events: broadcast::Sender::new(limits::EVENTS_WAITING),
         }
@@ -60,7 +60,7 @@ impl StateMachine {
     /// The state first: who hears of an event finds a state that is at least as new.
     fn publish(&self, events: Vec<Logged>) {
         self.states.send_replace(self.now.state.clone());
-        for event in events.into_iter().filter(|event| event.index > self.told) {
+        for event in events.into_iter().filter(|event| Some(event.index) > self.told) {
             // An error means that nobody listens, which is fine.
             let _ = self.events.send(Arc::new(event));
         }

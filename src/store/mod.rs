@@ -33,6 +33,7 @@ pub mod log;
 pub mod machine;
 mod mark;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 mod power_loss;
 mod skipped;
 mod verify;

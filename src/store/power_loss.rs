@@ -127,7 +127,7 @@ fn entry(index: u64) -> Entry {
 fn round(round: u64) -> Vec<Op> {
     let write = |index: u64| Op::Append(index, codec::encode(&entry(index)).unwrap());
     let mut ops = vec![write(round)];
-    if round % 3 == 0 {
+    if round.is_multiple_of(3) {
         ops.push(Op::Set(Key::Vote, codec::encode(&Vote::new(round, NodeId(1))).unwrap()));
     }
     if round % 10 == 9 {
@@ -170,6 +170,17 @@ fn check(book: &Book, acknowledged: u64) {
     assert!(book.entries.iter().all(|(index, found)| *found == entry(*index)));
     let voted = (0..last).rfind(|number| number % 3 == 0).map(|number| Vote::new(number, NodeId(1)));
     assert_eq!(book.vote, voted);
+}
+
+#[test]
+fn a_commit_costs_one_sync() {
+    let disk = Disk::default();
+    let acknowledged = live(&disk, 60);
+    let platter = disk.0.lock().unwrap();
+    for (number, moments) in acknowledged.windows(2).enumerate() {
+        let syncs = platter.steps[moments[0]..moments[1]].iter().filter(|step| matches!(step, Step::Sync)).count();
+        assert_eq!(syncs, 1, "round {number}");
+    }
 }
 
 #[test]
