@@ -140,9 +140,9 @@ async fn a_short_hang_keeps_the_link() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn links_that_others_cut_are_made_again_at_once() {
     let server = Server::start("");
-    let mut eyes = watch(server.addr(), settings(1000));
+    let mut eyes = watch(server.addr(), settings(10_000));
     // A link younger than the pause between attempts is not made again at once.
-    for _ in 0..3 {
+    for _ in 0..2 {
         eyes.until("it lives", |sight| *sight == PONG).await;
     }
     server.say("CLIENT KILL TYPE normal");
@@ -150,7 +150,7 @@ async fn links_that_others_cut_are_made_again_at_once() {
     let cut = seen.last().expect("an end").at;
     let seen = eyes.until("a new link", |sight| *sight == PONG).await;
     let took = seen.last().expect("a reply").at.ms_since(cut);
-    assert!(took < 20, "{took} ms: {:?}", brief(&seen));
+    assert!(took < 90, "{took} ms: {:?}", brief(&seen));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
