@@ -13,7 +13,9 @@ use super::{ConfError, Config, load};
 /// its successor and promote it. Clients of Redis Sentinel work unchanged.
 #[derive(Parser)]
 #[command(name = "raft-sentinel", version, arg_required_else_help = true)]
-#[command(after_help = "Start with a sentinel.conf, add the 'raft' lines that `raft-sentinel check` asks for, and serve it.")]
+#[command(
+    after_help = "Start with the sentinel.conf you have, or an empty one: `raft-sentinel check FILE` says what to add. Then serve it."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -39,8 +41,21 @@ pub enum LogFormat {
     Json,
 }
 
+const SERVE_EXAMPLE: &str = "\
+The smallest file, for the first of three sentinels:
+
+    dir /var/lib/raft-sentinel
+    raft node-id 1
+    raft peer 1 10.0.0.1:27379
+    raft peer 2 10.0.0.2:27379
+    raft peer 3 10.0.0.3:27379
+    sentinel monitor mymaster 10.0.0.11 6379 2
+
+It answers Redis clients on port 26379 and gRPC clients on port 28379; its peers reach it on port 27379.";
+
 /// `raft-sentinel serve`. Without `Debug`: an override may be a password.
 #[derive(clap::Args)]
+#[command(after_long_help = SERVE_EXAMPLE)]
 pub struct Serve {
     /// The configuration, in sentinel.conf syntax. It is read and never written.
     #[arg(value_name = "FILE")]

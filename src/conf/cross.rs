@@ -51,7 +51,7 @@ pub(super) fn notes(config: &Config, main: &Place, groups: &[Place]) -> Vec<Note
     let mut note = |place: &Place, text: String| notes.push(Note { place: place.clone(), text });
     let raft = &config.raft;
     let peers = raft.peers.len();
-    if peers > 1 && peers % 2 == 0 {
+    if peers > 1 && peers.is_multiple_of(2) {
         note(main, format!("{peers} raft peers survive no more losses than {} would: use an odd number", peers - 1));
     }
     if raft.peers.get(&raft.node_id).is_some_and(|own| *own != raft.advertise) {
@@ -62,6 +62,16 @@ pub(super) fn notes(config: &Config, main: &Place, groups: &[Place]) -> Vec<Note
     }
     if config.grpc_listen.is_empty() {
         note(main, "gRPC is off: the operators' commands cannot reach this sentinel".to_owned());
+    }
+    let open_grpc = config.grpc_listen.iter().find(|listen| !is_loopback(&listen.addr));
+    if let (Some(open), Some(_)) = (open_grpc, &config.resp.requirepass) {
+        note(
+            main,
+            format!(
+                "requirepass protects the SENTINEL port; the gRPC port {} asks for no password: keep it on a trusted network",
+                open.addr
+            ),
+        );
     }
     let remote = raft.peers.iter().any(|(id, addr)| *id != raft.node_id && !is_loopback(addr));
     for (place, group) in groups.iter().zip(&config.groups) {

@@ -6,6 +6,9 @@ mod general;
 mod ours;
 mod sentinel;
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use super::draft::Draft;
 use super::value::{Problem, shown};
 
@@ -94,18 +97,15 @@ pub(super) fn find(words: &[String]) -> Result<Option<Found<'_>>, Problem> {
         ("sentinel" | "raft" | "grpc" | "http", [word, args @ ..]) => (format!("{family} {}", word.to_ascii_lowercase()), args),
         _ => (family.to_owned(), rest),
     };
-    let row = row(&name).ok_or_else(|| unknown(family, &name))?;
+    let row = *BY_NAME.get(name.as_str()).ok_or_else(|| unknown(family, &name))?;
     if (row.args.min..=row.args.max).contains(&args.len()) { Ok(Some((row, args))) } else { Err(wrong_count(family, row, args)) }
 }
 
-fn row(name: &str) -> Option<Directive> {
-    let of_table = |rows: &[Directive]| rows.iter().find(|row| row.name == name).copied();
-    of_table(ours::ROWS).or_else(|| of_table(sentinel::ROWS)).or_else(|| of_table(general::ROWS)).or_else(|| general::ignored(name))
-}
+/// The rows by name.
+static BY_NAME: LazyLock<BTreeMap<&'static str, Directive>> = LazyLock::new(|| rows().map(|row| (row.name, row)).collect());
 
-/// Every name in the table.
-fn names() -> impl Iterator<Item = &'static str> {
-    [ours::ROWS, sentinel::ROWS, general::ROWS].into_iter().flatten().map(|row| row.name).chain(general::ignored_names())
+fn rows() -> impl Iterator<Item = Directive> {
+    [ours::ROWS, sentinel::ROWS, general::ROWS].into_iter().flatten().copied().chain(general::ignored())
 }
 
 /// How stock Sentinel begins its complaint about a line that it does not know.
@@ -131,8 +131,8 @@ fn nearest(name: &str) -> Option<&'static str> {
     if name.len() > 48 {
         return None;
     }
-    let close = names().map(|known| (letters_apart(known.as_bytes(), name.as_bytes()), known));
-    close.filter(|(apart, known)| *apart <= 2 && apart * 2 < known.len()).min().map(|(_, known)| known)
+    let close = BY_NAME.keys().map(|known| (letters_apart(known.as_bytes(), name.as_bytes()), known));
+    close.filter(|(apart, known)| *apart <= 2 && apart * 2 <= known.len()).min().map(|(_, known)| *known)
 }
 
 /// Levenshtein's distance.
@@ -164,17 +164,16 @@ mod tests {
     #[test]
     fn no_directive_has_two_rows() {
         let mut seen = BTreeSet::new();
-        for name in names() {
+        for Directive { name, .. } in rows() {
             assert!(seen.insert(name), "{name} has two rows");
             assert_eq!(name.to_ascii_lowercase(), name);
-            assert!(row(name).is_some(), "{name} is not found");
         }
     }
 
     #[test]
     fn every_directive_of_a_stock_server_is_known() {
-        let stock = include_str!("testdata/redis-7.0-directives.txt");
-        let missing: Vec<&str> = stock.split_whitespace().filter(|name| row(name).is_none()).collect();
+        let stock = include_str!("directive/testdata/redis-7.0-directives.txt");
+        let missing: Vec<&str> = stock.split_whitespace().filter(|name| !BY_NAME.contains_key(name)).collect();
         assert!(missing.is_empty(), "not in the table: {missing:?}");
     }
 

@@ -94,9 +94,7 @@ impl Draft {
     pub(super) fn group(&mut self, name: &str) -> Result<&mut GroupSeed, Problem> {
         let known = GroupName::new(name).ok().and_then(|name| self.by_name.get(&name).copied());
         let seed = known.and_then(|index| self.groups.get_mut(index)).map(|(_, seed)| seed);
-        seed.ok_or_else(|| {
-            format!("No such master with specified name. There is no 'sentinel monitor {} ...' line", shown(name).trim_matches('\''))
-        })
+        seed.ok_or_else(|| format!("No such master with specified name. No 'sentinel monitor' line names {}", shown(name)))
     }
 
     /// The groups with the lines that named them.

@@ -78,7 +78,7 @@ fn apply(draft: &mut Draft, row: Directive, args: &[String]) -> Result<(), Probl
 
 /// Every complaint about a value names its directive.
 fn named(name: &str, problem: Problem) -> Problem {
-    if problem.contains(name) { problem } else { format!("{name}: {problem}") }
+    if problem.starts_with(name) { problem } else { format!("{name}: {problem}") }
 }
 
 fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Config, ConfError> {
