@@ -14,7 +14,11 @@ use super::{ConfError, Config, load};
 #[derive(Parser)]
 #[command(name = "raft-sentinel", version, arg_required_else_help = true)]
 #[command(
+<<<<<<< HEAD
     after_help = "Start with the sentinel.conf you have, or an empty one: `raft-sentinel check FILE` says which lines to add. Then serve it."
+=======
+    after_help = "Start with the sentinel.conf you have, or an empty one: `raft-sentinel check FILE` says what to add. Then serve it."
+>>>>>>> w-conf
 )]
 pub struct Cli {
     /// What to do.

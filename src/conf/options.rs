@@ -166,7 +166,8 @@ fn promotion_policy(word: &str) -> Result<SettingChange, Bad> {
         "auto" => Ok(SettingChange::PromotionPolicy(PromotionPolicy::Auto)),
         "available" => Ok(SettingChange::PromotionPolicy(PromotionPolicy::Available)),
         "strict" => Err(Bad::NotSupported(
-            "promotion-policy strict is not supported yet: this release promotes without the fence, strict comes later; use available or auto",
+            "promotion-policy strict is not supported yet: this release promotes without the fence; strict comes later; \
+             use available or auto",
         )),
         _ => Err(Bad::Value(format!("{} is not a promotion policy; expected auto, strict or available", shown(word)))),
     }

@@ -71,8 +71,8 @@ impl RaftDraft {
         let (min, max) = self.election_timeout_ms;
         if min < 2 * self.heartbeat_ms {
             return Err(format!(
-                "raft election-timeout-ms {min} {max} is too short for raft heartbeat-ms {}: the shorter one must be at least twice the heartbeat, \
-                 or healthy leaders are deposed",
+                "raft election-timeout-ms {min} {max} is too short for raft heartbeat-ms {}: the shorter one must be at least \
+                 twice the heartbeat, or healthy leaders are deposed",
                 self.heartbeat_ms
             ));
         }
@@ -90,8 +90,8 @@ impl RaftDraft {
 
     fn joiner_needs(&self, node_id: NodeId, line: &str) -> Problem {
         format!(
-            "raft node-id {node_id} is not among the raft peer lines ({}), so this sentinel waits until it is added to the group that runs there; \
-             for that it needs '{line}'",
+            "raft node-id {node_id} is not among the raft peer lines ({}), so this sentinel waits until it is added to the \
+             group that runs there; for that it needs '{line}'",
             self.peers.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         )
     }

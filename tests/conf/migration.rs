@@ -1,14 +1,21 @@
 //! A file that a real redis-sentinel has written starts a raft-sentinel once it has its raft lines.
 
+<<<<<<< HEAD
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+=======
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+>>>>>>> w-conf
 
 use raft_sentinel::base::{Addr, Secret};
 use raft_sentinel::conf;
 
+<<<<<<< HEAD
 /// A process that does not outlive the test.
 struct Running(Child);
 
@@ -67,6 +74,9 @@ fn start_server(dir: &Path, port: u16, more: &[&str]) -> Running {
     eventually("redis-server answers", || ask(port, "PING").filter(|answer| answer == "+PONG"));
     running
 }
+=======
+use crate::live::{eventually, free_port, start, start_server};
+>>>>>>> w-conf
 
 #[test]
 fn a_file_written_by_redis_sentinel_is_read() {

@@ -102,7 +102,7 @@ const GROUP_LINES: &[(&str, usize, &str)] = &[
     ("sentinel known-replica m 10.0.0.1 70000", 2, "Invalid port number."),
     ("sentinel known-sentinel m 10.0.0.1 x", 2, "Invalid port number."),
     ("sentinel config-epoch m 18446744073709551615", 2, "sentinel config-epoch: '18446744073709551615'"),
-    ("sentinel promotion-policy m strict", 2, "this release promotes without the fence, strict comes later; use available or auto"),
+    ("sentinel promotion-policy m strict", 2, "this release promotes without the fence; strict comes later; use available or auto"),
     ("sentinel promotion-policy m lax", 2, "'lax' is not a promotion policy; expected auto, strict or available"),
     ("sentinel quorum m 2", 2, "There is no directive 'sentinel quorum'"),
 ];

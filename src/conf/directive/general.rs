@@ -43,14 +43,16 @@ pub(super) static ROWS: &[Directive] = &[
     refused(
         "daemonize",
         &["no"],
-        "raft-sentinel does not put itself into the background: set daemonize no and use a service manager such as systemd (supervised auto works)",
+        "raft-sentinel does not put itself into the background: set daemonize no and use a service manager \
+         such as systemd (supervised auto works)",
     ),
     Directive {
         args: Args::exactly(2),
         ..refused(
             "rename-command",
             &[],
-            "renaming the sentinel's own commands is not supported by this release: remove the line and protect the port with requirepass (for the data nodes use 'sentinel rename-command')",
+            "renaming the sentinel's own commands is not supported by this release: remove the line and protect the port \
+             with requirepass (for the data nodes use 'sentinel rename-command')",
         )
     },
     Directive { args: Args::at_least(1), ..refused("loadmodule", &[], "a sentinel loads no modules: remove the line") },
@@ -180,7 +182,8 @@ static IGNORED: &[(&str, Args, &str)] = &[
         Args::exactly(1),
         "always-show-logo aof-rewrite-cpulist aof_rewrite_cpulist availability-zone bgsave-cpulist bgsave_cpulist bio-cpulist
         bio_cpulist client-query-buffer-limit commandlog-execution-slower-than commandlog-large-reply-max-len
-        commandlog-large-request-max-len commandlog-reply-larger-than commandlog-request-larger-than commandlog-slow-execution-max-len crash-log-enabled crash-memcheck-enabled debug-context disable-thp
+        commandlog-large-request-max-len commandlog-reply-larger-than commandlog-request-larger-than commandlog-slow-execution-max-len
+        crash-log-enabled crash-memcheck-enabled debug-context disable-thp
         events-per-io-thread extended-redis-compatibility hide-user-data-from-log hz ignore-warnings io-threads
         io-threads-do-reads io-threads-do-writes jemalloc-bg-thread latency-monitor-threshold latency-tracking locale-collate
         log-format log-timestamp-format max-new-connections-per-cycle max-new-tls-connections-per-cycle oom-score-adj

@@ -73,8 +73,8 @@ pub(super) static ROWS: &[Directive] = &[
     Directive { args: Args::from_to(3, 4), ..state("sentinel known-sentinel", 3, known_sentinel) },
 ];
 
-const NO_SENTINEL_AUTH: &str = "'sentinel sentinel-user' and 'sentinel sentinel-pass' have no effect here: sentinels talk to each other on the Raft port, \
-     which this release does not protect with a password; keep it on a trusted network";
+const NO_SENTINEL_AUTH: &str = "'sentinel sentinel-user' and 'sentinel sentinel-pass' have no effect here: sentinels talk \
+     to each other on the Raft port, which this release does not protect with a password; keep it on a trusted network";
 
 const fn all(name: &'static str, handler: fn(&mut Draft, &[String]) -> Result<(), Problem>) -> Directive {
     Directive { name, args: Args::exactly(1), stage: Stage::AllGroups, treatment: Treatment::Use(handler) }
