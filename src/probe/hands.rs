@@ -18,6 +18,8 @@ const ACTS_WAITING: usize = 16;
 const CHECK_PERIOD: Duration = Duration::from_secs(1);
 /// How long an act waits for the answer to such a check before it takes a fresh link.
 const SETTLE_LIMIT: Duration = Duration::from_millis(200);
+/// How much later than its limit an act in progress may say what came of it.
+const GRACE: Duration = Duration::from_millis(50);
 /// How often the patience of an attempt to connect doubles while attempts time out: a server that hangs accepts each of them.
 const PATIENCE_DOUBLINGS: u32 = 3;
 
@@ -86,12 +88,16 @@ impl Hands {
     pub async fn act(&self, act: Act, limit: Duration) -> Result<ActReport, AskError> {
         let (answer, answered) = oneshot::channel();
         let deadline = Instant::now() + limit;
-        let stopped = || AskError::NoLink(LinkLoss::Other("the probe of this server was stopped".to_owned()));
+        let stopped = || LinkLoss::Other("the probe of this server was stopped".to_owned());
         match timeout_at(deadline, self.acts.send(Order { act, deadline, answer })).await {
-            Ok(Ok(())) => {
-                answered.await.unwrap_or_else(|_| Err(AskError::Lost(LinkLoss::Other("the probe of this server was stopped".to_owned()))))
-            }
-            Ok(Err(_)) => Err(stopped()),
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(AskError::NoLink(stopped())),
+            Err(_) => return Err(AskError::NoLink(LinkLoss::TimedOut)),
+        }
+        // The order keeps its limit by itself, unless one before it has a longer one. It is not carried out afterwards.
+        match timeout_at(deadline + GRACE, answered).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(AskError::Lost(stopped())),
             Err(_) => Err(AskError::NoLink(LinkLoss::TimedOut)),
         }
     }

@@ -180,6 +180,30 @@ async fn a_server_that_hangs_costs_the_limit_and_collects_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_act_behind_a_longer_one_keeps_its_limit_and_is_not_done_later() {
+    let server = Server::start("");
+    let seen = watch(server.addr(), settings(60_000));
+    let hands = seen.probe.hands();
+    hands.act(Act::Arm(Fence { min_replicas: 0, max_lag_s: 10 }), LIMIT).await.expect("it works");
+    server.signal(Signal::STOP);
+    let long = tokio::spawn({
+        let hands = hands.clone();
+        async move { hands.act(Act::Arm(Fence { min_replicas: 1, max_lag_s: 2 }), LIMIT).await }
+    });
+    tokio::task::yield_now().await;
+    let began = Instant::now();
+    let short = hands.act(Act::Promote, Duration::from_millis(200)).await;
+    assert!(matches!(short, Err(AskError::NoLink(_) | AskError::Lost(_))), "{short:?}");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    server.signal(Signal::CONT);
+    assert!(long.await.expect("no panic").is_ok(), "the longer one had time enough");
+    assert!(hands.act(Act::Arm(Fence { min_replicas: 0, max_lag_s: 10 }), LIMIT).await.is_ok());
+    if short == Err(AskError::NoLink(raft_sentinel::base::observation::LinkLoss::TimedOut)) {
+        assert!(!server.say("INFO commandstats").contains("cmdstat_replicaof"), "nothing was sent");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn dropping_the_probe_ends_its_hands() {
     let server = Server::start("");
     let hands = watch(server.addr(), settings(1000)).probe.hands();
