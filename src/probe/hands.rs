@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tracing::warn;
 
 use super::ProbeSettings;
 use crate::base::Addr;
 use crate::base::observation::LinkLoss;
-use crate::redis::wire::Reply;
+use crate::redis::wire::{Reply, excerpt};
 use crate::redis::{Act, ActReport, AskError, Dialer, Link};
 
 /// Acts that may wait for one server. More are held back at their source.
@@ -17,6 +18,8 @@ const ACTS_WAITING: usize = 16;
 const CHECK_PERIOD: Duration = Duration::from_secs(1);
 /// How long an act waits for the answer to such a check before it takes a fresh link.
 const SETTLE_LIMIT: Duration = Duration::from_millis(200);
+/// How much later than its limit an act in progress may say what came of it.
+const GRACE: Duration = Duration::from_millis(50);
 /// How often the patience of an attempt to connect doubles while attempts time out: a server that hangs accepts each of them.
 const PATIENCE_DOUBLINGS: u32 = 3;
 
@@ -50,8 +53,16 @@ pub(super) struct Arms {
 struct IdleLink {
     link: Link,
     check_at: Instant,
-    /// Since when a PING has not been answered.
-    checking_since: Option<Instant>,
+    owed: Option<Owed>,
+}
+
+/// An answer that an idle link owes.
+#[derive(Clone, Copy)]
+enum Owed {
+    /// To a sign of life.
+    Ping,
+    /// To the CONFIG REWRITE after a promotion.
+    Rewrite,
 }
 
 /// What may come next.
@@ -77,12 +88,16 @@ impl Hands {
     pub async fn act(&self, act: Act, limit: Duration) -> Result<ActReport, AskError> {
         let (answer, answered) = oneshot::channel();
         let deadline = Instant::now() + limit;
-        let stopped = || AskError::NoLink(LinkLoss::Other("the probe of this server was stopped".to_owned()));
+        let stopped = || LinkLoss::Other("the probe of this server was stopped".to_owned());
         match timeout_at(deadline, self.acts.send(Order { act, deadline, answer })).await {
-            Ok(Ok(())) => {
-                answered.await.unwrap_or_else(|_| Err(AskError::Lost(LinkLoss::Other("the probe of this server was stopped".to_owned()))))
-            }
-            Ok(Err(_)) => Err(stopped()),
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(AskError::NoLink(stopped())),
+            Err(_) => return Err(AskError::NoLink(LinkLoss::TimedOut)),
+        }
+        // The order keeps its limit by itself, unless one before it has a longer one. It is not carried out afterwards.
+        match timeout_at(deadline + GRACE, answered).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(AskError::Lost(stopped())),
             Err(_) => Err(AskError::NoLink(LinkLoss::TimedOut)),
         }
     }
@@ -103,7 +118,7 @@ impl Arms {
                     retry_at = Instant::now() + settings.retry_pause();
                     self.keep(link);
                 }
-                Next::Said(said) => self.hear(said.is_ok()),
+                Next::Said(said) => self.hear(said),
                 Next::Time => self.check(settings.silence_limit()).await,
             }
         }
@@ -137,17 +152,23 @@ impl Arms {
         self.link = link.ok().map(IdleLink::new);
     }
 
-    /// A reply on an idle link answers our PING; anything else is as good as its end, since what follows could not be told apart.
-    fn hear(&mut self, reply: bool) {
-        match &mut self.link {
-            Some(idle) if reply && idle.checking_since.is_some() => idle.rest(),
-            _ => self.link = None,
+    /// A reply on an idle link is one that is owed; anything else is as good as its end, since what follows could not be told apart.
+    fn hear(&mut self, said: Result<Reply, LinkLoss>) {
+        match (self.link.as_mut().and_then(|idle| Some((idle.owed?, idle))), said) {
+            (Some((owed, idle)), Ok(reply)) => {
+                if let (Owed::Rewrite, Reply::Error(error)) = (owed, reply) {
+                    warn!(node = %self.dialer.addr(), error = excerpt(&error), "promoted, but CONFIG REWRITE failed: a restart will undo it");
+                }
+                idle.rest();
+            }
+            (Some(_) | None, Err(_)) | (None, Ok(_)) => self.link = None,
         }
     }
 
+    /// The link has been idle for long, or owes an answer for too long.
     async fn check(&mut self, limit: Duration) {
         if let Some(idle) = &mut self.link
-            && !idle.check(limit).await
+            && (idle.owed.is_some() || !idle.ask(Owed::Ping, limit).await)
         {
             self.link = None;
         }
@@ -155,6 +176,7 @@ impl Arms {
 
     async fn obey(&mut self, order: Order) {
         let result = self.perform(&order.act, order.deadline).await;
+        let promoted = order.act == Act::Promote && result.is_ok();
         match &mut self.link {
             Some(_) if matches!(result, Err(AskError::Lost(_))) => self.link = None,
             Some(idle) => idle.rest(),
@@ -162,6 +184,21 @@ impl Arms {
         }
         // Whoever asked may have left.
         let _ = order.answer.send(result);
+        if promoted {
+            self.write_down().await;
+        }
+    }
+
+    /// Lets a promoted server write down what it is. After the answer, and without waiting here, since the server waits for
+    /// its disk meanwhile. One that restarts before it is written follows its old master again: a wrong role, to be repaired
+    /// like any other.
+    async fn write_down(&mut self) {
+        let limit = self.settings.borrow().silence_limit();
+        if let Some(idle) = &mut self.link
+            && !idle.ask(Owed::Rewrite, limit).await
+        {
+            self.link = None;
+        }
     }
 
     async fn perform(&mut self, act: &Act, deadline: Instant) -> Result<ActReport, AskError> {
@@ -188,33 +225,29 @@ impl Arms {
 
 impl IdleLink {
     fn new(link: Link) -> Self {
-        Self { link, check_at: Instant::now() + CHECK_PERIOD, checking_since: None }
+        Self { link, check_at: Instant::now() + CHECK_PERIOD, owed: None }
     }
 
     /// It was heard just now.
     fn rest(&mut self) {
         self.check_at = Instant::now() + CHECK_PERIOD;
-        self.checking_since = None;
+        self.owed = None;
     }
 
-    /// Asks for a sign of life, or looks whether one is overdue; false when the link is of no use.
-    async fn check(&mut self, limit: Duration) -> bool {
-        if self.checking_since.is_some() {
-            return false;
-        }
-        let now = Instant::now();
-        self.checking_since = Some(now);
-        self.check_at = now + limit;
-        self.link.send(&[vec![self.link.access().name("PING")]]).await.is_ok()
+    /// Asks without waiting, with a limit for the answer; false when the link is of no use.
+    async fn ask(&mut self, owed: Owed, limit: Duration) -> bool {
+        self.owed = Some(owed);
+        self.check_at = Instant::now() + limit;
+        let access = self.link.access();
+        let words = match owed {
+            Owed::Ping => vec![access.name("PING")],
+            Owed::Rewrite => vec![access.name("CONFIG"), "REWRITE".to_owned()],
+        };
+        self.link.send(&[words]).await.is_ok()
     }
 
-    /// Waits for the sign of life that is still due, so that the next reply is the act's; false when there is none in time.
+    /// Waits for the answer that is still owed, so that the next one is the act's; false when there is none in time.
     async fn settle(&mut self, limit: Duration) -> bool {
-        if self.checking_since.is_none() {
-            return true;
-        }
-        let answered = timeout(limit, self.link.next()).await.is_ok_and(|reply| reply.is_ok());
-        self.checking_since = None;
-        answered
+        self.owed.take().is_none() || timeout(limit, self.link.next()).await.is_ok_and(|reply| reply.is_ok())
     }
 }

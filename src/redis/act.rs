@@ -32,8 +32,11 @@ pub struct Fence {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Be a master. Its clients are cut off, since they read from a replica until now.
+    ///
+    /// Unlike stock's transaction this one has no CONFIG REWRITE: that waits for the disk with the whole server, and makes
+    /// most of the time of a promotion. It has to follow; the probe's hands see to that.
     Promote,
-    /// Be a replica of this address.
+    /// Be a replica of this address, and still be one after a restart.
     Follow {
         /// The master to follow.
         master: Addr,
@@ -105,7 +108,7 @@ impl Act {
             ],
         };
         match self {
-            Self::Promote => [vec![replicaof("NO", "ONE"), rewrite], kill(Clients::Kill), vec![info]].concat(),
+            Self::Promote => [vec![replicaof("NO", "ONE")], kill(Clients::Kill), vec![info]].concat(),
             Self::Follow { master, clients } => {
                 [vec![replicaof(&master.host, &master.port.to_string()), rewrite], kill(*clients), vec![info]].concat()
             }
@@ -120,7 +123,7 @@ impl Act {
         }
     }
 
-    /// Whether its commands go as one transaction. A busy server takes SCRIPT KILL, but nothing between MULTI and EXEC.
+    /// Whether its commands go as one transaction. One command needs none, and a busy server takes SCRIPT KILL only by itself.
     pub(super) const fn is_transaction(&self) -> bool {
         match self {
             Self::Promote | Self::Follow { .. } | Self::Arm(_) => true,

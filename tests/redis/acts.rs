@@ -30,12 +30,19 @@ async fn promote_and_follow_are_confirmed_in_the_same_round_trip() {
     assert_eq!(node.role(), Role::Master);
     assert_eq!(node.replid2.as_ref(), Some(&before.replid), "it continues the history of its master");
 
+    let deadline = Instant::now() + LIMIT;
+    while replica.written().contains("\nreplicaof ") {
+        assert!(Instant::now() < deadline, "the promotion is not written down: {}", replica.written());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
     let follow = Act::Follow { master: replica.addr(), clients: Clients::Kill };
     let began = Instant::now();
     let report = watch(master.addr(), settings(1000)).probe.hands().act(follow, LIMIT).await.expect("a demotion");
     println!("follow() with INFO and connect: {:?}", began.elapsed());
     let RoleReport::Replica(demoted) = &report.node().expect("an INFO").role else { panic!("{report:?}") };
     assert_eq!(demoted.master, replica.addr());
+    assert!(master.written().contains(&format!("\nreplicaof 127.0.0.1 {}", replica.port)), "written before the answer");
     master.wait_for("INFO replication", "master_link_status:up");
 }
 
@@ -155,7 +162,9 @@ async fn a_server_that_hangs_costs_the_limit_and_collects_nothing() {
     let server = Server::start("");
     let seen = watch(server.addr(), settings(1000));
     let hands = seen.probe.hands();
-    hands.act(Act::Promote, LIMIT).await.expect("it works");
+    // Not a promotion, which would leave an answer open.
+    let follow = Act::Follow { master: server.addr(), clients: Clients::Keep };
+    hands.act(follow, LIMIT).await.expect("it works");
     server.signal(Signal::STOP);
     let limit = Duration::from_millis(300);
     for _ in 0..3 {
@@ -166,7 +175,32 @@ async fn a_server_that_hangs_costs_the_limit_and_collects_nothing() {
     }
     server.signal(Signal::CONT);
     hands.act(Act::Promote, LIMIT).await.expect("it works again");
+    // The first, the one that was caught on the open link, and the last; the others never got past the greeting.
     server.wait_for("INFO commandstats", "cmdstat_replicaof:calls=3");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_act_behind_a_longer_one_keeps_its_limit_and_is_not_done_later() {
+    let server = Server::start("");
+    let seen = watch(server.addr(), settings(60_000));
+    let hands = seen.probe.hands();
+    hands.act(Act::Arm(Fence { min_replicas: 0, max_lag_s: 10 }), LIMIT).await.expect("it works");
+    server.signal(Signal::STOP);
+    let long = tokio::spawn({
+        let hands = hands.clone();
+        async move { hands.act(Act::Arm(Fence { min_replicas: 1, max_lag_s: 2 }), LIMIT).await }
+    });
+    tokio::task::yield_now().await;
+    let began = Instant::now();
+    let short = hands.act(Act::Promote, Duration::from_millis(200)).await;
+    assert!(matches!(short, Err(AskError::NoLink(_) | AskError::Lost(_))), "{short:?}");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    server.signal(Signal::CONT);
+    assert!(long.await.expect("no panic").is_ok(), "the longer one had time enough");
+    assert!(hands.act(Act::Arm(Fence { min_replicas: 0, max_lag_s: 10 }), LIMIT).await.is_ok());
+    if short == Err(AskError::NoLink(raft_sentinel::base::observation::LinkLoss::TimedOut)) {
+        assert!(!server.say("INFO commandstats").contains("cmdstat_replicaof"), "nothing was sent");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -58,6 +58,11 @@ impl Server {
         replica
     }
 
+    /// What is in its configuration file now.
+    pub(crate) fn written(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("redis.conf")).unwrap_or_default()
+    }
+
     pub(crate) fn addr(&self) -> Addr {
         Addr::new("127.0.0.1", self.port)
     }
