@@ -49,10 +49,7 @@ impl Wire {
     /// All bytes that an inline request is answered with.
     pub(crate) async fn ask(&mut self, line: &str) -> String {
         self.send(format!("{line}\r\nPING {MARK}\r\n")).await;
-        let tails = [
-            format!("*2\r\n$4\r\npong\r\n${}\r\n{MARK}\r\n", MARK.len()),
-            format!("${}\r\n{MARK}\r\n", MARK.len()),
-        ];
+        let tails = [format!("*2\r\n$4\r\npong\r\n${}\r\n{MARK}\r\n", MARK.len()), format!("${}\r\n{MARK}\r\n", MARK.len())];
         let mut text = String::new();
         loop {
             if let Some(answer) = tails.iter().find_map(|tail| text.strip_suffix(tail.as_str())) {

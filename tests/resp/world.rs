@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raft_sentinel::base::observation::{AttachedReplica, NodeReport, ReplicaReport, RoleReport};
-use raft_sentinel::base::{Addr, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, Secret, SentinelId, WallTime};
+use raft_sentinel::base::{
+    Addr, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, Secret, SentinelId, WallTime,
+};
 use raft_sentinel::board::Board;
 use raft_sentinel::clock::Clock;
 use raft_sentinel::judge::{GroupView, Link, NodeView};
@@ -115,8 +117,7 @@ fn replica() -> RoleReport {
 pub(crate) fn view(clock: Clock) -> GroupView {
     let attached = |port| AttachedReplica { addr: addr(port), online: true, offset: 1400, lag_s: 0 };
     let master = RoleReport::Master { replicas: vec![attached(6380), attached(6381)] };
-    let candidate =
-        |port| Candidate { addr: addr(port), run_id: None, priority: Some(100), offset: Some(1400), ineligible: None };
+    let candidate = |port| Candidate { addr: addr(port), run_id: None, priority: Some(100), offset: Some(1400), ineligible: None };
     GroupView {
         nodes: BTreeMap::from([
             (addr(6379), node(clock, "a", master)),
@@ -168,6 +169,7 @@ pub(crate) async fn world_with(options: Options) -> World {
         resolve_hostnames: false,
         announce_hostnames: false,
         sentinel_user: None,
+        sentinel_pass: Some(Secret::new("hunter2")),
         stop: stop.clone(),
     };
     let task = tokio::spawn(serve(vec![listener], Arc::new(context), cancel.clone()));

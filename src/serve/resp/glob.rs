@@ -100,9 +100,16 @@ mod tests {
         ] {
             assert!(fits(pattern, text), "{pattern} should fit {text}");
         }
-        for (pattern, text) in
-            [("", "a"), ("switch-master", "+switch-master"), ("a*b", "a-c"), ("[^a]b", "ab"), ("[a-c]", "d"), ("\\*", "x"), ("?", ""), ("A", "a")]
-        {
+        for (pattern, text) in [
+            ("", "a"),
+            ("switch-master", "+switch-master"),
+            ("a*b", "a-c"),
+            ("[^a]b", "ab"),
+            ("[a-c]", "d"),
+            ("\\*", "x"),
+            ("?", ""),
+            ("A", "a"),
+        ] {
             assert!(!fits(pattern, text), "{pattern} should not fit {text}");
         }
     }

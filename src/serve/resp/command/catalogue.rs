@@ -54,7 +54,8 @@ fn docs(_: &mut Client, words: &[Bytes]) -> Answer {
     } else {
         words[2..].iter().filter_map(|name| lookup(name)).collect()
     };
-    let doc = |row: &Row| Reply::Map(vec![(Reply::text("summary"), Reply::text(row.help)), (Reply::text("group"), Reply::text("sentinel"))]);
+    let doc =
+        |row: &Row| Reply::Map(vec![(Reply::text("summary"), Reply::text(row.help)), (Reply::text("group"), Reply::text("sentinel"))]);
     Ok(Reply::Map(wanted.into_iter().map(|(row, name)| (Reply::bulk(name), doc(row))).collect()))
 }
 
@@ -104,7 +105,7 @@ pub(super) fn help(_: &mut Client, words: &[Bytes]) -> Answer {
     let container = super::lower(&words[0]).to_uppercase();
     let mut lines = vec![format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")];
     for row in rows.iter().filter(|row| row.name != "help") {
-        lines.push(format!("{container} {} {}", row.name.to_uppercase(), row.arguments).trim_end().to_owned());
+        lines.push(format!("{} {}", row.name.to_uppercase(), row.arguments).trim_end().to_owned());
         lines.push(format!("    {}", row.help));
     }
     lines.extend(["HELP".to_owned(), "    Prints this help.".to_owned()]);

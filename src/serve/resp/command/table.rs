@@ -29,8 +29,7 @@ pub(super) static TABLE: &[Row] = &[
     Row::new("role", Arity::Exactly(1), "", "Says that this is a sentinel, and of which masters.", Run::Now(connection::role)),
     Row::new("shutdown", Arity::AtLeast(1), "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]", "Stops this sentinel.", Run::Now(connection::shutdown)),
     Row::new("subscribe", Arity::AtLeast(2), "<channel> ...", "Hears events by name.", Run::Now(pubsub::subscribe)).while_subscribed(),
-    Row::new("psubscribe", Arity::AtLeast(2), "<pattern> ...", "Hears events by pattern.", Run::Now(pubsub::psubscribe))
-        .while_subscribed(),
+    Row::new("psubscribe", Arity::AtLeast(2), "<pattern> ...", "Hears events by pattern.", Run::Now(pubsub::psubscribe)).while_subscribed(),
     Row::new("unsubscribe", Arity::AtLeast(1), "[<channel> ...]", "Hears them no more.", Run::Now(pubsub::unsubscribe)).while_subscribed(),
     Row::new("punsubscribe", Arity::AtLeast(1), "[<pattern> ...]", "Hears them no more.", Run::Now(pubsub::punsubscribe))
         .while_subscribed(),

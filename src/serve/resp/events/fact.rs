@@ -38,10 +38,7 @@ fn of_group(group: &GroupName, event: &Event, state: &State) -> Vec<Wording> {
         Event::Decided { old, choice, .. } => decided(group, old, choice),
         Event::Promoted { master: addr, old, .. } => {
             let recorded = master(group, old);
-            vec![
-                Wording::public("+promoted-slave", replica(group, addr, old)),
-                Wording::public("+failover-state-reconf-slaves", recorded),
-            ]
+            vec![Wording::public("+promoted-slave", replica(group, addr, old)), Wording::public("+failover-state-reconf-slaves", recorded)]
         }
         Event::SwitchMaster { from, to, .. } => switched(group, from, to, state),
         Event::ReplicaFollows { replica: addr, master } => one("+slave-reconf-done", replica(group, addr, master)),
