@@ -14,6 +14,8 @@ pub(crate) const SUBSCRIPTIONS: usize = 1024;
 pub(crate) const NAME_BYTES: usize = 512;
 /// A client that takes not one byte for this long is disconnected.
 pub(crate) const WRITE_STALL_MS: u64 = 15_000;
+/// How often a client that takes no bytes is looked at.
+pub(crate) const WRITE_LOOK_MS: u64 = 250;
 /// How long running requests may take to end when the server stops.
 pub(crate) const DRAIN_MS: u64 = 5_000;
 /// Pause after a failed accept (such as: out of descriptors).

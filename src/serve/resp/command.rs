@@ -13,6 +13,7 @@ mod sentinel;
 mod table;
 
 use bytes::Bytes;
+use tracing::warn;
 
 use super::client::Client;
 use super::reply::Reply;
@@ -32,6 +33,11 @@ struct Found {
 
 /// Checks a request in stock's order, runs it, and returns what to send.
 pub(crate) async fn dispatch(client: &mut Client, words: &[Bytes]) -> Reply {
+    if words.first().is_some_and(|name| is_http(name)) {
+        warn!("client {} is disconnected: it speaks HTTP, perhaps by a browser that was tricked into it", client.entry.peer);
+        client.closing = true;
+        return Reply::NOTHING;
+    }
     let found = match find(words) {
         Ok(found) => found,
         Err(error) => return error,
@@ -54,6 +60,11 @@ pub(crate) async fn dispatch(client: &mut Client, words: &[Bytes]) -> Reply {
         },
     };
     answer.unwrap_or_else(|error| error)
+}
+
+/// The lines of an HTTP request read like inline commands, and its body could hold real ones (Redis's own rule).
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"Host:")
 }
 
 fn find(words: &[Bytes]) -> Result<Found, Reply> {

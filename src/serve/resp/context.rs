@@ -54,6 +54,8 @@ pub struct Context {
     pub announce_hostnames: bool,
     /// `sentinel sentinel-user`, as configured.
     pub sentinel_user: Option<String>,
+    /// `sentinel sentinel-pass`, as configured. Only shown to be there.
+    pub sentinel_pass: Option<Secret>,
     /// Cancelled when a client says SHUTDOWN.
     pub stop: CancellationToken,
 }

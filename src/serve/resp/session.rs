@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::time::timeout;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::bounds;
@@ -19,6 +19,7 @@ use super::reader::{Allowance, ProtocolError, Reader};
 use super::registry::Entry;
 use super::reply::Reply;
 use super::writer;
+use crate::base::limits;
 
 /// Why a session is over.
 #[derive(Debug, thiserror::Error)]
@@ -162,21 +163,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Sends what was collected. No further request is read meanwhile, so what waits for a slow client stays bounded.
     async fn flush(&mut self) -> Result<(), Ending> {
-        while !self.out.is_empty() {
-            let write = timeout(Duration::from_millis(bounds::WRITE_STALL_MS), self.stream.write_buf(&mut self.out));
-            let taken = tokio::select! {
-                taken = write => taken,
-                () = self.cut.cancelled() => return Err(Ending::Cut),
+        let Self { stream, out, client, cut, .. } = self;
+        let mut quiet_ms = 0;
+        while !out.is_empty() {
+            let written = tokio::select! {
+                written = stream.write_buf(out) => written?,
+                () = cut.cancelled() => return Err(Ending::Cut),
+                () = sleep(Duration::from_millis(bounds::WRITE_LOOK_MS)) => {
+                    quiet_ms += bounds::WRITE_LOOK_MS;
+                    check_pace(client, quiet_ms)?;
+                    continue;
+                }
             };
-            let Ok(written) = taken else { return Err(Ending::Stalled) };
-            if written? == 0 {
+            if written == 0 {
                 return Err(Ending::Closed);
             }
+            quiet_ms = 0;
         }
-        if self.out.capacity() > 4 * bounds::WRITE_BYTES {
-            self.out = BytesMut::new();
+        if out.capacity() > 4 * bounds::WRITE_BYTES {
+            *out = BytesMut::new();
         }
         Ok(())
+    }
+}
+
+/// Whether a client that takes no bytes may stay: not for long, and not once it has missed an event.
+fn check_pace(client: &Client, quiet_ms: u64) -> Result<(), Ending> {
+    let waiting = client.subscriptions.news.as_ref().map_or(0, tokio::sync::broadcast::Receiver::len);
+    match waiting.checked_sub(limits::EVENTS_WAITING) {
+        Some(missed) if missed > 0 => Err(too_slow(missed as u64)),
+        Some(_) | None if quiet_ms >= bounds::WRITE_STALL_MS => Err(Ending::Stalled),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -105,7 +105,7 @@ pub(super) fn help(_: &mut Client, words: &[Bytes]) -> Answer {
     let container = super::lower(&words[0]).to_uppercase();
     let mut lines = vec![format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")];
     for row in rows.iter().filter(|row| row.name != "help") {
-        lines.push(format!("{container} {} {}", row.name.to_uppercase(), row.arguments).trim_end().to_owned());
+        lines.push(format!("{} {}", row.name.to_uppercase(), row.arguments).trim_end().to_owned());
         lines.push(format!("    {}", row.help));
     }
     lines.extend(["HELP".to_owned(), "    Prints this help.".to_owned()]);

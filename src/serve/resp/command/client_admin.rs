@@ -74,7 +74,7 @@ fn no_evict(client: &mut Client, words: &[Bytes]) -> Answer {
 fn list(client: &mut Client, words: &[Bytes]) -> Answer {
     let filter = match &words[2..] {
         [] => Filter::default(),
-        [kind, name] if kind.eq_ignore_ascii_case(b"type") => Filter { pubsub: Some(pubsub_type(name)?), ..Filter::default() },
+        [kind, name] if kind.eq_ignore_ascii_case(b"type") => Filter { kind: Some(client_kind(name)?), ..Filter::default() },
         [kind, ids @ ..] if kind.eq_ignore_ascii_case(b"id") && !ids.is_empty() => {
             Filter { ids: Some(ids.iter().map(|id| client_id(id)).collect::<Result<_, _>>()?), ..Filter::default() }
         }
@@ -105,7 +105,7 @@ fn kill(client: &mut Client, words: &[Bytes]) -> Answer {
             b"id" => filter.ids = Some(vec![client_id(value)?]),
             b"addr" => filter.peer = Some(text()),
             b"laddr" => filter.local = Some(text()),
-            b"type" => filter.pubsub = Some(pubsub_type(value)?),
+            b"type" => filter.kind = Some(client_kind(value)?),
             b"skipme" if value.eq_ignore_ascii_case(b"yes") => filter.skip = Some(client.entry.id),
             b"skipme" if value.eq_ignore_ascii_case(b"no") => filter.skip = None,
             _ => return Err(syntax_error()),
@@ -114,13 +114,28 @@ fn kill(client: &mut Client, words: &[Bytes]) -> Answer {
     Ok(Reply::Int(number(kill_all(client, &filter))))
 }
 
+/// The kinds of clients that Redis knows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Normal,
+    Pubsub,
+    /// A master or a replica: a sentinel has none.
+    Replication,
+}
+
+impl Kind {
+    fn of(entry: &Entry) -> Self {
+        if entry.subscribed() { Self::Pubsub } else { Self::Normal }
+    }
+}
+
 /// Which clients are meant; what is none does not matter.
 #[derive(Default)]
 struct Filter {
     ids: Option<Vec<u64>>,
     peer: Option<String>,
     local: Option<String>,
-    pubsub: Option<bool>,
+    kind: Option<Kind>,
     skip: Option<u64>,
 }
 
@@ -129,7 +144,7 @@ impl Filter {
         self.ids.as_ref().is_none_or(|ids| ids.contains(&entry.id))
             && self.peer.as_ref().is_none_or(|peer| *peer == entry.peer.to_string())
             && self.local.as_ref().is_none_or(|local| *local == entry.local.to_string())
-            && self.pubsub.is_none_or(|pubsub| pubsub == entry.subscribed())
+            && self.kind.is_none_or(|kind| kind == Kind::of(entry))
             && self.skip != Some(entry.id)
     }
 }
@@ -153,10 +168,11 @@ fn client_id(text: &[u8]) -> Result<u64, Reply> {
     id.ok_or_else(|| Reply::error("ERR client-id should be greater than 0"))
 }
 
-fn pubsub_type(text: &[u8]) -> Result<bool, Reply> {
+fn client_kind(text: &[u8]) -> Result<Kind, Reply> {
     match text.to_ascii_lowercase().as_slice() {
-        b"normal" => Ok(false),
-        b"pubsub" => Ok(true),
+        b"normal" => Ok(Kind::Normal),
+        b"pubsub" => Ok(Kind::Pubsub),
+        b"master" | b"replica" | b"slave" => Ok(Kind::Replication),
         _ => Err(Reply::error(format!("ERR Unknown client type '{}'", super::echoed(text, 128)))),
     }
 }

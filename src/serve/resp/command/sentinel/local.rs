@@ -57,6 +57,8 @@ fn config_get(context: &Context, patterns: &[Bytes]) -> Vec<(Reply, Reply)> {
         ("announce-ip", context.me.announce_ip.clone().unwrap_or_default()),
         ("announce-port", context.me.announce_port.to_string()),
         ("sentinel-user", context.sentinel_user.clone().unwrap_or_default()),
+        // Stock Sentinel shows it in clear to whoever reaches the port.
+        ("sentinel-pass", context.sentinel_pass.as_ref().map_or("", |_| "******").to_owned()),
     ];
     let wanted = |name: &str| patterns.iter().any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()));
     parameters.into_iter().filter(|(name, _)| wanted(name)).map(|(name, value)| (Reply::text(name), Reply::bulk(value))).collect()
