@@ -30,11 +30,14 @@
 //! | `app` | wires, starts and drains all of it | details |
 
 pub mod agent;
+pub mod app;
 pub mod base;
 pub mod board;
 pub mod clock;
 pub mod conf;
 pub mod ctl;
+pub mod docs;
+pub mod failpoint;
 pub mod judge;
 pub mod machine;
 pub mod probe;

@@ -1,2 +1,57 @@
-//! x
-fn main() {}
+//! The `raft-sentinel` program: the command line, the log, and the exit code. Everything else is in the library.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use raft_sentinel::app;
+use raft_sentinel::conf::cli::{Cli, Command, LogFormat, Serve};
+use raft_sentinel::ctl;
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(serve) => run(&serve),
+        Command::Check(check) => {
+            let report = check.run();
+            print!("{report}");
+            return if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        Command::Ask(command) => ask(command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("raft-sentinel: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(serve: &Serve) -> Result<(), String> {
+    let config = serve.config().map_err(|error| error.to_string())?;
+    let file = config.log.file.as_ref().map(|path| config.resolve(path));
+    app::telemetry::start(file.as_deref(), config.log.level, serve.log_format == LogFormat::Json)
+        .map_err(|error| format!("cannot open the log file {}: {error}", file.unwrap_or_default().display()))?;
+    die_of_panics();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start the runtime: {error}"))?;
+    runtime.block_on(app::run(config)).map_err(|error| {
+        tracing::error!("{error}");
+        error.to_string()
+    })
+}
+
+fn ask(command: ctl::Command) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start the runtime: {error}"))?;
+    runtime.block_on(ctl::run(command, &mut std::io::stdout())).map_err(|error| format!("{error:#}"))
+}
+
+/// A broken invariant in one task must not leave a sentinel that goes on without it.
+fn die_of_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tracing::error!("broken invariant, stopping at once: {panic}");
+        print(panic);
+        std::process::abort();
+    }));
+}

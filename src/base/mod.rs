@@ -9,11 +9,13 @@ pub mod ids;
 pub mod limits;
 pub mod observation;
 pub mod secret;
+pub mod seed;
 pub mod settings;
 pub mod time;
 
 pub use addr::Addr;
 pub use ids::{ClusterId, Epoch, GroupName, Incarnation, LogIndex, NodeId, ReplId, RunId, SentinelId};
 pub use secret::Secret;
+pub use seed::GroupSeed;
 pub use settings::GroupSettings;
 pub use time::{Mono, WallTime};

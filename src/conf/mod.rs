@@ -1,1 +1,26 @@
-//! Under construction.
+//! The configuration: a file in sentinel.conf syntax, and the command line.
+//!
+//! Text goes in, a [`Config`] of plain data comes out, or one [`ConfError`] that names the place and what is expected.
+//! Nothing here runs, listens, logs or writes. In reading order: [`words`] splits a line, `source` reads files and the
+//! command line, `directive` is the table of what may be said, `draft` collects it, `load` applies the lines in stages,
+//! `cross` checks how they fit together. [`options`] is shared with SENTINEL SET.
+//!
+//! Called by `main` (the [`cli`]) and `app` (the settings); `serve` uses [`options`].
+
+pub mod cli;
+mod cross;
+mod default_user;
+mod directive;
+mod draft;
+mod load;
+pub mod options;
+mod place;
+mod raft_group;
+mod settings;
+mod source;
+mod value;
+pub mod words;
+
+pub use load::{load, parse};
+pub use place::{ConfError, Note, Place};
+pub use settings::{Bind, Config, Listen, LogLevel, LogSettings, RaftSettings, RespSettings, SentinelSettings, Supervised};

@@ -1,1 +1,51 @@
-//! Under construction.
+//! The operator's command line: a client of the gRPC services, like any other.
+//!
+//! [`Command`] is what may be typed (embedded by `conf`), [`run`] does it. Answers are tables for people or, with `--json`,
+//! one JSON document (one in a line for `watch`). In reading order: [`command`], `client` (which sentinel is asked),
+//! `ask` (questions), `change` (changes), `watch`, `tables` and `json` (how answers look), `words` (small phrases).
+
+mod ask;
+mod change;
+mod client;
+pub mod command;
+mod json;
+mod tables;
+mod watch;
+mod words;
+
+use std::io::Write;
+
+pub use self::command::Command;
+use self::command::Target;
+
+/// Does what was asked, and writes the answer to `out`.
+///
+/// # Errors
+/// When no sentinel could do it; the text says what each of them answered.
+pub async fn run(command: Command, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+    match command {
+        Command::Status { target } => ask::status(&target, out).await,
+        Command::Masters { target, stale } => ask::masters(&target, stale, out).await,
+        Command::Replicas { group, target, stale } => ask::replicas(&target, group, stale, out).await,
+        Command::Decisions { group, limit, target, stale } => ask::decisions(&target, group, limit, stale, out).await,
+        Command::Members { command } => change::members(command, out).await,
+        Command::Failover { group, target } => change::failover(&target, group, out).await,
+        Command::Watch { group, after, target } => watch::run(&target, group, after, out).await,
+    }
+}
+
+/// Writes an answer in the form that was asked for.
+fn show(
+    target: &Target,
+    out: &mut (dyn Write + Send),
+    json: impl FnOnce() -> serde_json::Value,
+    text: impl FnOnce() -> String,
+) -> anyhow::Result<()> {
+    if target.json {
+        serde_json::to_writer_pretty(&mut *out, &json())?;
+        writeln!(out)?;
+    } else {
+        writeln!(out, "{}", text().trim_end())?;
+    }
+    Ok(())
+}

@@ -1,8 +1,27 @@
 //! What this sentinel believes of one group, and what it wants done about it.
 //!
-//! Pure, like `machine`: the moment is an argument, effects are values.
-//! Driven by `agent`; its [`view`] is read by `serve`.
+//! Pure, like `machine`: the moment is an argument, effects are values. A [`Judge`] takes one [`Input`] after the
+//! other, with the [`World`] as it is at that moment, and returns [`Intent`]s. Everything it wants follows
+//! from the agreed state and from what was seen, at every step anew; nothing is remembered but
+//! what is under way. So a new leader, a restarted one and one that missed something all do the same.
+//!
+//! Every sentinel believes and votes; only the leader wants changes. Driven by `agent`; its [`view`] is read by `serve`.
+//!
+//! In reading order: [`view`] and `belief` (what was seen of a node), [`down`] (when a node is down), `vote`,
+//! [`candidate`] (whom to promote), `promotion` (the steps of a failover), `repair` (everything that is not as recorded),
+//! [`mind`] (the step that calls them), [`intent`] and [`pending`].
 
+mod belief;
+pub mod candidate;
+pub mod down;
+pub mod intent;
+pub mod mind;
+pub mod pending;
+mod promotion;
+mod repair;
 pub mod view;
+mod vote;
 
+pub use intent::{Ask, Intent, ProposalKey, Remark};
+pub use mind::{Input, Judge, World};
 pub use view::{GroupView, Link, NodeView};

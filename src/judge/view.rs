@@ -1,6 +1,7 @@
 //! What this sentinel sees of a group's data nodes, for whoever asks: a snapshot of its beliefs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::observation::{LinkLoss, NodeReport, Role};
 use crate::base::{Addr, Mono};
@@ -36,8 +37,12 @@ pub struct NodeView {
     pub last_valid: Mono,
     /// The last reply of any kind to a PING; the moment we began to look before there was one.
     pub last_reply: Mono,
+    /// From when silence is counted: the last proof of life, or later where this sentinel itself was not awake.
+    pub counts_from: Mono,
+    /// Since when it has been loading its data, if it is.
+    pub loading_since: Option<Mono>,
     /// The newest INFO and when it came.
-    pub report: Option<(Mono, NodeReport)>,
+    pub report: Option<(Mono, Arc<NodeReport>)>,
     /// Since when it has reported its current role.
     pub role_since: Mono,
     /// Since when it has been down in this sentinel's eyes.
@@ -47,6 +52,22 @@ pub struct NodeView {
 }
 
 impl NodeView {
+    /// A node that we begin to look at.
+    pub const fn new(now: Mono) -> Self {
+        Self {
+            link: Link::Untried,
+            waiting_since: None,
+            last_valid: now,
+            last_reply: now,
+            counts_from: now,
+            loading_since: None,
+            report: None,
+            role_since: now,
+            down_since: None,
+            cannot_judge: None,
+        }
+    }
+
     /// The role it reports, if it was ever seen.
     pub fn role(&self) -> Option<Role> {
         self.report.as_ref().map(|(_, report)| report.role())
@@ -63,6 +84,13 @@ pub struct GroupView {
 }
 
 impl GroupView {
+    /// The newest report of a node, if its link is up.
+    pub fn live_report(&self, addr: &Addr) -> Option<(Mono, &Arc<NodeReport>)> {
+        let node = self.nodes.get(addr)?;
+        let up = matches!(node.link, Link::Up { .. });
+        node.report.as_ref().filter(|_| up).map(|(at, report)| (*at, report))
+    }
+
     /// Whether this sentinel sees the node down.
     pub fn is_down(&self, addr: &Addr) -> bool {
         self.nodes.get(addr).is_some_and(|node| node.down_since.is_some())

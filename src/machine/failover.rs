@@ -87,9 +87,9 @@ pub struct Failover {
     pub old: MasterRecord,
     /// When it was started, by the wall clock of the proposer.
     pub started: Stamp,
-    /// Why it cannot go on now, for every replica; empty while it can.
+    /// Why it cannot go on now, for every replica (none known: an empty list); none while it can.
     #[serde(default)]
-    pub blocked: Vec<(Addr, Ineligible)>,
+    pub blocked: Option<Vec<(Addr, Ineligible)>>,
     /// Where it stands.
     pub phase: Phase,
 }
@@ -274,7 +274,7 @@ impl Group {
             promoted: None,
             ended: None,
         });
-        self.failover = Some(Failover { id, cause, old: self.master.clone(), started, blocked: Vec::new(), phase: Phase::Choosing });
+        self.failover = Some(Failover { id, cause, old: self.master.clone(), started, blocked: None, phase: Phase::Choosing });
     }
 
     /// An operator asks for a failover although the master is up.
@@ -300,9 +300,9 @@ impl Group {
             return Err(Refusal::NotEligible(chosen.clone()));
         }
         failover.phase = Phase::Promoting;
-        failover.blocked.clear();
+        failover.blocked = None;
         self.replicas.remove(chosen);
-        let next = MasterRecord { addr: chosen.clone(), identity: None, since: stamp };
+        let next = MasterRecord { addr: chosen.clone(), identity: None, former_history: None, since: stamp };
         let old = std::mem::replace(&mut self.master, next);
         self.replicas.insert(old.addr.clone(), ReplicaRecord { identity: old.identity });
         self.epoch = id.epoch;
@@ -357,13 +357,21 @@ impl Group {
         Ok((Outcome::Done, vec![Event::FailoverEnded { id, master: self.master.addr.clone(), left: left.to_vec() }]))
     }
 
-    /// Gives up an undecided failover, as its leader asks.
+    /// Gives up an undecided failover that an operator asked for. One that the votes started goes on while they stand.
     pub(super) fn abort(&mut self, id: FailoverId, reason: AbortReason, stamp: Stamp) -> Result<Applied, Refusal> {
-        if !self.failover.as_ref().is_some_and(|failover| failover.id == id && failover.phase == Phase::Choosing) {
+        let may_end = |failover: &Failover| {
+            failover.id == id && failover.phase == Phase::Choosing && matches!(failover.cause, Cause::Requested { .. })
+        };
+        if !self.failover.as_ref().is_some_and(may_end) {
             return Err(Refusal::NotInThatPhase);
         }
         let mut events = Vec::new();
         self.end_undecided(id, reason, stamp, &mut events);
+        // The master may have gone down meanwhile: those votes have waited for this end.
+        if self.objectively_down() {
+            let cause = Cause::Down { votes: self.ballot.votes().clone(), quorum: self.settings.quorum };
+            self.start_failover(cause, stamp, &mut events);
+        }
         Ok((Outcome::Done, events))
     }
 
@@ -385,10 +393,10 @@ impl Group {
     pub(super) fn block(&mut self, id: FailoverId, reasons: &[(Addr, Ineligible)]) -> Result<Applied, Refusal> {
         let failover = self.failover.as_mut().filter(|failover| failover.id == id && failover.phase == Phase::Choosing);
         let failover = failover.ok_or(Refusal::NotInThatPhase)?;
-        if failover.blocked == reasons {
+        if failover.blocked.as_deref() == Some(reasons) {
             return Ok((Outcome::Unchanged, vec![]));
         }
-        failover.blocked = reasons.to_vec();
+        failover.blocked = Some(reasons.to_vec());
         Ok((Outcome::Done, vec![Event::FailoverBlocked { id, master: self.master.addr.clone(), reasons: reasons.to_vec() }]))
     }
 

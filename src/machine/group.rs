@@ -33,6 +33,11 @@ pub struct MasterRecord {
     pub addr: Addr,
     /// What was last seen of it; none until it was seen.
     pub identity: Option<Identity>,
+    /// The history it had before it came back with an unrelated one (it lost its data, say).
+    ///
+    /// Replicas that have not copied the new history yet still hold the former one.
+    #[serde(default)]
+    pub former_history: Option<ReplId>,
     /// The entry that made it the master.
     pub since: Stamp,
 }
@@ -79,7 +84,7 @@ impl Group {
             epoch,
             replicas: known.map(|addr| (addr.clone(), ReplicaRecord { identity: None })).collect(),
             announced: master.clone(),
-            master: MasterRecord { addr: master, identity: None, since },
+            master: MasterRecord { addr: master, identity: None, former_history: None, since },
             settings,
             ballot: Ballot::default(),
             failover: None,
@@ -108,7 +113,11 @@ impl Group {
             return Ok((Outcome::Unchanged, vec![]));
         }
         let restarted = self.master.identity.as_ref().is_some_and(|known| known.run_id != identity.run_id);
-        self.master.identity = Some(identity.clone());
+        let before = self.master.identity.replace(identity.clone());
+        if let Some(before) = before.filter(|before| before.replid != identity.replid) {
+            let continued = identity.replid2.as_ref() == Some(&before.replid);
+            self.master.former_history = (!continued).then_some(before.replid);
+        }
         let master = &self.master.addr;
         Ok((Outcome::Done, restarted.then(|| Event::Restarted { node: master.clone(), master: master.clone() }).into_iter().collect()))
     }

@@ -1,1 +1,124 @@
-//! Under construction.
+//! The eyes and hands on one data node: two links to it, one to look and one to act.
+//!
+//! The eyes (`eyes`) ping, ask for INFO, and report each thing seen as a [`Seen`]; the hands (`hands`) keep a second link
+//! ready, so that an act needs no connect and never waits behind a PING that a busy server has not answered.
+//! Nothing is decided here: not whether a node is down, nor what to do about it. Used by `agent`, one [`Probe`] for each node.
+//!
+//! Both follow the server at once: the end of a link is noticed when the system knows of it, not at the next PING. They stop
+//! when the [`Probe`] is dropped.
+
+mod eyes;
+mod hands;
+mod rhythm;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::AbortHandle;
+
+use crate::base::observation::Seen;
+use crate::base::{Addr, GroupSettings};
+use crate::clock::Clock;
+use crate::redis::Access;
+
+pub use hands::Hands;
+
+/// How to look at a data node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeSettings {
+    /// How to get in.
+    pub access: Access,
+    /// From one PING to the next.
+    pub ping_period_ms: u64,
+    /// From one INFO to the next.
+    pub info_period_ms: u64,
+    /// The limit after which silence is taken for death. Decides only how long a link may be silent before a fresh one is tried.
+    pub down_after_ms: u64,
+}
+
+/// INFO is asked once a second. Stock asks every ten seconds, and so sees a wrong role or a new replica late.
+const INFO_PERIOD_MS: u64 = 1000;
+
+impl ProbeSettings {
+    /// What a group's settings mean for its probes. `client_name` is what CLIENT LIST shows there.
+    pub fn of(settings: &GroupSettings, client_name: impl Into<String>) -> Self {
+        Self {
+            access: Access::of(settings, client_name),
+            ping_period_ms: settings.ping_period_ms(),
+            info_period_ms: INFO_PERIOD_MS,
+            down_after_ms: settings.down_after_ms,
+        }
+    }
+
+    /// How long to wait between attempts to connect: a server that comes back is seen within 100 ms.
+    fn retry_pause(&self) -> Duration {
+        Duration::from_millis((self.ping_period_ms / 2).clamp(20, 100))
+    }
+
+    /// How long one attempt to connect may take. Short, since a lost SYN is repeated by the system after a second at best.
+    fn connect_limit(&self) -> Duration {
+        Duration::from_millis((self.down_after_ms / 2).clamp(500, 1000))
+    }
+
+    /// How long a link may leave a PING unanswered before a fresh link is tried.
+    fn silence_limit(&self) -> Duration {
+        Duration::from_millis((self.down_after_ms / 2).clamp(500, 15_000))
+    }
+}
+
+/// The eyes and hands on one data node. Dropping it stops them.
+#[derive(Debug)]
+pub struct Probe {
+    addr: Addr,
+    settings: watch::Sender<ProbeSettings>,
+    looks: Arc<Notify>,
+    hands: Hands,
+    tasks: [AbortHandle; 2],
+}
+
+/// Starts to look at `addr` and to report to `out`. Must be called inside the runtime.
+///
+/// When `out` is full the probe waits, and reads on afterwards; when it is closed the probe stops.
+pub fn spawn(addr: Addr, settings: ProbeSettings, clock: Clock, out: mpsc::Sender<Seen>) -> Probe {
+    let (settings, followed) = watch::channel(settings);
+    let looks = Arc::new(Notify::new());
+    let eyes = eyes::Eyes::new(addr.clone(), followed.clone(), Arc::clone(&looks), clock, out);
+    let (hands, arms) = hands::hands(addr.clone(), followed);
+    let tasks = [tokio::spawn(eyes.run()).abort_handle(), tokio::spawn(arms.run()).abort_handle()];
+    Probe { addr, settings, looks, hands, tasks }
+}
+
+impl Probe {
+    /// The data node.
+    pub const fn addr(&self) -> &Addr {
+        &self.addr
+    }
+
+    /// Asks for INFO now. The report is of a moment after this call; calls before it was asked share one.
+    pub fn look(&self) {
+        self.looks.notify_one();
+    }
+
+    /// Goes on with other settings. The links are made anew if the way in has changed.
+    pub fn settings(&self, new: ProbeSettings) {
+        self.settings.send_if_modified(|current| {
+            let changed = *current != new;
+            *current = new;
+            changed
+        });
+    }
+
+    /// The hands on this node, over a link of their own that is kept ready. They end with the probe.
+    pub fn hands(&self) -> Hands {
+        self.hands.clone()
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}

@@ -1,1 +1,86 @@
-//! Under construction.
+//! What is durable on one sentinel: its identity, and the Raft log with vote, commit point and snapshot.
+//!
+//! The only room that knows the storage engine (redb); with `raft` the only one that knows openraft. It carries
+//! commands and states and does not know what they mean: applying is `machine::State`'s, deciding is `judge`'s.
+//! Called by `raft`, which gives [`LogStore`] and [`StateMachine`] to openraft.
+//!
+//! ```text
+//! <dir>/raft-sentinel/      0700
+//!   lock                    held while the process lives: one process per directory
+//!   identity.json           who this sentinel is, and which lives of its peers it trusts   identity
+//!   log.redb                entries, vote, purge point, snapshot: one file, one writer     engine, writer
+//!   mark                    the newest commit that was acknowledged; never synced          mark
+//! ```
+//!
+//! In reading order: [`error`](StoreError), `codec` (bytes with a version and a checksum), `files`, [`identity`],
+//! `engine` (the tables), `verify` (reading all of it once), `mark`, `writer` (the one thread that owns the file),
+//! [`log`] and [`machine`] (what openraft sees), `skipped` (what a snapshot jumps over).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, watch};
+
+use crate::base::{ClusterId, NodeId, SentinelId};
+use crate::machine::{Logged, State};
+
+mod codec;
+mod engine;
+mod error;
+mod files;
+pub mod identity;
+pub mod log;
+pub mod machine;
+mod mark;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+mod power_loss;
+mod skipped;
+mod verify;
+mod writer;
+
+pub use codec::{BadValue, decode, encode, verify_snapshot};
+pub use error::StoreError;
+pub use identity::{DataDir, Identity, PinError};
+pub use log::LogStore;
+pub use machine::StateMachine;
+pub use mark::Marked;
+pub use verify::Binding;
+
+use verify::Recovered;
+use writer::Writer;
+
+/// Everything that is durable on this sentinel, opened and verified.
+pub struct Opened {
+    /// Who this sentinel is.
+    pub identity: Arc<Identity>,
+    /// The Raft log, for openraft.
+    pub log: LogStore,
+    /// The state machine, for openraft.
+    pub machine: StateMachine,
+    /// The state after each batch of applied entries. Intermediate states may be skipped.
+    pub states: watch::Receiver<Arc<State>>,
+    /// Subscribe here to what becomes true from now on.
+    pub events: broadcast::Sender<Arc<Logged>>,
+    /// Whether there is no log, vote or snapshot yet: the cluster has not been formed, as far as this disk knows.
+    pub pristine: bool,
+}
+
+/// Opens (or, in an empty directory, creates) what is durable on this sentinel, and reads all of it once to verify it.
+///
+/// `dir` must exist. `seed` is the public id to start with (from a stock `myid`); an identity that is already recorded wins.
+/// It blocks on the disk.
+///
+/// # Errors
+/// [`StoreError`]: the directory is in use, belongs to another sentinel, or something in it is damaged. Nothing is ever repaired
+/// by starting over.
+pub fn open(dir: &Path, node_id: NodeId, cluster_id: ClusterId, seed: Option<SentinelId>) -> Result<Opened, StoreError> {
+    let data = DataDir::lock(dir)?;
+    let (identity, recovered) = identity::open_or_create(&data, node_id, cluster_id, seed)?;
+    let Recovered { engine, mark, book, snapshot } = recovered;
+    let (pristine, committed) = (book.is_pristine() && snapshot.is_none(), book.committed);
+    let writer = Arc::new(Writer::start(engine, mark, data, committed)?);
+    let machine = StateMachine::new(writer.clone(), snapshot, committed);
+    let (states, events) = (machine.states(), machine.events());
+    Ok(Opened { identity: Arc::new(identity), log: LogStore::new(writer, book), machine, states, events, pristine })
+}

@@ -114,7 +114,7 @@ impl Groups {
         for phase in ["none", "choosing", "promoting", "following"] {
             phases.add([("group", name), ("phase", phase)], flag(phase == phase_name(group.failover.as_ref())));
         }
-        blocked.add([("group", name)], flag(group.failover.as_ref().is_some_and(|failover| !failover.blocked.is_empty())));
+        blocked.add([("group", name)], flag(group.failover.as_ref().is_some_and(|failover| failover.blocked.is_some())));
         known.add([("group", name)], number(group.replicas.len()));
         eligible.add([("group", name)], number(view.candidates.iter().filter(|candidate| candidate.ineligible.is_none()).count()));
         if let Some(bytes) =

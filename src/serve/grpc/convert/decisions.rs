@@ -32,7 +32,7 @@ fn shown(group: &Group, decision: &Decision) -> pb::Decision {
         ended: ended.map(|(stamp, _)| moment(*stamp)),
         ending: ended.map(|(_, how)| ending(how)),
         timings: Some(timings(decision)),
-        blocked: running.map(|failover| obstacles(&failover.blocked)).unwrap_or_default(),
+        blocked: running.map(|failover| obstacles(failover.blocked.as_deref().unwrap_or_default())).unwrap_or_default(),
     }
 }
 

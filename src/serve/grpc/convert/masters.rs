@@ -75,7 +75,7 @@ fn progress(failover: &Failover) -> pb::FailoverProgress {
         phase: phase.into(),
         old_master: Some(address(&failover.old.addr)),
         started: Some(moment(failover.started)),
-        blocked: obstacles(&failover.blocked),
+        blocked: obstacles(failover.blocked.as_deref().unwrap_or_default()),
         followed,
     }
 }

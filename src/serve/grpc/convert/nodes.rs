@@ -20,7 +20,7 @@ impl Eyes {
     pub(in super::super) fn node(&self, group: &Group, addr: &Addr) -> pb::DataNode {
         let is_master = *addr == group.master.addr;
         let view = self.view_of(addr);
-        let report = view.and_then(|view| view.report.as_ref()).map(|(_, report)| report);
+        let report = view.and_then(|view| view.report.as_ref()).map(|(_, report)| &**report);
         let replica = report.and_then(as_replica);
         let offset = report.map(|report| report.offset);
         let (health, health_reason) = view.map_or((pb::Health::Unspecified, String::new()), |view| self.health(view));

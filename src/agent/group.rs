@@ -1,0 +1,168 @@
+//! The loop of one group.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Parts;
+use super::hands::{self, Errand};
+use crate::base::observation::Seen;
+use crate::base::{Addr, GroupName};
+use crate::board::{Notice, NoticeKind};
+use crate::failpoint;
+use crate::judge::{Input, Intent, Judge, ProposalKey, Remark, World};
+use crate::machine::{Command, Group, Outcome};
+use crate::probe::{self, Probe, ProbeSettings};
+use crate::raft::Leadership;
+
+/// Sights that may wait for the judge; a probe that finds the box full waits.
+const SIGHTS_WAITING: usize = 256;
+pub(super) async fn run(parts: Parts, name: GroupName, cancel: CancellationToken) {
+    let Some(group) = parts.raft.state().groups.get(&name).cloned() else { return };
+    let (sights, seen) = mpsc::channel(SIGHTS_WAITING);
+    let (results, ended) = mpsc::unbounded_channel();
+    let world = world(&parts, group);
+    let judge = Judge::new(parts.raft.id(), world.clone());
+    let mut keeper = Keeper { parts, name, judge, group: world.group, probes: BTreeMap::new(), sights, results };
+    keeper.keep_probes();
+    keeper.work(seen, ended, &cancel).await;
+    keeper.parts.board.hide(&keeper.name);
+}
+
+fn world(parts: &Parts, group: Arc<Group>) -> World {
+    World {
+        now: parts.clock.mono(),
+        wall: parts.clock.wall(),
+        group,
+        voting: parts.raft.state().voters.contains(&parts.raft.id()),
+        leading: matches!(*parts.raft.leadership().borrow(), Leadership::Leading { .. }),
+    }
+}
+
+struct Keeper {
+    parts: Parts,
+    name: GroupName,
+    judge: Judge,
+    group: Arc<Group>,
+    probes: BTreeMap<Addr, Probe>,
+    sights: mpsc::Sender<Seen>,
+    results: mpsc::UnboundedSender<Input>,
+}
+
+impl Keeper {
+    async fn work(&mut self, mut seen: mpsc::Receiver<Seen>, mut ended: mpsc::UnboundedReceiver<Input>, cancel: &CancellationToken) {
+        let mut states = self.parts.raft.states();
+        let mut leadership = self.parts.raft.leadership();
+        loop {
+            let wake_at = self.parts.clock.instant(self.judge.wake_at());
+            let input = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return,
+                Some(input) = ended.recv() => input,
+                Some(sight) = seen.recv() => Input::Seen(sight),
+                changed = states.changed() => {
+                    if changed.is_err() { return }
+                    if self.is_current(&states.borrow_and_update()) { continue }
+                    Input::Wake
+                }
+                changed = leadership.changed() => {
+                    if changed.is_err() { return }
+                    leadership.borrow_and_update();
+                    Input::Wake
+                }
+                () = tokio::time::sleep_until(wake_at.into()) => Input::Wake,
+            };
+            let Some(group) = self.parts.raft.state().groups.get(&self.name).cloned() else { return };
+            self.step(input, group);
+        }
+    }
+
+    fn is_current(&self, state: &crate::machine::State) -> bool {
+        state.groups.get(&self.name).is_some_and(|group| Arc::ptr_eq(group, &self.group))
+    }
+
+    fn step(&mut self, input: Input, group: Arc<Group>) {
+        if !Arc::ptr_eq(&group, &self.group) {
+            self.group = Arc::clone(&group);
+            self.keep_probes();
+        }
+        let intents = self.judge.step(input, world(&self.parts, group));
+        self.parts.board.show(&self.name, self.judge.view().clone());
+        for intent in intents {
+            self.perform(intent);
+        }
+    }
+
+    /// One probe for each data node, with the settings agreed upon.
+    fn keep_probes(&mut self) {
+        let group = Arc::clone(&self.group);
+        self.probes.retain(|addr, _| group.data_nodes().any(|node| node == addr));
+        let settings = ProbeSettings::of(&group.settings, &self.parts.client_name);
+        for addr in group.data_nodes() {
+            match self.probes.get(addr) {
+                Some(probe) => probe.settings(settings.clone()),
+                None => {
+                    let probe = probe::spawn(addr.clone(), settings.clone(), self.parts.clock, self.sights.clone());
+                    self.probes.insert(addr.clone(), probe);
+                }
+            }
+        }
+    }
+
+    fn perform(&self, intent: Intent) {
+        match intent {
+            Intent::Propose { key, command } => self.propose(key, *command),
+            Intent::Look(addr) => {
+                if let Some(probe) = self.probes.get(&addr) {
+                    probe.look();
+                }
+            }
+            Intent::Ask { node, ask, epoch } => {
+                let Some(probe) = self.probes.get(&node) else { return };
+                let errand = Errand { group: self.name.clone(), node, ask, epoch };
+                let (parts, hands, sights, results) = (self.parts.clone(), probe.hands(), self.sights.clone(), self.results.clone());
+                tokio::spawn(hands::run(parts, errand, hands, sights, results));
+            }
+            Intent::Notify { node, what } => self.notify(node, what),
+        }
+    }
+
+    fn propose(&self, key: ProposalKey, command: Command) {
+        let (parts, results, group) = (self.parts.clone(), self.results.clone(), self.name.clone());
+        tokio::spawn(async move {
+            let entry = command.name();
+            failpoint::pass(&format!("before-{entry}"));
+            let well = match parts.raft.propose(command).await {
+                Ok(committed) => {
+                    failpoint::pass(&format!("after-{entry}"));
+                    match committed.outcome {
+                        Outcome::Done | Outcome::Unchanged => true,
+                        Outcome::Refused(refusal) => {
+                            tracing::debug!(%group, entry, %refusal, "refused");
+                            false
+                        }
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%group, entry, %error, "not committed; it is proposed again if it is still due");
+                    false
+                }
+            };
+            // An error means that the group is no longer monitored.
+            let _ = results.send(Input::Proposed { key, well });
+        });
+    }
+
+    fn notify(&self, node: Addr, what: Remark) {
+        let what = match what {
+            Remark::Down => NoticeKind::Down,
+            Remark::Up => NoticeKind::Up,
+            Remark::RoleChanged { to_master, expected } => NoticeKind::RoleChanged { to_master, expected },
+            Remark::Demoted => NoticeKind::Demoted,
+            Remark::Repointed => NoticeKind::Repointed,
+        };
+        self.parts.board.notify(Notice { group: self.name.clone(), node, what });
+    }
+}

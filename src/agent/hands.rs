@@ -1,0 +1,77 @@
+//! Carries out one change of role on one data node, and reports what was seen of it.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::Parts;
+use crate::base::observation::{Seen, Sight};
+use crate::base::{Addr, Epoch, GroupName};
+use crate::failpoint;
+use crate::judge::{Ask, Input};
+use crate::probe::Hands;
+use crate::redis::{Act, ActReport, Clients};
+
+/// How long a data node may take to carry out a change of role.
+const ACT_LIMIT: Duration = Duration::from_millis(1000);
+
+/// A change of role to be carried out.
+#[derive(Clone, Debug)]
+pub(super) struct Errand {
+    pub(super) group: GroupName,
+    pub(super) node: Addr,
+    pub(super) ask: Ask,
+    /// The epoch that permits it: in any other it must not be done.
+    pub(super) epoch: Epoch,
+}
+
+/// Carries out the errand and sends what came of it: first what was seen, then that it has ended.
+pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc::Sender<Seen>, results: mpsc::UnboundedSender<Input>) {
+    let name = errand.ask.name();
+    failpoint::pass(&format!("before-ask-{name}"));
+    let outcome = attempt(&parts, &errand, &hands).await;
+    failpoint::pass(&format!("after-ask-{name}"));
+    let well = match outcome {
+        Ok(done) => {
+            log_outcome(&errand, &done);
+            let report = done.node().cloned();
+            if let Some(report) = report {
+                let seen = Seen { addr: errand.node.clone(), at: parts.clock.mono(), what: Sight::Report(Box::new(report)) };
+                // An error means that the group is no longer monitored; the same goes for the send below.
+                let _ = sights.send(seen).await;
+            }
+            true
+        }
+        Err(why) => {
+            let Errand { group, node, epoch, .. } = &errand;
+            tracing::warn!(%group, %node, %epoch, "could not {name} it: {why}; it is tried again if it is still due");
+            false
+        }
+    };
+    let _ = results.send(Input::Asked { node: errand.node, ask: errand.ask, well });
+}
+
+/// Acts only while this sentinel certainly leads and the epoch is still the one it acts for.
+async fn attempt(parts: &Parts, errand: &Errand, hands: &Hands) -> Result<ActReport, String> {
+    parts.raft.confirm_leadership().await.map_err(|error| format!("it is not certain that this sentinel leads: {error}"))?;
+    let current = parts.raft.state().groups.get(&errand.group).map(|group| group.epoch);
+    if current != Some(errand.epoch) {
+        return Err(format!("epoch {} is over", errand.epoch));
+    }
+    hands.act(act(&errand.ask), ACT_LIMIT).await.map_err(|error| error.to_string())
+}
+
+fn act(ask: &Ask) -> Act {
+    match ask {
+        Ask::Promote => Act::Promote,
+        Ask::Demote { master } => Act::Follow { master: master.clone(), clients: Clients::Kill },
+        Ask::Repoint { master } => Act::Follow { master: master.clone(), clients: Clients::Keep },
+    }
+}
+
+fn log_outcome(errand: &Errand, done: &ActReport) {
+    let Errand { group, node, ask, epoch } = errand;
+    let refused: Vec<String> =
+        done.steps.iter().filter_map(|step| step.result.as_ref().err().map(|error| format!("{:?}: {error}", step.step))).collect();
+    tracing::info!(%group, %node, %epoch, refused = refused.join("; "), "asked to {}", ask.name());
+}

@@ -1,0 +1,128 @@
+//! The command line: what the program is asked to do. Doing it is for others.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use super::{ConfError, Config, load};
+
+/// A replacement for Redis Sentinel whose decisions are entries of a Raft log.
+///
+/// Three or five raft-sentinel processes watch Redis masters and their replicas. When a master fails they agree, by Raft, on
+/// its successor and promote it. Clients of Redis Sentinel work unchanged.
+#[derive(Parser)]
+#[command(name = "raft-sentinel", version, arg_required_else_help = true)]
+#[command(
+    after_help = "Start with the sentinel.conf you have, or an empty one: `raft-sentinel check FILE` says what to add. Then serve it."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can be asked to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run a sentinel until it is told to stop (SIGTERM or SIGINT).
+    Serve(Serve),
+    /// Read configuration files and report what is wrong with them, without running anything.
+    Check(Check),
+    /// Ask or change a running cluster.
+    #[command(flatten)]
+    Ask(crate::ctl::Command),
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+const SERVE_EXAMPLE: &str = "\
+The smallest file, for the first of three sentinels:
+
+    dir /var/lib/raft-sentinel
+    raft node-id 1
+    raft peer 1 10.0.0.1:27379
+    raft peer 2 10.0.0.2:27379
+    raft peer 3 10.0.0.3:27379
+    sentinel monitor mymaster 10.0.0.11 6379 2
+
+It answers Redis clients on port 26379 and gRPC clients on port 28379; its peers reach it on port 27379.";
+
+/// `raft-sentinel serve`. Without `Debug`: an override may be a password.
+#[derive(clap::Args)]
+#[command(after_long_help = SERVE_EXAMPLE)]
+pub struct Serve {
+    /// The configuration, in sentinel.conf syntax. It is read and never written.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// How log lines look. To be given before any --directive.
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// Lines to append to the file, which they win over: --port 26380 --sentinel announce-ip 10.0.0.1
+    #[arg(value_name = "--DIRECTIVE VALUE", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub overrides: Vec<String>,
+}
+
+/// `raft-sentinel check`.
+#[derive(clap::Args)]
+pub struct Check {
+    /// The configurations, each by itself.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+impl Serve {
+    /// Reads the configuration that is to be served.
+    ///
+    /// # Errors
+    /// [`ConfError`].
+    pub fn config(&self) -> Result<Config, ConfError> {
+        load(&self.file, &self.overrides)
+    }
+}
+
+/// What came of checking files: its `Display` is for people.
+#[derive(Debug)]
+pub struct Report {
+    results: Vec<(PathBuf, Result<Config, ConfError>)>,
+}
+
+impl Check {
+    /// Reads the files.
+    pub fn run(&self) -> Report {
+        Report { results: self.files.iter().map(|file| (file.clone(), load(file, &[]))).collect() }
+    }
+}
+
+impl Report {
+    /// Whether every file could be served.
+    pub fn is_ok(&self) -> bool {
+        self.results.iter().all(|(_, result)| result.is_ok())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.results.iter().try_for_each(|(file, result)| match result {
+            Ok(config) => show_accepted(f, file, config),
+            Err(error) => writeln!(f, "error: {error}"),
+        })
+    }
+}
+
+fn show_accepted(f: &mut fmt::Formatter<'_>, file: &Path, config: &Config) -> fmt::Result {
+    config.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))?;
+    let names: Vec<&str> = config.groups.iter().map(|group| group.name.as_str()).collect();
+    let groups = if names.is_empty() { "no master".to_owned() } else { names.join(", ") };
+    let raft = &config.raft;
+    let part = if raft.joins() { "waits to be added to" } else { "is one of" };
+    writeln!(f, "OK: {}: node {} {part} {} raft peers, monitors {groups}", file.display(), raft.node_id, raft.peers.len())
+}

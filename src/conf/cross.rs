@@ -1,0 +1,97 @@
+//! What no single line can get wrong: how the settings fit each other.
+
+use super::draft::{Draft, Grpc};
+use super::place::{Note, Place};
+use super::settings::{Config, Listen};
+use super::value::{Problem, is_wildcard};
+use crate::base::Addr;
+
+/// How far the gRPC port is from the SENTINEL port where it is not said.
+const GRPC_PORT_OFFSET: u16 = 2000;
+
+/// Where gRPC clients ask.
+pub(super) fn grpc_listen(draft: &Draft) -> Result<Vec<Listen>, Problem> {
+    match &draft.grpc {
+        Grpc::Off => Ok(Vec::new()),
+        Grpc::At(listen) => Ok(listen.clone()),
+        Grpc::Default => match (draft.resp.port, draft.resp.port.checked_add(GRPC_PORT_OFFSET)) {
+            (0, _) => Err("port is 0, so 'grpc listen <host:port>' (or 'grpc listen off') has to be said".to_owned()),
+            (port, None) => {
+                Err(format!("port {port} leaves no room for the gRPC port {GRPC_PORT_OFFSET} above it: add 'grpc listen <host:port>'"))
+            }
+            (_, Some(port)) => Ok(draft.resp.listen_at(port)),
+        },
+    }
+}
+
+/// Refuses two listeners that cannot both have their port.
+pub(super) fn check_ports(config: &Config) -> Result<(), Problem> {
+    let mut listeners: Vec<(&str, Addr)> = Vec::new();
+    listeners.extend(config.resp.listen().into_iter().map(|listen| ("port/bind", listen.addr)));
+    listeners.extend(config.grpc_listen.iter().map(|listen| ("grpc listen", listen.addr.clone())));
+    listeners.push(("raft listen", config.raft.listen.clone()));
+    listeners.extend(config.http_listen.iter().map(|addr| ("http listen", addr.clone())));
+    for (index, (what, addr)) in listeners.iter().enumerate() {
+        if let Some((other, known)) = listeners[..index].iter().find(|(other, known)| clash(known, addr, other == what)) {
+            return Err(format!("'{what}' {addr} clashes with '{other}' {known}: each needs a port of its own"));
+        }
+    }
+    Ok(())
+}
+
+/// Listeners of one kind may take all of IPv4 and all of IPv6 apart; of different kinds, better not.
+fn clash(a: &Addr, b: &Addr, same_kind: bool) -> bool {
+    let same_family = a.host.contains(':') == b.host.contains(':');
+    a.port == b.port && (a.host == b.host || ((is_wildcard(&a.host) || is_wildcard(&b.host)) && (same_family || !same_kind)))
+}
+
+/// What is allowed but probably not meant.
+pub(super) fn notes(config: &Config, main: &Place, groups: &[Place]) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let mut note = |place: &Place, text: String| notes.push(Note { place: place.clone(), text });
+    let raft = &config.raft;
+    let peers = raft.peers.len();
+    if peers > 1 && peers.is_multiple_of(2) {
+        note(main, format!("{peers} raft peers survive no more losses than {} would: use an odd number", peers - 1));
+    }
+    if raft.peers.get(&raft.node_id).is_some_and(|own| *own != raft.advertise) {
+        note(
+            main,
+            format!("raft advertise {} is not what 'raft peer {}' says: the others start with the latter", raft.advertise, raft.node_id),
+        );
+    }
+    if config.grpc_listen.is_empty() {
+        note(main, "gRPC is off: the operators' commands cannot reach this sentinel".to_owned());
+    }
+    let open_grpc = config.grpc_listen.iter().find(|listen| !is_loopback(&listen.addr));
+    if let (Some(open), Some(_)) = (open_grpc, &config.resp.requirepass) {
+        note(
+            main,
+            format!(
+                "requirepass protects the SENTINEL port; the gRPC port {} asks for no password: keep it on a trusted network",
+                open.addr
+            ),
+        );
+    }
+    let remote = raft.peers.iter().any(|(id, addr)| *id != raft.node_id && !is_loopback(addr));
+    for (place, group) in groups.iter().zip(&config.groups) {
+        let (name, quorum) = (&group.name, group.settings.quorum);
+        if quorum as usize > peers {
+            note(place, format!("the quorum of {name} is {quorum}, but there are {peers} raft peers: no failover will ever start"));
+        }
+        if group.settings.crash_down_after_ms >= group.settings.down_after_ms {
+            note(place, format!("crash-down-after-milliseconds of {name} has no effect: down-after-milliseconds is not longer"));
+        }
+        if remote && is_loopback(&group.master) {
+            note(
+                place,
+                format!("the master of {name} is {}, but there are sentinels on other hosts: each would watch its own host", group.master),
+            );
+        }
+    }
+    notes
+}
+
+fn is_loopback(addr: &Addr) -> bool {
+    addr.host == "localhost" || addr.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}

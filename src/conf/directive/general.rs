@@ -1,0 +1,208 @@
+//! What the file of any Redis 7 or Valkey 8 server may say, outside `sentinel ...`.
+
+use std::path::PathBuf;
+
+use super::{Args, Directive, Stage, Treatment};
+use crate::base::Secret;
+use crate::conf::draft::Draft;
+use crate::conf::settings::{Bind, LogLevel, Supervised};
+use crate::conf::value::{Problem, is_host, listening_host, optional, shown, whole, yes_no};
+
+/// Addresses that `bind` may name; stock's limit.
+const BIND_ADDRESSES: usize = 16;
+
+pub(super) static ROWS: &[Directive] = &[
+    // Followed while the lines are read; this row only counts the arguments of those that cannot be followed.
+    used("include", |_, _| Ok(())),
+    used("port", |draft, args| set(&mut draft.resp.port, whole(&args[0], &(0..=65535)))),
+    Directive { args: Args::from_to(1, BIND_ADDRESSES), ..used("bind", bind) },
+    used("requirepass", |draft, args| set(&mut draft.resp.requirepass, Ok(optional(&args[0]).map(Secret::new)))),
+    used("protected-mode", |draft, args| set(&mut draft.resp.protected_mode, yes_no(&args[0]))),
+    used("maxclients", |draft, args| set(&mut draft.resp.maxclients, whole(&args[0], &(1..=u32::MAX as usize)))),
+    used("timeout", |draft, args| set(&mut draft.resp.timeout_s, whole(&args[0], &(0..=i32::MAX.unsigned_abs())))),
+    used("tcp-keepalive", |draft, args| set(&mut draft.resp.tcp_keepalive_s, whole(&args[0], &(0..=32767)))),
+    used("tcp-backlog", |draft, args| set(&mut draft.resp.tcp_backlog, whole(&args[0], &(0..=i32::MAX.unsigned_abs())))),
+    used("dir", dir),
+    used("logfile", |draft, args| set(&mut draft.log.file, Ok(optional(&args[0]).map(PathBuf::from)))),
+    used("loglevel", log_level),
+    used("supervised", supervised),
+    Directive { args: Args::at_least(1), ..used("user", |draft, args| draft.default_user.take(args)) },
+    refused("tls-port", &["0"], "TLS is not supported by this release: keep the SENTINEL port on a trusted network and set tls-port 0"),
+    refused(
+        "tls-replication",
+        &["no"],
+        "TLS to the data nodes is not supported by this release: set tls-replication no and let them open a plain port to the sentinels",
+    ),
+    refused("aclfile", &[""], "ACL users are not supported by this release: remove the line and protect the port with requirepass"),
+    refused("unixsocket", &[""], "a Unix socket is not supported by this release: remove the line and use port and bind"),
+    refused(
+        "bind-source-addr",
+        &[""],
+        "a source address for outgoing connections is not supported by this release: remove the line and use a route or a firewall rule",
+    ),
+    refused(
+        "daemonize",
+        &["no"],
+        "raft-sentinel does not put itself into the background: set daemonize no and use a service manager \
+         such as systemd (supervised auto works)",
+    ),
+    Directive {
+        args: Args::exactly(2),
+        ..refused(
+            "rename-command",
+            &[],
+            "renaming the sentinel's own commands is not supported by this release: remove the line and protect the port \
+             with requirepass (for the data nodes use 'sentinel rename-command')",
+        )
+    },
+    Directive { args: Args::at_least(1), ..refused("loadmodule", &[], "a sentinel loads no modules: remove the line") },
+];
+
+const fn used(name: &'static str, handler: fn(&mut Draft, &[String]) -> Result<(), Problem>) -> Directive {
+    Directive { name, args: Args::exactly(1), stage: Stage::Process, treatment: Treatment::Use(handler) }
+}
+
+const fn refused(name: &'static str, harmless: &'static [&'static str], advice: &'static str) -> Directive {
+    Directive { name, args: Args::exactly(1), stage: Stage::Process, treatment: Treatment::Refuse { harmless, advice } }
+}
+
+fn set<T>(place: &mut T, value: Result<T, Problem>) -> Result<(), Problem> {
+    *place = value?;
+    Ok(())
+}
+
+fn bind(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
+    // One quoted argument may hold several addresses: so they arrive from a shell.
+    let words = args.iter().flat_map(|arg| arg.split_ascii_whitespace());
+    draft.resp.bind = words.map(bind_address).collect::<Result<_, _>>()?;
+    if draft.resp.bind.is_empty() {
+        return Err("bind names no address; expected at least one (port 0 turns the SENTINEL port off)".to_owned());
+    }
+    Ok(())
+}
+
+fn bind_address(word: &str) -> Result<Bind, Problem> {
+    let (host, optional) = word.strip_prefix('-').map_or((word, false), |host| (host, true));
+    let host = listening_host(host);
+    if !is_host(host) {
+        return Err(format!("{} is not an address to bind to; expected an IP address, a host name, * or ::*", shown(word)));
+    }
+    Ok(Bind { host: host.to_owned(), optional })
+}
+
+fn dir(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
+    let path = optional(&args[0]).ok_or("dir is empty; expected the directory that holds the log")?;
+    draft.dir = Some(PathBuf::from(path));
+    Ok(())
+}
+
+fn log_level(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
+    let expected = || format!("{} is not a log level; expected debug, verbose, notice, warning or nothing", shown(&args[0]));
+    set(&mut draft.log.level, LogLevel::from_word(&args[0]).ok_or_else(expected))
+}
+
+fn supervised(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
+    draft.supervised = match args[0].to_ascii_lowercase().as_str() {
+        "no" => Supervised::No,
+        "auto" => Supervised::Auto,
+        "systemd" => Supervised::Systemd,
+        "upstart" => {
+            draft.note("'supervised upstart' has no effect here: only systemd is told of the start");
+            Supervised::No
+        }
+        _ => return Err(format!("{} is not a supervisor; expected no, auto or systemd", shown(&args[0]))),
+    };
+    Ok(())
+}
+
+/// The rows of the directives that have no meaning for a sentinel.
+pub(super) fn ignored() -> impl Iterator<Item = Directive> {
+    IGNORED.iter().flat_map(|(why, args, names)| {
+        names.split_ascii_whitespace().map(|name| Directive { name, args: *args, stage: Stage::Process, treatment: Treatment::Ignore(why) })
+    })
+}
+
+const DATA: &str = "a sentinel holds no data";
+const REPLICATION: &str = "a sentinel does not replicate; groups are named by 'sentinel monitor'";
+const PROCESS: &str = "raft-sentinel does not do this";
+const TLS: &str = "TLS is not supported by this release";
+const DEBUG: &str = "it is an aid for testing Redis itself";
+
+/// Accepted and without effect: why, how many arguments, which.
+static IGNORED: &[(&str, Args, &str)] = &[
+    (
+        DATA,
+        Args::exactly(1),
+        "active-defrag-cycle-max active-defrag-cycle-min active-defrag-cycle-us active-defrag-ignore-bytes active-defrag-max-scan-fields
+        active-defrag-threshold-lower active-defrag-threshold-upper active-expire-effort activedefrag activerehashing
+        aof-disable-auto-gc aof-load-truncated aof-rewrite-incremental-fsync aof-timestamp-enabled aof-use-rdb-preamble appenddirname
+        appendfilename appendfsync appendonly auto-aof-rewrite-min-size auto-aof-rewrite-percentage databases dbfilename
+        dynamic-hz hash-max-listpack-entries hash-max-listpack-value hash-max-ziplist-entries hash-max-ziplist-value
+        hll-sparse-max-bytes import-mode key-load-delay lazyfree-lazy-eviction lazyfree-lazy-expire lazyfree-lazy-server-del
+        lazyfree-lazy-user-del lazyfree-lazy-user-flush lfu-decay-time lfu-log-factor list-compress-depth list-max-listpack-size
+        list-max-ziplist-entries list-max-ziplist-size list-max-ziplist-value loading-process-events-interval-bytes lua-time-limit
+        busy-reply-threshold lua-enable-insecure-api lua-enable-deprecated-api maxmemory maxmemory-clients
+        maxmemory-eviction-tenacity maxmemory-policy maxmemory-samples no-appendfsync-on-rewrite notify-keyspace-events
+        propagation-error-behavior rdb-del-sync-files rdb-key-save-delay rdb-save-incremental-fsync rdb-version-check rdbchecksum
+        rdbcompression sanitize-dump-payload set-max-intset-entries set-max-listpack-entries set-max-listpack-value
+        shutdown-timeout stop-writes-on-bgsave-error stream-node-max-bytes stream-node-max-entries tracking-table-max-keys
+        zset-max-listpack-entries zset-max-listpack-value zset-max-ziplist-entries zset-max-ziplist-value",
+    ),
+    (DATA, Args::at_least(1), "save"),
+    (
+        REPLICATION,
+        Args::exactly(1),
+        "close-on-replica-write close-on-slave-write dual-channel-replication-enabled
+        min-replicas-max-lag min-replicas-to-write min-slaves-max-lag min-slaves-to-write repl-backlog-size
+        repl-backlog-ttl repl-disable-tcp-nodelay repl-diskless-load repl-diskless-sync repl-diskless-sync-delay
+        repl-diskless-sync-max-replicas repl-diskless-sync-period repl-ping-replica-period repl-ping-slave-period repl-timeout
+        replica-announce-ip replica-announce-port replica-announced replica-ignore-disk-write-errors replica-ignore-maxmemory
+        replica-lazy-flush replica-priority replica-read-only replica-serve-stale-data slave-announce-ip slave-announce-port
+        slave-ignore-maxmemory slave-lazy-flush slave-priority slave-read-only slave-serve-stale-data",
+    ),
+    (REPLICATION, Args::exactly(2), "replicaof slaveof"),
+    (
+        "the data nodes' credentials are 'sentinel auth-user' and 'sentinel auth-pass'",
+        Args::exactly(1),
+        "masterauth masteruser primaryauth primaryuser",
+    ),
+    (
+        "a sentinel is not part of a Redis Cluster",
+        Args::exactly(1),
+        "cluster-allow-pubsubshard-when-down cluster-allow-reads-when-down cluster-allow-replica-migration cluster-announce-bus-port
+        cluster-announce-client-ipv4 cluster-announce-client-ipv6 cluster-announce-hostname cluster-announce-human-nodename
+        cluster-announce-ip cluster-announce-port cluster-announce-tls-port cluster-blacklist-ttl cluster-config-file
+        cluster-enabled cluster-link-sendbuf-limit cluster-manual-failover-timeout cluster-migration-barrier cluster-node-timeout
+        cluster-ping-interval cluster-port cluster-preferred-endpoint-type cluster-replica-no-failover
+        cluster-replica-validity-factor cluster-require-full-coverage cluster-slave-no-failover cluster-slave-validity-factor
+        cluster-slot-stats-enabled",
+    ),
+    (
+        PROCESS,
+        Args::exactly(1),
+        "always-show-logo aof-rewrite-cpulist aof_rewrite_cpulist availability-zone bgsave-cpulist bgsave_cpulist bio-cpulist
+        bio_cpulist client-query-buffer-limit commandlog-execution-slower-than commandlog-large-reply-max-len
+        commandlog-large-request-max-len commandlog-reply-larger-than commandlog-request-larger-than commandlog-slow-execution-max-len
+        crash-log-enabled crash-memcheck-enabled debug-context disable-thp
+        events-per-io-thread extended-redis-compatibility hide-user-data-from-log hz ignore-warnings io-threads
+        io-threads-do-reads io-threads-do-writes jemalloc-bg-thread latency-monitor-threshold latency-tracking locale-collate
+        log-format log-timestamp-format max-new-connections-per-cycle max-new-tls-connections-per-cycle oom-score-adj
+        prefetch-batch-max-size proc-title-template proto-max-bulk-len server-cpulist server_cpulist set-proc-title
+        slowlog-log-slower-than slowlog-max-len socket-mark-id",
+    ),
+    ("no pid file is written by this release; use a service manager", Args::exactly(1), "pidfile"),
+    ("this release logs to standard output or to logfile", Args::exactly(1), "syslog-enabled syslog-facility syslog-ident"),
+    ("there is no Unix socket in this release", Args::exactly(1), "unixsocketperm"),
+    ("there are no ACL users in this release", Args::exactly(1), "acl-pubsub-default acllog-max-len"),
+    (PROCESS, Args::at_least(0), "latency-tracking-info-percentiles"),
+    (PROCESS, Args::exactly(3), "oom-score-adj-values"),
+    (PROCESS, Args::at_least(1), "client-output-buffer-limit shutdown-on-sigint shutdown-on-sigterm"),
+    (
+        TLS,
+        Args::exactly(1),
+        "tls-auth-clients tls-ca-cert-dir tls-ca-cert-file tls-cert-file tls-ciphers tls-ciphersuites tls-client-cert-file
+        tls-client-key-file tls-client-key-file-pass tls-cluster tls-dh-params-file tls-key-file tls-key-file-pass
+        tls-prefer-server-ciphers tls-protocols tls-session-cache-size tls-session-cache-timeout tls-session-caching",
+    ),
+    (DEBUG, Args::exactly(1), "enable-debug-assert enable-debug-command enable-module-command enable-protected-configs"),
+];

@@ -1,0 +1,78 @@
+//! What stock Sentinel does not know: the Raft group, gRPC and HTTP.
+
+use super::{Args, Directive, Stage, Treatment};
+use crate::base::{ClusterId, NodeId};
+use crate::conf::draft::{Draft, Grpc};
+use crate::conf::settings::Listen;
+use crate::conf::value::{Problem, listening_addr, reachable_addr, shown, whole};
+
+/// Longest span that a Raft timer may have, in milliseconds.
+const TIMER_MS: u64 = 60_000;
+
+pub(super) static ROWS: &[Directive] = &[
+    row("raft node-id", 1, |draft, args| {
+        draft.raft.node_id = Some(node_id(&args[0])?);
+        Ok(())
+    }),
+    row("raft listen", 1, |draft, args| {
+        draft.raft.listen = Some(listening_addr(&args[0])?);
+        Ok(())
+    }),
+    row("raft advertise", 1, |draft, args| {
+        draft.raft.advertise = Some(reachable_addr(&args[0])?);
+        Ok(())
+    }),
+    row("raft peer", 2, |draft, args| draft.raft.add_peer(node_id(&args[0])?, reachable_addr(&args[1])?)),
+    row("raft cluster-id", 1, |draft, args| {
+        draft.raft.cluster_id = Some(cluster_id(&args[0])?);
+        Ok(())
+    }),
+    row("raft heartbeat-ms", 1, |draft, args| {
+        draft.raft.heartbeat_ms = whole(&args[0], &(5..=TIMER_MS))?;
+        Ok(())
+    }),
+    row("raft election-timeout-ms", 2, election_timeout),
+    row("grpc listen", 1, grpc_listen),
+    row("http listen", 1, |draft, args| {
+        draft.http = if args[0].eq_ignore_ascii_case("off") { None } else { Some(listening_addr(&args[0])?) };
+        Ok(())
+    }),
+];
+
+const fn row(name: &'static str, args: usize, handler: fn(&mut Draft, &[String]) -> Result<(), Problem>) -> Directive {
+    Directive { name, args: Args::exactly(args), stage: Stage::Process, treatment: Treatment::Use(handler) }
+}
+
+fn node_id(word: &str) -> Result<NodeId, Problem> {
+    whole(word, &(1..=u64::MAX)).map(NodeId).map_err(|_| format!("{} is not a node id; expected a whole number from 1 up", shown(word)))
+}
+
+fn cluster_id(word: &str) -> Result<ClusterId, Problem> {
+    let fits = (1..=64).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| ClusterId::new(word))
+        .ok_or_else(|| format!("{} is not a cluster id; expected 1 to 64 printable ASCII characters", shown(word)))
+}
+
+fn election_timeout(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
+    let (min, max) = (whole(&args[0], &(10..=TIMER_MS))?, whole(&args[1], &(10..=TIMER_MS))?);
+    if min >= max {
+        return Err(format!("the shortest election timeout ({min} ms) must be less than the longest ({max} ms)"));
+    }
+    draft.raft.election_timeout_ms = (min, max);
+    Ok(())
+}
+
+/// `grpc listen host:port`, repeatable; `grpc listen off` takes back what was said before it.
+fn grpc_listen(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
+    if args[0].eq_ignore_ascii_case("off") {
+        draft.grpc = Grpc::Off;
+        return Ok(());
+    }
+    let listen = Listen { addr: listening_addr(&args[0])?, optional: false };
+    match &mut draft.grpc {
+        Grpc::At(known) if known.contains(&listen) => return Err(format!("grpc listen {} is said twice", shown(&args[0]))),
+        Grpc::At(known) => known.push(listen),
+        Grpc::Default | Grpc::Off => draft.grpc = Grpc::At(vec![listen]),
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! A configuration while its lines are being applied.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::default_user::DefaultUser;
+use super::options::{is_runnable, parse_change};
+use super::place::{Note, Place};
+use super::raft_group::RaftDraft;
+use super::settings::{Listen, LogSettings, RespSettings, SentinelSettings, Supervised};
+use super::value::{Problem, shown};
+use crate::base::settings::SettingChange;
+use crate::base::{Addr, GroupName, GroupSeed};
+
+/// What was said about the gRPC listeners.
+#[derive(Default)]
+pub(super) enum Grpc {
+    /// Nothing: beside the SENTINEL port.
+    #[default]
+    Default,
+    /// None are wanted.
+    Off,
+    /// These.
+    At(Vec<Listen>),
+}
+
+/// What has been said so far.
+pub(super) struct Draft {
+    /// The line that is being applied.
+    pub(super) place: Place,
+    pub(super) resp: RespSettings,
+    pub(super) log: LogSettings,
+    pub(super) dir: Option<PathBuf>,
+    pub(super) supervised: Supervised,
+    pub(super) default_user: DefaultUser,
+    pub(super) sentinel: SentinelSettings,
+    pub(super) raft: RaftDraft,
+    pub(super) grpc: Grpc,
+    pub(super) http: Option<Addr>,
+    pub(super) notes: Vec<Note>,
+    noted: BTreeSet<String>,
+    groups: Vec<(Place, GroupSeed)>,
+    by_name: BTreeMap<GroupName, usize>,
+    neighbours: BTreeSet<Addr>,
+}
+
+impl Draft {
+    pub(super) fn new(file: &Path) -> Self {
+        Self {
+            place: Place::File(file.into()),
+            resp: RespSettings::default(),
+            log: LogSettings::default(),
+            dir: None,
+            supervised: Supervised::default(),
+            default_user: DefaultUser::default(),
+            sentinel: SentinelSettings::default(),
+            raft: RaftDraft::default(),
+            grpc: Grpc::default(),
+            http: None,
+            notes: Vec::new(),
+            noted: BTreeSet::new(),
+            groups: Vec::new(),
+            by_name: BTreeMap::new(),
+            neighbours: BTreeSet::new(),
+        }
+    }
+
+    /// Tells the operator something about the line that is being applied.
+    pub(super) fn note(&mut self, text: impl Into<String>) {
+        self.notes.push(Note { place: self.place.clone(), text: text.into() });
+    }
+
+    /// The same, but only for the first line of its kind: a migrated file may hold hundreds.
+    pub(super) fn note_once(&mut self, kind: &str, text: &str) {
+        if self.noted.insert(kind.to_owned()) {
+            self.note(text);
+        }
+    }
+
+    pub(super) fn has_group(&self, name: &GroupName) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    pub(super) fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    pub(super) fn add_group(&mut self, seed: GroupSeed) {
+        self.by_name.insert(seed.name.clone(), self.groups.len());
+        self.groups.push((self.place.clone(), seed));
+    }
+
+    /// The group of that name, which a `sentinel monitor` line must have named.
+    pub(super) fn group(&mut self, name: &str) -> Result<&mut GroupSeed, Problem> {
+        let known = GroupName::new(name).ok().and_then(|name| self.by_name.get(&name).copied());
+        let seed = known.and_then(|index| self.groups.get_mut(index)).map(|(_, seed)| seed);
+        seed.ok_or_else(|| format!("No such master with specified name. No 'sentinel monitor' line names {}", shown(name)))
+    }
+
+    /// The groups with the lines that named them.
+    pub(super) fn groups(&self) -> &[(Place, GroupSeed)] {
+        &self.groups
+    }
+
+    pub(super) fn take_groups(&mut self) -> Vec<GroupSeed> {
+        std::mem::take(&mut self.groups).into_iter().map(|(_, seed)| seed).collect()
+    }
+
+    /// Another sentinel that a stock Sentinel had found.
+    pub(super) fn note_neighbour(&mut self, sentinel: Addr) {
+        self.neighbours.insert(sentinel);
+    }
+
+    /// The hosts of the other sentinels that a stock Sentinel had found.
+    pub(super) fn neighbour_hosts(&self) -> BTreeSet<&str> {
+        self.neighbours.iter().map(|sentinel| sentinel.host.as_str()).collect()
+    }
+
+    /// Applies `sentinel <option> <group> <value>...`.
+    pub(super) fn set_group_option(&mut self, option: &str, args: &[String]) -> Result<(), Problem> {
+        let [group, values @ ..] = args else { return Err(format!("'sentinel {option}' without a group")) };
+        self.group(group)?;
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let change = parse_change(option, &values).map_err(|error| error.to_string())?;
+        match &change {
+            SettingChange::NotificationScript(Some(script)) => {
+                self.check_script(script, "Notification script seems non existing or non executable.")?;
+            }
+            SettingChange::ClientReconfigScript(Some(script)) => {
+                self.check_script(script, "Client reconfiguration script seems non existing or non executable.")?;
+            }
+            SettingChange::RenameCommand { command, .. } if self.group(group)?.settings.rename_commands.contains_key(command) => {
+                return Err(format!("Same command renamed multiple times with rename-command. It is {}", shown(command)));
+            }
+            SettingChange::RenameCommand { .. }
+            | SettingChange::NotificationScript(None)
+            | SettingChange::ClientReconfigScript(None)
+            | SettingChange::Quorum(_)
+            | SettingChange::DownAfterMs(_)
+            | SettingChange::CrashDownAfterMs(_)
+            | SettingChange::FailoverTimeoutMs(_)
+            | SettingChange::ParallelSyncs(_)
+            | SettingChange::MasterRebootDownAfterMs(_)
+            | SettingChange::AuthUser(_)
+            | SettingChange::AuthPass(_)
+            | SettingChange::PromotionPolicy(_) => {}
+        }
+        self.group(group)?.settings.change(&change).map_err(|error| error.to_string())
+    }
+
+    fn check_script(&mut self, script: &str, complaint: &str) -> Result<(), Problem> {
+        let path = self.dir.as_deref().unwrap_or(Path::new("")).join(script);
+        if !is_runnable(&path) {
+            return Err(format!("{complaint} It is {}", shown(&path.to_string_lossy())));
+        }
+        self.note("the script is kept but not run: this release does not run scripts yet");
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! From lines to settings: three passes over the `sentinel` lines, then what all of it amounts to.
+
+use std::path::{Path, PathBuf};
+
+use super::directive::{self, Directive, Stage, Treatment};
+use super::draft::Draft;
+use super::place::{ConfError, Note, Place};
+use super::raft_group::Hints;
+use super::settings::{Config, Listen};
+use super::source::{Line, Source};
+use super::value::Problem;
+use super::{cross, value};
+
+/// Reads a configuration file, then `--directive value ...`, which win over it.
+///
+/// The file is read and never written.
+///
+/// # Errors
+/// [`ConfError`]: the first thing that is wrong.
+pub fn load(file: &Path, overrides: &[String]) -> Result<Config, ConfError> {
+    let mut source = Source::default();
+    source.read_file(file, &Place::File(file.into()))?;
+    source.read_overrides(overrides)?;
+    settle(file, source)
+}
+
+/// Reads a configuration from memory, as if it were the content of `file`.
+///
+/// # Errors
+/// [`ConfError`]: the first thing that is wrong.
+pub fn parse(file: &Path, text: &[u8], overrides: &[String]) -> Result<Config, ConfError> {
+    let mut source = Source::default();
+    source.files.push(file.to_owned());
+    source.read_text(file, text)?;
+    source.read_overrides(overrides)?;
+    settle(file, source)
+}
+
+fn settle(file: &Path, source: Source) -> Result<Config, ConfError> {
+    let mut draft = Draft::new(file);
+    apply_lines(&mut draft, &source.lines)?;
+    finish(draft, source.files, &Place::File(file.into()))
+}
+
+/// Applies the lines in stages; within a stage in the order in which they stand.
+fn apply_lines(draft: &mut Draft, lines: &[Line]) -> Result<(), ConfError> {
+    let mut found = Vec::with_capacity(lines.len());
+    for line in lines {
+        let at_line = |problem| ConfError::new(&line.place, problem);
+        found.extend(directive::find(&line.words).map_err(at_line)?.map(|(row, args)| (line, row, args)));
+    }
+    for stage in [Stage::Process, Stage::AllGroups, Stage::Monitor, Stage::OneGroup] {
+        for (line, row, args) in found.iter().filter(|(_, row, _)| row.stage == stage) {
+            draft.place = line.place.clone();
+            apply(draft, *row, args).map_err(|problem| ConfError::new(&line.place, problem))?;
+        }
+    }
+    Ok(())
+}
+
+fn apply(draft: &mut Draft, row: Directive, args: &[String]) -> Result<(), Problem> {
+    match row.treatment {
+        Treatment::Use(handler) => handler(draft, args).map_err(|problem| named(row.name, problem)),
+        Treatment::GroupOption => {
+            let option = row.name.trim_start_matches("sentinel ");
+            draft.set_group_option(option, args).map_err(|problem| named(row.name, problem))
+        }
+        Treatment::Ignore(why) => {
+            draft.note_once(row.name, &format!("'{}' has no effect here: {why}", row.name));
+            Ok(())
+        }
+        Treatment::Refuse { harmless, advice } => match args.iter().all(|arg| harmless.contains(&arg.to_ascii_lowercase().as_str())) {
+            true => Ok(()),
+            false => Err(named(row.name, advice.to_owned())),
+        },
+    }
+}
+
+/// Every complaint about a value names its directive.
+fn named(name: &str, problem: Problem) -> Problem {
+    if problem.starts_with(name) { problem } else { format!("{name}: {problem}") }
+}
+
+fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Config, ConfError> {
+    let refused = |problem: Problem| ConfError::new(main, problem);
+    draft.default_user.check(draft.resp.requirepass.as_ref()).map_err(refused)?;
+    let raft = std::mem::take(&mut draft.raft);
+    let raft = raft.finish(&Hints { own_host: own_host(&draft), neighbours: draft.neighbour_hosts() }).map_err(refused)?;
+    let grpc_listen: Vec<Listen> = cross::grpc_listen(&draft).map_err(refused)?;
+    let monitored_at: Vec<Place> = draft.groups().iter().map(|(place, _)| place.clone()).collect();
+    let groups = draft.take_groups();
+    let mut config = Config {
+        sources,
+        dir: draft.dir.clone().unwrap_or_else(|| PathBuf::from(".")),
+        log: draft.log,
+        supervised: draft.supervised,
+        resp: draft.resp,
+        sentinel: draft.sentinel,
+        raft,
+        grpc_listen,
+        http_listen: draft.http,
+        groups,
+        notes: draft.notes,
+    };
+    cross::check_ports(&config).map_err(refused)?;
+    if draft.dir.is_none() {
+        config.notes.push(Note { place: main.clone(), text: "dir is not set: the log is kept in the working directory".to_owned() });
+    }
+    let more = cross::notes(&config, main, &monitored_at);
+    config.notes.extend(more);
+    Ok(config)
+}
+
+/// This sentinel's own host, where the file says which it is.
+fn own_host(draft: &Draft) -> Option<&str> {
+    let bound =
+        || draft.resp.bind.iter().map(|bind| bind.host.as_str()).find(|host| !value::is_wildcard(host) && !host.starts_with("127."));
+    draft.sentinel.announce_ip.as_deref().or_else(bound)
+}

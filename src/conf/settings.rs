@@ -1,0 +1,235 @@
+//! What a configuration says once it has been read: plain data, grouped by the room that needs it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::place::Note;
+use crate::base::{Addr, ClusterId, Epoch, GroupSeed, NodeId, Secret, SentinelId, limits};
+
+/// Everything that one sentinel is told. `Debug` shows no password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The files that were read, the main one first.
+    pub sources: Vec<PathBuf>,
+    /// Where this sentinel keeps its log; relative paths in the configuration start here.
+    pub dir: PathBuf,
+    /// What is logged, and where to.
+    pub log: LogSettings,
+    /// How the start is reported to a service manager.
+    pub supervised: Supervised,
+    /// The port of the SENTINEL protocol.
+    pub resp: RespSettings,
+    /// How this sentinel presents itself and answers.
+    pub sentinel: SentinelSettings,
+    /// The Raft group.
+    pub raft: RaftSettings,
+    /// Where gRPC clients ask; empty when that is turned off.
+    pub grpc_listen: Vec<Listen>,
+    /// Where metrics and health are served; none is off.
+    pub http_listen: Option<Addr>,
+    /// Groups that the log may not know yet.
+    pub groups: Vec<GroupSeed>,
+    /// What an operator should know.
+    pub notes: Vec<Note>,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The address; `0.0.0.0` and `::` are every one of their family.
+    pub addr: Addr,
+    /// Whether to go on where this host has no such address (`-` before it in `bind`).
+    pub optional: bool,
+}
+
+/// One address of `bind`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// The host; `0.0.0.0` and `::` are every one of their family.
+    pub host: String,
+    /// Whether to go on where this host has no such address (`-` before it).
+    pub optional: bool,
+}
+
+/// The port of the SENTINEL protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RespSettings {
+    /// `port`; 0 turns the SENTINEL protocol off.
+    pub port: u16,
+    /// `bind`.
+    pub bind: Vec<Bind>,
+    /// `requirepass`.
+    pub requirepass: Option<Secret>,
+    /// `protected-mode`: without a password, only this host may connect.
+    pub protected_mode: bool,
+    /// `maxclients`.
+    pub maxclients: usize,
+    /// `timeout`: an idle client is disconnected after this many seconds; 0 is never.
+    pub timeout_s: u32,
+    /// `tcp-backlog`.
+    pub tcp_backlog: u32,
+    /// `tcp-keepalive` in seconds; 0 is off.
+    pub tcp_keepalive_s: u32,
+}
+
+impl RespSettings {
+    /// Where to listen; nowhere when the port is 0.
+    pub fn listen(&self) -> Vec<Listen> {
+        if self.port == 0 { Vec::new() } else { self.listen_at(self.port) }
+    }
+
+    pub(super) fn listen_at(&self, port: u16) -> Vec<Listen> {
+        self.bind.iter().map(|bind| Listen { addr: Addr::new(bind.host.clone(), port), optional: bind.optional }).collect()
+    }
+}
+
+impl Default for RespSettings {
+    fn default() -> Self {
+        let bind = |host: &str, optional| Bind { host: host.to_owned(), optional };
+        Self {
+            port: 26379,
+            bind: vec![bind("0.0.0.0", false), bind("::", true)],
+            requirepass: None,
+            protected_mode: false,
+            maxclients: limits::CLIENTS,
+            timeout_s: 0,
+            tcp_backlog: 511,
+            tcp_keepalive_s: 300,
+        }
+    }
+}
+
+/// `loglevel`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Everything.
+    Debug,
+    /// A lot.
+    Verbose,
+    /// What an operator wants to read.
+    #[default]
+    Notice,
+    /// Only what needs attention.
+    Warning,
+    /// No line at all.
+    Nothing,
+}
+
+impl LogLevel {
+    /// Every level, the most talkative first.
+    pub const ALL: [Self; 5] = [Self::Debug, Self::Verbose, Self::Notice, Self::Warning, Self::Nothing];
+
+    /// Stock's word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Verbose => "verbose",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Nothing => "nothing",
+        }
+    }
+
+    /// The level of that word, in any case.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(word))
+    }
+}
+
+/// What is logged, and where to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogSettings {
+    /// `logfile`; none is standard output.
+    pub file: Option<PathBuf>,
+    /// `loglevel`.
+    pub level: LogLevel,
+}
+
+/// `supervised`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Supervised {
+    /// Report to nobody.
+    #[default]
+    No,
+    /// Report to systemd where `NOTIFY_SOCKET` is set (`auto`).
+    Auto,
+    /// Report to systemd.
+    Systemd,
+}
+
+/// How this sentinel presents itself and answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentinelSettings {
+    /// `sentinel announce-ip`.
+    pub announce_ip: Option<String>,
+    /// `sentinel announce-port`.
+    pub announce_port: Option<u16>,
+    /// `sentinel resolve-hostnames`: whether a data node may be named instead of numbered.
+    pub resolve_hostnames: bool,
+    /// `sentinel announce-hostnames`.
+    pub announce_hostnames: bool,
+    /// `sentinel deny-scripts-reconfig`: whether SENTINEL SET may not name scripts.
+    pub deny_scripts_reconfig: bool,
+    /// `sentinel stale-answers`: whether to answer from what is known here when no quorum confirms it.
+    pub stale_answers: bool,
+    /// `sentinel sentinel-user`; kept for SENTINEL CONFIG GET only.
+    pub user: Option<String>,
+    /// `sentinel sentinel-pass`; kept for SENTINEL CONFIG GET only.
+    pub pass: Option<Secret>,
+    /// `sentinel myid`: the id to start with where the data directory has none.
+    pub id_seed: Option<SentinelId>,
+    /// `sentinel current-epoch`, or the largest `config-epoch` where that is larger.
+    pub current_epoch_seed: Epoch,
+}
+
+impl Default for SentinelSettings {
+    fn default() -> Self {
+        Self {
+            announce_ip: None,
+            announce_port: None,
+            resolve_hostnames: false,
+            announce_hostnames: false,
+            deny_scripts_reconfig: true,
+            stale_answers: false,
+            user: None,
+            pass: None,
+            id_seed: None,
+            current_epoch_seed: Epoch(0),
+        }
+    }
+}
+
+/// The Raft group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RaftSettings {
+    /// `raft node-id`.
+    pub node_id: NodeId,
+    /// `raft listen`: where this sentinel listens for its peers.
+    pub listen: Addr,
+    /// `raft advertise`: where its peers reach it.
+    pub advertise: Addr,
+    /// `raft peer`: the initial members, this one included unless it joins a group that runs already.
+    pub peers: BTreeMap<NodeId, Addr>,
+    /// `raft cluster-id`; none lets the group choose one when it forms.
+    pub cluster_id: Option<ClusterId>,
+    /// `raft heartbeat-ms`.
+    pub heartbeat_ms: u64,
+    /// `raft election-timeout-ms`, the shorter one.
+    pub election_timeout_min_ms: u64,
+    /// `raft election-timeout-ms`, the longer one.
+    pub election_timeout_max_ms: u64,
+}
+
+impl RaftSettings {
+    /// Whether this sentinel waits until it is added to a group that runs already: its number is not among the peers.
+    pub fn joins(&self) -> bool {
+        !self.peers.contains_key(&self.node_id)
+    }
+}
+
+impl Config {
+    /// A path of the configuration: as it is, or below `dir`.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        self.dir.join(path)
+    }
+}

@@ -1,0 +1,95 @@
+//! Which sentinel is asked: one after the other until one can answer, the leader where it takes the leader.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::bail;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Response, Status};
+
+use crate::base::Addr;
+
+/// To make a connection.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+/// For a question.
+pub(super) const ASK_LIMIT: Duration = Duration::from_secs(10);
+/// For a change of members, which waits until a new one has caught up.
+pub(super) const MEMBERS_LIMIT: Duration = Duration::from_secs(180);
+/// Largest answer: a cluster with thousands of groups.
+pub(super) const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// Sentinels asked in one call at most, hints included, so that two that point at each other do not keep us.
+const ATTEMPTS: usize = 16;
+
+/// Makes a connection to one sentinel.
+pub(super) async fn connect(addr: &Addr, limit: Option<Duration>) -> Result<Channel, Status> {
+    let bad = |error: tonic::transport::Error| Status::unavailable(format!("cannot connect: {}", root_cause(&error)));
+    let endpoint = Endpoint::from_shared(format!("http://{}", addr.authority())).map_err(bad)?;
+    let endpoint = endpoint.connect_timeout(CONNECT_LIMIT).tcp_nodelay(true);
+    let endpoint = endpoint.http2_keep_alive_interval(Duration::from_secs(10)).keep_alive_timeout(Duration::from_secs(5));
+    let endpoint = limit.map_or(endpoint.clone(), |limit| endpoint.timeout(limit));
+    endpoint.connect().await.map_err(bad)
+}
+
+/// Asks the sentinels in order until one answers.
+///
+/// The next one is asked only where the last one certainly did nothing: it could not be reached, it said UNAVAILABLE, or it
+/// named the leader. Every other refusal is final.
+pub(super) async fn ask<T>(
+    addrs: &[Addr],
+    limit: Duration,
+    call: impl AsyncFn(Channel) -> Result<Response<T>, Status>,
+) -> anyhow::Result<(Addr, T)> {
+    let mut left: VecDeque<Addr> = addrs.iter().cloned().collect();
+    let mut tried: Vec<(Addr, Status)> = Vec::new();
+    while let Some(addr) = left.pop_front() {
+        if tried.len() >= ATTEMPTS || tried.iter().any(|(asked, _)| *asked == addr) {
+            continue;
+        }
+        let answer = match connect(&addr, Some(limit)).await {
+            Ok(channel) => call(channel).await,
+            Err(status) => Err(status),
+        };
+        let status = match answer {
+            Ok(response) => return Ok((addr, response.into_inner())),
+            Err(status) => status,
+        };
+        match (status.code(), leader_hint(&status)) {
+            (_, Some(leader)) => left.push_front(leader),
+            (Code::Unavailable, None) => {}
+            (_, None) => bail!("{addr}: {}", phrase(&status)),
+        }
+        tried.push((addr, status));
+    }
+    bail!("no sentinel could answer{}", tried.iter().fold(String::new(), |text, (addr, status)| listed(text, addr, status)))
+}
+
+fn listed(mut text: String, addr: &Addr, status: &Status) -> String {
+    // Writing to a String cannot fail.
+    let _ = write!(text, "\n  {addr}: {}", phrase(status));
+    text
+}
+
+/// Where the leader answers, if this refusal names it.
+fn leader_hint(status: &Status) -> Option<Addr> {
+    if status.code() != Code::FailedPrecondition {
+        return None;
+    }
+    status.metadata().get("leader-grpc")?.to_str().ok()?.parse().ok()
+}
+
+/// A refusal for people.
+pub(super) fn phrase(status: &Status) -> String {
+    match status.code() {
+        Code::Unknown | Code::Internal | Code::Cancelled => format!("{} (the connection broke; the outcome is unknown)", status.message()),
+        _ => status.message().to_owned(),
+    }
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

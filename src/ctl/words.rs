@@ -1,0 +1,132 @@
+//! Small phrases for people.
+
+use crate::base::{Addr, WallTime};
+use crate::proto::admin;
+use crate::proto::sentinel as pb;
+
+pub(super) fn address(address: Option<&pb::Address>) -> String {
+    address.map_or_else(|| "-".to_owned(), |at| authority(&at.host, at.port))
+}
+
+pub(super) fn admin_address(address: Option<&admin::Address>) -> String {
+    address.map_or_else(|| "-".to_owned(), |at| authority(&at.host, at.port))
+}
+
+fn authority(host: &str, port: u32) -> String {
+    Addr::new(host, u16::try_from(port).unwrap_or(0)).authority()
+}
+
+/// Date and time in UTC. The proleptic Gregorian calendar, counted in days from 0000-03-01 so that the leap day comes last.
+pub(super) fn moment(at_us: u64) -> String {
+    let days = at_us / 86_400_000_000 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {}", WallTime(at_us))
+}
+
+pub(super) fn micros(us: u64) -> String {
+    match us {
+        0..1000 => format!("{us} us"),
+        1000..1_000_000 => format!("{}.{} ms", us / 1000, us / 100 % 10),
+        _ => format!("{}.{:02} s", us / 1_000_000, us / 10_000 % 100),
+    }
+}
+
+pub(super) fn millis(ms: u64) -> String {
+    micros(ms.saturating_mul(1000))
+}
+
+pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+pub(super) const fn health(health: pb::Health) -> &'static str {
+    match health {
+        pb::Health::Unspecified => "not looked at yet",
+        pb::Health::Up => "up",
+        pb::Health::Down => "DOWN",
+        pb::Health::CannotJudge => "cannot judge",
+    }
+}
+
+pub(super) const fn role(role: pb::Role) -> &'static str {
+    match role {
+        pb::Role::Unspecified => "-",
+        pb::Role::Master => "master",
+        pb::Role::Replica => "replica",
+    }
+}
+
+pub(super) const fn link(link: pb::LinkStatus) -> &'static str {
+    match link {
+        pb::LinkStatus::Unspecified => "-",
+        pb::LinkStatus::Up => "up",
+        pb::LinkStatus::Down => "down",
+        pb::LinkStatus::Syncing => "syncing",
+    }
+}
+
+pub(super) const fn policy(policy: pb::PromotionPolicy) -> &'static str {
+    match policy {
+        pb::PromotionPolicy::Unspecified => "-",
+        pb::PromotionPolicy::Auto => "auto",
+        pb::PromotionPolicy::Strict => "strict",
+        pb::PromotionPolicy::Available => "available",
+    }
+}
+
+pub(super) const fn phase(phase: pb::FailoverPhase) -> &'static str {
+    match phase {
+        pb::FailoverPhase::Unspecified => "-",
+        pb::FailoverPhase::Choosing => "choosing",
+        pb::FailoverPhase::Promoting => "promoting",
+        pb::FailoverPhase::Following => "following",
+    }
+}
+
+pub(super) const fn evidence(evidence: pb::Evidence) -> &'static str {
+    match evidence {
+        pb::Evidence::Unspecified => "-",
+        pb::Evidence::Silent => "no valid reply",
+        pb::Evidence::Refused => "connection refused",
+        pb::Evidence::Closed => "connection closed",
+        pb::Evidence::Busy => "busy with a script",
+        pb::Evidence::Unresolved => "name does not resolve",
+        pb::Evidence::WrongRole => "reports the role of a replica",
+        pb::Evidence::Loading => "restarted and still loading",
+    }
+}
+
+pub(super) const fn ending(kind: pb::ending::Kind) -> &'static str {
+    match kind {
+        pb::ending::Kind::Unspecified => "-",
+        pb::ending::Kind::Completed => "completed",
+        pb::ending::Kind::Aborted => "aborted",
+        pb::ending::Kind::Superseded => "superseded",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_dates_in_utc() {
+        assert_eq!(moment(0), "1970-01-01 00:00:00.000Z");
+        assert_eq!(moment(1_709_164_799_999_000), "2024-02-28 23:59:59.999Z");
+        assert_eq!(moment(1_709_164_800_000_000), "2024-02-29 00:00:00.000Z");
+        assert_eq!(moment(1_795_298_645_250_000), "2026-11-21 22:04:05.250Z");
+    }
+
+    #[test]
+    fn spans_keep_three_digits_or_so() {
+        assert_eq!(micros(950), "950 us");
+        assert_eq!(micros(3_450), "3.4 ms");
+        assert_eq!(micros(1_234_567), "1.23 s");
+    }
+}

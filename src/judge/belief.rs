@@ -1,0 +1,86 @@
+//! How one sight changes what is believed of a data node. The only writer of [`NodeView`], but for `down_since`.
+
+use std::sync::Arc;
+
+use super::view::{Link, NodeView};
+use crate::base::Mono;
+use crate::base::observation::{InvalidReply, LinkLoss, NodeReport, Sight, ValidReply};
+
+impl NodeView {
+    /// Takes in what was seen at `at`.
+    pub fn note(&mut self, what: Sight, at: Mono) {
+        match what {
+            Sight::Linked => {
+                self.link = Link::Up { since: at };
+                // A new link proves nothing: a stopped server's kernel accepts connections too. A PING follows.
+                self.waiting_since = self.waiting_since.or(Some(at));
+            }
+            Sight::Unlinked(loss) => self.note_loss(loss, at),
+            Sight::Pinged => self.waiting_since = self.waiting_since.or(Some(at)),
+            Sight::Valid(reply) => self.note_valid(reply, at),
+            Sight::Invalid(reply) => self.note_invalid(reply, at),
+            Sight::Report(report) => self.note_report(*report, at),
+            Sight::BadReport(_) => {}
+        }
+    }
+
+    /// Forgets for how long the node has been silent: this sentinel was not awake to hear it.
+    pub const fn forgive_silence(&mut self, now: Mono) {
+        self.counts_from = now;
+    }
+
+    /// Does not count `ms` milliseconds of silence, in which this sentinel was late itself.
+    pub fn excuse_silence(&mut self, ms: u64, now: Mono) {
+        self.counts_from = self.counts_from.plus_ms(ms).min(now);
+    }
+
+    fn note_loss(&mut self, loss: LinkLoss, at: Mono) {
+        match &loss {
+            // It answered, so it lives; we only may not ask.
+            LinkLoss::Credentials(text) => {
+                self.cannot_judge = Some(text.clone());
+                self.counts_from = at;
+            }
+            // Nobody is there to refuse our credentials any more.
+            LinkLoss::Refused | LinkLoss::TimedOut => self.cannot_judge = None,
+            LinkLoss::Closed | LinkLoss::Unresolved(_) | LinkLoss::Other(_) => {}
+        }
+        let since = match self.link {
+            Link::Down { since, .. } => since,
+            Link::Untried | Link::Up { .. } => at,
+        };
+        self.link = Link::Down { since, loss };
+    }
+
+    fn note_valid(&mut self, reply: ValidReply, at: Mono) {
+        self.waiting_since = None;
+        self.last_reply = at;
+        self.last_valid = at;
+        self.counts_from = at;
+        self.cannot_judge = None;
+        self.loading_since = match reply {
+            ValidReply::Loading => self.loading_since.or(Some(at)),
+            ValidReply::Pong | ValidReply::MasterDown => None,
+        };
+    }
+
+    fn note_invalid(&mut self, reply: InvalidReply, at: Mono) {
+        self.waiting_since = None;
+        self.last_reply = at;
+        match reply {
+            InvalidReply::Credentials(text) => {
+                self.cannot_judge = Some(text);
+                self.counts_from = at;
+            }
+            InvalidReply::Busy | InvalidReply::Other(_) => self.cannot_judge = None,
+        }
+    }
+
+    fn note_report(&mut self, report: NodeReport, at: Mono) {
+        let same_role = self.role() == Some(report.role());
+        if !same_role {
+            self.role_since = at;
+        }
+        self.report = Some((at, Arc::new(report)));
+    }
+}

@@ -1,0 +1,163 @@
+//! Which replica to promote: who is eligible, in what order, and why the first one.
+
+use std::cmp::{Ordering, Reverse};
+
+use super::view::{GroupView, Link, NodeView};
+use crate::base::observation::{NodeReport, ReplicaReport, RoleReport};
+use crate::base::{Addr, Mono, ReplId};
+use crate::machine::failover::ChosenFor;
+use crate::machine::{Candidate, Choice, Group, Ineligible};
+
+/// Stock's factor: data may be older than the outage by this many times `down-after-milliseconds`.
+const STALE_AFTER_LIMITS: u64 = 10;
+
+/// What a look at the candidates is held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// Reports from before this moment do not count.
+    pub not_before: Mono,
+    /// The moment of judgement.
+    pub now: Mono,
+}
+
+/// All replicas of the group as candidates, best first.
+///
+/// Order of the policy `available`, as in stock: data of the master's current history before data of
+/// its former one, then lower priority, then higher offset, then smaller run id.
+pub fn rank_candidates(group: &Group, view: &GroupView, look: Look) -> Vec<Candidate> {
+    let mut ranked: Vec<(Rank, Candidate)> = group.replicas.keys().map(|addr| assess(group, view, addr, look)).collect();
+    ranked.sort_by(|(a, _), (b, _)| a.cmp(b));
+    ranked.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+/// The choice among `candidates` (as [`rank_candidates`] returns them); none if none is eligible.
+pub fn choose(candidates: Vec<Candidate>, master_offset: Option<u64>) -> Option<Choice> {
+    let first = candidates.first().filter(|candidate| candidate.ineligible.is_none())?;
+    let second = candidates.get(1).filter(|candidate| candidate.ineligible.is_none());
+    let reason = match second {
+        None => ChosenFor::OnlyCandidate,
+        Some(second) if first.priority != second.priority => ChosenFor::Priority,
+        Some(second) if first.offset != second.offset => ChosenFor::Offset,
+        Some(_) => ChosenFor::RunId,
+    };
+    let estimated_loss_bytes = master_offset.zip(first.offset).map(|(master, chosen)| master.saturating_sub(chosen));
+    Some(Choice { chosen: first.addr.clone(), reason, master_offset, estimated_loss_bytes, candidates })
+}
+
+/// The sort key: eligible ones first, then by preference; the address makes the order total.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    refused: bool,
+    former_history: bool,
+    priority: u32,
+    offset: Reverse<u64>,
+    run_id: String,
+    addr: Addr,
+}
+
+fn assess(group: &Group, view: &GroupView, addr: &Addr, look: Look) -> (Rank, Candidate) {
+    let node = view.nodes.get(addr);
+    let report = node.and_then(|node| node.report.as_ref()).map(|(_, report)| &**report);
+    let replica = report.and_then(as_replica);
+    let candidate = Candidate {
+        addr: addr.clone(),
+        run_id: report.map(|report| report.run_id.clone()),
+        priority: replica.map(|replica| replica.priority),
+        offset: report.map(|report| report.offset),
+        ineligible: node.map_or(Some(Ineligible::NoReport), |node| refuse(group, view, node, look)),
+    };
+    let rank = Rank {
+        refused: candidate.ineligible.is_some(),
+        former_history: report.is_some_and(|report| lineage(group, report) == Lineage::Former),
+        priority: candidate.priority.unwrap_or(u32::MAX),
+        offset: Reverse(candidate.offset.unwrap_or(0)),
+        run_id: report.map(|report| report.run_id.as_str().to_ascii_lowercase()).unwrap_or_default(),
+        addr: addr.clone(),
+    };
+    (rank, candidate)
+}
+
+const fn as_replica(report: &NodeReport) -> Option<&ReplicaReport> {
+    match &report.role {
+        RoleReport::Replica(replica) => Some(replica),
+        RoleReport::Master { .. } => None,
+    }
+}
+
+/// Why the node cannot be promoted; none if it can.
+fn refuse(group: &Group, view: &GroupView, node: &NodeView, look: Look) -> Option<Ineligible> {
+    if node.cannot_judge.is_some() {
+        return Some(Ineligible::Credentials);
+    }
+    if node.down_since.is_some() || matches!(node.link, Link::Down { .. }) {
+        return Some(Ineligible::Down);
+    }
+    let Some((at, report)) = node.report.as_ref().filter(|(at, _)| *at >= look.not_before) else {
+        return Some(Ineligible::NoReport);
+    };
+    if report.loading {
+        return Some(Ineligible::Loading);
+    }
+    let Some(replica) = as_replica(report) else { return Some(Ineligible::NotAReplica) };
+    refuse_replica(replica, report).or_else(|| refuse_data(group, view, report, replica, look.now.ms_since(*at), look.now))
+}
+
+fn refuse_replica(replica: &ReplicaReport, report: &NodeReport) -> Option<Ineligible> {
+    if replica.priority == 0 {
+        Some(Ineligible::PriorityZero)
+    } else if replica.syncing {
+        Some(Ineligible::Syncing)
+    } else if !replica.link_up && replica.link_down_s.is_none() && report.offset == 0 {
+        Some(Ineligible::NeverSynced)
+    } else {
+        None
+    }
+}
+
+fn refuse_data(
+    group: &Group,
+    view: &GroupView,
+    report: &NodeReport,
+    replica: &ReplicaReport,
+    report_age_ms: u64,
+    now: Mono,
+) -> Option<Ineligible> {
+    if lineage(group, report) == Lineage::Foreign {
+        return Some(Ineligible::ForeignHistory { replid: report.replid.clone() });
+    }
+    let master_silent_ms = view.nodes.get(&group.master.addr).map_or(0, |master| now.ms_since(master.last_valid));
+    let limit_ms = master_silent_ms + STALE_AFTER_LIMITS * group.settings.down_after_ms;
+    let link_down_ms = replica.link_down_s.map_or(0, |seconds| seconds * 1000 + report_age_ms);
+    (!replica.link_up && link_down_ms > limit_ms).then_some(Ineligible::StaleData { link_down_ms, limit_ms })
+}
+
+/// How the data of a node relates to the recorded master's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lineage {
+    /// The same history, or a prefix of it; or the master was never seen, so nothing is known against it.
+    Same,
+    /// The history that the master had before it came back with an unrelated one.
+    Former,
+    /// Another history.
+    Foreign,
+}
+
+/// How the data that `report` describes relates to the recorded master's.
+pub fn lineage(group: &Group, report: &NodeReport) -> Lineage {
+    let Some(master) = &group.master.identity else { return Lineage::Same };
+    let prefix_of =
+        |history: Option<&ReplId>, until: Option<u64>| history == Some(&report.replid) && until.is_none_or(|until| report.offset <= until);
+    if report.replid == master.replid || prefix_of(master.replid2.as_ref(), master.second_offset) {
+        Lineage::Same
+    } else if group.master.former_history.as_ref() == Some(&report.replid) {
+        Lineage::Former
+    } else {
+        Lineage::Foreign
+    }
+}
+
+/// Orders replicas by how much data they hold, most first (who is pointed at a new master first).
+pub fn by_data(view: &GroupView, a: &Addr, b: &Addr) -> Ordering {
+    let offset = |addr| view.nodes.get(addr).and_then(|node| node.report.as_ref()).map_or(0, |(_, report)| report.offset);
+    offset(b).cmp(&offset(a)).then_with(|| a.cmp(b))
+}

@@ -1,0 +1,206 @@
+//! When a data node is down in this sentinel's eyes, and on what grounds.
+
+use super::view::{Link, NodeView};
+use crate::base::observation::{LinkLoss, Role};
+use crate::base::{GroupSettings, Mono};
+use crate::machine::Evidence;
+
+/// How long a master may report the role of a replica, beyond the group's limit, before that counts
+/// against it: time for repair, which takes two looks.
+const WRONG_ROLE_GRACE_MS: u64 = 2000;
+
+/// What is held of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It answers.
+    Up,
+    /// It has not answered lately; it will be down at `deadline` if it stays silent.
+    Late {
+        /// When its limit runs out.
+        deadline: Mono,
+    },
+    /// It is down.
+    Down(Grounds),
+    /// It refuses our credentials: neither up nor down.
+    CannotJudge,
+}
+
+/// On what grounds a node is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grounds {
+    /// Why.
+    pub evidence: Evidence,
+    /// For how long that has been so.
+    pub for_ms: u64,
+    /// The limit that ran out.
+    pub limit_ms: u64,
+}
+
+/// What to hold it against.
+#[derive(Clone, Copy, Debug)]
+pub struct Standard<'a> {
+    /// The group's settings.
+    pub settings: &'a GroupSettings,
+    /// Since when the node has been the recorded master, for this sentinel; none for a replica.
+    pub master_since: Option<Mono>,
+}
+
+/// Judges a node at `now`.
+///
+/// Like stock, silence counts from the last valid reply, and only while an answer is due (a PING is
+/// unanswered, or there is no link to send one on). Unlike stock, the verdict is due at the
+/// very moment the limit runs out, and that moment is part of the verdict.
+pub fn judge_node(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict {
+    if node.cannot_judge.is_some() {
+        return Verdict::CannotJudge;
+    }
+    [judge_silence(node, standard, now), judge_role(node, standard, now), judge_loading(node, standard, now)]
+        .into_iter()
+        .reduce(graver)
+        .unwrap_or(Verdict::Up)
+}
+
+fn graver(a: Verdict, b: Verdict) -> Verdict {
+    match (a, b) {
+        (down @ Verdict::Down(_), _) | (_, down @ Verdict::Down(_)) => down,
+        (Verdict::Late { deadline: a }, Verdict::Late { deadline: b }) => Verdict::Late { deadline: a.min(b) },
+        (late @ Verdict::Late { .. }, _) | (_, late @ Verdict::Late { .. }) => late,
+        (a, _) => a,
+    }
+}
+
+fn due(since: Mono, limit_ms: u64, evidence: Evidence, now: Mono) -> Verdict {
+    let deadline = since.plus_ms(limit_ms);
+    if now >= deadline { Verdict::Down(Grounds { evidence, for_ms: now.ms_since(since), limit_ms }) } else { Verdict::Late { deadline } }
+}
+
+fn judge_silence(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict {
+    let settings = standard.settings;
+    let limit_ms = match (&node.link, settings.crash_down_after_ms) {
+        (Link::Down { loss: LinkLoss::Refused, .. }, crash_ms @ 1..) => crash_ms.min(settings.down_after_ms),
+        _ => settings.down_after_ms,
+    };
+    let busy = node.last_reply > node.last_valid;
+    let evidence = match &node.link {
+        Link::Up { .. } | Link::Untried if busy => Evidence::Busy,
+        Link::Up { .. } | Link::Untried => Evidence::Silent,
+        Link::Down { loss, .. } => match loss {
+            LinkLoss::Refused => Evidence::Refused,
+            LinkLoss::Closed => Evidence::Closed,
+            LinkLoss::Unresolved(_) => Evidence::Unresolved,
+            LinkLoss::TimedOut | LinkLoss::Credentials(_) | LinkLoss::Other(_) => Evidence::Silent,
+        },
+    };
+    let answer_due = busy || node.waiting_since.is_some() || !matches!(node.link, Link::Up { .. });
+    if answer_due { due(node.counts_from, limit_ms, evidence, now) } else { Verdict::Up }
+}
+
+fn judge_role(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict {
+    match (standard.master_since, node.role()) {
+        (Some(master_since), Some(Role::Replica)) => {
+            let since = node.role_since.max(master_since);
+            due(since, standard.settings.down_after_ms + WRONG_ROLE_GRACE_MS, Evidence::WrongRole, now)
+        }
+        (Some(_) | None, _) => Verdict::Up,
+    }
+}
+
+fn judge_loading(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict {
+    match (standard.master_since, node.loading_since, standard.settings.master_reboot_down_after_ms) {
+        (Some(_), Some(since), limit_ms @ 1..) => due(since, limit_ms, Evidence::Loading, now),
+        _ => Verdict::Up,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::observation::{Sight, ValidReply};
+
+    fn settings() -> GroupSettings {
+        GroupSettings { down_after_ms: 1000, ..GroupSettings::default() }
+    }
+
+    fn at(ms: u64) -> Mono {
+        Mono::from_ms(ms)
+    }
+
+    fn node(sights: &[(u64, Sight)]) -> NodeView {
+        let mut node = NodeView::new(at(0));
+        for (ms, sight) in sights {
+            node.note(sight.clone(), at(*ms));
+        }
+        node
+    }
+
+    fn judge(node: &NodeView, settings: &GroupSettings, ms: u64) -> Verdict {
+        judge_node(node, Standard { settings, master_since: Some(at(0)) }, at(ms))
+    }
+
+    fn evidence(verdict: &Verdict) -> Option<Evidence> {
+        match verdict {
+            Verdict::Down(grounds) => Some(grounds.evidence),
+            Verdict::Up | Verdict::Late { .. } | Verdict::CannotJudge => None,
+        }
+    }
+
+    #[test]
+    fn silence_counts_from_the_last_valid_reply_to_the_millisecond() {
+        let node = node(&[(0, Sight::Linked), (500, Sight::Valid(ValidReply::Pong)), (600, Sight::Pinged)]);
+        assert_eq!(judge(&node, &settings(), 1499), Verdict::Late { deadline: at(1500) });
+        let down = Verdict::Down(Grounds { evidence: Evidence::Silent, for_ms: 1000, limit_ms: 1000 });
+        assert_eq!(judge(&node, &settings(), 1500), down);
+    }
+
+    #[test]
+    fn a_link_without_an_unanswered_ping_is_no_silence() {
+        let node = node(&[(0, Sight::Linked), (500, Sight::Valid(ValidReply::Pong))]);
+        assert_eq!(judge(&node, &settings(), 60_000), Verdict::Up);
+    }
+
+    #[test]
+    fn the_crash_limit_applies_only_while_the_port_refuses() {
+        let settings = GroupSettings { crash_down_after_ms: 100, ..settings() };
+        let mut node = node(&[(0, Sight::Linked), (500, Sight::Valid(ValidReply::Pong)), (510, Sight::Unlinked(LinkLoss::Closed))]);
+        assert_eq!(judge(&node, &settings, 700), Verdict::Late { deadline: at(1500) });
+        node.note(Sight::Unlinked(LinkLoss::Refused), at(701));
+        assert_eq!(evidence(&judge(&node, &settings, 702)), Some(Evidence::Refused));
+        node.note(Sight::Unlinked(LinkLoss::TimedOut), at(703));
+        assert_eq!(judge(&node, &settings, 704), Verdict::Late { deadline: at(1500) });
+    }
+
+    #[test]
+    fn refused_credentials_are_neither_up_nor_down() {
+        let refused = LinkLoss::Credentials("WRONGPASS".to_owned());
+        let mut node = node(&[(0, Sight::Unlinked(refused))]);
+        assert_eq!(judge(&node, &settings(), 90_000), Verdict::CannotJudge);
+        // The server dies: from its last answer on, silence counts.
+        node.note(Sight::Unlinked(LinkLoss::Credentials("WRONGPASS".to_owned())), at(90_000));
+        node.note(Sight::Unlinked(LinkLoss::Refused), at(90_100));
+        assert_eq!(judge(&node, &settings(), 90_200), Verdict::Late { deadline: at(91_000) });
+        assert_eq!(evidence(&judge(&node, &settings(), 91_000)), Some(Evidence::Refused));
+    }
+
+    #[test]
+    fn time_in_which_we_slept_is_no_silence() {
+        let mut node = node(&[(0, Sight::Linked), (500, Sight::Valid(ValidReply::Pong)), (600, Sight::Pinged)]);
+        node.forgive_silence(at(9000));
+        assert_eq!(judge(&node, &settings(), 9001), Verdict::Late { deadline: at(10_000) });
+    }
+
+    #[test]
+    fn busy_with_a_script_is_down_with_that_evidence() {
+        let busy = Sight::Invalid(crate::base::observation::InvalidReply::Busy);
+        let node = node(&[(0, Sight::Linked), (100, Sight::Valid(ValidReply::Pong)), (200, busy)]);
+        assert_eq!(evidence(&judge(&node, &settings(), 1100)), Some(Evidence::Busy));
+    }
+
+    #[test]
+    fn loading_is_life_unless_a_limit_is_set() {
+        let loading = |ms| (ms, Sight::Valid(ValidReply::Loading));
+        let node = node(&[(0, Sight::Linked), loading(100), loading(5000)]);
+        assert_eq!(judge(&node, &settings(), 5001), Verdict::Up);
+        let limited = GroupSettings { master_reboot_down_after_ms: 3000, ..settings() };
+        assert_eq!(evidence(&judge(&node, &limited, 5001)), Some(Evidence::Loading));
+    }
+}

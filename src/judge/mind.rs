@@ -1,0 +1,290 @@
+//! The judge of one group: one input, one step, what is wanted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::candidate::{Look, rank_candidates};
+use super::down::{Standard, Verdict, judge_node};
+use super::intent::{Ask, Intent, ProposalKey, Remark};
+use super::pending::Pending;
+use super::view::{GroupView, NodeView};
+use crate::base::observation::{NodeReport, Role, Seen, Sight};
+use crate::base::{Addr, Mono, NodeId, WallTime};
+use crate::machine::{Command, FailoverId, Group};
+
+/// The judge wants to be woken at least this often, so that it notices when it was not.
+const PULSE_MS: u64 = 250;
+/// Woken later than asked by more than this, it was not awake: what it believed of silence is worth nothing.
+const STALL_MS: u64 = 250;
+/// Lateness below this is ordinary scheduling.
+const JITTER_MS: u64 = 10;
+/// A report older than this is no ground for a change of role.
+pub(super) const FRESH_MS: u64 = 3000;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The moment asked for has come, or the [`World`] changed.
+    Wake,
+    /// A data node was seen.
+    Seen(Seen),
+    /// A proposal has come to an end: `well` if it was committed and not refused.
+    Proposed {
+        /// What it was about.
+        key: ProposalKey,
+        /// Whether it took effect.
+        well: bool,
+    },
+    /// A change of role was tried: `well` if the node carried it out.
+    Asked {
+        /// The node.
+        node: Addr,
+        /// What it was asked.
+        ask: Ask,
+        /// Whether it obeyed.
+        well: bool,
+    },
+}
+
+/// The world as it is at one step.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The moment.
+    pub now: Mono,
+    /// The same moment for people, to stamp into entries.
+    pub wall: WallTime,
+    /// The group as agreed, as far as it is applied here.
+    pub group: Arc<Group>,
+    /// Whether this sentinel's votes count.
+    pub voting: bool,
+    /// Whether this sentinel leads, and may trust that it does.
+    pub leading: bool,
+}
+
+/// The failover that is being led, as it looks from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Attempt {
+    pub(super) id: FailoverId,
+    /// When this sentinel began to lead it.
+    pub(super) since: Mono,
+    /// When its candidates were last looked at.
+    pub(super) looked: Mono,
+}
+
+/// The judge of one group.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    pub(super) me: NodeId,
+    pub(super) world: World,
+    pub(super) view: GroupView,
+    /// Since when the recorded master has been that, for this sentinel.
+    pub(super) master_since: Mono,
+    pub(super) attempt: Option<Attempt>,
+    pub(super) proposals: Pending<ProposalKey>,
+    pub(super) asks: Pending<Addr>,
+    intents: Vec<Intent>,
+    wake_at: Mono,
+}
+
+impl Judge {
+    /// A judge that has seen nothing yet.
+    pub fn new(me: NodeId, world: World) -> Self {
+        let now = world.now;
+        let mut judge = Self {
+            me,
+            world,
+            view: GroupView::default(),
+            master_since: now,
+            attempt: None,
+            proposals: Pending::default(),
+            asks: Pending::default(),
+            intents: Vec::new(),
+            wake_at: now,
+        };
+        judge.keep_nodes();
+        judge
+    }
+
+    /// Takes in what happened, and says what is wanted now.
+    ///
+    /// Call it again at [`wake_at`](Self::wake_at) at the latest.
+    pub fn step(&mut self, input: Input, world: World) -> Vec<Intent> {
+        let now = world.now;
+        self.notice_own_absence(now);
+        self.adopt(world);
+        self.take_in(input);
+        self.wake_at = now.plus_ms(PULSE_MS);
+        self.judge_nodes();
+        self.vote();
+        if self.world.leading {
+            self.lead();
+        } else {
+            self.attempt = None;
+        }
+        let next = self.proposals.next(now).into_iter().chain(self.asks.next(now)).min();
+        next.into_iter().for_each(|at| self.wake_by(at));
+        self.view.candidates = self.candidates_now();
+        std::mem::take(&mut self.intents)
+    }
+
+    /// When the judge wants to be woken.
+    pub const fn wake_at(&self) -> Mono {
+        self.wake_at
+    }
+
+    /// What it believes.
+    pub const fn view(&self) -> &GroupView {
+        &self.view
+    }
+
+    pub(super) const fn now(&self) -> Mono {
+        self.world.now
+    }
+
+    pub(super) fn wake_by(&mut self, at: Mono) {
+        self.wake_at = self.wake_at.min(at);
+    }
+
+    pub(super) fn want(&mut self, intent: Intent) {
+        self.intents.push(intent);
+    }
+
+    /// Proposes, unless the same is under way.
+    pub(super) fn propose(&mut self, key: ProposalKey, command: Command) {
+        if self.proposals.begin(key.clone(), self.now()) {
+            self.want(Intent::Propose { key, command: Box::new(command) });
+        }
+    }
+
+    /// Asks a node to change its role, unless it is being asked.
+    pub(super) fn ask(&mut self, node: &Addr, ask: Ask) {
+        if self.asks.begin(node.clone(), self.now()) {
+            let epoch = self.world.group.epoch;
+            self.want(Intent::Ask { node: node.clone(), ask, epoch });
+        }
+    }
+
+    /// A sentinel that was paused, or starved, has heard nothing and must not take that for silence.
+    fn notice_own_absence(&mut self, now: Mono) {
+        let late_ms = now.ms_since(self.wake_at);
+        for node in self.view.nodes.values_mut() {
+            if late_ms > STALL_MS {
+                node.forgive_silence(now);
+            } else if late_ms > JITTER_MS {
+                node.excuse_silence(late_ms, now);
+            }
+        }
+    }
+
+    fn adopt(&mut self, world: World) {
+        let new_master = world.group.master.since != self.world.group.master.since;
+        let began_to_lead = world.leading && !self.world.leading;
+        self.world = world;
+        if new_master {
+            self.master_since = self.now();
+        }
+        if new_master || began_to_lead {
+            self.proposals.clear();
+            self.asks.clear();
+        }
+        self.keep_nodes();
+    }
+
+    /// Looks at the group's data nodes and no others.
+    fn keep_nodes(&mut self) {
+        let (group, now) = (Arc::clone(&self.world.group), self.now());
+        self.view.nodes.retain(|addr, _| *addr == group.master.addr || group.replicas.contains_key(addr));
+        for addr in group.data_nodes() {
+            self.view.nodes.entry(addr.clone()).or_insert_with(|| NodeView::new(now));
+        }
+    }
+
+    fn take_in(&mut self, input: Input) {
+        match input {
+            Input::Wake => {}
+            Input::Seen(seen) => self.note(seen),
+            Input::Proposed { key, well } => self.proposals.end(key, well, self.world.now),
+            Input::Asked { node, ask, well } => self.note_asked(node, &ask, well),
+        }
+    }
+
+    fn note(&mut self, seen: Seen) {
+        let expected = if seen.addr == self.world.group.master.addr { Role::Master } else { Role::Replica };
+        let Some(node) = self.view.nodes.get_mut(&seen.addr) else { return };
+        let before = node.role();
+        let is_report = matches!(seen.what, Sight::Report(_));
+        node.note(seen.what, seen.at);
+        if let (true, Some(before), Some(after)) = (is_report, before, node.role())
+            && before != after
+        {
+            let what = Remark::RoleChanged { to_master: after == Role::Master, expected: after == expected };
+            self.want(Intent::Notify { node: seen.addr, what });
+        }
+    }
+
+    fn note_asked(&mut self, node: Addr, ask: &Ask, well: bool) {
+        let now = self.now();
+        self.asks.end(node.clone(), false, now);
+        let remark = match ask {
+            Ask::Promote => None,
+            Ask::Demote { .. } => Some(Remark::Demoted),
+            Ask::Repoint { .. } => Some(Remark::Repointed),
+        };
+        let failing_over = self.world.group.failover.is_some();
+        if let Some(what) = remark.filter(|_| well && !failing_over) {
+            self.want(Intent::Notify { node, what });
+        }
+    }
+
+    fn judge_nodes(&mut self) {
+        let (now, group) = (self.now(), Arc::clone(&self.world.group));
+        let nodes: Vec<Addr> = self.view.nodes.keys().cloned().collect();
+        for addr in nodes {
+            let verdict = self.verdict(&addr);
+            let Some(node) = self.view.nodes.get_mut(&addr) else { continue };
+            match (&verdict, node.down_since) {
+                (Verdict::Down(_), None) => {
+                    node.down_since = Some(now);
+                    self.want(Intent::Notify { node: addr, what: Remark::Down });
+                }
+                (Verdict::Up | Verdict::Late { .. } | Verdict::CannotJudge, Some(_)) => {
+                    node.down_since = None;
+                    self.want(Intent::Notify { node: addr, what: Remark::Up });
+                }
+                (Verdict::Down(_), Some(_)) | (Verdict::Up | Verdict::Late { .. } | Verdict::CannotJudge, None) => {}
+            }
+            if let Verdict::Late { deadline } = verdict {
+                self.wake_by(deadline);
+            }
+        }
+        debug_assert!(self.view.nodes.contains_key(&group.master.addr), "the master is always looked at");
+    }
+
+    pub(super) fn verdict(&self, addr: &Addr) -> Verdict {
+        let group = &self.world.group;
+        let master_since = (*addr == group.master.addr).then_some(self.master_since);
+        let standard = Standard { settings: &group.settings, master_since };
+        self.view.nodes.get(addr).map_or(Verdict::Up, |node| judge_node(node, standard, self.now()))
+    }
+
+    fn lead(&mut self) {
+        if self.world.group.failover.is_some() {
+            self.lead_failover();
+        } else {
+            self.attempt = None;
+            self.repair();
+        }
+    }
+
+    fn candidates_now(&self) -> Vec<crate::machine::Candidate> {
+        let fresh_ms = FRESH_MS.max(2 * self.world.group.settings.ping_period_ms());
+        let not_before = Mono(self.now().0.saturating_sub(fresh_ms * 1000));
+        rank_candidates(&self.world.group, &self.view, Look { not_before, now: self.now() })
+    }
+
+    /// The nodes that could be asked something now, with their newest reports.
+    pub(super) fn live_reports(&self) -> BTreeMap<Addr, (Mono, Arc<NodeReport>)> {
+        let live = |addr: &Addr| self.view.live_report(addr).map(|(at, report)| (addr.clone(), (at, Arc::clone(report))));
+        self.view.nodes.keys().filter_map(live).collect()
+    }
+}

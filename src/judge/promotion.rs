@@ -1,0 +1,174 @@
+//! The steps of a failover, as its leader takes them: look at the candidates, decide, promote, point the others, end.
+//!
+//! Each step is taken because the log says that it is due, and is over when the log, or an observation, says so.
+//! A leader that takes over in the middle therefore goes on where the last one stopped.
+
+use std::sync::Arc;
+
+use super::candidate::{Look, by_data, choose, rank_candidates};
+use super::intent::{Ask, Intent, ProposalKey};
+use super::mind::{Attempt, FRESH_MS, Judge};
+use super::repair::{deviation, identity_of};
+use super::view::{Link, NodeView};
+use crate::base::observation::{Role, RoleReport};
+use crate::base::{Addr, Mono};
+use crate::machine::{AbortReason, Candidate, Cause, Command, Failover, Group, Ineligible, Phase};
+
+/// A replica that does not answer INFO within this time is not waited for.
+const GATHER_MS: u64 = 300;
+/// A blocked failover looks at its candidates anew this often, besides at every report that comes by itself.
+const LOOK_AGAIN_MS: u64 = 500;
+/// A replica that has been out of reach for this long is not waited for.
+const OUT_OF_REACH_MS: u64 = 1000;
+/// While a replica attaches to the new master it is looked at this often.
+const ATTACH_LOOK_MS: u64 = 50;
+
+impl Judge {
+    pub(super) fn lead_failover(&mut self) {
+        let group = Arc::clone(&self.world.group);
+        let Some(failover) = &group.failover else { return };
+        let attempt = match self.attempt {
+            Some(attempt) if attempt.id == failover.id => attempt,
+            Some(_) | None => self.begin_attempt(failover),
+        };
+        match &failover.phase {
+            Phase::Choosing => self.choose_master(&group, failover, attempt),
+            Phase::Promoting => self.promote_chosen(&group, failover),
+            Phase::Following { followed } => {
+                let waiting: Vec<Addr> = group.replicas.keys().filter(|addr| !followed.contains(*addr)).cloned().collect();
+                self.point_others(&group, failover, attempt, waiting);
+            }
+        }
+    }
+
+    fn begin_attempt(&mut self, failover: &Failover) -> Attempt {
+        let attempt = Attempt { id: failover.id, since: self.now(), looked: self.now() };
+        self.attempt = Some(attempt);
+        self.look_at_replicas();
+        attempt
+    }
+
+    fn look_at_replicas(&mut self) {
+        let replicas: Vec<Addr> = self.world.group.replicas.keys().cloned().collect();
+        replicas.into_iter().for_each(|addr| self.want(Intent::Look(addr)));
+    }
+
+    fn choose_master(&mut self, group: &Group, failover: &Failover, attempt: Attempt) {
+        let now = self.now();
+        if !group.replicas.keys().all(|addr| self.settled(addr, attempt)) {
+            self.wake_by(attempt.since.plus_ms(GATHER_MS));
+            return;
+        }
+        let not_before = attempt.since.max(Mono(now.0.saturating_sub(FRESH_MS * 1000)));
+        let candidates = rank_candidates(group, &self.view, Look { not_before, now });
+        let (name, id, by, at) = (group.name.clone(), failover.id, self.me, self.world.wall);
+        match choose(candidates.clone(), self.master_offset(group)) {
+            Some(choice) => self.propose(ProposalKey::Step, Command::Promote { group: name, id, choice, by, at }),
+            None if matches!(failover.cause, Cause::Requested { .. }) => {
+                self.propose(ProposalKey::Step, Command::FailoverAborted { group: name, id, reason: AbortReason::NoGoodReplica, at });
+            }
+            None => self.stay_blocked(group, failover, attempt, candidates),
+        }
+    }
+
+    /// Whether nothing more is to be learned of a replica by waiting.
+    fn settled(&self, addr: &Addr, attempt: Attempt) -> bool {
+        let Some(node) = self.view.nodes.get(addr) else { return true };
+        let answered = node.report.as_ref().is_some_and(|(at, _)| *at >= attempt.since);
+        answered || self.now() >= attempt.since.plus_ms(GATHER_MS) || out_of_sight(node)
+    }
+
+    fn master_offset(&self, group: &Group) -> Option<u64> {
+        let (_, report) = self.view.nodes.get(&group.master.addr)?.report.as_ref()?;
+        matches!(report.role, RoleReport::Master { .. }).then_some(report.offset)
+    }
+
+    fn stay_blocked(&mut self, group: &Group, failover: &Failover, attempt: Attempt, candidates: Vec<Candidate>) {
+        let reason = |candidate: Candidate| (candidate.addr, candidate.ineligible.unwrap_or(Ineligible::NoReport));
+        let reasons: Vec<_> = candidates.into_iter().map(reason).collect();
+        if !failover.blocked.as_ref().is_some_and(|known| same_reasons(known, &reasons)) {
+            let (name, id, at) = (group.name.clone(), failover.id, self.world.wall);
+            self.propose(ProposalKey::Step, Command::FailoverBlocked { group: name, id, reasons, at });
+        }
+        let again = attempt.looked.plus_ms(LOOK_AGAIN_MS);
+        if self.now() >= again {
+            self.attempt = Some(Attempt { looked: self.now(), ..attempt });
+            self.look_at_replicas();
+        }
+        self.wake_by(self.now().plus_ms(LOOK_AGAIN_MS));
+    }
+
+    fn promote_chosen(&mut self, group: &Group, failover: &Failover) {
+        let chosen = &group.master.addr;
+        // Whatever the link: the promotion itself cuts it, as it does all clients.
+        let newest = self.view.nodes.get(chosen).and_then(|node| node.report.as_ref());
+        let seen = newest.filter(|(at, report)| *at >= self.master_since && report.role() == Role::Master);
+        match seen.map(|(_, report)| identity_of(report)) {
+            Some(identity) => {
+                let (group, id, at) = (group.name.clone(), failover.id, self.world.wall);
+                self.propose(ProposalKey::Step, Command::Promoted { group, id, identity, at });
+            }
+            None => self.ask(chosen, Ask::Promote),
+        }
+    }
+
+    fn point_others(&mut self, group: &Group, failover: &Failover, attempt: Attempt, waiting: Vec<Addr>) {
+        let (now, name, id, at) = (self.now(), group.name.clone(), failover.id, self.world.wall);
+        let reports = self.live_reports();
+        let mut waiting: Vec<Addr> = waiting.into_iter().filter(|addr| !self.out_of_reach(addr)).collect();
+        waiting.sort_by(|a, b| by_data(&self.view, a, b));
+        let mut attaching = 0;
+        let mut to_point = Vec::new();
+        for addr in &waiting {
+            let Some((_, report)) = reports.get(addr) else { continue };
+            match (deviation(group, report), &report.role) {
+                (Some(ask @ Ask::Demote { .. }), _) => self.ask(addr, ask),
+                (Some(ask), _) => to_point.push((addr.clone(), ask)),
+                (None, RoleReport::Replica(replica)) if replica.link_up => {
+                    let command = Command::ReplicaFollows { group: name.clone(), id, replica: addr.clone(), at };
+                    self.propose(ProposalKey::Follows(addr.clone()), command);
+                }
+                (None, RoleReport::Replica(_) | RoleReport::Master { .. }) => {
+                    attaching += 1;
+                    self.want(Intent::Look(addr.clone()));
+                    self.wake_by(now.plus_ms(ATTACH_LOOK_MS));
+                }
+            }
+        }
+        let room = (group.settings.parallel_syncs as usize).saturating_sub(attaching);
+        to_point.into_iter().take(room).for_each(|(addr, ask)| self.ask(&addr, ask));
+        let deadline = attempt.since.plus_ms(group.settings.failover_timeout_ms);
+        if waiting.is_empty() || now >= deadline {
+            let Phase::Following { followed } = &failover.phase else { return };
+            let left = group.replicas.keys().filter(|addr| !followed.contains(*addr)).cloned().collect();
+            self.propose(ProposalKey::Step, Command::FailoverDone { group: name, id, left, at });
+        } else {
+            self.wake_by(deadline);
+        }
+    }
+
+    /// Whether a replica has been unreachable for so long that the failover does not wait for it.
+    fn out_of_reach(&self, addr: &Addr) -> bool {
+        let Some(node) = self.view.nodes.get(addr) else { return true };
+        let unlinked_for_long = match &node.link {
+            Link::Down { since, .. } => self.now().ms_since(*since) >= OUT_OF_REACH_MS,
+            Link::Untried | Link::Up { .. } => false,
+        };
+        unlinked_for_long || node.down_since.is_some() || node.cannot_judge.is_some()
+    }
+}
+
+const fn out_of_sight(node: &NodeView) -> bool {
+    node.down_since.is_some() || node.cannot_judge.is_some() || matches!(node.link, Link::Down { .. })
+}
+
+/// Whether two lists of reasons say the same, numbers that only grow with time left aside.
+fn same_reasons(a: &[(Addr, Ineligible)], b: &[(Addr, Ineligible)]) -> bool {
+    let kind = |reasons: &[(Addr, Ineligible)]| -> Vec<_> {
+        reasons.iter().map(|(addr, reason)| (addr.clone(), std::mem::discriminant(reason))).collect()
+    };
+    let (mut a, mut b) = (kind(a), kind(b));
+    a.sort_by(|x, y| x.0.cmp(&y.0));
+    b.sort_by(|x, y| x.0.cmp(&y.0));
+    a == b
+}

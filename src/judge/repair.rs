@@ -1,0 +1,106 @@
+//! The one loop that makes the data nodes what the log says they are, and the log say what the data nodes are.
+//!
+//! Runs on the leader whenever no failover is under way. A master that comes back after it was replaced, a
+//! replica of the wrong master, a loop of replicas: each is a node that reports something else than is recorded.
+
+use std::sync::Arc;
+
+use super::candidate::{Lineage, lineage};
+use super::intent::{Ask, ProposalKey};
+use super::mind::{FRESH_MS, Judge};
+use crate::base::observation::{NodeReport, Role, RoleReport};
+use crate::base::{Addr, Mono};
+use crate::machine::{Command, Group, Identity};
+
+impl Judge {
+    pub(super) fn repair(&mut self) {
+        let group = Arc::clone(&self.world.group);
+        let master = &group.master.addr;
+        let reports = self.live_reports();
+        let Some((_, of_master)) = reports.get(master).filter(|(at, _)| self.is_fresh(*at)) else { return };
+        match &of_master.role {
+            RoleReport::Master { replicas } => {
+                self.record_master(&group, of_master);
+                replicas.iter().for_each(|attached| self.record_attached(&group, &attached.addr));
+            }
+            RoleReport::Replica(_) => {
+                self.reinstate(&group, of_master);
+                return;
+            }
+        }
+        if self.view.is_down(master) {
+            return;
+        }
+        for (addr, (at, report)) in reports.iter().filter(|(addr, _)| *addr != master) {
+            match deviation(&group, report) {
+                Some(ask) if self.is_fresh(*at) => self.ask(addr, ask),
+                Some(_) => {}
+                None => self.record_replica(&group, addr, report),
+            }
+        }
+    }
+
+    fn is_fresh(&self, at: Mono) -> bool {
+        self.now().ms_since(at) <= FRESH_MS
+    }
+
+    /// The recorded master became a replica by somebody else's doing: it is made a master again.
+    ///
+    /// Not if it was never seen as the master, or holds foreign data: then the record may be what is wrong.
+    fn reinstate(&mut self, group: &Group, report: &NodeReport) {
+        if group.master.identity.is_some() && lineage(group, report) == Lineage::Same {
+            self.ask(&group.master.addr, Ask::Promote);
+        }
+    }
+
+    fn record_master(&mut self, group: &Group, report: &NodeReport) {
+        let identity = identity_of(report);
+        if group.master.identity.as_ref() != Some(&identity) {
+            let (name, epoch, at) = (group.name.clone(), group.epoch, self.world.wall);
+            self.propose(ProposalKey::Master, Command::MasterSeen { group: name, epoch, identity, at });
+        }
+    }
+
+    fn record_attached(&mut self, group: &Group, replica: &Addr) {
+        if *replica != group.master.addr && !group.replicas.contains_key(replica) {
+            self.propose_replica(group, replica, None);
+        }
+    }
+
+    /// Records what a replica in sync is: what it is to be recognised by when the master is gone.
+    fn record_replica(&mut self, group: &Group, addr: &Addr, report: &NodeReport) {
+        let in_sync = matches!(&report.role, RoleReport::Replica(replica) if replica.link_up && !replica.syncing);
+        let identity = identity_of(report);
+        let known = group.replicas.get(addr).and_then(|record| record.identity.as_ref());
+        if in_sync && known != Some(&identity) {
+            self.propose_replica(group, addr, Some(identity));
+        }
+    }
+
+    fn propose_replica(&mut self, group: &Group, replica: &Addr, identity: Option<Identity>) {
+        let (name, epoch, at) = (group.name.clone(), group.epoch, self.world.wall);
+        let command = Command::ReplicaSeen { group: name, epoch, replica: replica.clone(), identity, at };
+        self.propose(ProposalKey::Replica(replica.clone()), command);
+    }
+}
+
+/// What has to be asked of a node that is recorded as a replica; nothing if it is one of the recorded master.
+pub(super) fn deviation(group: &Group, report: &NodeReport) -> Option<Ask> {
+    let master = &group.master.addr;
+    match &report.role {
+        RoleReport::Master { .. } => Some(Ask::Demote { master: master.clone() }),
+        RoleReport::Replica(replica) if replica.master != *master => Some(Ask::Repoint { master: master.clone() }),
+        RoleReport::Replica(_) => None,
+    }
+}
+
+/// What a report says of a node's identity.
+pub(super) fn identity_of(report: &NodeReport) -> Identity {
+    debug_assert!(matches!(report.role(), Role::Master | Role::Replica));
+    Identity {
+        run_id: report.run_id.clone(),
+        replid: report.replid.clone(),
+        replid2: report.replid2.clone(),
+        second_offset: report.second_offset,
+    }
+}

@@ -1,0 +1,46 @@
+//! This sentinel's vote on the recorded master: cast, or taken back, whenever the log says otherwise than its eyes.
+
+use super::down::{Grounds, Verdict};
+use super::intent::ProposalKey;
+use super::mind::Judge;
+use crate::base::observation::RoleReport;
+use crate::machine::ballot::ReplicaWitness;
+use crate::machine::{Command, Testimony};
+
+impl Judge {
+    pub(super) fn vote(&mut self) {
+        if !self.world.voting {
+            return;
+        }
+        let group = &self.world.group;
+        let verdict = self.verdict(&group.master.addr);
+        let (name, epoch, voter, at) = (group.name.clone(), group.epoch, self.me, self.world.wall);
+        match (verdict, group.ballot.has(voter)) {
+            (Verdict::Down(grounds), false) => {
+                let testimony = self.testify(grounds);
+                self.propose(ProposalKey::Vote, Command::VoteDown { group: name, epoch, voter, testimony, at });
+            }
+            // Late is not up: the vote stands until the master has answered, or cannot be judged at all.
+            (Verdict::Up | Verdict::CannotJudge, true) => {
+                self.propose(ProposalKey::Vote, Command::VoteUp { group: name, epoch, voter, at });
+            }
+            (Verdict::Down(_), true)
+            | (Verdict::Late { .. }, true)
+            | (Verdict::Up | Verdict::Late { .. } | Verdict::CannotJudge, false) => {}
+        }
+    }
+
+    fn testify(&self, grounds: Grounds) -> Testimony {
+        let Grounds { evidence, for_ms, limit_ms } = grounds;
+        let witness = |(addr, node): (&crate::base::Addr, &super::NodeView)| {
+            let (_, report) = node.report.as_ref()?;
+            match &report.role {
+                RoleReport::Replica(replica) => {
+                    Some(ReplicaWitness { replica: addr.clone(), link_up: replica.link_up, last_io_s: replica.last_io_s })
+                }
+                RoleReport::Master { .. } => None,
+            }
+        };
+        Testimony { evidence, silent_ms: for_ms, limit_ms, replicas: self.view.nodes.iter().filter_map(witness).collect() }
+    }
+}

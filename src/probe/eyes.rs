@@ -1,0 +1,207 @@
+//! The eyes: one link, its questions, and what is seen through it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::ProbeSettings;
+use super::rhythm::{Due, Periods, Rhythm};
+use crate::base::Addr;
+use crate::base::observation::{LinkLoss, Seen, Sight};
+use crate::clock::Clock;
+use crate::redis::wire::Reply;
+use crate::redis::{Access, Dialer, Link, request};
+
+/// How often the patience with silence doubles, while fresh links to a server that accepts them stay silent too.
+///
+/// Such a server hangs: each fresh link waits in its queue, and the last of them is answered as soon as it wakes.
+const PATIENCE_DOUBLINGS: u32 = 5;
+
+/// The task that looks.
+pub(super) struct Eyes {
+    dialer: Dialer,
+    settings: watch::Receiver<ProbeSettings>,
+    looks: Arc<Notify>,
+    clock: Clock,
+    out: mpsc::Sender<Seen>,
+    silent_links: u32,
+}
+
+/// Why the eyes let go of a link.
+enum End {
+    /// The link ended.
+    Loss(LinkLoss),
+    /// The way in has changed.
+    Access,
+    /// Nobody wants to know any more.
+    Unwanted,
+}
+
+/// What may come next on a link.
+enum Next {
+    Reply(Result<Reply, LinkLoss>),
+    Look,
+    Settings(Result<(), watch::error::RecvError>),
+    Time,
+}
+
+/// The judge's inbox is closed.
+struct Closed;
+
+impl From<Closed> for End {
+    fn from(_: Closed) -> Self {
+        Self::Unwanted
+    }
+}
+
+impl Eyes {
+    pub(super) fn new(
+        addr: Addr,
+        settings: watch::Receiver<ProbeSettings>,
+        looks: Arc<Notify>,
+        clock: Clock,
+        out: mpsc::Sender<Seen>,
+    ) -> Self {
+        Self { dialer: Dialer::new(addr), settings, looks, clock, out, silent_links: 0 }
+    }
+
+    /// Looks until nobody wants to know.
+    pub(super) async fn run(mut self) {
+        let mut short_lived = 0;
+        loop {
+            let begun = Instant::now();
+            let loss = match self.link_once().await {
+                End::Unwanted => return,
+                End::Access => continue,
+                End::Loss(loss) => loss,
+            };
+            let limit = self.now_settings().retry_pause();
+            short_lived = if begun.elapsed() < limit && loss == LinkLoss::Closed { short_lived + 1 } else { 0 };
+            if self.emit(Sight::Unlinked(loss)).await.is_err() {
+                return;
+            }
+            sleep_until(begun + pause(short_lived, limit)).await;
+        }
+    }
+
+    /// Connects and looks until that ends.
+    async fn link_once(&mut self) -> End {
+        let settings = self.now_settings();
+        let stream = match self.dialer.dial(settings.connect_limit()).await {
+            Ok(stream) => stream,
+            Err(loss) => return End::Loss(loss),
+        };
+        if self.emit(Sight::Linked).await.is_err() {
+            return End::Unwanted;
+        }
+        let mut link = Link::new(stream, settings.access);
+        match self.watch(&mut link).await {
+            Err(end) => end,
+            Ok(never) => match never {},
+        }
+    }
+
+    async fn watch(&mut self, link: &mut Link) -> Result<std::convert::Infallible, End> {
+        let greetings = link.introduce().await.map_err(End::Loss)?;
+        let mut rhythm = Rhythm::new(Instant::now(), greetings);
+        loop {
+            let settings = self.now_settings();
+            if settings.access != *link.access() {
+                return Err(End::Access);
+            }
+            let periods =
+                Periods { ping: Duration::from_millis(settings.ping_period_ms), info: Duration::from_millis(settings.info_period_ms) };
+            self.ask(link, &mut rhythm, periods).await?;
+            let silence = settings.silence_limit() * (1 << self.silent_links.min(PATIENCE_DOUBLINGS));
+            match self.next(link, rhythm.wake_at(periods, silence)).await {
+                Next::Reply(reply) => self.note(&mut rhythm, reply.map_err(End::Loss)?).await?,
+                Next::Look => rhythm.look(),
+                Next::Settings(changed) => changed.map_err(|_| End::Unwanted)?,
+                Next::Time => self.notice_silence(&rhythm, silence)?,
+            }
+        }
+    }
+
+    async fn ask(&self, link: &mut Link, rhythm: &mut Rhythm, periods: Periods) -> Result<(), End> {
+        let questions = rhythm.ask(Instant::now(), periods);
+        if questions.is_empty() {
+            return Ok(());
+        }
+        let commands: Vec<_> = questions.iter().filter_map(|&question| command(question, link.access())).collect();
+        let at = self.clock.mono();
+        link.send(&commands).await.map_err(End::Loss)?;
+        if questions.contains(&Due::Ping) {
+            self.emit_at(Seen { addr: self.dialer.addr().clone(), at, what: Sight::Pinged }).await?;
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self, link: &mut Link, wake_at: Instant) -> Next {
+        tokio::select! {
+            biased;
+            reply = link.next() => Next::Reply(reply),
+            changed = self.settings.changed() => Next::Settings(changed),
+            () = self.looks.notified() => Next::Look,
+            () = sleep_until(wake_at) => Next::Time,
+        }
+    }
+
+    async fn note(&mut self, rhythm: &mut Rhythm, reply: Reply) -> Result<(), End> {
+        let at = self.clock.mono();
+        self.silent_links = 0;
+        let what = match rhythm.heard(Instant::now()) {
+            Some(Due::Greeting) => return Ok(()),
+            Some(Due::Ping) => request::weigh_ping(&reply).map_or_else(Sight::Invalid, Sight::Valid),
+            Some(Due::Info) => match request::read_info(&reply) {
+                Ok(report) => Sight::Report(Box::new(report)),
+                Err(error) => Sight::BadReport(error.to_string()),
+            },
+            None => return Err(End::Loss(LinkLoss::Other("the server said something that nobody asked".to_owned()))),
+        };
+        self.emit_at(Seen { addr: self.dialer.addr().clone(), at, what }).await.map_err(End::from)
+    }
+
+    /// Gives a link up that has been silent for too long. It may lead nowhere since a partition, which the system would find
+    /// out only after many minutes.
+    fn notice_silence(&mut self, rhythm: &Rhythm, silence: Duration) -> Result<(), End> {
+        if rhythm.silent_since().is_some_and(|since| since + silence <= Instant::now()) {
+            self.silent_links = self.silent_links.saturating_add(1);
+            return Err(End::Loss(LinkLoss::TimedOut));
+        }
+        Ok(())
+    }
+
+    fn now_settings(&mut self) -> ProbeSettings {
+        self.settings.borrow_and_update().clone()
+    }
+
+    async fn emit(&self, what: Sight) -> Result<(), Closed> {
+        self.emit_at(Seen { addr: self.dialer.addr().clone(), at: self.clock.mono(), what }).await
+    }
+
+    async fn emit_at(&self, seen: Seen) -> Result<(), Closed> {
+        self.out.send(seen).await.map_err(|_| Closed)
+    }
+}
+
+/// From the beginning of one attempt to the next, so that a link that lasted is followed by another at once.
+///
+/// A dying server closes its links a moment before its port, which then takes one more connection: after a link that was
+/// closed young the next attempt comes soon, to learn that the port refuses. A port that accepts and closes for ever is
+/// tried less and less often.
+fn pause(short_lived: u32, limit: Duration) -> Duration {
+    match short_lived {
+        0 => limit,
+        n => limit.min(Duration::from_millis(1 << n.min(10))),
+    }
+}
+
+fn command(question: Due, access: &Access) -> Option<Vec<String>> {
+    match question {
+        Due::Ping => Some(vec![access.name("PING")]),
+        Due::Info => Some(vec![access.name("INFO")]),
+        Due::Greeting => None,
+    }
+}

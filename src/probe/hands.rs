@@ -1,0 +1,219 @@
+//! The hands: a second link, kept ready for acts.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use super::ProbeSettings;
+use crate::base::Addr;
+use crate::base::observation::LinkLoss;
+use crate::redis::wire::Reply;
+use crate::redis::{Act, ActReport, AskError, Dialer, Link};
+
+/// Acts that may wait for one server. More are held back at their source.
+const ACTS_WAITING: usize = 16;
+/// How long an idle link goes unchecked. A link that leads nowhere must be found before it is needed.
+const CHECK_PERIOD: Duration = Duration::from_secs(1);
+/// How long an act waits for the answer to such a check before it takes a fresh link.
+const SETTLE_LIMIT: Duration = Duration::from_millis(200);
+/// How much later than its limit an act in progress may say what came of it.
+const GRACE: Duration = Duration::from_millis(50);
+/// How often the patience of an attempt to connect doubles while attempts time out: a server that hangs accepts each of them.
+const PATIENCE_DOUBLINGS: u32 = 3;
+
+/// Acts on one data node, one after the other. Cheap to clone; all clones are one pair.
+///
+/// An act begins within microseconds when the link is up, as it is while the server lives. When it is not, the act itself
+/// makes one within its limit. A link on which an act was not answered in time is given up, since its answer would be taken
+/// for the next one's.
+#[derive(Clone, Debug)]
+pub struct Hands {
+    acts: mpsc::Sender<Order>,
+}
+
+#[derive(Debug)]
+struct Order {
+    act: Act,
+    deadline: Instant,
+    answer: oneshot::Sender<Result<ActReport, AskError>>,
+}
+
+/// The task behind [`Hands`].
+pub(super) struct Arms {
+    orders: mpsc::Receiver<Order>,
+    settings: watch::Receiver<ProbeSettings>,
+    dialer: Dialer,
+    link: Option<IdleLink>,
+    timeouts: u32,
+}
+
+/// A link that is kept ready.
+struct IdleLink {
+    link: Link,
+    check_at: Instant,
+    /// Whether it owes the answer to a sign of life.
+    owes: bool,
+}
+
+/// What may come next.
+enum Next {
+    Order(Option<Order>),
+    Settings(Result<(), watch::error::RecvError>),
+    Linked(Result<Link, LinkLoss>),
+    Said(Result<Reply, LinkLoss>),
+    Time,
+}
+
+/// A pair of hands and the task that moves them.
+pub(super) fn hands(addr: Addr, settings: watch::Receiver<ProbeSettings>) -> (Hands, Arms) {
+    let (acts, orders) = mpsc::channel(ACTS_WAITING);
+    (Hands { acts }, Arms { orders, settings, dialer: Dialer::new(addr), link: None, timeouts: 0 })
+}
+
+impl Hands {
+    /// Does something to the server within `limit`, and reports what the server is afterwards.
+    ///
+    /// # Errors
+    /// [`AskError`]. After [`AskError::Lost`] it may have been done, or be done later by a server that hangs now: look, and repeat.
+    pub async fn act(&self, act: Act, limit: Duration) -> Result<ActReport, AskError> {
+        let (answer, answered) = oneshot::channel();
+        let deadline = Instant::now() + limit;
+        let stopped = || LinkLoss::Other("the probe of this server was stopped".to_owned());
+        match timeout_at(deadline, self.acts.send(Order { act, deadline, answer })).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(AskError::NoLink(stopped())),
+            Err(_) => return Err(AskError::NoLink(LinkLoss::TimedOut)),
+        }
+        // The order keeps its limit by itself, unless one before it has a longer one. It is not carried out afterwards.
+        match timeout_at(deadline + GRACE, answered).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(AskError::Lost(stopped())),
+            Err(_) => Err(AskError::NoLink(LinkLoss::TimedOut)),
+        }
+    }
+}
+
+impl Arms {
+    /// Works until the probe is dropped.
+    pub(super) async fn run(mut self) {
+        let mut retry_at = Instant::now();
+        loop {
+            let settings = self.settings.borrow_and_update().clone();
+            self.link.take_if(|idle| *idle.link.access() != settings.access);
+            match self.next(&settings, retry_at).await {
+                Next::Order(Some(order)) => self.obey(order).await,
+                Next::Order(None) | Next::Settings(Err(_)) => return,
+                Next::Settings(Ok(())) => {}
+                Next::Linked(link) => {
+                    retry_at = Instant::now() + settings.retry_pause();
+                    self.keep(link);
+                }
+                Next::Said(said) => self.hear(&said),
+                Next::Time => self.check(settings.silence_limit()).await,
+            }
+        }
+    }
+
+    /// An order goes before everything else: even an attempt to connect is given up for it, since the order makes its own.
+    async fn next(&mut self, settings: &ProbeSettings, retry_at: Instant) -> Next {
+        let Self { orders, settings: changes, dialer, link, timeouts } = self;
+        let check_at = link.as_ref().map(|idle| idle.check_at);
+        let limit = settings.connect_limit() * (1 << (*timeouts).min(PATIENCE_DOUBLINGS));
+        let link_or_reply = async {
+            match link {
+                Some(idle) => Next::Said(idle.link.next().await),
+                None => {
+                    sleep_until(retry_at).await;
+                    Next::Linked(Link::open(dialer, settings.access.clone(), limit).await)
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            order = orders.recv() => Next::Order(order),
+            changed = changes.changed() => Next::Settings(changed),
+            next = link_or_reply => next,
+            () = sleep_until(check_at.unwrap_or(retry_at)), if check_at.is_some() => Next::Time,
+        }
+    }
+
+    fn keep(&mut self, link: Result<Link, LinkLoss>) {
+        self.timeouts = if matches!(link, Err(LinkLoss::TimedOut)) { self.timeouts.saturating_add(1) } else { 0 };
+        self.link = link.ok().map(IdleLink::new);
+    }
+
+    /// A reply on an idle link is one that is owed; anything else is as good as its end, since what follows could not be told apart.
+    fn hear(&mut self, said: &Result<Reply, LinkLoss>) {
+        match self.link.as_mut().filter(|idle| idle.owes && said.is_ok()) {
+            Some(idle) => idle.rest(),
+            None => self.link = None,
+        }
+    }
+
+    /// The link has been idle for long, or owes an answer for too long.
+    async fn check(&mut self, limit: Duration) {
+        if let Some(idle) = &mut self.link
+            && (idle.owes || !idle.check(limit).await)
+        {
+            self.link = None;
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        let result = self.perform(&order.act, order.deadline).await;
+        match &mut self.link {
+            Some(_) if matches!(result, Err(AskError::Lost(_))) => self.link = None,
+            Some(idle) => idle.rest(),
+            None => {}
+        }
+        // Whoever asked may have left.
+        let _ = order.answer.send(result);
+    }
+
+    async fn perform(&mut self, act: &Act, deadline: Instant) -> Result<ActReport, AskError> {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        if left().is_zero() {
+            return Err(AskError::NoLink(LinkLoss::TimedOut));
+        }
+        let usable = match &mut self.link {
+            Some(idle) => idle.settle(left().min(SETTLE_LIMIT)).await,
+            None => false,
+        };
+        if !usable {
+            let access = self.settings.borrow().access.clone();
+            let link = Link::open(&mut self.dialer, access, left()).await;
+            self.link = None;
+            self.link = Some(IdleLink::new(link.map_err(AskError::NoLink)?));
+        }
+        match &mut self.link {
+            Some(idle) => idle.link.act(act, left()).await,
+            None => Err(AskError::NoLink(LinkLoss::Closed)),
+        }
+    }
+}
+
+impl IdleLink {
+    fn new(link: Link) -> Self {
+        Self { link, check_at: Instant::now() + CHECK_PERIOD, owes: false }
+    }
+
+    /// It was heard just now.
+    fn rest(&mut self) {
+        self.check_at = Instant::now() + CHECK_PERIOD;
+        self.owes = false;
+    }
+
+    /// Asks for a sign of life, with a limit for the answer; false when the link is of no use.
+    async fn check(&mut self, limit: Duration) -> bool {
+        self.owes = true;
+        self.check_at = Instant::now() + limit;
+        let ping = vec![self.link.access().name("PING")];
+        self.link.send(&[ping]).await.is_ok()
+    }
+
+    /// Waits for the answer that is still owed, so that the next one is the act's; false when there is none in time.
+    async fn settle(&mut self, limit: Duration) -> bool {
+        !std::mem::take(&mut self.owes) || timeout(limit, self.link.next()).await.is_ok_and(|reply| reply.is_ok())
+    }
+}

@@ -1,0 +1,39 @@
+//! A sentinel presents itself: who it is, and where it answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::Core;
+use super::propose::propose;
+use crate::machine::{Command, SentinelRecord};
+
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Keeps the record in the state true until this room stops.
+pub(super) async fn run(core: Arc<Core>, record: SentinelRecord) {
+    let mut states = core.states.clone();
+    loop {
+        let as_it_should_be = |state: &Arc<crate::machine::State>| state.sentinels.get(&core.me) == Some(&record);
+        // Only members present themselves: one that was removed must not come back by its own word.
+        let member = core.standing().members.contains_key(&core.me);
+        let known = as_it_should_be(&states.borrow_and_update());
+        if member && !known {
+            let command = Command::SentinelJoined { id: core.me, record: record.clone() };
+            let proposed = tokio::select! {
+                () = core.stop.cancelled() => return,
+                proposed = propose(&core, command) => proposed,
+            };
+            if let Err(problem) = proposed {
+                tracing::debug!(%problem, "this sentinel's addresses are not in the log yet");
+            }
+        }
+        if known {
+            tokio::select! {
+                () = core.stop.cancelled() => return,
+                changed = states.changed() => if changed.is_err() { return },
+            }
+        } else if !core.rest(RETRY_AFTER).await {
+            return;
+        }
+    }
+}

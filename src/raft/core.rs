@@ -1,0 +1,118 @@
+//! What the parts of this room share: consensus itself, the peers, the clock, and how it all looks right now.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::{RaftMetrics, ServerState};
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::acks::Acks;
+use super::calls::Calls;
+use super::config::{RaftConfig, Spans};
+use super::ear::Ear;
+use super::network::Network;
+use super::passport::Passport;
+use super::peers::PeerBook;
+use super::read::ReadDesk;
+use super::status::Leadership;
+use super::types::{TypeConfig, Vote};
+use crate::base::{Addr, LogIndex, Mono, NodeId};
+use crate::clock::Clock;
+use crate::machine::{Logged, State};
+use crate::store::Identity;
+
+/// Shared by the tasks of this room and by every clone of [`super::Raft`].
+pub(super) struct Core {
+    pub me: NodeId,
+    pub config: RaftConfig,
+    pub spans: Spans,
+    pub clock: Clock,
+    pub consensus: openraft::Raft<TypeConfig>,
+    pub identity: Arc<Identity>,
+    pub passport: Passport,
+    pub peers: Arc<PeerBook>,
+    pub calls: Calls,
+    pub network: Network,
+    pub acks: Arc<Acks>,
+    pub ear: Ear,
+    pub states: watch::Receiver<Arc<State>>,
+    pub events: broadcast::Sender<Arc<Logged>>,
+    pub leadership: watch::Sender<Leadership>,
+    pub reads: ReadDesk,
+    pub stop: CancellationToken,
+    pub tasks: TaskTracker,
+}
+
+/// How consensus looks right now.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    /// openraft's own opinion: this node leads. Not to be trusted without a fresh acknowledgement.
+    pub leads: bool,
+    /// The current vote.
+    pub vote: Vote,
+    /// Whom openraft takes for the leader.
+    pub leader: Option<NodeId>,
+    /// The sets of voters (two while they change).
+    pub voters: Vec<BTreeSet<NodeId>>,
+    /// All members.
+    pub members: BTreeMap<NodeId, Addr>,
+}
+
+impl Standing {
+    /// All voters of all sets.
+    pub(super) fn all_voters(&self) -> BTreeSet<NodeId> {
+        self.voters.iter().flatten().copied().collect()
+    }
+}
+
+impl Core {
+    /// How consensus looks right now.
+    pub(super) fn standing(&self) -> Standing {
+        let metrics = self.consensus.server_metrics();
+        let metrics = metrics.borrow();
+        let membership = metrics.membership_config.membership();
+        let addr = |addr: &str| addr.parse().unwrap_or_else(|_| Addr::new(addr, 0));
+        Standing {
+            leads: metrics.state == ServerState::Leader,
+            vote: metrics.vote,
+            leader: metrics.current_leader,
+            voters: membership.get_joint_config().clone(),
+            members: membership.nodes().map(|(id, node)| (*id, addr(&node.addr))).collect(),
+        }
+    }
+
+    /// openraft's figures.
+    pub(super) fn metrics(&self) -> RaftMetrics<NodeId, openraft::BasicNode> {
+        self.consensus.metrics().borrow().clone()
+    }
+
+    /// When a quorum last acknowledged that this node leads; none if it does not, or none did yet.
+    pub(super) fn quorum_ack(&self) -> Option<Mono> {
+        let standing = self.standing();
+        let leads = standing.leads && standing.vote.committed;
+        leads.then(|| self.acks.quorum(&standing.vote, self.me, &standing.voters, self.clock.mono())).flatten()
+    }
+
+    /// Waits until this node has applied the entry, and returns the state then.
+    pub(super) async fn applied(&self, index: LogIndex) -> Result<Arc<State>, Stopped> {
+        let mut states = self.states.clone();
+        let state = states.wait_for(|state| state.applied >= index).await.map_err(|_| Stopped)?;
+        Ok(Arc::clone(&state))
+    }
+
+    /// Sleeps, but not past the end of this room. Returns whether to go on.
+    pub(super) async fn rest(&self, span: Duration) -> bool {
+        tokio::select! {
+            () = self.stop.cancelled() => false,
+            () = tokio::time::sleep(span) => true,
+        }
+    }
+}
+
+/// This sentinel is stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this sentinel is stopping")]
+pub(super) struct Stopped;

@@ -1,0 +1,137 @@
+//! Performs what `campaign` decides: heartbeats while leading, pre-votes and campaigns when no leader is heard.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use openraft::ServerState;
+use rand::Rng;
+
+use super::acks::is_quorum;
+use super::campaign::{Campaigner, Part, Sight, Step};
+use super::config::REACHABLE_MS;
+use super::core::{Core, Standing};
+use super::wire;
+use crate::base::{Mono, NodeId};
+use crate::proto::peer;
+
+/// Runs until this room stops.
+pub(super) async fn run(core: Arc<Core>) {
+    let mut campaigner = Campaigner::new(core.spans, core.clock.mono(), draw());
+    let mut changes = core.consensus.server_metrics();
+    let mut silent = false;
+    while !core.stop.is_cancelled() {
+        let sight = look(&core);
+        let until = match campaigner.step(sight, draw()) {
+            Step::Wait(until) => until,
+            Step::Beat(until) => {
+                tell(&mut silent, false);
+                let _ = core.consensus.trigger().heartbeat().await;
+                until
+            }
+            Step::Hold(until) => {
+                tell(&mut silent, true);
+                until
+            }
+            Step::Elect => {
+                elect(&core).await;
+                core.clock.mono().plus_ms(core.spans.heartbeat_ms)
+            }
+            Step::AskPreVotes => {
+                let won = ask_pre_votes(&core).await;
+                if campaigner.note_pre_votes(won, core.clock.mono(), draw()) {
+                    elect(&core).await;
+                }
+                continue;
+            }
+        };
+        if !pause(&core, &mut changes, until).await {
+            return;
+        }
+    }
+}
+
+fn draw() -> u64 {
+    rand::thread_rng().r#gen()
+}
+
+/// Until then, or until this node's part in the group changes. Returns whether to go on.
+async fn pause<T>(core: &Core, changes: &mut tokio::sync::watch::Receiver<T>, until: Mono) -> bool {
+    tokio::select! {
+        () = core.stop.cancelled() => false,
+        () = tokio::time::sleep_until(core.clock.instant(until).into()) => true,
+        changed = changes.changed() => changed.is_ok(),
+    }
+}
+
+fn look(core: &Core) -> Sight {
+    let now = core.clock.mono();
+    let standing = core.standing();
+    let voters = standing.all_voters();
+    let part = if standing.leads {
+        let ack = core.acks.quorum(&standing.vote, core.me, &standing.voters, now);
+        Part::Leader { ack, quorum_reachable: reachable(core, &standing) }
+    } else if voters.contains(&core.me) {
+        Part::Voter { alone: voters.len() == 1, heard: core.ear.last() }
+    } else {
+        Part::Bystander
+    };
+    Sight { now, part }
+}
+
+fn reachable(core: &Core, standing: &Standing) -> bool {
+    let mut heard: BTreeSet<NodeId> = core.peers.heard_within(REACHABLE_MS).into_iter().collect();
+    heard.insert(core.me);
+    is_quorum(&standing.voters, &heard)
+}
+
+fn tell(silent: &mut bool, now: bool) {
+    if *silent != now {
+        *silent = now;
+        if now {
+            tracing::warn!("leading without a quorum: heartbeats stop, so that those who hear each other can elect another");
+        } else {
+            tracing::info!("heartbeats again");
+        }
+    }
+}
+
+async fn elect(core: &Core) {
+    let state = core.consensus.server_metrics().borrow().state;
+    if state != ServerState::Leader {
+        tracing::info!("campaigning");
+        let _ = core.consensus.trigger().elect().await;
+    }
+}
+
+/// Whether a quorum would vote for us.
+async fn ask_pre_votes(core: &Core) -> bool {
+    let standing = core.standing();
+    let last_log = core.consensus.data_metrics().borrow().last_log.as_ref().map(wire::log_id_to_wire);
+    let ask = |voter: NodeId| async move {
+        let asked = core
+            .calls
+            .call(voter, core.spans.call_within(), |mut client, envelope| async move {
+                client.pre_vote(peer::PreVoteRequest { envelope: Some(envelope), last_log }).await
+            })
+            .await;
+        (voter, asked)
+    };
+    let mut answers: FuturesUnordered<_> = standing.all_voters().into_iter().filter(|id| *id != core.me).map(ask).collect();
+    let mut granted = BTreeSet::from([core.me]);
+    while let Some((voter, answer)) = answers.next().await {
+        let answer: Result<peer::PreVoteReply, _> = answer;
+        match answer {
+            Ok(reply) if reply.granted => {
+                granted.insert(voter);
+            }
+            Ok(reply) => tracing::debug!(%voter, reason = reply.reason, "no vote"),
+            Err(problem) => tracing::debug!(%voter, %problem, "no vote"),
+        }
+        if is_quorum(&standing.voters, &granted) {
+            return true;
+        }
+    }
+    is_quorum(&standing.voters, &granted)
+}

@@ -1,0 +1,237 @@
+//! This sentinel's part in the group: start, the public calls, shutdown.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::acks::Acks;
+use super::calls::Calls;
+use super::config::RaftConfig;
+use super::core::Core;
+use super::ear::Ear;
+use super::error::{MembershipError, ProposeError, ReadError, StartError};
+use super::network::Network;
+use super::passport::Passport;
+use super::peers::PeerBook;
+use super::status::{Committed, Leadership, Member, PeerHealth, RaftStatus};
+use super::{announce, forming, guard, lead, members, propose, pulse, read, server};
+use crate::base::{Addr, Incarnation, LogIndex, NodeId, SentinelId};
+use crate::clock::Clock;
+use crate::machine::{Command, Logged, SentinelRecord, State};
+use crate::store;
+
+/// This sentinel's part in the Raft group. Cheap to clone; all clones are one. It works until [`Raft::shutdown`].
+#[derive(Clone)]
+pub struct Raft {
+    core: Arc<Core>,
+}
+
+impl Raft {
+    /// Opens the log, listens for peers and takes part. Returns before a leader is known.
+    ///
+    /// # Errors
+    /// [`StartError`]: nothing runs then.
+    pub async fn start(config: RaftConfig, clock: Clock) -> Result<Self, StartError> {
+        let spans = config.spans()?;
+        let settings = Arc::new(config.openraft(&spans)?);
+        let listener = server::listen(&config.listen).await?;
+        let opened = open(&config).await?;
+        let peers = Arc::new(PeerBook::new(clock));
+        peers.set_members(&pulse::others(config.node_id, &BTreeMap::new(), &config.peers));
+        let passport = Passport::new(opened.identity.clone(), opened.states.clone(), peers.clone());
+        let calls = Calls::new(passport.clone(), peers.clone());
+        let acks = Arc::new(Acks::default());
+        let network = Network { calls: calls.clone(), acks: acks.clone(), clock };
+        let consensus = openraft::Raft::new(config.node_id, settings, network.clone(), opened.log, opened.machine)
+            .await
+            .map_err(|problem| StartError::Raft(problem.to_string()))?;
+        let (reads, clerk) = read::desk();
+        let core = Arc::new(Core {
+            me: config.node_id,
+            config,
+            spans,
+            clock,
+            consensus,
+            identity: opened.identity,
+            passport,
+            peers,
+            calls,
+            network,
+            acks,
+            ear: Ear::default(),
+            states: opened.states,
+            events: opened.events,
+            leadership: watch::Sender::new(Leadership::Unknown),
+            reads,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        });
+        core.tasks.spawn(pulse::follow_members(core.clone()));
+        core.tasks.spawn(server::serve(core.clone(), listener));
+        core.tasks.spawn(lead::watch(core.clone()));
+        core.tasks.spawn(guard::run(core.clone()));
+        core.tasks.spawn(pulse::run(core.clone()));
+        core.tasks.spawn(clerk.run(core.clone()));
+        if opened.pristine {
+            core.tasks.spawn(forming::run(core.clone()));
+        }
+        Ok(Self { core })
+    }
+
+    /// This sentinel's number.
+    pub fn id(&self) -> NodeId {
+        self.core.me
+    }
+
+    /// This sentinel's public id.
+    pub fn sentinel_id(&self) -> &SentinelId {
+        self.core.identity.sentinel_id()
+    }
+
+    /// The life of this sentinel's data directory.
+    pub fn incarnation(&self) -> &Incarnation {
+        self.core.identity.incarnation()
+    }
+
+    /// Puts a command into the log, through the leader, and returns once it is committed and applied **here**.
+    ///
+    /// # Errors
+    /// [`ProposeError`]; bounded in time.
+    pub async fn propose(&self, command: Command) -> Result<Committed, ProposeError> {
+        propose::propose(&self.core, command).await
+    }
+
+    /// The state, at least as new as any answer that was given anywhere before this call (read index).
+    ///
+    /// # Errors
+    /// [`ReadError`] when no quorum confirms it in time.
+    pub async fn linearizable(&self) -> Result<Arc<State>, ReadError> {
+        self.core.reads.state(&self.core).await
+    }
+
+    /// The state as applied here, which may lag behind.
+    pub fn state(&self) -> Arc<State> {
+        self.core.states.borrow().clone()
+    }
+
+    /// Follows the state as applied here. Intermediate states may be skipped.
+    pub fn states(&self) -> watch::Receiver<Arc<State>> {
+        self.core.states.clone()
+    }
+
+    /// Listens to what becomes true from now on. A listener that is too slow is told how much it missed.
+    pub fn events(&self) -> broadcast::Receiver<Arc<Logged>> {
+        self.core.events.subscribe()
+    }
+
+    /// Who leads.
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.core.leadership.subscribe()
+    }
+
+    /// Makes sure that this sentinel leads right now: a quorum acknowledged it after this call, or within the lease.
+    ///
+    /// To be called before each act on Redis.
+    ///
+    /// # Errors
+    /// [`ReadError`] when it does not lead, or cannot know.
+    pub async fn confirm_leadership(&self) -> Result<(), ReadError> {
+        lead::confirm(&self.core).await
+    }
+
+    /// How the other sentinels look from here.
+    pub fn peers(&self) -> BTreeMap<NodeId, PeerHealth> {
+        self.core.peers.health()
+    }
+
+    /// Where the Raft group stands.
+    pub fn status(&self) -> RaftStatus {
+        let core = &self.core;
+        let (metrics, standing) = (core.metrics(), core.standing());
+        let voters = standing.all_voters();
+        let member = |(id, addr): (&NodeId, &Addr)| Member { id: *id, addr: addr.clone(), voter: voters.contains(id) };
+        RaftStatus {
+            id: core.me,
+            cluster: core.identity.cluster_id().clone(),
+            term: metrics.current_term,
+            leader: match *core.leadership.borrow() {
+                Leadership::Leading { .. } => Some(core.me),
+                Leadership::Following { leader } => Some(leader),
+                Leadership::Unknown => None,
+            },
+            last_log: LogIndex(metrics.last_log_index.unwrap_or_default()),
+            applied: LogIndex(metrics.last_applied.map_or(0, |id| id.index)),
+            snapshot: metrics.snapshot.map(|id| LogIndex(id.index)),
+            quorum_ack_age_ms: core.quorum_ack().map(|ack| core.clock.mono().ms_since(ack)),
+            members: standing.members.iter().map(member).collect(),
+        }
+    }
+
+    /// Waits until the log or consensus fails, and says why. Never returns while all is well.
+    pub async fn failed(&self) -> String {
+        let mut metrics = self.core.consensus.metrics();
+        let failed = metrics.wait_for(|metrics| metrics.running_state.is_err()).await;
+        match failed.map(|metrics| metrics.running_state.clone()) {
+            Ok(Err(fatal)) => format!("the log or consensus failed: {fatal}"),
+            Ok(Ok(())) | Err(_) => "consensus has ended".to_owned(),
+        }
+    }
+
+    /// Keeps this sentinel's record in the state true: proposes it whenever the state says something else.
+    ///
+    /// To be called once, after the other ports are open.
+    pub fn announce(&self, record: SentinelRecord) {
+        self.core.tasks.spawn(announce::run(self.core.clone(), record));
+    }
+
+    /// Adds a sentinel that receives the log but does not vote, and waits until it has caught up.
+    ///
+    /// # Errors
+    /// [`MembershipError`].
+    pub async fn add_learner(&self, id: NodeId, addr: Addr) -> Result<(), MembershipError> {
+        members::add_learner(&self.core, id, addr).await
+    }
+
+    /// Makes exactly these members the voters. They must be members that have caught up.
+    ///
+    /// # Errors
+    /// [`MembershipError`].
+    pub async fn set_voters(&self, voters: BTreeSet<NodeId>) -> Result<(), MembershipError> {
+        members::set_voters(&self.core, voters).await
+    }
+
+    /// Removes a member, voter or not.
+    ///
+    /// # Errors
+    /// [`MembershipError`].
+    pub async fn remove_member(&self, id: NodeId) -> Result<(), MembershipError> {
+        members::remove(&self.core, id).await
+    }
+
+    /// Stops: no more calls are answered, the log is closed.
+    pub async fn shutdown(&self) {
+        let core = &self.core;
+        core.stop.cancel();
+        core.tasks.close();
+        // openraft first: calls that are under way end with it.
+        if let Err(problem) = core.consensus.shutdown().await {
+            tracing::error!(%problem, "the log did not stop cleanly");
+        }
+        if tokio::time::timeout(STOP_WITHIN, core.tasks.wait()).await.is_err() {
+            tracing::warn!("some tasks for peers did not stop in time");
+        }
+    }
+}
+
+/// How long the tasks of this room may take to end.
+const STOP_WITHIN: Duration = Duration::from_secs(3);
+
+async fn open(config: &RaftConfig) -> Result<store::Opened, StartError> {
+    let (dir, id, cluster, seed) = (config.data_dir.clone(), config.node_id, config.cluster_id(), config.sentinel_id_seed.clone());
+    let opened = tokio::task::spawn_blocking(move || store::open(&dir, id, cluster, seed)).await;
+    opened.map_err(|problem| StartError::Store(problem.to_string()))?.map_err(|problem| StartError::Store(problem.to_string()))
+}

@@ -1,0 +1,171 @@
+//! The other members: where they are, how to reach them, when they were heard, and why one refuses us or we refuse it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+
+use super::status::PeerHealth;
+use crate::base::{Addr, Mono, NodeId};
+use crate::clock::Clock;
+
+/// A refusal is told again when it changes, and else at most this often.
+const REPEAT_AFTER_MS: u64 = 60_000;
+/// How long making a connection may take. Short, because after a partition the next attempt finds the way.
+const CONNECT_WITHIN: Duration = Duration::from_millis(500);
+/// A connection that carries nothing for so long is tested, and replaced when the test is not answered.
+const KEEPALIVE_EVERY: Duration = Duration::from_millis(500);
+/// See [`KEEPALIVE_EVERY`].
+const KEEPALIVE_WITHIN: Duration = Duration::from_millis(1000);
+
+/// All that is known of the other members.
+#[derive(Debug)]
+pub(super) struct PeerBook {
+    clock: Clock,
+    pages: Mutex<BTreeMap<NodeId, Page>>,
+    /// The last refusal of somebody who is in no page.
+    stranger: Mutex<Option<Told>>,
+}
+
+#[derive(Debug)]
+struct Page {
+    addr: Addr,
+    channel: Option<Channel>,
+    last_heard: Option<Mono>,
+    refused: Option<String>,
+    told: Option<Told>,
+    formed: bool,
+}
+
+#[derive(Debug)]
+struct Told {
+    reason: String,
+    at: Mono,
+}
+
+impl PeerBook {
+    /// An empty book.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { clock, pages: Mutex::default(), stranger: Mutex::default() }
+    }
+
+    /// These are the other members now. What is known of those that stay is kept; a new address means a new connection.
+    pub(super) fn set_members(&self, members: &BTreeMap<NodeId, Addr>) {
+        let mut pages = self.pages();
+        pages.retain(|id, page| members.get(id).is_some_and(|addr| *addr == page.addr));
+        for (id, addr) in members {
+            pages.entry(*id).or_insert_with(|| Page::new(addr.clone()));
+        }
+    }
+
+    /// The connection to a member, made when it is first used.
+    pub(super) fn channel(&self, id: NodeId) -> Option<Channel> {
+        self.pages().get(&id).and_then(|page| page.channel.clone())
+    }
+
+    /// Whether it is a member, as far as this sentinel knows.
+    pub(super) fn knows(&self, id: NodeId) -> bool {
+        self.pages().contains_key(&id)
+    }
+
+    /// The other members.
+    pub(super) fn ids(&self) -> Vec<NodeId> {
+        self.pages().keys().copied().collect()
+    }
+
+    /// It answered, or called us, and was who it should be.
+    pub(super) fn note_heard(&self, id: NodeId) {
+        if let Some(page) = self.pages().get_mut(&id) {
+            page.last_heard = Some(self.clock.mono());
+            if page.refused.take().is_some() {
+                tracing::info!(peer = %id, "the sentinel is accepted again");
+            }
+        }
+    }
+
+    /// Whether it has a log.
+    pub(super) fn note_formed(&self, id: NodeId, formed: bool) {
+        if let Some(page) = self.pages().get_mut(&id) {
+            page.formed = formed;
+        }
+    }
+
+    /// It refuses us, or we refuse it.
+    pub(super) fn note_refused(&self, id: NodeId, reason: &str) {
+        let now = self.clock.mono();
+        let mut pages = self.pages();
+        let Some(page) = pages.get_mut(&id) else {
+            drop(pages);
+            return self.note_stranger(reason);
+        };
+        page.refused = Some(reason.to_owned());
+        if due(page.told.as_ref(), reason, now) {
+            page.told = Some(Told { reason: reason.to_owned(), at: now });
+            tracing::warn!(peer = %id, addr = %page.addr, "{reason}");
+        }
+    }
+
+    /// Somebody was refused who is no member, or of another cluster.
+    pub(super) fn note_stranger(&self, reason: &str) {
+        let now = self.clock.mono();
+        let mut told = self.stranger.lock().unwrap_or_else(PoisonError::into_inner);
+        if due(told.as_ref(), reason, now) {
+            *told = Some(Told { reason: reason.to_owned(), at: now });
+            tracing::warn!("{reason}");
+        }
+    }
+
+    /// The members that were heard within so many milliseconds.
+    pub(super) fn heard_within(&self, span_ms: u64) -> Vec<NodeId> {
+        let now = self.clock.mono();
+        let recent = |page: &Page| page.last_heard.is_some_and(|at| now.ms_since(at) <= span_ms);
+        self.pages().iter().filter(|(_, page)| recent(page)).map(|(id, _)| *id).collect()
+    }
+
+    /// Whether any of them has a log.
+    pub(super) fn anyone_formed(&self) -> bool {
+        self.pages().values().any(|page| page.formed)
+    }
+
+    /// How they look from here.
+    pub(super) fn health(&self) -> BTreeMap<NodeId, PeerHealth> {
+        let health = |page: &Page| PeerHealth { addr: page.addr.clone(), last_heard: page.last_heard, refused: page.refused.clone() };
+        self.pages().iter().map(|(id, page)| (*id, health(page))).collect()
+    }
+
+    fn pages(&self) -> MutexGuard<'_, BTreeMap<NodeId, Page>> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Page {
+    fn new(addr: Addr) -> Self {
+        let channel = lazy_channel(&addr);
+        Self { addr, channel, last_heard: None, refused: None, told: None, formed: false }
+    }
+}
+
+fn due(told: Option<&Told>, reason: &str, now: Mono) -> bool {
+    told.is_none_or(|told| told.reason != reason || now.ms_since(told.at) >= REPEAT_AFTER_MS)
+}
+
+/// None when the address cannot be part of a URL; a call then fails as unreachable.
+fn lazy_channel(addr: &Addr) -> Option<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{}", addr.authority()));
+    match endpoint {
+        Ok(endpoint) => Some(
+            endpoint
+                .connect_timeout(CONNECT_WITHIN)
+                .tcp_nodelay(true)
+                .http2_keep_alive_interval(KEEPALIVE_EVERY)
+                .keep_alive_timeout(KEEPALIVE_WITHIN)
+                .keep_alive_while_idle(true)
+                .connect_lazy(),
+        ),
+        Err(problem) => {
+            tracing::warn!(%addr, "the address of a peer cannot be used: {problem}");
+            None
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Putting a command into the log: here when this sentinel leads, else through the one that does.
+
+use std::time::Duration;
+
+use openraft::error::{ClientWriteError, RaftError};
+use tokio::time::{Instant, timeout_at};
+
+use super::calls::CallError;
+use super::config::{PROPOSE_WITHIN, ms};
+use super::core::Core;
+use super::error::ProposeError;
+use super::status::{Committed, Leadership};
+use super::wire;
+use crate::base::{LogIndex, NodeId, limits};
+use crate::machine::Command;
+use crate::proto::peer;
+use crate::proto::peer::propose_reply::Result as Reply;
+
+/// Between two attempts that certainly proposed nothing.
+const RETRY_AFTER: Duration = Duration::from_millis(20);
+
+/// One attempt.
+enum Attempt {
+    Done(Committed),
+    /// Certainly nothing was proposed; why.
+    Nothing(String),
+    /// For good.
+    Failed(ProposeError),
+}
+
+/// Proposes, and waits until it is applied here.
+pub(super) async fn propose(core: &Core, command: Command) -> Result<Committed, ProposeError> {
+    let begun = Instant::now();
+    let deadline = begun + PROPOSE_WITHIN;
+    let document = wire::command_to_wire(&command);
+    if document.body.len() > limits::COMMAND_BYTES {
+        return Err(ProposeError::TooLarge { bytes: document.body.len(), limit: limits::COMMAND_BYTES });
+    }
+    loop {
+        let attempt = match *core.leadership.borrow() {
+            Leadership::Leading { .. } => Some(None),
+            Leadership::Following { leader } => Some(Some(leader)),
+            Leadership::Unknown => None,
+        };
+        let attempt = match attempt {
+            Some(None) => here(core, command.clone(), begun, deadline).await,
+            Some(Some(leader)) => through(core, leader, &document, begun, deadline).await,
+            None => Attempt::Nothing("no leader is known".to_owned()),
+        };
+        let why = match attempt {
+            Attempt::Done(committed) => return await_applied(core, committed, begun, deadline).await,
+            Attempt::Failed(error) => return Err(error),
+            Attempt::Nothing(why) => why,
+        };
+        if core.stop.is_cancelled() {
+            return Err(ProposeError::Stopped("it is stopping".to_owned()));
+        }
+        if Instant::now() + RETRY_AFTER >= deadline {
+            return Err(ProposeError::NoLeader(why));
+        }
+        await_change(core).await;
+    }
+}
+
+/// For a peer that takes this sentinel for the leader. Never passed on: the peer asks again when it knows better.
+pub(super) async fn for_peer(core: &Core, command: Command, within_ms: u64) -> Reply {
+    let begun = Instant::now();
+    let within = Duration::from_millis(within_ms.min(ms(PROPOSE_WITHIN)));
+    let leadership = *core.leadership.borrow();
+    if let Leadership::Following { .. } | Leadership::Unknown = leadership {
+        let leader = match leadership {
+            Leadership::Following { leader } => leader.0,
+            Leadership::Leading { .. } | Leadership::Unknown => 0,
+        };
+        return Reply::NotLeading(peer::NotLeading { leader });
+    }
+    match here(core, command, begun, begun + within).await {
+        Attempt::Done(committed) => {
+            Reply::Committed(peer::Committed { index: committed.index.0, outcome: Some(wire::outcome_to_wire(&committed.outcome)) })
+        }
+        Attempt::Nothing(_) => Reply::NotLeading(peer::NotLeading { leader: 0 }),
+        Attempt::Failed(ProposeError::Stopped(reason)) => Reply::Stopped(reason),
+        Attempt::Failed(ProposeError::Unknown { .. } | ProposeError::NoLeader(_) | ProposeError::TooLarge { .. }) => {
+            Reply::Unknown(peer::OutcomeUnknown { waited_ms: ms(begun.elapsed()) })
+        }
+    }
+}
+
+async fn here(core: &Core, command: Command, begun: Instant, deadline: Instant) -> Attempt {
+    match timeout_at(deadline, core.consensus.client_write(command)).await {
+        Ok(Ok(written)) => Attempt::Done(Committed { index: LogIndex(written.log_id.index), outcome: written.data }),
+        // openraft says this before it appends, or when it has deleted the entry: in neither case can it be committed.
+        Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => Attempt::Nothing("the leader has changed".to_owned()),
+        Ok(Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(error)))) => {
+            Attempt::Failed(ProposeError::Stopped(error.to_string()))
+        }
+        // Once handed to openraft, an entry may have reached the log before it stopped.
+        Ok(Err(RaftError::Fatal(_))) | Err(_) => Attempt::Failed(unknown(begun)),
+    }
+}
+
+async fn through(core: &Core, leader: NodeId, document: &peer::Command, begun: Instant, deadline: Instant) -> Attempt {
+    let within = deadline.saturating_duration_since(Instant::now());
+    let asked: Result<peer::ProposeReply, CallError> = core
+        .calls
+        .call(leader, within, |mut client, envelope| {
+            let command = Some(document.clone());
+            let request = peer::ProposeRequest { envelope: Some(envelope), command, within_ms: ms(within) };
+            async move { client.propose(request).await }
+        })
+        .await;
+    match asked {
+        Ok(reply) => answered(reply, begun),
+        Err(error @ (CallError::NotSent { .. } | CallError::Refused { .. })) => Attempt::Nothing(error.to_string()),
+        Err(CallError::NoAnswer { .. }) => Attempt::Failed(unknown(begun)),
+    }
+}
+
+fn answered(reply: peer::ProposeReply, begun: Instant) -> Attempt {
+    match reply.result {
+        Some(Reply::Committed(committed)) => match wire::outcome_from_wire(committed.outcome) {
+            Ok(outcome) => Attempt::Done(Committed { index: LogIndex(committed.index), outcome }),
+            Err(problem) => {
+                tracing::error!(%problem, "the outcome of a proposal cannot be read");
+                Attempt::Failed(unknown(begun))
+            }
+        },
+        Some(Reply::NotLeading(_)) => Attempt::Nothing("the leader has changed".to_owned()),
+        Some(Reply::Stopped(_) | Reply::Unknown(_)) | None => Attempt::Failed(unknown(begun)),
+    }
+}
+
+async fn await_applied(core: &Core, committed: Committed, begun: Instant, deadline: Instant) -> Result<Committed, ProposeError> {
+    match timeout_at(deadline, core.applied(committed.index)).await {
+        Ok(Ok(_)) => Ok(committed),
+        Ok(Err(stopped)) => Err(ProposeError::Stopped(stopped.to_string())),
+        Err(_) => Err(unknown(begun)),
+    }
+}
+
+/// A moment, or less when somebody else leads.
+async fn await_change(core: &Core) {
+    let mut leadership = core.leadership.subscribe();
+    let _ = tokio::time::timeout(RETRY_AFTER, leadership.changed()).await;
+}
+
+fn unknown(begun: Instant) -> ProposeError {
+    ProposeError::Unknown { waited_ms: ms(begun.elapsed()) }
+}

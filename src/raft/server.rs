@@ -1,0 +1,48 @@
+//! The port where peers call.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, lookup_host};
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use super::core::Core;
+use super::error::StartError;
+use super::service::Service;
+use crate::base::{Addr, limits};
+use crate::proto::peer::peer_server::PeerServer;
+
+/// Calls of one peer at a time. A peer needs one for replication and a few for pings, reads and forwarded proposals.
+const CALLS_PER_CONNECTION: u32 = 1024;
+
+/// Opens the port, so that a mistake in it is known before anything else starts.
+pub(super) async fn listen(addr: &Addr) -> Result<TcpListener, StartError> {
+    let failed = |problem: String| StartError::Listen { addr: addr.clone(), problem };
+    let resolved: Vec<SocketAddr> = lookup_host(addr.authority()).await.map_err(|problem| failed(problem.to_string()))?.collect();
+    TcpListener::bind(resolved.as_slice()).await.map_err(|problem| failed(problem.to_string()))
+}
+
+/// Answers peers until this room stops.
+pub(super) async fn serve(core: Arc<Core>, listener: TcpListener) {
+    let service = PeerServer::new(Service { core: core.clone() })
+        .max_decoding_message_size(limits::PEER_MESSAGE_BYTES)
+        .max_encoding_message_size(limits::PEER_MESSAGE_BYTES);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let server = Server::builder()
+        .max_concurrent_streams(CALLS_PER_CONNECTION)
+        .http2_keepalive_interval(Some(Duration::from_secs(1)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(2)))
+        .add_service(service)
+        .serve_with_incoming(incoming);
+    // Peers keep their connections for good, so waiting until they close them would be waiting for ever. What is under way when this
+    // room stops is cut off; a caller takes that for "unknown", which it is.
+    tokio::select! {
+        () = core.stop.cancelled() => {}
+        ended = server => match ended {
+            Ok(()) => {}
+            Err(problem) => tracing::error!(%problem, "the port for peers failed; this sentinel hears no peer any more"),
+        },
+    }
+}

@@ -1,0 +1,75 @@
+//! How the Raft group looks from this sentinel: plain values for people and for those who decide.
+
+use crate::base::{Addr, ClusterId, LogIndex, Mono, NodeId};
+use crate::machine::Outcome;
+
+/// What a proposer gets once its entry is committed and applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The entry's place in the log.
+    pub index: LogIndex,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// Who leads, as far as this sentinel may trust it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leadership {
+    /// This sentinel leads, and a quorum acknowledged it recently.
+    Leading {
+        /// The Raft term.
+        term: u64,
+    },
+    /// Another sentinel leads.
+    Following {
+        /// Which.
+        leader: NodeId,
+    },
+    /// No leader is known, or we lead without a recent acknowledgement: act on nothing.
+    Unknown,
+}
+
+/// How a peer looks from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerHealth {
+    /// Where it listens for peers.
+    pub addr: Addr,
+    /// When it last answered or called us; none if never.
+    pub last_heard: Option<Mono>,
+    /// Why it refuses us or we refuse it (identity), if so.
+    pub refused: Option<String>,
+}
+
+/// A member of the Raft group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its number.
+    pub id: NodeId,
+    /// Where it listens for peers.
+    pub addr: Addr,
+    /// Whether it votes (else it is a learner).
+    pub voter: bool,
+}
+
+/// Where the Raft group stands, seen from this sentinel.
+#[derive(Clone, Debug)]
+pub struct RaftStatus {
+    /// This sentinel.
+    pub id: NodeId,
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The Raft term.
+    pub term: u64,
+    /// The leader, if one is known and trusted.
+    pub leader: Option<NodeId>,
+    /// The last entry in this sentinel's log.
+    pub last_log: LogIndex,
+    /// The last entry applied here.
+    pub applied: LogIndex,
+    /// The last entry in the newest snapshot.
+    pub snapshot: Option<LogIndex>,
+    /// Milliseconds since a quorum last acknowledged this leader; none if it does not lead.
+    pub quorum_ack_age_ms: Option<u64>,
+    /// The members.
+    pub members: Vec<Member>,
+}

@@ -1,0 +1,85 @@
+//! How to get in: credentials, our name, and the names of the commands over there.
+
+use std::collections::BTreeMap;
+
+use crate::base::{GroupSettings, Secret};
+
+/// What a link needs to know of a group to talk to its servers. `Debug` does not show the password.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// ACL user; none is the server's default user.
+    pub auth_user: Option<String>,
+    /// Password; without one no AUTH is sent.
+    pub auth_pass: Option<Secret>,
+    /// What CLIENT LIST shows; empty is no name.
+    pub client_name: String,
+    /// Upper-case stock name to name in use.
+    pub rename_commands: BTreeMap<String, String>,
+}
+
+impl Access {
+    /// The access that a group's settings describe.
+    pub fn of(settings: &GroupSettings, client_name: impl Into<String>) -> Self {
+        Self {
+            auth_user: settings.auth_user.clone(),
+            auth_pass: settings.auth_pass.clone(),
+            client_name: client_name.into(),
+            rename_commands: settings.rename_commands.clone(),
+        }
+    }
+
+    /// The name of a command over there (`name` is the stock name in upper case).
+    pub fn name(&self, name: &str) -> String {
+        self.rename_commands.get(name).map_or(name, String::as_str).to_owned()
+    }
+
+    /// REPLICAOF over there. Its old name counts too, since stock configuration files rename that one.
+    pub fn replicaof(&self) -> String {
+        let renamed = self.rename_commands.get("REPLICAOF").or_else(|| self.rename_commands.get("SLAVEOF"));
+        renamed.cloned().unwrap_or_else(|| "REPLICAOF".to_owned())
+    }
+
+    /// A command by its stock name and arguments.
+    pub(super) fn command(&self, name: &str, arguments: &[&str]) -> Vec<String> {
+        std::iter::once(self.name(name)).chain(arguments.iter().map(|&word| word.to_owned())).collect()
+    }
+
+    /// AUTH, if there is something to say.
+    pub(super) fn auth(&self) -> Option<Vec<String>> {
+        let pass = self.auth_pass.as_ref()?.expose();
+        Some(match &self.auth_user {
+            Some(user) => self.command("AUTH", &[user, pass]),
+            None => self.command("AUTH", &[pass]),
+        })
+    }
+
+    /// CLIENT SETNAME, if we have a name.
+    pub(super) fn set_name(&self) -> Option<Vec<String>> {
+        (!self.client_name.is_empty()).then(|| self.command("CLIENT", &["SETNAME", &self.client_name]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_goes_by_its_name_over_there() {
+        let mut access = Access { auth_pass: Some(Secret::new("pw")), client_name: "me".into(), ..Access::default() };
+        assert_eq!(access.auth(), Some(vec!["AUTH".to_owned(), "pw".to_owned()]));
+        assert_eq!(access.replicaof(), "REPLICAOF");
+        for (stock, renamed) in [("AUTH", "A"), ("CLIENT", "C"), ("SLAVEOF", "S")] {
+            access.rename_commands.insert(stock.to_owned(), renamed.to_owned());
+        }
+        access.auth_user = Some("u".into());
+        assert_eq!(access.auth(), Some(vec!["A".to_owned(), "u".to_owned(), "pw".to_owned()]));
+        assert_eq!(access.set_name(), Some(vec!["C".to_owned(), "SETNAME".to_owned(), "me".to_owned()]));
+        assert_eq!(access.replicaof(), "S", "a stock file renames SLAVEOF");
+    }
+
+    #[test]
+    fn the_password_is_not_shown() {
+        let access = Access { auth_pass: Some(Secret::new("hunter2")), ..Access::default() };
+        assert!(!format!("{access:?}").contains("hunter2"));
+    }
+}

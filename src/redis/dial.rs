@@ -1,0 +1,99 @@
+//! From an address to a TCP stream, or the reason why there is none.
+
+use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::base::Addr;
+use crate::base::observation::LinkLoss;
+
+/// Connects to one address, again and again.
+///
+/// A resolver that hangs occupies a thread that cannot be called back. A question to it is therefore never repeated while
+/// the last one is open: the next attempt goes on waiting for the same answer.
+#[derive(Debug)]
+pub struct Dialer {
+    addr: Addr,
+    asking: Option<JoinHandle<Result<Vec<SocketAddr>, Error>>>,
+}
+
+impl Dialer {
+    /// A dialer for this address.
+    pub const fn new(addr: Addr) -> Self {
+        Self { addr, asking: None }
+    }
+
+    /// The address.
+    pub const fn addr(&self) -> &Addr {
+        &self.addr
+    }
+
+    /// Connects within `limit`. A name is resolved anew each time, and all that it stands for is tried in order.
+    ///
+    /// # Errors
+    /// Why there is no connection; with several addresses, what the last one said.
+    pub async fn dial(&mut self, limit: Duration) -> Result<TcpStream, LinkLoss> {
+        let deadline = Instant::now() + limit;
+        let targets = self.resolve(deadline).await?;
+        let mut loss = LinkLoss::Unresolved(format!("'{}' stands for no address", self.addr.host));
+        for (tried, &target) in targets.iter().enumerate() {
+            // An equal share of what is left for each, so that one that says nothing does not hide the others.
+            let share = deadline.saturating_duration_since(Instant::now()) / u32::try_from(targets.len() - tried).unwrap_or(u32::MAX);
+            match timeout(share, connect(target)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => loss = loss_of(&error),
+                Err(_) => loss = LinkLoss::TimedOut,
+            }
+        }
+        Err(loss)
+    }
+
+    async fn resolve(&mut self, deadline: Instant) -> Result<Vec<SocketAddr>, LinkLoss> {
+        if let Ok(ip) = self.addr.host.parse() {
+            return Ok(vec![SocketAddr::new(ip, self.addr.port)]);
+        }
+        let (host, port) = (self.addr.host.clone(), self.addr.port);
+        let asking = self.asking.get_or_insert_with(|| tokio::spawn(async move { Ok(lookup_host((host, port)).await?.collect()) }));
+        let answer = timeout_at(deadline, asking).await;
+        let unresolved = |why: String| LinkLoss::Unresolved(format!("'{}': {why}", self.addr.host));
+        let Ok(answer) = answer else { return Err(unresolved("the resolver does not answer".to_owned())) };
+        self.asking = None;
+        answer.map_err(|error| unresolved(error.to_string()))?.map_err(|error| unresolved(error.to_string()))
+    }
+}
+
+async fn connect(target: SocketAddr) -> Result<TcpStream, Error> {
+    let socket = if target.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_nodelay(true)?;
+    // Only a second line of defence: whoever uses a link asks often enough to notice silence.
+    socket.set_keepalive(true)?;
+    socket.connect(target).await
+}
+
+/// What an error of a socket says about the other side.
+pub(super) fn loss_of(error: &Error) -> LinkLoss {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => LinkLoss::Refused,
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => LinkLoss::Closed,
+        ErrorKind::TimedOut => LinkLoss::TimedOut,
+        _ => LinkLoss::Other(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_free_port_refuses_and_a_wrong_name_does_not_resolve() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("loopback works").port();
+        let limit = Duration::from_secs(5);
+        assert_eq!(Dialer::new(Addr::new("127.0.0.1", port)).dial(limit).await.err(), Some(LinkLoss::Refused));
+        let loss = Dialer::new(Addr::new("no such name", port)).dial(limit).await.err();
+        assert!(matches!(&loss, Some(LinkLoss::Unresolved(why)) if why.contains("no such name")), "{loss:?}");
+    }
+}

@@ -1,0 +1,120 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const MASTER: &str = include_str!("../../tests/redis/info_master.txt");
+const REPLICA: &str = include_str!("../../tests/redis/info_replica.txt");
+
+/// The text with one field's line changed, or dropped.
+fn with(text: &str, field: &str, value: Option<&str>) -> String {
+    let prefix = format!("{field}:");
+    assert!(text.lines().any(|line| line.starts_with(&prefix)), "the sample has no {field}");
+    text.lines()
+        .filter_map(|line| if line.starts_with(&prefix) { value.map(|value| format!("{prefix}{value}")) } else { Some(line.to_owned()) })
+        .collect::<Vec<_>>()
+        .join("\r\n")
+}
+
+fn replicas(lines: &str) -> Vec<AttachedReplica> {
+    match parse(&MASTER.replace("connected_slaves:", &format!("{lines}\r\nconnected_slaves:"))).map(|report| report.role) {
+        Ok(RoleReport::Master { replicas }) => replicas.into_iter().filter(|replica| replica.addr.host != "127.0.0.1").collect(),
+        other => panic!("no master: {other:?}"),
+    }
+}
+
+#[test]
+fn a_master_is_read() {
+    let report = parse(MASTER).expect("a real INFO");
+    assert_eq!(report.version, "7.0.15");
+    assert_eq!(report.replid2, None, "all zeros are no history");
+    assert_eq!(report.second_offset, None);
+    assert!(!report.loading);
+    assert_eq!(report.raw, MASTER);
+    let RoleReport::Master { replicas } = report.role else { panic!("role: {:?}", report.role) };
+    assert_eq!(replicas.len(), 1);
+    assert!(replicas[0].online && replicas[0].offset > 0 && replicas[0].addr.port > 0);
+}
+
+#[test]
+fn a_replica_is_read_with_its_own_offset() {
+    let report = parse(&with(REPLICA, "slave_repl_offset", Some("4711"))).expect("a real INFO");
+    assert_eq!(report.offset, 4711);
+    let RoleReport::Replica(replica) = report.role else { panic!("role: {:?}", report.role) };
+    assert!(replica.link_up && replica.announced && !replica.syncing);
+    assert_eq!((replica.priority, replica.link_down_s), (100, None));
+}
+
+#[test]
+fn unknown_ages_and_offsets_are_none() {
+    for field in ["master_last_io_seconds_ago", "slave_repl_offset"] {
+        let report = parse(&with(REPLICA, field, Some("-1"))).expect("-1 is a value");
+        let RoleReport::Replica(replica) = report.role else { panic!("role: {:?}", report.role) };
+        assert!(replica.last_io_s.is_none() || report.offset == 0);
+    }
+    let promoted = with(&with(MASTER, "second_repl_offset", Some("99")), "master_replid2", Some(&"a1".repeat(20)));
+    let report = parse(&promoted).expect("a promoted master");
+    assert_eq!((report.second_offset, report.replid2), (Some(99), Some(ReplId::new("a1".repeat(20)))));
+}
+
+#[test]
+fn attached_replicas_of_every_spelling_are_read() {
+    let read = replicas(
+        "slave1:ip=fe80::1,port=7001,state=online,offset=12,lag=1\r\nslave2:10.0.0.9,7002,online\r\n\
+         slave3:ip=redis-2.local,port=7003,state=wait_bgsave,offset=-1,lag=-3,type=replica\r\nslave4:ip=10.0.0.1,port=0,state=online,offset=1,lag=0",
+    );
+    let shown: Vec<_> = read.iter().map(|replica| (replica.addr.to_string(), replica.online, replica.offset, replica.lag_s)).collect();
+    assert_eq!(
+        shown,
+        [
+            ("[fe80::1]:7001".to_owned(), true, 12, 1),
+            ("10.0.0.9:7002".to_owned(), true, 0, 0),
+            ("redis-2.local:7003".to_owned(), false, 0, 0),
+        ],
+        "port 0 is a witness"
+    );
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for (field, value) in [
+        ("run_id", None),
+        ("run_id", Some("x")),
+        ("role", None),
+        ("role", Some("sentinel")),
+        ("master_host", None),
+        ("master_host", Some("")),
+        ("master_port", Some("99999")),
+        ("master_link_status", None),
+        ("master_replid", Some("short")),
+        ("master_replid2", Some("zz")),
+        ("slave_priority", Some("-1")),
+        ("slave_repl_offset", Some("many")),
+        ("second_repl_offset", Some("9999999999999999999999")),
+    ] {
+        let error = parse(&with(REPLICA, field, value)).expect_err("a broken INFO");
+        assert!(error.to_string().contains(field), "{field} {value:?}: {error}");
+    }
+    let error = parse(&with(MASTER, "slave0", Some("ip=1.2.3.4,port=x"))).expect_err("a broken line");
+    assert!(error.to_string().contains("slave0"), "{error}");
+    assert!(matches!(parse(&"x".repeat(limits::INFO_BYTES + 1)), Err(BadInfo::TooLarge { .. })));
+    assert!(matches!(parse(""), Err(BadInfo::Missing { .. })));
+}
+
+proptest! {
+    /// Real texts with bytes cut out, changed and doubled: an answer or an error, never a panic.
+    #[test]
+    fn no_mutation_makes_it_panic(
+        master in any::<bool>(),
+        cuts in proptest::collection::vec((any::<prop::sample::Index>(), 0_usize..40, "[\\PC\r\n:=,0-9-]{0,12}"), 1..12),
+    ) {
+        let mut text: Vec<char> = if master { MASTER } else { REPLICA }.chars().collect();
+        for (place, length, patch) in cuts {
+            let at = place.index(text.len() + 1);
+            text.splice(at..text.len().min(at + length), patch.chars());
+        }
+        let text: String = text.into_iter().collect();
+        if let Err(error) = parse(&text) {
+            prop_assert!(error.to_string().chars().count() < 400, "errors are short: {}", error);
+        }
+    }
+}

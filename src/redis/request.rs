@@ -1,0 +1,200 @@
+//! Questions and acts over a [`Link`], with typed answers.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::access::Access;
+use super::act::{Act, ActReport, StepCommand, StepReply};
+use super::info;
+use super::link::Link;
+use super::wire::{Reply, excerpt};
+use crate::base::observation::{InvalidReply, LinkLoss, NodeReport, ValidReply};
+
+/// Why there is no answer to a question or an act.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// There is no link: certainly nothing was done.
+    #[error("there is no link to the server ({}); nothing was sent", phrase(.0))]
+    NoLink(LinkLoss),
+    /// The link ended before the answer: it may have been done, or may still be. Look, and repeat.
+    #[error("the link ended before the answer ({}); the server may have done it all the same", phrase(.0))]
+    Lost(LinkLoss),
+    /// The server refuses our credentials, or does not let this user do it.
+    #[error("the server refuses our credentials ({0}); check auth-user, auth-pass and what the ACL of that user allows")]
+    Credentials(String),
+    /// The server refuses it for another reason, such as LOADING or BUSY.
+    #[error("the server refuses it: {0}")]
+    Refused(String),
+    /// The server did something, but its answer cannot be understood.
+    #[error("the server's answer cannot be understood: {0}")]
+    Garbled(String),
+}
+
+fn phrase(loss: &LinkLoss) -> &str {
+    match loss {
+        LinkLoss::Refused => "connection refused",
+        LinkLoss::Closed => "connection closed by the server",
+        LinkLoss::TimedOut => "no answer in time",
+        LinkLoss::Unresolved(text) | LinkLoss::Credentials(text) | LinkLoss::Other(text) => text,
+    }
+}
+
+/// What a reply to PING is worth: stock's rule, by the first letters of a status or an error.
+pub fn weigh_ping(reply: &Reply) -> Result<ValidReply, InvalidReply> {
+    let text = match reply {
+        Reply::Status(text) | Reply::Error(text) => text.as_str(),
+        Reply::Bulk(text) => return Err(InvalidReply::Other(excerpt(text))),
+        Reply::Number(_) | Reply::Nil | Reply::Array(_) => return Err(InvalidReply::Other("not a status".to_owned())),
+    };
+    match text {
+        _ if text.starts_with("PONG") => Ok(ValidReply::Pong),
+        _ if text.starts_with("LOADING") => Ok(ValidReply::Loading),
+        _ if text.starts_with("MASTERDOWN") => Ok(ValidReply::MasterDown),
+        _ if text.starts_with("BUSY ") => Err(InvalidReply::Busy),
+        _ if is_about_credentials(text) => Err(InvalidReply::Credentials(excerpt(text))),
+        _ => Err(InvalidReply::Other(excerpt(text))),
+    }
+}
+
+/// What a reply to INFO says.
+///
+/// # Errors
+/// Why there is no report in it.
+pub fn read_info(reply: &Reply) -> Result<NodeReport, AskError> {
+    match reply {
+        Reply::Bulk(text) | Reply::Status(text) => info::parse(text).map_err(|bad| AskError::Garbled(bad.to_string())),
+        Reply::Error(text) => Err(refusal(text)),
+        Reply::Number(_) | Reply::Nil | Reply::Array(_) => Err(AskError::Garbled("INFO is not answered with a text".to_owned())),
+    }
+}
+
+fn is_about_credentials(error: &str) -> bool {
+    ["NOAUTH", "WRONGPASS", "NOPERM"].iter().any(|code| error.starts_with(code))
+}
+
+fn refusal(error: &str) -> AskError {
+    if is_about_credentials(error) { AskError::Credentials(excerpt(error)) } else { AskError::Refused(excerpt(error)) }
+}
+
+impl Link {
+    /// PING.
+    ///
+    /// # Errors
+    /// The end of the link, or silence for longer than `limit`. The link is of no use then.
+    pub async fn ping(&mut self, limit: Duration) -> Result<Result<ValidReply, InvalidReply>, LinkLoss> {
+        let replies = self.exchange(&[self.access().command("PING", &[])], Instant::now() + limit).await?;
+        Ok(weigh_ping(replies.first().unwrap_or(&Reply::Nil)))
+    }
+
+    /// INFO.
+    ///
+    /// # Errors
+    /// [`AskError`]; after [`AskError::Lost`] the link is of no use.
+    pub async fn info(&mut self, limit: Duration) -> Result<NodeReport, AskError> {
+        let replies = self.exchange(&[self.access().command("INFO", &[])], Instant::now() + limit).await.map_err(AskError::Lost)?;
+        read_info(replies.first().unwrap_or(&Reply::Nil))
+    }
+
+    /// Does something to the server and reports what it is afterwards.
+    ///
+    /// A server that does not know REPLICAOF is asked with the old name. Steps that the act can do without are left out if
+    /// the server refuses them, and reported.
+    ///
+    /// # Errors
+    /// [`AskError`]; after [`AskError::Lost`] the link is of no use.
+    pub async fn act(&mut self, act: &Act, limit: Duration) -> Result<ActReport, AskError> {
+        let deadline = Instant::now() + limit;
+        let mut attempt = Attempt { commands: act.commands(self.access()), refused: Vec::new() };
+        loop {
+            let commands = attempt.wire(act, self.access());
+            let mut replies = self.exchange(&commands, deadline).await.map_err(AskError::Lost)?;
+            let last = replies.pop().unwrap_or(Reply::Nil);
+            match last {
+                Reply::Array(replies) if act.is_transaction() => return attempt.report(replies),
+                Reply::Error(error) if act.is_transaction() => match replies.first() {
+                    Some(Reply::Status(_)) => attempt.adapt(&replies[1..], &error)?,
+                    // MULTI was refused, so each command ran, or was refused, by itself.
+                    _ => return attempt.report(replies.split_off(1)),
+                },
+                last => return attempt.report(vec![last]),
+            }
+        }
+    }
+
+    /// Sends commands and waits for as many replies.
+    async fn exchange(&mut self, commands: &[Vec<String>], deadline: Instant) -> Result<Vec<Reply>, LinkLoss> {
+        self.send(commands).await?;
+        let mut replies = Vec::with_capacity(commands.len());
+        for _ in commands {
+            replies.push(timeout_at(deadline, self.next()).await.map_err(|_| LinkLoss::TimedOut)??);
+        }
+        Ok(replies)
+    }
+}
+
+/// One try of an act. Each further try has fewer steps or another name, so there are few.
+struct Attempt {
+    commands: Vec<StepCommand>,
+    refused: Vec<StepReply>,
+}
+
+impl Attempt {
+    fn wire(&self, act: &Act, access: &Access) -> Vec<Vec<String>> {
+        let steps = self.commands.iter().map(|command| command.words.clone());
+        if act.is_transaction() {
+            std::iter::once(access.command("MULTI", &[])).chain(steps).chain([access.command("EXEC", &[])]).collect()
+        } else {
+            steps.collect()
+        }
+    }
+
+    /// EXEC failed, so nothing was done: drops the optional steps that the server would not queue, or gives up.
+    fn adapt(&mut self, queued: &[Reply], exec_error: &str) -> Result<(), AskError> {
+        let mut changed = false;
+        let mut kept = Vec::with_capacity(self.commands.len());
+        for (mut command, reply) in std::mem::take(&mut self.commands).into_iter().zip(queued) {
+            if let Reply::Error(error) = reply {
+                changed = true;
+                if command.step.optional() {
+                    self.refused.push(StepReply { step: command.step, result: Err(excerpt(error)) });
+                    continue;
+                }
+                if !(is_unknown(error) && command.use_old_name()) {
+                    return Err(refusal(error));
+                }
+            }
+            kept.push(command);
+        }
+        self.commands = kept;
+        if changed { Ok(()) } else { Err(refusal(exec_error)) }
+    }
+
+    /// The steps were answered. One that failed and that the act cannot do without means that the act was not done.
+    fn report(self, replies: Vec<Reply>) -> Result<ActReport, AskError> {
+        if replies.len() != self.commands.len() {
+            return Err(AskError::Garbled(format!("{} steps were answered with {} replies", self.commands.len(), replies.len())));
+        }
+        let report = ActReport::of(self.commands.iter().map(|command| command.step), replies, self.refused);
+        let failed = report.steps.iter().find_map(|reply| reply.result.as_ref().err().filter(|_| !reply.step.optional()));
+        match failed {
+            Some(error) => Err(refusal(error)),
+            None => Ok(report),
+        }
+    }
+}
+
+impl StepCommand {
+    /// Says SLAVEOF for REPLICAOF; false if that is not what it says.
+    fn use_old_name(&mut self) -> bool {
+        let mut name = self.words.first_mut().filter(|name| *name == "REPLICAOF");
+        if let Some(name) = &mut name {
+            **name = "SLAVEOF".to_owned();
+        }
+        name.is_some()
+    }
+}
+
+fn is_unknown(error: &str) -> bool {
+    error.to_ascii_lowercase().contains("unknown command")
+}

@@ -1,0 +1,26 @@
+//! What one client may take of this process, beyond `base::limits`.
+
+use crate::base::limits;
+
+/// Bytes of all words in one request.
+pub(crate) const REQUEST_BYTES: usize = 1024 * 1024;
+/// Bytes read from a client in one go; also how much of a pipeline is taken in before its replies are sent.
+pub(crate) const READ_BYTES: usize = 16 * 1024;
+/// Encoded replies and events that are collected before they are sent.
+pub(crate) const WRITE_BYTES: usize = 64 * 1024;
+/// Channels and patterns of one client.
+pub(crate) const SUBSCRIPTIONS: usize = 1024;
+/// Bytes in the name of a channel, a client, or its library.
+pub(crate) const NAME_BYTES: usize = 512;
+/// A client that takes not one byte for this long is disconnected.
+pub(crate) const WRITE_STALL_MS: u64 = 15_000;
+/// How often a client that takes no bytes is looked at.
+pub(crate) const WRITE_LOOK_MS: u64 = 250;
+/// How long running requests may take to end when the server stops.
+pub(crate) const DRAIN_MS: u64 = 5_000;
+/// Pause after a failed accept (such as: out of descriptors).
+pub(crate) const ACCEPT_PAUSE_MS: u64 = 50;
+
+const _: () = assert!(limits::RESP_WORD_BYTES <= REQUEST_BYTES, "a request holds its largest word");
+const _: () =
+    assert!(limits::RESP_WORDS_UNAUTHENTICATED * limits::RESP_WORD_BYTES_UNAUTHENTICATED <= REQUEST_BYTES, "strangers get less, not more");

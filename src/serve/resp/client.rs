@@ -1,0 +1,132 @@
+//! One client as the handlers see it: what it may do, what it subscribed to, and what it can ask the cluster.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::broadcast;
+
+use super::context::Context;
+use super::glob;
+use super::hub::{Hub, News};
+use super::registry::{Entry, Registry};
+use super::reply::Reply;
+use super::writer::Protocol;
+use crate::machine::{Command, Outcome, State};
+
+/// What all sessions share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// What answers are made from.
+    pub(crate) context: Arc<Context>,
+    /// Who is connected.
+    pub(crate) registry: Arc<Registry>,
+    /// Where events come from.
+    pub(crate) hub: Hub,
+}
+
+/// What a client hears.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    /// By name.
+    pub(crate) channels: BTreeSet<Bytes>,
+    /// By pattern.
+    pub(crate) patterns: BTreeSet<Bytes>,
+    /// Open while there is anything to hear.
+    pub(crate) news: Option<broadcast::Receiver<Arc<News>>>,
+}
+
+impl Subscriptions {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.channels.len() + self.patterns.len()
+    }
+
+    /// The messages that an event makes for this client: one for its channel, one for each pattern that fits.
+    pub(crate) fn messages(&self, channel: &'static str, payload: &str) -> Vec<Reply> {
+        let (name, text) = (Reply::text(channel), Reply::bulk(payload));
+        let mut messages = Vec::new();
+        if self.channels.contains(channel.as_bytes()) {
+            messages.push(Reply::Push(vec![Reply::text("message"), name.clone(), text.clone()]));
+        }
+        for pattern in self.patterns.iter().filter(|pattern| glob::matches(pattern, channel.as_bytes())) {
+            messages.push(Reply::Push(vec![Reply::text("pmessage"), Reply::Bulk(pattern.clone()), name.clone(), text.clone()]));
+        }
+        messages
+    }
+}
+
+/// One client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// What all sessions share.
+    pub(crate) shared: Arc<Shared>,
+    /// What is told of it.
+    pub(crate) entry: Arc<Entry>,
+    /// The version it speaks.
+    pub(crate) protocol: Protocol,
+    /// Whether it said the password, or there is none.
+    pub(crate) authenticated: bool,
+    /// What it hears.
+    pub(crate) subscriptions: Subscriptions,
+    /// Whether to close once the reply is out.
+    pub(crate) closing: bool,
+    confirmed: Option<Arc<State>>,
+}
+
+impl Client {
+    /// A client that has just come.
+    pub(crate) fn new(shared: Arc<Shared>, entry: Arc<Entry>) -> Self {
+        let authenticated = shared.context.requirepass.is_none();
+        let protocol = Protocol::default();
+        Self { shared, entry, protocol, authenticated, subscriptions: Subscriptions::default(), closing: false, confirmed: None }
+    }
+
+    /// What answers are made from.
+    pub(crate) fn context(&self) -> &Context {
+        &self.shared.context
+    }
+
+    /// Whether it hears anything.
+    pub(crate) fn subscribed(&self) -> bool {
+        self.subscriptions.count() > 0
+    }
+
+    /// To be called when more bytes have come: what was confirmed before is too old for requests that come after.
+    pub(crate) fn note_arrival(&mut self) {
+        self.confirmed = None;
+    }
+
+    /// The state confirmed by a quorum, or why there is none; `stale-answers` does not matter.
+    ///
+    /// All requests of one pipeline have arrived before the first of them is answered, so they share one round:
+    /// the state that was confirmed for the first is new enough for the others, until this client changes it.
+    pub(crate) async fn confirmed(&mut self) -> Result<Arc<State>, Reply> {
+        if let Some(state) = &self.confirmed {
+            return Ok(Arc::clone(state));
+        }
+        let state = self.shared.context.agreement.linearizable().await.map_err(|error| no_quorum(&error))?;
+        self.confirmed = Some(Arc::clone(&state));
+        Ok(state)
+    }
+
+    /// The state to answer from: confirmed, or with `stale-answers` the local one where there is no quorum.
+    pub(crate) async fn answerable(&mut self) -> Result<Arc<State>, Reply> {
+        match self.confirmed().await {
+            Err(_) if self.context().stale_answers => Ok(self.context().agreement.state()),
+            answer => answer,
+        }
+    }
+
+    /// Puts a command into the log and waits for what came of it.
+    pub(crate) async fn propose(&mut self, command: Command) -> Result<Outcome, Reply> {
+        self.confirmed = None;
+        let committed = self.context().agreement.propose(command).await.map_err(|error| no_quorum(&error))?;
+        Ok(committed.outcome)
+    }
+}
+
+/// An error that makes clients ask another sentinel.
+fn no_quorum(error: &dyn std::error::Error) -> Reply {
+    Reply::error(format!("NOQUORUM {error}"))
+}

@@ -1,0 +1,113 @@
+//! COMMAND and HELP: what the table says of itself.
+
+use bytes::Bytes;
+
+use super::super::client::Client;
+use super::super::glob;
+use super::super::reply::{Answer, Reply};
+use super::row::{self, Arity, Row, Run};
+use super::table::TABLE;
+
+/// The subcommands of COMMAND.
+pub(super) static ROWS: &[Row] = &[
+    Row::new("count", Arity::Exactly(2), "", "Returns the number of commands.", Run::Now(count)),
+    Row::new("docs", Arity::AtLeast(2), "[<command> ...]", "Returns what commands are for.", Run::Now(docs)),
+    Row::new("help", Arity::Exactly(2), "", "Prints this help.", Run::Now(help)),
+    Row::new("info", Arity::AtLeast(2), "[<command> ...]", "Returns what clients need to know of commands.", Run::Now(info)),
+    Row::new("list", Arity::AtLeast(2), "[FILTERBY PATTERN <pattern>]", "Returns the names of all commands.", Run::Now(list)),
+];
+
+pub(super) fn all(_: &mut Client, _: &[Bytes]) -> Answer {
+    Ok(Reply::array(TABLE.iter().map(|row| entry(row, row.name))))
+}
+
+fn count(_: &mut Client, _: &[Bytes]) -> Answer {
+    Ok(Reply::Int(i64::try_from(TABLE.len()).unwrap_or(i64::MAX)))
+}
+
+fn list(_: &mut Client, words: &[Bytes]) -> Answer {
+    let pattern: &[u8] = match &words[2..] {
+        [] => b"*",
+        [filter, kind, pattern] if filter.eq_ignore_ascii_case(b"filterby") && kind.eq_ignore_ascii_case(b"pattern") => pattern,
+        _ => return Err(Reply::error("ERR syntax error")),
+    };
+    let names = TABLE.iter().flat_map(full_names).filter(|name| glob::matches(pattern, name.as_bytes()));
+    Ok(Reply::array(names.map(Reply::bulk)))
+}
+
+fn full_names(row: &'static Row) -> Vec<String> {
+    let subs = subcommands(row).iter().flat_map(Row::names).map(|sub| format!("{}|{sub}", row.name));
+    row.names().map(str::to_owned).chain(subs).collect()
+}
+
+fn info(_: &mut Client, words: &[Bytes]) -> Answer {
+    if words.len() == 2 {
+        return Ok(Reply::array(TABLE.iter().map(|row| entry(row, row.name))));
+    }
+    let wanted = words[2..].iter().map(|name| lookup(name));
+    Ok(Reply::array(wanted.map(|found| found.map_or(Reply::NullArray, |(row, name)| entry(row, &name)))))
+}
+
+fn docs(_: &mut Client, words: &[Bytes]) -> Answer {
+    let wanted: Vec<(&'static Row, String)> = if words.len() == 2 {
+        TABLE.iter().map(|row| (row, row.name.to_owned())).collect()
+    } else {
+        words[2..].iter().filter_map(|name| lookup(name)).collect()
+    };
+    let doc =
+        |row: &Row| Reply::Map(vec![(Reply::text("summary"), Reply::text(row.help)), (Reply::text("group"), Reply::text("sentinel"))]);
+    Ok(Reply::Map(wanted.into_iter().map(|(row, name)| (Reply::bulk(name), doc(row))).collect()))
+}
+
+/// A row by `name` or `container|name`, with the name in full.
+fn lookup(name: &[u8]) -> Option<(&'static Row, String)> {
+    let full_name = super::lower(name);
+    let (container, sub) = full_name.split_once('|').map_or((full_name.as_str(), None), |(container, sub)| (container, Some(sub)));
+    let row = row::named(TABLE, container.as_bytes())?;
+    let row = match sub {
+        None => row,
+        Some(sub) => row::named(subcommands(row), sub.as_bytes())?,
+    };
+    Some((row, full_name))
+}
+
+fn subcommands(row: &Row) -> &'static [Row] {
+    match row.run {
+        Run::Container { rows, .. } => rows,
+        Run::Now(_) | Run::Wait(_) => &[],
+    }
+}
+
+/// Name, arity, flags, first key, last key, step, categories, tips, key specifications, subcommands.
+fn entry(row: &Row, full_name: &str) -> Reply {
+    let mut flags = vec![Reply::Simple("noscript".into()), Reply::Simple("loading".into()), Reply::Simple("stale".into())];
+    if row.open {
+        flags.push(Reply::Simple("no_auth".into()));
+    }
+    let subs = subcommands(row).iter().map(|sub| entry(sub, &format!("{full_name}|{}", sub.name)));
+    Reply::array([
+        Reply::bulk(full_name),
+        Reply::Int(row.arity.shown()),
+        Reply::Set(flags),
+        Reply::Int(0),
+        Reply::Int(0),
+        Reply::Int(0),
+        Reply::Set(vec![Reply::Simple("@slow".into())]),
+        Reply::Array(Vec::new()),
+        Reply::Array(Vec::new()),
+        Reply::array(subs),
+    ])
+}
+
+/// `<CONTAINER> HELP`, for whichever container was called.
+pub(super) fn help(_: &mut Client, words: &[Bytes]) -> Answer {
+    let rows = row::named(TABLE, &words[0]).map_or(&[][..], subcommands);
+    let container = super::lower(&words[0]).to_uppercase();
+    let mut lines = vec![format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")];
+    for row in rows.iter().filter(|row| row.name != "help") {
+        lines.push(format!("{} {}", row.name.to_uppercase(), row.arguments).trim_end().to_owned());
+        lines.push(format!("    {}", row.help));
+    }
+    lines.extend(["HELP".to_owned(), "    Prints this help.".to_owned()]);
+    Ok(Reply::array(lines.into_iter().map(|line| Reply::Simple(line.into()))))
+}

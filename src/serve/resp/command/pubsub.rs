@@ -1,0 +1,99 @@
+//! SUBSCRIBE and its kin. Channels are the names of events; nothing else is ever published here.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use super::super::bounds;
+use super::super::client::Client;
+use super::super::reply::{Answer, Reply};
+
+/// By name or by pattern.
+#[derive(Clone, Copy)]
+enum Kind {
+    Channel,
+    Pattern,
+}
+
+impl Kind {
+    fn of(self, client: &mut Client) -> &mut BTreeSet<Bytes> {
+        match self {
+            Self::Channel => &mut client.subscriptions.channels,
+            Self::Pattern => &mut client.subscriptions.patterns,
+        }
+    }
+}
+
+pub(super) fn subscribe(client: &mut Client, words: &[Bytes]) -> Answer {
+    add(client, Kind::Channel, "subscribe", &words[1..])
+}
+
+pub(super) fn psubscribe(client: &mut Client, words: &[Bytes]) -> Answer {
+    add(client, Kind::Pattern, "psubscribe", &words[1..])
+}
+
+pub(super) fn unsubscribe(client: &mut Client, words: &[Bytes]) -> Answer {
+    remove(client, Kind::Channel, "unsubscribe", &words[1..])
+}
+
+pub(super) fn punsubscribe(client: &mut Client, words: &[Bytes]) -> Answer {
+    remove(client, Kind::Pattern, "punsubscribe", &words[1..])
+}
+
+/// All names or none: a client that is told of an error must not have to find out which ones it got.
+fn add(client: &mut Client, kind: Kind, word: &'static str, names: &[Bytes]) -> Answer {
+    if names.iter().any(|name| name.len() > bounds::NAME_BYTES) {
+        return Err(Reply::error(format!("ERR a channel name has at most {} bytes", bounds::NAME_BYTES)));
+    }
+    if client.subscriptions.count() + names.len() > bounds::SUBSCRIPTIONS {
+        return Err(Reply::error(format!("ERR a client has at most {} subscriptions", bounds::SUBSCRIPTIONS)));
+    }
+    if client.subscriptions.news.is_none() {
+        client.subscriptions.news = Some(client.shared.hub.listen());
+    }
+    let mut replies = Vec::with_capacity(names.len());
+    for name in names {
+        // A copy: the name must not keep the buffer alive that it came in.
+        kind.of(client).insert(Bytes::copy_from_slice(name));
+        replies.push(confirmation(client, word, Reply::Bulk(name.clone())));
+    }
+    note_counts(client);
+    Ok(Reply::Sequence(replies))
+}
+
+fn remove(client: &mut Client, kind: Kind, word: &'static str, names: &[Bytes]) -> Answer {
+    let all: Vec<Bytes> = if names.is_empty() { kind.of(client).iter().cloned().collect() } else { names.to_vec() };
+    let mut replies = Vec::with_capacity(all.len());
+    for name in all {
+        kind.of(client).remove(&name);
+        replies.push(confirmation(client, word, Reply::Bulk(name)));
+    }
+    if replies.is_empty() {
+        replies.push(confirmation(client, word, Reply::Null));
+    }
+    if !client.subscribed() {
+        client.subscriptions.news = None;
+    }
+    note_counts(client);
+    Ok(Reply::Sequence(replies))
+}
+
+fn confirmation(client: &Client, word: &'static str, name: Reply) -> Reply {
+    let count = i64::try_from(client.subscriptions.count()).unwrap_or(i64::MAX);
+    Reply::Push(vec![Reply::text(word), name, Reply::Int(count)])
+}
+
+fn note_counts(client: &Client) {
+    let mut facts = client.entry.facts();
+    facts.channels = client.subscriptions.channels.len();
+    facts.patterns = client.subscriptions.patterns.len();
+}
+
+/// A hello moves nothing here: who the sentinels are, and who the master is, comes from the log alone.
+pub(super) fn publish(_: &mut Client, words: &[Bytes]) -> Answer {
+    if words[1].as_ref() == b"__sentinel__:hello" {
+        Ok(Reply::Int(1))
+    } else {
+        Err(Reply::error("ERR Only HELLO messages are accepted by Sentinel instances."))
+    }
+}

@@ -1,0 +1,113 @@
+//! SENTINEL: about monitored masters.
+
+mod change;
+mod health;
+mod local;
+mod options;
+mod query;
+
+use bytes::Bytes;
+
+use super::super::client::Client;
+use super::super::reply::Reply;
+use super::catalogue;
+use super::row::{Arity, Row, Run};
+use crate::base::GroupName;
+use crate::machine::{Group, State};
+
+/// Turns an async handler into what the table holds.
+macro_rules! wait {
+    ($handler:path) => {
+        Run::Wait(|client, words| Box::pin($handler(client, words)))
+    };
+}
+
+/// The subcommands.
+pub(super) static ROWS: &[Row] = &[
+    Row::new("ckquorum", Arity::Exactly(3), "<master-name>", "Checks whether enough sentinels are there.", Run::Now(health::ckquorum)),
+    Row::new("config", Arity::AtLeast(4), "GET <pattern> ...", "Returns this sentinel's own parameters.", Run::Now(local::config)),
+    Row::new("debug", Arity::AtLeast(2), "", "Not supported.", Run::Now(local::debug)),
+    Row::new(
+        "failover",
+        Arity::Exactly(3),
+        "<master-name>",
+        "Replaces a master although it is up. OK means that the failover is in the log.",
+        wait!(change::failover),
+    ),
+    Row::new("flushconfig", Arity::Exactly(2), "", "Nothing to do: what is agreed is always on disk.", Run::Now(local::flushconfig)),
+    Row::new(
+        "forget",
+        Arity::Between(4, 5),
+        "<master-name> <ip:port> | <ip> <port>",
+        "Forgets a replica, on all sentinels.",
+        wait!(change::forget),
+    ),
+    Row::new(
+        "get-master-addr-by-name",
+        Arity::Exactly(3),
+        "<master-name>",
+        "Returns where the master is, confirmed by a quorum of sentinels.",
+        wait!(query::get_master_addr),
+    )
+    .or(&["get-primary-addr-by-name"]),
+    Row::new("help", Arity::Exactly(2), "", "Prints this help.", Run::Now(catalogue::help)),
+    Row::new("info-cache", Arity::AtLeast(3), "<master-name> ...", "Returns the last INFO of each data node.", Run::Now(local::info_cache)),
+    Row::new(
+        "is-master-down-by-addr",
+        Arity::Exactly(6),
+        "<ip> <port> <epoch> <runid>",
+        "Says whether this sentinel sees the master at that address down. Never votes.",
+        Run::Now(health::is_master_down),
+    )
+    .or(&["is-primary-down-by-addr"]),
+    Row::new("master", Arity::Exactly(3), "<master-name>", "Describes a master.", wait!(query::master)).or(&["primary"]),
+    Row::new("masters", Arity::Exactly(2), "", "Describes all masters.", wait!(query::masters)).or(&["primaries"]),
+    Row::new(
+        "monitor",
+        Arity::Exactly(6),
+        "<master-name> <ip> <port> <quorum>",
+        "Monitors a master, on all sentinels.",
+        wait!(change::monitor),
+    ),
+    Row::new("myid", Arity::Exactly(2), "", "Returns the id of this sentinel.", Run::Now(local::myid)),
+    Row::new("pending-scripts", Arity::Exactly(2), "", "Returns the scripts that are to run.", Run::Now(local::pending_scripts)),
+    Row::new("remove", Arity::Exactly(3), "<master-name>", "Stops monitoring a master, on all sentinels.", wait!(change::remove)),
+    Row::new("replicas", Arity::Exactly(3), "<master-name>", "Describes the replicas of a master.", Run::Now(query::replicas))
+        .or(&["slaves"]),
+    Row::new(
+        "reset",
+        Arity::Exactly(3),
+        "<pattern>",
+        "Forgets the replicas that are down, of all masters whose names fit.",
+        wait!(change::reset),
+    ),
+    Row::new("sentinels", Arity::Exactly(3), "<master-name>", "Describes the other sentinels.", Run::Now(query::sentinels)),
+    Row::new(
+        "set",
+        Arity::AtLeast(5),
+        "<master-name> <option> <value> ...",
+        "Changes settings of a master, on all sentinels: all of these or none.",
+        wait!(change::set),
+    ),
+    Row::new("simulate-failure", Arity::AtLeast(3), "", "Not supported.", Run::Now(local::simulate_failure)),
+];
+
+/// The group of that name in `state`.
+fn group<'a>(state: &'a State, name: &[u8]) -> Result<&'a Group, Reply> {
+    let name = std::str::from_utf8(name).ok().and_then(|name| GroupName::new(name).ok());
+    name.and_then(|name| state.groups.get(&name)).map(AsRef::as_ref).ok_or_else(no_such_master)
+}
+
+fn no_such_master() -> Reply {
+    Reply::error("ERR No such master with that name")
+}
+
+/// The state as applied here.
+fn local_state(client: &Client) -> std::sync::Arc<State> {
+    client.context().agreement.state()
+}
+
+/// The first word after SENTINEL and its subcommand. The table's arity says that there is one.
+fn argument(words: &[Bytes]) -> &Bytes {
+    &words[2]
+}

@@ -1,0 +1,149 @@
+//! Changes. Each is one entry of the log, for all sentinels: `+OK` means committed and applied here.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+use super::super::super::client::Client;
+use super::super::super::glob;
+use super::super::super::number::integer;
+use super::super::super::reply::{Answer, Reply};
+use super::{argument, group, no_such_master, options};
+use crate::base::{Addr, GroupName, GroupSettings};
+use crate::machine::command::Origin;
+use crate::machine::{Command, Group, Outcome, Refusal};
+
+/// The outcome of a change as a reply.
+fn settled(outcome: Outcome) -> Answer {
+    match outcome {
+        Outcome::Done | Outcome::Unchanged => Ok(Reply::OK),
+        Outcome::Refused(refusal) => Err(refused(&refusal)),
+    }
+}
+
+/// In stock's words where it has some.
+fn refused(refusal: &Refusal) -> Reply {
+    match refusal {
+        Refusal::NoSuchGroup(_) => no_such_master(),
+        Refusal::NameTaken { .. } => Reply::error("ERR Duplicate master name."),
+        Refusal::FailoverInProgress => Reply::error("INPROG Failover already in progress"),
+        Refusal::Retired(_)
+        | Refusal::StaleEpoch { .. }
+        | Refusal::NotAVoter(_)
+        | Refusal::NotInThatPhase
+        | Refusal::NotAReplica(_)
+        | Refusal::NotEligible(_)
+        | Refusal::BadSetting(_)
+        | Refusal::TooMany { .. } => Reply::error(format!("ERR refused: {refusal}")),
+    }
+}
+
+pub(super) async fn failover(client: &mut Client, words: &[Bytes]) -> Answer {
+    let state = client.confirmed().await?;
+    let group = group(&state, argument(words))?;
+    if group.failover.is_some() {
+        return Err(refused(&Refusal::FailoverInProgress));
+    }
+    let context = client.context();
+    let view = context.board.group(&group.name).unwrap_or_default();
+    if !view.candidates.iter().any(|candidate| candidate.ineligible.is_none()) {
+        return Err(Reply::error("NOGOODSLAVE No suitable replica to promote"));
+    }
+    let (name, epoch) = (group.name.clone(), group.epoch);
+    let command = Command::FailoverRequested { group: name, epoch, by: context.agreement.id(), at: context.clock.wall() };
+    match client.propose(command).await? {
+        // Another failover was quicker.
+        Outcome::Refused(Refusal::StaleEpoch { .. }) => Err(refused(&Refusal::FailoverInProgress)),
+        outcome => settled(outcome),
+    }
+}
+
+pub(super) async fn monitor(client: &mut Client, words: &[Bytes]) -> Answer {
+    let [_, _, name, host, port, quorum] = words else { return Err(Reply::error("ERR syntax error")) };
+    let quorum = integer(quorum).ok_or_else(|| Reply::error("ERR Invalid quorum"))?;
+    let port = integer(port).ok_or_else(|| Reply::error("ERR Invalid port"))?;
+    if quorum <= 0 {
+        return Err(Reply::error("ERR Quorum must be 1 or greater."));
+    }
+    let quorum = u32::try_from(quorum).map_err(|_| Reply::error("ERR Invalid quorum"))?;
+    let host = host_name(host, client.context().resolve_hostnames)?;
+    let port = u16::try_from(port).ok().filter(|port| *port > 0).ok_or_else(|| Reply::error("ERR Invalid port number."))?;
+    // Stock Sentinel takes any name, and writes a file that it cannot read again.
+    let name = GroupName::new(String::from_utf8_lossy(name)).map_err(|error| Reply::error(format!("ERR {error}")))?;
+    let command = Command::ConfigureGroup {
+        name,
+        master: Addr::new(host, port),
+        settings: GroupSettings { quorum, ..GroupSettings::default() },
+        replicas: Vec::new(),
+        epoch: crate::base::Epoch::default(),
+        origin: Origin::Operator,
+        at: client.context().clock.wall(),
+    };
+    settled(client.propose(command).await?)
+}
+
+fn host_name(host: &[u8], names_allowed: bool) -> Result<String, Reply> {
+    let invalid = || Reply::error("ERR Invalid IP address or hostname specified");
+    let host = std::str::from_utf8(host).map_err(|_| invalid())?;
+    let label = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let name = || names_allowed && (1..=253).contains(&host.len()) && host.bytes().all(label) && !host.starts_with(['-', '.']);
+    if host.parse::<IpAddr>().is_ok() || name() { Ok(host.to_owned()) } else { Err(invalid()) }
+}
+
+pub(super) async fn remove(client: &mut Client, words: &[Bytes]) -> Answer {
+    let name = known_name(argument(words))?;
+    let command = Command::RemoveGroup { group: name, at: client.context().clock.wall() };
+    settled(client.propose(command).await?)
+}
+
+pub(super) async fn set(client: &mut Client, words: &[Bytes]) -> Answer {
+    let name = known_name(argument(words))?;
+    group(&*client.confirmed().await?, argument(words))?;
+    let changes = options::parse(&words[3..])?;
+    let command = Command::SetOptions { group: name, changes, at: client.context().clock.wall() };
+    settled(client.propose(command).await?)
+}
+
+pub(super) async fn forget(client: &mut Client, words: &[Bytes]) -> Answer {
+    let name = known_name(argument(words))?;
+    let text = |word: &Bytes| String::from_utf8_lossy(word).into_owned();
+    let replica = match &words[3..] {
+        [addr] => text(addr).parse().map_err(|error| Reply::error(format!("ERR {error}")))?,
+        [host, port] => {
+            let port = integer(port).and_then(|port| u16::try_from(port).ok());
+            Addr::new(text(host), port.ok_or_else(|| Reply::error("ERR Invalid port"))?)
+        }
+        _ => return Err(Reply::error("ERR syntax error")),
+    };
+    let command = Command::ReplicaForgotten { group: name, replica, at: client.context().clock.wall() };
+    settled(client.propose(command).await?)
+}
+
+/// Drops only replicas that are down, since stock's way (drop everything and find it again) loses what cannot be found just now.
+/// A group in a failover stays as it is, and does not count.
+pub(super) async fn reset(client: &mut Client, words: &[Bytes]) -> Answer {
+    let state = client.confirmed().await?;
+    let pattern = argument(words);
+    let mut count = 0;
+    for group in state.groups.values().filter(|group| glob::matches(pattern, group.name.as_str().as_bytes())) {
+        let command =
+            Command::ResetGroup { group: group.name.clone(), down: down_replicas(client, group), at: client.context().clock.wall() };
+        match client.propose(command).await? {
+            Outcome::Done | Outcome::Unchanged => count += 1,
+            Outcome::Refused(Refusal::FailoverInProgress | Refusal::NoSuchGroup(_)) => {}
+            Outcome::Refused(refusal) => return Err(refused(&refusal)),
+        }
+    }
+    Ok(Reply::Int(count))
+}
+
+fn down_replicas(client: &Client, group: &Group) -> Vec<Addr> {
+    let view = client.context().board.group(&group.name).unwrap_or_default();
+    group.replicas.keys().filter(|addr| view.is_down(addr)).cloned().collect()
+}
+
+/// A name that a group may have; others are certainly not monitored.
+fn known_name(name: &[u8]) -> Result<GroupName, Reply> {
+    let name = std::str::from_utf8(name).map_err(|_| no_such_master())?;
+    GroupName::new(name).map_err(|_| no_such_master())
+}

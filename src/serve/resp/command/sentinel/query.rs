@@ -1,0 +1,43 @@
+//! Who the master is, and what is known of its replicas and the sentinels.
+//!
+//! Where clients look for the master (GET-MASTER-ADDR-BY-NAME, MASTER, MASTERS) the answer is confirmed by a quorum first.
+//! What comes beside it is this sentinel's own view, and read at once.
+
+use bytes::Bytes;
+
+use super::super::super::client::Client;
+use super::super::super::instance::Portrait;
+use super::super::super::reply::{Answer, Reply};
+use super::{argument, group, local_state};
+
+pub(super) async fn get_master_addr(client: &mut Client, words: &[Bytes]) -> Answer {
+    let state = client.answerable().await?;
+    Ok(match group(&state, argument(words)) {
+        Ok(group) => {
+            let master = &group.master.addr;
+            Reply::array([Reply::bulk(&*master.host), Reply::bulk(master.port.to_string())])
+        }
+        Err(_) => Reply::NullArray,
+    })
+}
+
+pub(super) async fn master(client: &mut Client, words: &[Bytes]) -> Answer {
+    let state = client.answerable().await?;
+    Ok(Portrait::new(client.context(), &state, group(&state, argument(words))?).master())
+}
+
+pub(super) async fn masters(client: &mut Client, _: &[Bytes]) -> Answer {
+    let state = client.answerable().await?;
+    let context = client.context();
+    Ok(Reply::array(state.groups.values().map(|group| Portrait::new(context, &state, group).master())))
+}
+
+pub(super) fn replicas(client: &mut Client, words: &[Bytes]) -> Answer {
+    let state = local_state(client);
+    Ok(Portrait::new(client.context(), &state, group(&state, argument(words))?).replicas())
+}
+
+pub(super) fn sentinels(client: &mut Client, words: &[Bytes]) -> Answer {
+    let state = local_state(client);
+    Ok(Portrait::new(client.context(), &state, group(&state, argument(words))?).sentinels())
+}

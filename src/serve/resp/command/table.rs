@@ -1,0 +1,44 @@
+//! The table of commands.
+
+use super::row::{Arity, Row, Run};
+use super::{catalogue, client_admin, connection, info, pubsub, sentinel};
+
+/// Every command of this port.
+pub(super) static TABLE: &[Row] = &[
+    Row::new("ping", Arity::Between(1, 2), "[<message>]", "Says that this sentinel answers.", Run::Now(connection::ping))
+        .while_subscribed(),
+    Row::new(
+        "hello",
+        Arity::AtLeast(1),
+        "[<protocol> [AUTH <user> <password>] [SETNAME <name>]]",
+        "Chooses the protocol.",
+        Run::Now(connection::hello),
+    )
+    .open(),
+    Row::new("auth", Arity::AtLeast(2), "[<user>] <password>", "Authenticates.", Run::Now(connection::auth)).open(),
+    Row::new("quit", Arity::AtLeast(1), "", "Closes the connection.", Run::Now(connection::quit)).open().while_subscribed(),
+    Row::new("client", Arity::AtLeast(2), "<subcommand>", "About connections.", Run::Container { bare: None, rows: client_admin::ROWS }),
+    Row::new(
+        "command",
+        Arity::AtLeast(1),
+        "[<subcommand>]",
+        "About commands.",
+        Run::Container { bare: Some(catalogue::all), rows: catalogue::ROWS },
+    ),
+    Row::new("info", Arity::AtLeast(1), "[<section> ...]", "Facts and counters.", Run::Now(info::info)),
+    Row::new("role", Arity::Exactly(1), "", "Says that this is a sentinel, and of which masters.", Run::Now(connection::role)),
+    Row::new("shutdown", Arity::AtLeast(1), "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]", "Stops this sentinel.", Run::Now(connection::shutdown)),
+    Row::new("subscribe", Arity::AtLeast(2), "<channel> ...", "Hears events by name.", Run::Now(pubsub::subscribe)).while_subscribed(),
+    Row::new("psubscribe", Arity::AtLeast(2), "<pattern> ...", "Hears events by pattern.", Run::Now(pubsub::psubscribe)).while_subscribed(),
+    Row::new("unsubscribe", Arity::AtLeast(1), "[<channel> ...]", "Hears them no more.", Run::Now(pubsub::unsubscribe)).while_subscribed(),
+    Row::new("punsubscribe", Arity::AtLeast(1), "[<pattern> ...]", "Hears them no more.", Run::Now(pubsub::punsubscribe))
+        .while_subscribed(),
+    Row::new("publish", Arity::Exactly(3), "<channel> <message>", "Takes hellos of other tools.", Run::Now(pubsub::publish)),
+    Row::new(
+        "sentinel",
+        Arity::AtLeast(2),
+        "<subcommand>",
+        "About monitored masters.",
+        Run::Container { bare: None, rows: sentinel::ROWS },
+    ),
+];

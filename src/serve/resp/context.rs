@@ -1,0 +1,67 @@
+//! What this room is given by `app`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Agreement;
+use crate::base::{Mono, RunId, Secret};
+use crate::board::Board;
+use crate::clock::Clock;
+
+/// The version of Redis whose Sentinel is spoken here. Clients choose their commands by it.
+pub const COMPATIBLE_VERSION: &str = "7.2.4";
+
+/// What this process can say of itself.
+#[derive(Clone, Debug)]
+pub struct LocalFacts {
+    /// The port of the SENTINEL protocol (`tcp_port`).
+    pub port: u16,
+    /// `sentinel announce-ip`, where it is set.
+    pub announce_ip: Option<String>,
+    /// `sentinel announce-port`; 0 is automatic.
+    pub announce_port: u16,
+    /// The configuration file's absolute path.
+    pub config_file: String,
+    /// The program's absolute path.
+    pub executable: String,
+    /// This process (not the sentinel, which keeps its id over restarts): 40 random hex characters.
+    pub run_id: RunId,
+    /// When this process started, by [`Context::clock`].
+    pub start: Mono,
+}
+
+/// Everything that answers are made from.
+pub struct Context {
+    /// What the cluster agrees on.
+    pub agreement: Arc<dyn Agreement>,
+    /// What this sentinel sees.
+    pub board: Board,
+    /// This process's clocks.
+    pub clock: Clock,
+    /// What this process can say of itself.
+    pub me: LocalFacts,
+    /// The password of clients; none lets everybody in.
+    pub requirepass: Option<Secret>,
+    /// How many clients may be connected at once.
+    pub maxclients: usize,
+    /// `sentinel stale-answers yes`: without a quorum, answer from the local state instead of not at all.
+    pub stale_answers: bool,
+    /// `sentinel resolve-hostnames`: whether SENTINEL MONITOR takes names.
+    pub resolve_hostnames: bool,
+    /// `sentinel announce-hostnames`, as configured.
+    pub announce_hostnames: bool,
+    /// `sentinel sentinel-user`, as configured.
+    pub sentinel_user: Option<String>,
+    /// `sentinel sentinel-pass`, as configured. Only shown to be there.
+    pub sentinel_pass: Option<Secret>,
+    /// Cancelled when a client says SHUTDOWN.
+    pub stop: CancellationToken,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("me", &self.me).field("maxclients", &self.maxclients).finish_non_exhaustive()
+    }
+}

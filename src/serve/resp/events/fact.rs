@@ -1,0 +1,99 @@
+//! What became true for all sentinels, as events.
+
+use super::wording::{self, Wording, data_node, master, replica};
+use crate::base::{Addr, GroupName, NodeId};
+use crate::machine::{AbortReason, Choice, Event, FailoverId, Ineligible, Logged, State};
+
+/// The events of one fact, in stock Sentinel's order. `state` may be newer than the fact; `me` is this sentinel.
+pub(crate) fn worded(logged: &Logged, state: &State, me: NodeId) -> Vec<Wording> {
+    match (&logged.group, &logged.event) {
+        (_, Event::SentinelJoined { id }) => sentinel_joined(*id, state, me),
+        (_, Event::SentinelLeft { id }) => vec![Wording::private("-sentinel", format!("node {id}"))],
+        (Some(group), event) => of_group(group, event, state),
+        (None, _) => Vec::new(),
+    }
+}
+
+fn of_group(group: &GroupName, event: &Event, state: &State) -> Vec<Wording> {
+    let one = |channel, payload: String| vec![Wording::public(channel, payload)];
+    match event {
+        Event::GroupAdded { master: addr, quorum } => one("+monitor", format!("{} quorum {quorum}", master(group, addr))),
+        Event::GroupRemoved { master: addr } => one("-monitor", master(group, addr)),
+        Event::OptionSet { master: addr, option, value } => one("+set", format!("{} {option} {value}", master(group, addr))),
+        Event::GroupReset { master: addr } => one("+reset-master", master(group, addr)),
+        Event::ReplicaAdded { replica: addr, master } => one("+slave", replica(group, addr, master)),
+        Event::ReplicaForgotten { replica: addr, master } => vec![Wording::private("-slave", replica(group, addr, master))],
+        Event::Restarted { node, master } => one("+reboot", data_node(group, node, master)),
+        Event::VotedDown { voter, epoch, testimony } => {
+            let grounds = format!("{} for {} ms", testimony.evidence.as_str(), testimony.silent_ms);
+            vec![Wording::private("+vote-down", format!("{group} epoch {epoch} by node {voter}: {grounds}"))]
+        }
+        Event::VoteWithdrawn { voter, expired } => {
+            let how = if *expired { "expired" } else { "taken back" };
+            vec![Wording::private("-vote-down", format!("{group} by node {voter}: {how}"))]
+        }
+        Event::ObjectivelyDown { master: addr, have, need } => one("+odown", format!("{} #quorum {have}/{need}", master(group, addr))),
+        Event::ObjectivelyUp { master: addr } => one("-odown", master(group, addr)),
+        Event::FailoverStarted { id, master: addr, .. } => started(group, *id, addr),
+        Event::Decided { old, choice, .. } => decided(group, old, choice),
+        Event::Promoted { master: addr, old, .. } => {
+            let recorded = master(group, old);
+            vec![Wording::public("+promoted-slave", replica(group, addr, old)), Wording::public("+failover-state-reconf-slaves", recorded)]
+        }
+        Event::SwitchMaster { from, to, .. } => switched(group, from, to, state),
+        Event::ReplicaFollows { replica: addr, master } => one("+slave-reconf-done", replica(group, addr, master)),
+        Event::FailoverEnded { master: addr, .. } => one("+failover-end", master(group, addr)),
+        Event::FailoverAborted { master: addr, reason, .. } => one(abort_channel(*reason), master(group, addr)),
+        Event::FailoverBlocked { master: addr, reasons, .. } => one("+failover-blocked", blocked(group, addr, reasons)),
+        // About sentinels, not about a group.
+        Event::SentinelJoined { .. } | Event::SentinelLeft { .. } => Vec::new(),
+    }
+}
+
+/// With the votes in the log the election is over when the failover starts: the Raft leader runs it.
+fn started(group: &GroupName, id: FailoverId, addr: &Addr) -> Vec<Wording> {
+    let recorded = master(group, addr);
+    vec![
+        Wording::public("+new-epoch", id.epoch.to_string()),
+        Wording::public("+try-failover", recorded.clone()),
+        Wording::public("+elected-leader", recorded.clone()),
+        Wording::public("+failover-state-select-slave", recorded),
+    ]
+}
+
+fn decided(group: &GroupName, old: &Addr, choice: &Choice) -> Vec<Wording> {
+    let chosen = replica(group, &choice.chosen, old);
+    ["+selected-slave", "+failover-state-send-slaveof-noone", "+failover-state-wait-promotion"]
+        .map(|channel| Wording::public(channel, chosen.clone()))
+        .into()
+}
+
+/// The replicas are named anew under their new master, the old master last, since clients build their list from that.
+fn switched(group: &GroupName, from: &Addr, to: &Addr, state: &State) -> Vec<Wording> {
+    let known = state.groups.get(group).map(|group| group.replicas.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let (old, others): (Vec<_>, Vec<_>) = known.into_iter().filter(|addr| addr != to).partition(|addr| addr == from);
+    let switch = format!("{group} {} {} {} {}", from.host, from.port, to.host, to.port);
+    std::iter::once(Wording::public("+switch-master", switch))
+        .chain(others.into_iter().chain(old).map(|addr| Wording::public("+slave", replica(group, &addr, to))))
+        .collect()
+}
+
+const fn abort_channel(reason: AbortReason) -> &'static str {
+    match reason {
+        // Early releases of stock Sentinel had this one; later ones never give up for this reason.
+        AbortReason::MasterReturned => "-failover-abort-master-is-back",
+        AbortReason::NoGoodReplica => "-failover-abort-no-good-slave",
+    }
+}
+
+fn blocked(group: &GroupName, addr: &Addr, reasons: &[(Addr, Ineligible)]) -> String {
+    let reasons: Vec<String> = reasons.iter().map(|(replica, reason)| format!("{replica} {reason}")).collect();
+    format!("{} #{}", wording::master(group, addr), reasons.join("; "))
+}
+
+fn sentinel_joined(id: NodeId, state: &State, me: NodeId) -> Vec<Wording> {
+    let Some(record) = state.sentinels.get(&id).filter(|_| id != me) else { return Vec::new() };
+    let sentinel = format!("sentinel {} {} {}", record.sentinel_id, record.resp.host, record.resp.port);
+    let of_master = |(name, addr): (&GroupName, &Addr)| format!("{sentinel} @ {name} {} {}", addr.host, addr.port);
+    state.groups.iter().map(|(name, group)| Wording::public("+sentinel", of_master((name, &group.master.addr)))).collect()
+}

@@ -1,0 +1,41 @@
+//! An event's name and text.
+
+use crate::base::{Addr, GroupName};
+
+/// An event, ready to be logged and published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wording {
+    /// Its name, which is its channel.
+    pub(crate) channel: &'static str,
+    /// Its text.
+    pub(crate) payload: String,
+    /// Whether clients hear it; the others are for the log only.
+    pub(crate) published: bool,
+}
+
+impl Wording {
+    /// An event for clients and the log.
+    pub(crate) fn public(channel: &'static str, payload: impl Into<String>) -> Self {
+        Self { channel, payload: payload.into(), published: true }
+    }
+
+    /// A line for the log only: stock Sentinel has no such event, and clients that match `*` need not learn a new one.
+    pub(crate) fn private(channel: &'static str, payload: impl Into<String>) -> Self {
+        Self { channel, payload: payload.into(), published: false }
+    }
+}
+
+/// `master <name> <ip> <port>`.
+pub(crate) fn master(group: &GroupName, addr: &Addr) -> String {
+    format!("master {group} {} {}", addr.host, addr.port)
+}
+
+/// `slave <ip:port> <ip> <port> @ <name> <ip> <port>`.
+pub(crate) fn replica(group: &GroupName, addr: &Addr, master: &Addr) -> String {
+    format!("slave {addr} {} {} @ {group} {} {}", addr.host, addr.port, master.host, master.port)
+}
+
+/// The one or the other: a node that is recorded as the master is one.
+pub(crate) fn data_node(group: &GroupName, addr: &Addr, recorded: &Addr) -> String {
+    if addr == recorded { master(group, addr) } else { replica(group, addr, recorded) }
+}

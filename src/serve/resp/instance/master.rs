@@ -1,0 +1,76 @@
+//! The entry of a master: fields 1 to 25.
+
+use super::{Fields, Portrait, node};
+use crate::base::observation::Role;
+use crate::machine::{Cause, Failover, Group, Phase};
+
+/// All fields.
+pub(super) fn fields(portrait: &Portrait<'_>) -> Fields {
+    let group = portrait.group;
+    let mut fields = node::fields(
+        portrait,
+        node::Shown {
+            name: group.name.to_string(),
+            addr: &group.master.addr,
+            role: Role::Master,
+            run_id: group.master.identity.as_ref().map(|identity| &identity.run_id),
+            flags: flags(portrait),
+            failover_state: unsettled(group).map(|failover| failover_state(&failover.phase)),
+            objectively_down_ms: objectively_down_ms(portrait),
+        },
+    );
+    let settings = &group.settings;
+    fields.put("config-epoch", group.epoch);
+    fields.put("num-slaves", group.replicas.len());
+    fields.put("num-other-sentinels", portrait.other_sentinels().count());
+    fields.put("quorum", settings.quorum);
+    fields.put("failover-timeout", settings.failover_timeout_ms);
+    fields.put("parallel-syncs", settings.parallel_syncs);
+    fields.put_some("notification-script", settings.notification_script.as_ref());
+    fields.put_some("client-reconfig-script", settings.client_reconfig_script.as_ref());
+    fields
+}
+
+fn flags(portrait: &Portrait<'_>) -> Vec<&'static str> {
+    let group = portrait.group;
+    let node = portrait.view.nodes.get(&group.master.addr);
+    let failover = unsettled(group);
+    let requested = failover.is_some_and(|failover| matches!(failover.cause, Cause::Requested { .. }));
+    let all = [
+        (portrait.master_is_down(), "s_down"),
+        (group.objectively_down(), "o_down"),
+        (true, "master"),
+        (node::disconnected(node), "disconnected"),
+        (failover.is_some(), "failover_in_progress"),
+        (requested, "force_failover"),
+    ];
+    all.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag).collect()
+}
+
+/// The failover in progress, as long as it concerns the master itself.
+///
+/// Stock Sentinel shows the flag on the old address only, never on the new one, and clients pass over a master that has it. Here the
+/// record changes with the decision: once the new master is seen to be one, what is left to do is about the replicas.
+fn unsettled(group: &Group) -> Option<&Failover> {
+    group.failover.as_ref().filter(|failover| match failover.phase {
+        Phase::Choosing | Phase::Promoting => true,
+        Phase::Following { .. } => false,
+    })
+}
+
+const fn failover_state(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Choosing => "select_slave",
+        Phase::Promoting => "wait_promotion",
+        Phase::Following { .. } => "reconf_slaves",
+    }
+}
+
+/// Since the vote that made up the quorum, by the wall clocks of the sentinels.
+fn objectively_down_ms(portrait: &Portrait<'_>) -> Option<u64> {
+    let group = portrait.group;
+    let mut cast: Vec<_> = group.ballot.votes().values().map(|vote| vote.cast.at).collect();
+    cast.sort_unstable();
+    let decisive = usize::try_from(group.settings.quorum).ok()?.checked_sub(1)?;
+    cast.get(decisive).map(|at| portrait.wall.micros_since(*at) / 1000)
+}

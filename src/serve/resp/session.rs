@@ -1,0 +1,202 @@
+//! One client's session: read, dispatch, write, in order; and the events it subscribed to in between.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::bounds;
+use super::client::{Client, Shared};
+use super::command;
+use super::hub::News;
+use super::reader::{Allowance, ProtocolError, Reader};
+use super::registry::Entry;
+use super::reply::Reply;
+use super::writer;
+use crate::base::limits;
+
+/// Why a session is over.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ending {
+    /// The client left, or asked to be let go.
+    #[error("closed by the client")]
+    Closed,
+    /// Its bytes were no request.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// It did not keep up with the events, and must not go on as if it had.
+    #[error("missed events: {0}")]
+    Missed(String),
+    /// It takes no bytes.
+    #[error("took no bytes for {} ms", bounds::WRITE_STALL_MS)]
+    Stalled,
+    /// CLIENT KILL, or this server stops.
+    #[error("closed by this server")]
+    Cut,
+    /// The connection broke.
+    #[error("connection failed: {0}")]
+    Broken(#[from] io::Error),
+}
+
+/// A session.
+pub(crate) struct Session<S> {
+    stream: S,
+    reader: Reader,
+    out: BytesMut,
+    client: Client,
+    cut: CancellationToken,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+    /// A session over a connection. It ends early when `stop` or the client's own token is cancelled.
+    pub(crate) fn new(stream: S, shared: Arc<Shared>, entry: Arc<Entry>) -> Self {
+        let cut = entry.kill.clone();
+        Self { stream, reader: Reader::default(), out: BytesMut::new(), client: Client::new(shared, entry), cut }
+    }
+
+    /// Serves the client until the session is over.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Ending {
+        let cut = self.cut.clone();
+        loop {
+            if let Err(ending) = self.serve_requests(&stop).await {
+                // The reason of a protocol error is in `out`; whoever is cut off may not take it any more.
+                if matches!(ending, Ending::Protocol(_) | Ending::Closed) {
+                    let _ = self.flush().await;
+                    let _ = self.stream.shutdown().await;
+                }
+                return ending;
+            }
+            let step = tokio::select! {
+                () = stop.cancelled() => Err(Ending::Cut),
+                () = cut.cancelled() => Err(Ending::Cut),
+                step = self.wait() => step,
+            };
+            if let Err(ending) = step {
+                return ending;
+            }
+        }
+    }
+
+    /// Waits for bytes or for an event, whichever comes first.
+    async fn wait(&mut self) -> Result<(), Ending> {
+        let Self { stream, reader, client, .. } = self;
+        let news = async {
+            match client.subscriptions.news.as_mut() {
+                Some(news) => news.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            read = stream.read_buf(reader.buffer()) => {
+                if read? == 0 {
+                    return Err(Ending::Closed);
+                }
+                client.note_arrival();
+                Ok(())
+            }
+            news = news => self.deliver(news).await,
+        }
+    }
+
+    /// Answers all requests that have arrived whole.
+    async fn serve_requests(&mut self, stop: &CancellationToken) -> Result<(), Ending> {
+        while !self.client.closing {
+            let words = match self.reader.next(Allowance::new(!self.client.authenticated)) {
+                Ok(Some(words)) => words,
+                Ok(None) => break,
+                Err(error) => {
+                    self.write(&Reply::error(format!("ERR {error}")));
+                    return Err(error.into());
+                }
+            };
+            self.client.shared.registry.commands.fetch_add(1, Ordering::Relaxed);
+            let reply = command::dispatch(&mut self.client, &words).await;
+            self.write(&reply);
+            if self.out.len() >= bounds::WRITE_BYTES {
+                self.flush().await?;
+            }
+            if stop.is_cancelled() || self.cut.is_cancelled() {
+                self.client.closing = true;
+            }
+        }
+        self.flush().await?;
+        if self.client.closing { Err(Ending::Closed) } else { Ok(()) }
+    }
+
+    /// Sends an event, and those that wait behind it, to this client.
+    async fn deliver(&mut self, first: Result<Arc<News>, RecvError>) -> Result<(), Ending> {
+        let mut next = match first {
+            Ok(news) => Some(news),
+            Err(RecvError::Lagged(missed)) => return Err(too_slow(missed)),
+            Err(RecvError::Closed) => return Err(Ending::Cut),
+        };
+        while let Some(news) = next {
+            match &*news {
+                News::Event { channel, payload } => {
+                    for message in self.client.subscriptions.messages(channel, payload) {
+                        self.write(&message);
+                    }
+                }
+                News::Gap { reason } => return Err(Ending::Missed(reason.clone())),
+            }
+            if self.out.len() >= bounds::WRITE_BYTES {
+                break;
+            }
+            next = match self.client.subscriptions.news.as_mut().map(tokio::sync::broadcast::Receiver::try_recv) {
+                Some(Ok(news)) => Some(news),
+                Some(Err(TryRecvError::Lagged(missed))) => return Err(too_slow(missed)),
+                Some(Err(TryRecvError::Empty | TryRecvError::Closed)) | None => None,
+            };
+        }
+        self.flush().await
+    }
+
+    fn write(&mut self, reply: &Reply) {
+        writer::write(&mut self.out, self.client.protocol, reply);
+    }
+
+    /// Sends what was collected. No further request is read meanwhile, so what waits for a slow client stays bounded.
+    async fn flush(&mut self) -> Result<(), Ending> {
+        let Self { stream, out, client, cut, .. } = self;
+        let mut quiet_ms = 0;
+        while !out.is_empty() {
+            let written = tokio::select! {
+                written = stream.write_buf(out) => written?,
+                () = cut.cancelled() => return Err(Ending::Cut),
+                () = sleep(Duration::from_millis(bounds::WRITE_LOOK_MS)) => {
+                    quiet_ms += bounds::WRITE_LOOK_MS;
+                    check_pace(client, quiet_ms)?;
+                    continue;
+                }
+            };
+            if written == 0 {
+                return Err(Ending::Closed);
+            }
+            quiet_ms = 0;
+        }
+        if out.capacity() > 4 * bounds::WRITE_BYTES {
+            *out = BytesMut::new();
+        }
+        Ok(())
+    }
+}
+
+/// Whether a client that takes no bytes may stay: not for long, and not once it has missed an event.
+fn check_pace(client: &Client, quiet_ms: u64) -> Result<(), Ending> {
+    let waiting = client.subscriptions.news.as_ref().map_or(0, tokio::sync::broadcast::Receiver::len);
+    match waiting.checked_sub(limits::EVENTS_WAITING) {
+        Some(missed) if missed > 0 => Err(too_slow(missed as u64)),
+        Some(_) | None if quiet_ms >= bounds::WRITE_STALL_MS => Err(Ending::Stalled),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn too_slow(missed: u64) -> Ending {
+    Ending::Missed(format!("the client is {missed} events behind what is kept"))
+}

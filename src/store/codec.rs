@@ -1,0 +1,126 @@
+//! How a durable value is written down: a format version, a checksum, then JSON.
+//!
+//! ```text
+//! byte 0        format version
+//! bytes 1..5    CRC-32 of the version and the body, little-endian
+//! bytes 5..     the body: JSON
+//! ```
+//!
+//! The engine has checksums of its own; these are ours because a value also travels (snapshots), and because
+//! they tell damage from a bug of the engine. The golden files in `tests/store/golden` guard the format.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::StoreError;
+use crate::machine::State;
+
+/// The newest format that this release reads, and the one it writes.
+pub(super) const FORMAT: u8 = 1;
+const HEADER: usize = 5;
+
+/// What is wrong with the bytes of a value.
+#[derive(Debug, thiserror::Error)]
+pub enum BadValue {
+    /// Shorter than its own header.
+    #[error("it is cut off after {0} bytes")]
+    Short(usize),
+    /// The bytes are not those that were written.
+    #[error("its checksum does not match")]
+    Checksum,
+    /// A newer release wrote it.
+    #[error("it has format {0}, this release reads up to {FORMAT}")]
+    Newer(u8),
+    /// The checksum is right, the content makes no sense.
+    #[error("it does not decode: {0}")]
+    Undecodable(#[from] serde_json::Error),
+}
+
+impl BadValue {
+    /// Says where the value was found.
+    pub(super) fn at(self, file: &Path, key: impl Into<String>) -> StoreError {
+        match self {
+            Self::Newer(found) => {
+                StoreError::Newer { file: file.to_owned(), key: key.into(), found: u64::from(found), known: u64::from(FORMAT) }
+            }
+            Self::Short(_) | Self::Checksum | Self::Undecodable(_) => StoreError::damaged(file, key, self),
+        }
+    }
+}
+
+/// Writes a value down.
+///
+/// # Errors
+/// When the value has no JSON form (a map with keys that are not text).
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = vec![0; HEADER];
+    bytes[0] = FORMAT;
+    serde_json::to_writer(&mut bytes, value)?;
+    let sum = checksum(FORMAT, &bytes[HEADER..]);
+    bytes[1..HEADER].copy_from_slice(&sum.to_le_bytes());
+    Ok(bytes)
+}
+
+/// Reads a value that [`encode`] wrote.
+///
+/// # Errors
+/// [`BadValue`]. The checksum covers the version, so a version that was damaged does not look like a newer one.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BadValue> {
+    let (header, body) = bytes.split_at_checked(HEADER).ok_or(BadValue::Short(bytes.len()))?;
+    let [version, a, b, c, d] = header else { return Err(BadValue::Short(bytes.len())) };
+    if checksum(*version, body) != u32::from_le_bytes([*a, *b, *c, *d]) {
+        return Err(BadValue::Checksum);
+    }
+    match *version {
+        0 => Err(BadValue::Checksum),
+        1..=FORMAT => Ok(serde_json::from_slice(body)?),
+        newer => Err(BadValue::Newer(newer)),
+    }
+}
+
+fn checksum(version: u8, body: &[u8]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&[version]);
+    sum.update(body);
+    sum.finalize()
+}
+
+/// Checks the bytes of a snapshot, as received from a peer, before openraft is given them.
+///
+/// # Errors
+/// A text that says what is wrong. A snapshot that fails after openraft took it would stop this sentinel.
+pub fn verify_snapshot(data: &[u8]) -> Result<(), String> {
+    decode::<State>(data).map(drop).map_err(|problem| problem.to_string())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        let whole = encode(&vec!["a", "b"]).unwrap();
+        assert_eq!(decode::<Vec<String>>(&whole).unwrap(), ["a", "b"]);
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(matches!(decode::<Vec<String>>(&flipped), Err(BadValue::Checksum)), "bit {bit}");
+        }
+        for len in 0..whole.len() {
+            assert!(decode::<Vec<String>>(&whole[..len]).is_err(), "cut to {len}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_not_called_damage() {
+        let mut newer = encode(&1).unwrap();
+        newer[0] = FORMAT + 1;
+        let sum = checksum(FORMAT + 1, &newer[HEADER..]);
+        newer[1..HEADER].copy_from_slice(&sum.to_le_bytes());
+        let error = decode::<u8>(&newer).unwrap_err().at(Path::new("log.redb"), "vote");
+        assert!(error.to_string().contains("a downgrade is not possible"), "{error}");
+    }
+}

@@ -1,0 +1,137 @@
+//! The Raft log and vote, as openraft sees them.
+//!
+//! Reads are answered from memory, where the whole (short) log is kept; writes go to the writer's queue in the order in which openraft
+//! asks for them, which is all the ordering that Raft needs: a later write is never durable before an earlier one.
+
+use std::fmt::Debug;
+use std::ops::{Bound, RangeBounds};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
+use openraft::{ErrorSubject, ErrorVerb, OptionalSend, RaftLogReader, StorageIOError};
+
+use super::codec;
+use super::engine::{Key, Op};
+use super::verify::Book;
+use super::writer::Writer;
+use crate::base::NodeId;
+use crate::raft::types::{Entry, LogId, TypeConfig, Vote};
+
+pub(super) type Failure = openraft::StorageError<NodeId>;
+
+/// The Raft log. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct LogStore {
+    writer: Arc<Writer>,
+    book: Arc<Mutex<Book>>,
+}
+
+impl LogStore {
+    pub(super) fn new(writer: Arc<Writer>, book: Book) -> Self {
+        Self { writer, book: Arc::new(Mutex::new(book)) }
+    }
+
+    /// Makes everything durable, closes the file and lets go of the directory, although clones may still live.
+    ///
+    /// To be called once openraft has shut down; whatever is asked afterwards fails. Without it the last clone closes. Blocks on the disk.
+    pub fn close(&self) {
+        self.writer.close();
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) fn failure(subject: ErrorSubject<NodeId>, verb: ErrorVerb, source: impl std::error::Error + 'static) -> Failure {
+    StorageIOError::new(subject, verb, openraft::AnyError::new(&source)).into()
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB>(&mut self, range: RB) -> Result<Vec<Entry>, Failure>
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let from = match range.start_bound() {
+            Bound::Included(first) => *first,
+            Bound::Excluded(before) => before.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let book = self.book();
+        let wanted = book.entries.range(from..).take_while(|(index, _)| range.contains(*index));
+        Ok(wanted.map(|(_, entry)| entry.clone()).collect())
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, Failure> {
+        let book = self.book();
+        Ok(LogState { last_purged_log_id: book.purged, last_log_id: book.last() })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), Failure> {
+        let unsaved = |source: &dyn std::error::Error| -> Failure { StorageIOError::write_vote(openraft::AnyError::error(source)).into() };
+        let bytes = codec::encode(vote).map_err(|error| unsaved(&error))?;
+        self.writer.write(vec![Op::Set(Key::Vote, bytes)]).await.map_err(|error| unsaved(&error))?;
+        self.book().vote = Some(*vote);
+        Ok(())
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, Failure> {
+        Ok(self.book().vote)
+    }
+
+    /// Costs no sync, and may be lost with the power: it is learnt again from the leader.
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), Failure> {
+        let Some(upto) = committed else { return Ok(()) };
+        self.book().committed = Some(upto);
+        self.writer.note_committed(upto).map_err(|error| failure(ErrorSubject::Logs, ErrorVerb::Write, error))
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, Failure> {
+        Ok(self.book().committed)
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: LogFlushed<TypeConfig>) -> Result<(), Failure>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut book = self.book();
+        let mut ops = Vec::new();
+        for entry in entries {
+            let subject = ErrorSubject::Log(entry.log_id);
+            let index = entry.log_id.index;
+            if book.entries.last_key_value().is_some_and(|(last, _)| last + 1 != index) {
+                let problem = std::io::Error::other(format!("it does not follow the last one, {:?}", book.last()));
+                return Err(failure(subject, ErrorVerb::Write, problem));
+            }
+            ops.push(Op::Append(index, codec::encode(&entry).map_err(|error| failure(subject, ErrorVerb::Write, error))?));
+            book.entries.insert(index, entry);
+        }
+        self.writer.append(ops, callback).map_err(|error| failure(ErrorSubject::Logs, ErrorVerb::Write, error))
+    }
+
+    async fn truncate(&mut self, log_id: LogId) -> Result<(), Failure> {
+        self.book().entries.split_off(&log_id.index);
+        let written = self.writer.write(vec![Op::Truncate(log_id.index)]).await;
+        written.map_err(|error| failure(ErrorSubject::Log(log_id), ErrorVerb::Delete, error))
+    }
+
+    /// Costs no sync of its own: entries that come back after a crash are in the snapshot, and are purged again.
+    async fn purge(&mut self, log_id: LogId) -> Result<(), Failure> {
+        let bytes = codec::encode(&log_id).map_err(|error| failure(ErrorSubject::Log(log_id), ErrorVerb::Delete, error))?;
+        let mut book = self.book();
+        book.purged = book.purged.max(Some(log_id));
+        book.entries = book.entries.split_off(&(log_id.index + 1));
+        self.writer
+            .write_later(Op::Purge(log_id.index, bytes))
+            .map_err(|error| failure(ErrorSubject::Log(log_id), ErrorVerb::Delete, error))
+    }
+}

@@ -1,0 +1,221 @@
+//! The one thread that owns `log.redb`: it turns all that is waiting into one transaction, and only then answers.
+
+use std::fmt;
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use openraft::storage::LogFlushed;
+use tokio::sync::oneshot;
+
+use super::engine::{Engine, Key, Op};
+use super::identity::DataDir;
+use super::mark::{Mark, Marked};
+use super::{StoreError, codec};
+use crate::raft::types::{LogId, TypeConfig};
+
+/// Jobs in one transaction.
+const BATCH: usize = 256;
+
+/// The file cannot be written or read any more; this sentinel has to stop.
+#[derive(Clone, Debug)]
+pub(super) struct Failed(Arc<str>);
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+type Answer<T> = oneshot::Sender<Result<T, Failed>>;
+/// The two rows of a snapshot, as they were written: its description and its data.
+pub(super) type SnapshotRows = Option<(Vec<u8>, Vec<u8>)>;
+
+enum Job {
+    /// Make this durable and answer.
+    Write(Vec<Op>, Answer<()>),
+    /// Make these entries durable and tell openraft.
+    Append(Vec<Op>, LogFlushed<TypeConfig>),
+    /// To be made durable with the next one that waits for it; until then it may be lost.
+    Later(Op),
+    /// The commit point moved.
+    Committed(LogId),
+    /// Read the snapshot.
+    Snapshot(Answer<SnapshotRows>),
+    /// Make everything durable, close the file and let go of the directory.
+    Close,
+}
+
+/// The way to the thread. The last one to go closes the file.
+pub(super) struct Writer {
+    jobs: Sender<Job>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the thread. It holds the lock of the directory for as long as it may write.
+    pub(super) fn start(engine: Engine, mark: Mark, dir: DataDir, committed: Option<LogId>) -> Result<Self, StoreError> {
+        let path = engine.path().to_owned();
+        let (jobs, inbox) = channel();
+        let desk = Desk { engine, mark, waiting: Vec::new(), committed, marked: None, failed: None };
+        let work = move || {
+            desk.run(&inbox);
+            drop(dir);
+        };
+        let thread =
+            std::thread::Builder::new().name("store".to_owned()).spawn(work).map_err(StoreError::io("start the writer of", &path))?;
+        Ok(Self { jobs, thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(super) async fn write(&self, ops: Vec<Op>) -> Result<(), Failed> {
+        let (answer, done) = oneshot::channel();
+        self.send(Job::Write(ops, answer))?;
+        done.await.map_err(|_| closed())?
+    }
+
+    pub(super) fn append(&self, ops: Vec<Op>, flushed: LogFlushed<TypeConfig>) -> Result<(), Failed> {
+        self.send(Job::Append(ops, flushed))
+    }
+
+    pub(super) fn write_later(&self, op: Op) -> Result<(), Failed> {
+        self.send(Job::Later(op))
+    }
+
+    pub(super) fn note_committed(&self, upto: LogId) -> Result<(), Failed> {
+        self.send(Job::Committed(upto))
+    }
+
+    pub(super) async fn snapshot(&self) -> Result<SnapshotRows, Failed> {
+        let (answer, done) = oneshot::channel();
+        self.send(Job::Snapshot(answer))?;
+        done.await.map_err(|_| closed())?
+    }
+
+    /// Makes everything durable, closes the file and lets go of the directory. Blocks until that is done.
+    pub(super) fn close(&self) {
+        // An error means that it is closed already.
+        let _ = self.jobs.send(Job::Close);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the writer of the log panicked; what it had acknowledged is durable");
+        }
+    }
+
+    fn send(&self, job: Job) -> Result<(), Failed> {
+        self.jobs.send(job).map_err(|_| closed())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn closed() -> Failed {
+    Failed("the log is closed".into())
+}
+
+/// What the thread works with.
+struct Desk {
+    engine: Engine,
+    mark: Mark,
+    /// Changes that are not in the file yet, in order.
+    waiting: Vec<Op>,
+    committed: Option<LogId>,
+    marked: Option<Marked>,
+    /// Why nothing can be written any more. The file's state is unknown then, so nothing is tried again.
+    failed: Option<Failed>,
+}
+
+/// Who waits for the transaction.
+enum Waiter {
+    Writer(Answer<()>),
+    Raft(LogFlushed<TypeConfig>),
+    Reader(Answer<SnapshotRows>),
+}
+
+impl Desk {
+    fn run(mut self, inbox: &Receiver<Job>) {
+        let mut open = true;
+        while open {
+            let Ok(first) = inbox.recv() else { break };
+            let mut waiters = Vec::new();
+            for job in std::iter::once(first).chain(inbox.try_iter().take(BATCH - 1)) {
+                open &= self.take(job, &mut waiters);
+            }
+            let done = self.work(!waiters.is_empty() || !open);
+            for waiter in waiters {
+                self.answer(waiter, &done);
+            }
+        }
+        if let Err(problem) = self.mark.sync() {
+            tracing::warn!(%problem, "could not sync the mark while closing the log");
+        }
+    }
+
+    /// Puts one job on the desk; false when it is the last one.
+    fn take(&mut self, job: Job, waiters: &mut Vec<Waiter>) -> bool {
+        match job {
+            Job::Write(ops, answer) => {
+                self.waiting.extend(ops);
+                waiters.push(Waiter::Writer(answer));
+            }
+            Job::Append(ops, flushed) => {
+                self.waiting.extend(ops);
+                waiters.push(Waiter::Raft(flushed));
+            }
+            Job::Later(op) => self.waiting.push(op),
+            Job::Committed(upto) => self.committed = self.committed.max(Some(upto)),
+            Job::Snapshot(answer) => waiters.push(Waiter::Reader(answer)),
+            Job::Close => return false,
+        }
+        true
+    }
+
+    fn work(&mut self, durable: bool) -> Result<(), Failed> {
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
+        }
+        self.try_work(durable).map_err(|problem| {
+            let failed = Failed(format!("cannot write {}: {problem}", self.engine.path().display()).into());
+            tracing::error!(%failed, "the log failed; this sentinel has to stop");
+            self.failed = Some(failed.clone());
+            failed
+        })
+    }
+
+    fn try_work(&mut self, durable: bool) -> Result<(), redb::Error> {
+        if durable && !self.waiting.is_empty() {
+            if let Some(committed) = self.committed {
+                self.waiting.push(Op::Set(Key::Committed, codec::encode(&committed).map_err(io::Error::from)?));
+            }
+            self.engine.commit(&self.waiting)?;
+            self.waiting.clear();
+        }
+        let now = Marked { commits: self.engine.commits(), committed: self.committed };
+        if self.marked != Some(now) {
+            self.mark.write(&now)?;
+            self.marked = Some(now);
+        }
+        Ok(())
+    }
+
+    fn answer(&self, waiter: Waiter, done: &Result<(), Failed>) {
+        // Who went away in the meantime does not need the answer.
+        match waiter {
+            Waiter::Writer(answer) => drop(answer.send(done.clone())),
+            Waiter::Raft(flushed) => flushed.log_io_completed(done.clone().map_err(io::Error::other)),
+            Waiter::Reader(answer) => drop(answer.send(done.clone().and_then(|()| self.read_snapshot()))),
+        }
+    }
+
+    fn read_snapshot(&self) -> Result<SnapshotRows, Failed> {
+        let row =
+            |key| self.engine.row(key).map_err(|problem| Failed(format!("cannot read {}: {problem}", self.engine.path().display()).into()));
+        Ok(row(Key::SnapshotMeta)?.zip(row(Key::SnapshotData)?))
+    }
+}

@@ -1,0 +1,8 @@
+//! The judge, with the real machine, in a small world of made-up data nodes: what three sentinels come to want.
+
+#[path = "judge/failover.rs"]
+mod failover;
+#[path = "judge/seeing.rs"]
+mod seeing;
+#[path = "judge/world.rs"]
+mod world;

@@ -1,0 +1,328 @@
+//! A small deterministic world: three judges, one ideal log, and data nodes that do as they are told. Time moves by the millisecond.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use raft_sentinel::base::observation::{AttachedReplica, LinkLoss, NodeReport, ReplicaReport, Role, RoleReport, Seen, Sight, ValidReply};
+use raft_sentinel::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, Mono, NodeId, ReplId, RunId, WallTime};
+use raft_sentinel::judge::{Ask, Input, Intent, Judge, Link, World};
+use raft_sentinel::machine::command::Origin;
+use raft_sentinel::machine::{Command, Event, Group, Outcome, Phase, State, invariants};
+
+/// A made-up data node.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) alive: bool,
+    pub(crate) refuses_credentials: bool,
+    pub(crate) follows: Option<Addr>,
+    pub(crate) offset: u64,
+    pub(crate) history: &'static str,
+    pub(crate) run: u32,
+    pub(crate) priority: u32,
+    /// Changes of role that it was made to carry out.
+    pub(crate) obeyed: Vec<Ask>,
+    /// Does not carry out what it is asked.
+    pub(crate) stubborn: bool,
+}
+
+pub(crate) struct Bench {
+    pub(crate) now_ms: u64,
+    pub(crate) state: State,
+    pub(crate) nodes: BTreeMap<Addr, Node>,
+    pub(crate) leader: Option<usize>,
+    /// Sentinels that are asleep (stopped): they take no steps.
+    pub(crate) asleep: [bool; 3],
+    pub(crate) events: Vec<(u64, Event)>,
+    /// Called before an intent of the leader is performed; true makes the leader die there, before it or after it.
+    pub(crate) intents: Vec<String>,
+    pub(crate) die_at: Option<(String, bool)>,
+    judges: Vec<Judge>,
+    inbox: Vec<Vec<Input>>,
+}
+
+pub(crate) fn addr(name: &str) -> Addr {
+    Addr::new(name, 6379)
+}
+
+pub(crate) fn group_name() -> GroupName {
+    GroupName::new("m").expect("a name")
+}
+
+impl Bench {
+    /// `red` is the master; the others follow it. The limit is one second.
+    pub(crate) fn new(replicas: &[&str]) -> Self {
+        let replica = |name: &&str| (addr(name), Node { follows: Some(addr("red")), ..Node::new(1) });
+        let mut nodes: BTreeMap<Addr, Node> = replicas.iter().map(replica).collect();
+        nodes.insert(addr("red"), Node::new(1));
+        let mut bench = Self {
+            now_ms: 0,
+            state: State::default(),
+            nodes,
+            leader: Some(0),
+            asleep: [false; 3],
+            events: Vec::new(),
+            intents: Vec::new(),
+            die_at: None,
+            judges: Vec::new(),
+            inbox: vec![Vec::new(); 3],
+        };
+        bench.state.apply_membership(LogIndex(1), [1, 2, 3].map(NodeId).into());
+        let settings = GroupSettings { down_after_ms: 1000, quorum: 2, ..GroupSettings::default() };
+        bench.apply(&Command::ConfigureGroup {
+            name: group_name(),
+            master: addr("red"),
+            settings,
+            replicas: vec![],
+            epoch: Epoch(0),
+            origin: Origin::File,
+            at: WallTime(0),
+        });
+        bench.judges = (0..3).map(|at| Judge::new(NodeId(at as u64 + 1), bench.world(at))).collect();
+        bench.run(3000);
+        assert_eq!(bench.group().replicas.len(), replicas.len(), "all replicas are discovered");
+        bench
+    }
+
+    pub(crate) fn group(&self) -> Arc<Group> {
+        Arc::clone(&self.state.groups[&group_name()])
+    }
+
+    pub(crate) fn node(&mut self, name: &str) -> &mut Node {
+        self.nodes.get_mut(&addr(name)).expect("a node")
+    }
+
+    pub(crate) fn judge(&self, at: usize) -> &Judge {
+        &self.judges[at]
+    }
+
+    pub(crate) fn apply(&mut self, command: &Command) -> Outcome {
+        let before = self.state.clone();
+        let (outcome, logged) = self.state.apply(LogIndex(self.state.applied.0 + 1), command);
+        invariants::check_step(&before, &self.state).expect("the invariants hold");
+        self.events.extend(logged.into_iter().map(|logged| (self.now_ms, logged.event)));
+        outcome
+    }
+
+    /// The first moment at which an event of that kind happened.
+    pub(crate) fn when(&self, is: impl Fn(&Event) -> bool) -> Option<u64> {
+        self.events.iter().find(|(_, event)| is(event)).map(|(at, _)| *at)
+    }
+
+    pub(crate) fn run(&mut self, ms: u64) {
+        for _ in 0..ms {
+            self.now_ms += 1;
+            self.tick();
+        }
+    }
+
+    /// Runs until `is` holds; panics after a minute of its own time.
+    pub(crate) fn run_until(&mut self, what: &str, is: impl Fn(&Self) -> bool) {
+        let limit = self.now_ms + 60_000;
+        while !is(self) {
+            assert!(self.now_ms < limit, "never came to be: {what}\n{:#?}\n{:#?}", self.group().failover, self.nodes);
+            self.run(1);
+        }
+    }
+
+    pub(crate) fn settled(&self) -> bool {
+        let group = self.group();
+        let as_recorded =
+            |(at, node): (&Addr, &Node)| !node.alive || node.follows == (*at != group.master.addr).then(|| group.master.addr.clone());
+        group.failover.is_none() && self.nodes.iter().all(as_recorded)
+    }
+
+    pub(crate) fn phase(&self) -> Option<Phase> {
+        self.group().failover.as_ref().map(|failover| failover.phase.clone())
+    }
+
+    fn world(&self, at: usize) -> World {
+        World {
+            now: Mono::from_ms(self.now_ms),
+            wall: WallTime(self.now_ms * 1000),
+            group: self.group(),
+            voting: true,
+            leading: self.leader == Some(at),
+        }
+    }
+
+    fn tick(&mut self) {
+        for at in 0..3 {
+            if self.asleep[at] {
+                continue;
+            }
+            let due = self.judges[at].wake_at() <= Mono::from_ms(self.now_ms);
+            let mut inputs = std::mem::take(&mut self.inbox[at]);
+            inputs.extend(self.look_around(at));
+            if inputs.is_empty() && due {
+                inputs.push(Input::Wake);
+            }
+            for input in inputs {
+                self.step(at, input);
+            }
+        }
+        // The log tells everybody at once.
+        for at in 0..3 {
+            if !self.asleep[at] {
+                self.step(at, Input::Wake);
+            }
+        }
+    }
+
+    fn step(&mut self, at: usize, input: Input) {
+        let world = self.world(at);
+        for intent in self.judges[at].step(input, world) {
+            self.perform(at, intent);
+        }
+    }
+
+    /// What the probes of one sentinel see in this millisecond: a PING every 100 ms, INFO every second.
+    fn look_around(&self, at: usize) -> Vec<Input> {
+        let mut seen = Vec::new();
+        for known in self.group().data_nodes() {
+            let turn = (self.now_ms + 13 * at as u64) % 100;
+            if turn == 0 {
+                let reachable = self.nodes.get(known).is_some_and(|node| node.alive && !node.refuses_credentials);
+                let linked = self.judges[at].view().nodes.get(known).is_some_and(|node| matches!(node.link, Link::Up { .. }));
+                if reachable && !linked {
+                    seen.push(self.see(known, Sight::Linked));
+                    seen.extend(self.report(known).map(|report| self.see(known, Sight::Report(Box::new(report)))));
+                }
+                seen.push(self.see(known, Sight::Pinged));
+                seen.push(self.see(known, self.answer_ping(known)));
+            }
+            if turn == 50 && (self.now_ms / 100).is_multiple_of(10) {
+                seen.extend(self.report(known).map(|report| self.see(known, Sight::Report(Box::new(report)))));
+            }
+        }
+        seen
+    }
+
+    fn see(&self, node: &Addr, what: Sight) -> Input {
+        Input::Seen(Seen { addr: node.clone(), at: Mono::from_ms(self.now_ms), what })
+    }
+
+    fn answer_ping(&self, node: &Addr) -> Sight {
+        match self.nodes.get(node) {
+            Some(node) if node.alive && node.refuses_credentials => Sight::Unlinked(LinkLoss::Credentials("WRONGPASS".to_owned())),
+            Some(node) if node.alive => Sight::Valid(ValidReply::Pong),
+            Some(_) | None => Sight::Unlinked(LinkLoss::Refused),
+        }
+    }
+
+    fn report(&self, addr: &Addr) -> Option<NodeReport> {
+        let node = self.nodes.get(addr).filter(|node| node.alive && !node.refuses_credentials)?;
+        let attached = |(at, other): (&Addr, &Node)| {
+            (other.alive && other.follows.as_ref() == Some(addr)).then(|| AttachedReplica {
+                addr: at.clone(),
+                online: true,
+                offset: other.offset,
+                lag_s: 0,
+            })
+        };
+        let role = match &node.follows {
+            None => RoleReport::Master { replicas: self.nodes.iter().filter_map(attached).collect() },
+            Some(master) => {
+                let up = self.nodes.get(master).is_some_and(|master| master.alive && master.follows.is_none());
+                RoleReport::Replica(ReplicaReport {
+                    master: master.clone(),
+                    link_up: up,
+                    last_io_s: Some(0),
+                    link_down_s: (!up).then_some(1),
+                    syncing: false,
+                    priority: node.priority,
+                    announced: true,
+                })
+            }
+        };
+        Some(NodeReport {
+            run_id: RunId::new(format!("{}-{}", addr.host, node.run)),
+            version: "7.0.15".to_owned(),
+            role,
+            replid: ReplId::new(node.history),
+            replid2: None,
+            second_offset: None,
+            offset: node.offset,
+            loading: false,
+            raw: String::new(),
+        })
+    }
+
+    fn perform(&mut self, at: usize, intent: Intent) {
+        match intent {
+            Intent::Notify { .. } => {}
+            Intent::Look(node) => {
+                if let Some(report) = self.report(&node) {
+                    let seen = self.see(&node, Sight::Report(Box::new(report)));
+                    self.inbox[at].push(seen);
+                }
+            }
+            Intent::Propose { key, command } => {
+                let place = command.name().to_owned();
+                if self.dies(at, &place, true) {
+                    return;
+                }
+                let well = !matches!(self.apply(&command), Outcome::Refused(_));
+                self.intents.push(place.clone());
+                self.inbox[at].push(Input::Proposed { key, well });
+                self.dies(at, &place, false);
+            }
+            Intent::Ask { node, ask, epoch } => {
+                let place = format!("ask-{}", ask.name());
+                assert_eq!(self.leader, Some(at), "only the leader asks");
+                if epoch != self.group().epoch || self.dies(at, &place, true) {
+                    return;
+                }
+                self.intents.push(place.clone());
+                let well = self.obey(&node, &ask);
+                if let (true, Some(report)) = (well, self.report(&node)) {
+                    let seen = self.see(&node, Sight::Report(Box::new(report)));
+                    self.inbox[at].push(seen);
+                }
+                self.inbox[at].push(Input::Asked { node, ask, well });
+                self.dies(at, &place, false);
+            }
+        }
+    }
+
+    /// Whether the leader dies at this place: it falls asleep for good and another leads.
+    fn dies(&mut self, at: usize, place: &str, before: bool) -> bool {
+        let here = self.leader == Some(at) && self.die_at.as_ref().is_some_and(|(name, when)| name == place && *when == before);
+        if here {
+            self.die_at = None;
+            self.asleep[at] = true;
+            self.leader = (0..3).find(|other| !self.asleep[*other]);
+            self.inbox[at].clear();
+        }
+        here
+    }
+
+    fn obey(&mut self, node: &Addr, ask: &Ask) -> bool {
+        let Some(node) = self.nodes.get_mut(node).filter(|node| node.alive && !node.stubborn) else { return false };
+        node.obeyed.push(ask.clone());
+        node.follows = match ask {
+            Ask::Promote => None,
+            Ask::Demote { master } | Ask::Repoint { master } => Some(master.clone()),
+        };
+        true
+    }
+}
+
+impl Node {
+    pub(crate) fn new(run: u32) -> Self {
+        Self {
+            alive: true,
+            refuses_credentials: false,
+            follows: None,
+            offset: 100,
+            history: "h",
+            run,
+            priority: 100,
+            obeyed: Vec::new(),
+            stubborn: false,
+        }
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        if self.follows.is_none() { Role::Master } else { Role::Replica }
+    }
+}

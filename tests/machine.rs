@@ -1,0 +1,6 @@
+//! The replicated state machine, told as stories and tried with random entries.
+
+#[path = "machine/properties.rs"]
+mod properties;
+#[path = "machine/story.rs"]
+mod story;

@@ -1,0 +1,22 @@
+//! The SENTINEL protocol over a real socket, in front of a real `machine::State` and without peers.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[path = "resp/clients.rs"]
+mod clients;
+#[path = "resp/events.rs"]
+mod events;
+#[path = "resp/fake.rs"]
+mod fake;
+#[path = "resp/golden.rs"]
+mod golden;
+#[path = "resp/hostile.rs"]
+mod hostile;
+#[path = "resp/quorum.rs"]
+mod quorum;
+#[path = "resp/redis_cli.rs"]
+mod redis_cli;
+#[path = "resp/wire.rs"]
+mod wire;
+#[path = "resp/world.rs"]
+mod world;

@@ -1,0 +1,110 @@
+//! Answers with a quorum, without one, and while one is awaited.
+
+use std::sync::atomic::Ordering;
+
+use raft_sentinel::base::WallTime;
+use raft_sentinel::machine::Command;
+
+use super::wire::Wire;
+use super::world::{Options, addr, eventually, group, world, world_with};
+
+#[tokio::test]
+async fn one_who_waits_does_not_hold_up_the_others() {
+    let world = world().await;
+    world.fake.reads_allowed.forget_permits(usize::MAX >> 3);
+    let mut waiting = Wire::open(world.addr).await;
+    waiting.send("SENTINEL GET-MASTER-ADDR-BY-NAME mymaster\r\nPING\r\n").await;
+    eventually("the read has begun", || world.fake.reads.load(Ordering::SeqCst) == 1).await;
+    let mut other = Wire::open(world.addr).await;
+    assert_eq!(other.ask("PING").await, "+PONG\r\n");
+    assert!(other.ask("SENTINEL REPLICAS mymaster").await.starts_with("*2\r\n"));
+    world.fake.reads_allowed.add_permits(1);
+    waiting.expect("*2\r\n$9\r\n127.0.0.1\r\n$4\r\n6379\r\n+PONG\r\n").await;
+}
+
+#[tokio::test]
+async fn a_pipeline_shares_one_round() {
+    let world = world().await;
+    let mut wire = Wire::open(world.addr).await;
+    wire.send("SENTINEL GET-MASTER-ADDR-BY-NAME mymaster\r\n".repeat(20)).await;
+    wire.expect(&"*2\r\n$9\r\n127.0.0.1\r\n$4\r\n6379\r\n".repeat(20)).await;
+    // The bytes may have come in two reads, but not in twenty.
+    assert!(world.fake.reads.load(Ordering::SeqCst) <= 2);
+    // What came later is confirmed anew.
+    let before = world.fake.reads.load(Ordering::SeqCst);
+    wire.ask("SENTINEL MASTERS").await;
+    assert_eq!(world.fake.reads.load(Ordering::SeqCst), before + 1);
+}
+
+#[tokio::test]
+async fn a_pipeline_sees_its_own_changes() {
+    let world = world().await;
+    let mut wire = Wire::open(world.addr).await;
+    let get = "SENTINEL GET-MASTER-ADDR-BY-NAME m\r\n";
+    wire.send(format!("{get}SENTINEL MONITOR m 127.0.0.1 7000 1\r\n{get}SENTINEL REMOVE m\r\n{get}")).await;
+    wire.expect("*-1\r\n+OK\r\n*2\r\n$9\r\n127.0.0.1\r\n$4\r\n7000\r\n+OK\r\n*-1\r\n").await;
+}
+
+#[tokio::test]
+async fn stale_answers_are_an_explicit_choice() {
+    let world = world_with(Options { stale_answers: true, ..Options::default() }).await;
+    world.fake.quorum.store(false, Ordering::SeqCst);
+    let mut wire = Wire::open(world.addr).await;
+    wire.send("SENTINEL GET-MASTER-ADDR-BY-NAME mymaster\r\nSENTINEL GET-MASTER-ADDR-BY-NAME nosuch\r\n").await;
+    wire.expect("*2\r\n$9\r\n127.0.0.1\r\n$4\r\n6379\r\n*-1\r\n").await;
+    assert!(wire.ask("SENTINEL MASTERS").await.starts_with("*1\r\n*40\r\n"));
+    // Changes are another thing.
+    assert!(wire.ask("SENTINEL REMOVE mymaster").await.starts_with("-NOQUORUM "));
+    assert!(wire.ask("SENTINEL FAILOVER mymaster").await.starts_with("-NOQUORUM "));
+}
+
+#[tokio::test]
+async fn reset_drops_only_what_is_down() {
+    let world = world().await;
+    let mut view = super::world::view(world.clock);
+    view.nodes.get_mut(&addr(6381)).unwrap().down_since = Some(world.clock.mono());
+    world.board.show(&group(), view);
+    let mut wire = Wire::open(world.addr).await;
+    assert!(wire.ask("SENTINEL REPLICAS mymaster").await.contains("s_down,slave\r\n"));
+    assert_eq!(wire.ask("SENTINEL RESET *").await, ":1\r\n");
+    let replicas = wire.ask("SENTINEL REPLICAS mymaster").await;
+    assert!(replicas.starts_with("*1\r\n") && replicas.contains("127.0.0.1:6380"), "{replicas}");
+}
+
+#[tokio::test]
+async fn unusable_sentinels_are_not_counted() {
+    let world = world().await;
+    world.fake.peers.lock().unwrap().clear();
+    let mut wire = Wire::open(world.addr).await;
+    let text = "-NOQUORUM 1 usable Sentinels. Not enough available Sentinels to reach the specified quorum for this master. \
+                Not enough available Sentinels to reach the majority and authorize a failover\r\n";
+    assert_eq!(wire.ask("SENTINEL CKQUORUM mymaster").await, text);
+    assert!(wire.ask("SENTINEL SENTINELS mymaster").await.contains("sentinel,disconnected\r\n"));
+}
+
+#[tokio::test]
+async fn a_master_that_is_down_says_so() {
+    let world = world().await;
+    let mut view = super::world::view(world.clock);
+    view.nodes.get_mut(&addr(6379)).unwrap().down_since = Some(world.clock.mono());
+    world.board.show(&group(), view);
+    let mut wire = Wire::open(world.addr).await;
+    assert!(wire.ask("SENTINEL MASTER mymaster").await.contains("\r\ns_down,master\r\n"));
+    assert!(wire.ask("INFO sentinel").await.contains("status=sdown"));
+    assert_eq!(wire.ask("SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 6379 7 me").await, "*3\r\n:1\r\n$1\r\n*\r\n:0\r\n");
+    for voter in [1, 2] {
+        world.fake.done(&super::events::vote(voter));
+    }
+    let master = wire.ask("SENTINEL MASTER mymaster").await;
+    assert!(master.contains("\r\ns_down,o_down,master,failover_in_progress\r\n"), "{master}");
+    assert!(master.contains("o-down-time") && master.contains("s-down-time"));
+    assert!(wire.ask("INFO sentinel").await.contains("status=odown"));
+    assert!(wire.ask("SENTINEL SENTINELS mymaster").await.contains("\r\nsentinel,master_down\r\n"));
+    world.fake.done(&Command::VoteUp {
+        group: group(),
+        epoch: raft_sentinel::base::Epoch(4),
+        voter: raft_sentinel::base::NodeId(1),
+        at: WallTime(0),
+    });
+    assert!(wire.ask("SENTINEL MASTER mymaster").await.contains("\r\ns_down,master\r\n"));
+}

@@ -1,0 +1,188 @@
+//! A server with one master, two replicas and two other sentinels.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use raft_sentinel::base::observation::{AttachedReplica, NodeReport, ReplicaReport, RoleReport};
+use raft_sentinel::base::{
+    Addr, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, Secret, SentinelId, WallTime,
+};
+use raft_sentinel::board::Board;
+use raft_sentinel::clock::Clock;
+use raft_sentinel::judge::{GroupView, Link, NodeView};
+use raft_sentinel::machine::command::Origin;
+use raft_sentinel::machine::{Candidate, Command, Identity, SentinelRecord, State};
+use raft_sentinel::raft::PeerHealth;
+use raft_sentinel::serve::resp::{Context, LocalFacts, serve};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) struct World {
+    pub(crate) fake: Arc<super::fake::Fake>,
+    pub(crate) board: Board,
+    pub(crate) clock: Clock,
+    pub(crate) addr: SocketAddr,
+    pub(crate) stop: CancellationToken,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) task: JoinHandle<()>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+pub(crate) fn addr(port: u16) -> Addr {
+    Addr::new("127.0.0.1", port)
+}
+
+pub(crate) fn group() -> GroupName {
+    GroupName::new("mymaster").unwrap()
+}
+
+pub(crate) fn identity(digit: &str) -> Identity {
+    Identity { run_id: RunId::new(digit.repeat(40)), replid: ReplId::new("f".repeat(40)), replid2: None, second_offset: None }
+}
+
+fn state() -> State {
+    let mut state = State::default();
+    state.apply_membership(LogIndex(1), (1..=3).map(NodeId).collect::<BTreeSet<_>>());
+    for id in 1..=3_u16 {
+        let at = |base: u16| addr(base + id);
+        let record = SentinelRecord {
+            sentinel_id: SentinelId::new(id.to_string().repeat(40)),
+            incarnation: Incarnation::new("x"),
+            resp: at(26378),
+            grpc: at(28378),
+            raft: at(27378),
+        };
+        let index = LogIndex(state.applied.0 + 1);
+        state.apply(index, &Command::SentinelJoined { id: NodeId(id.into()), record });
+    }
+    let configure = Command::ConfigureGroup {
+        name: group(),
+        master: addr(6379),
+        settings: GroupSettings { quorum: 2, ..GroupSettings::default() },
+        replicas: vec![addr(6380), addr(6381)],
+        epoch: Epoch(4),
+        origin: Origin::Operator,
+        at: WallTime::default(),
+    };
+    let index = LogIndex(state.applied.0 + 1);
+    state.apply(index, &configure);
+    state
+}
+
+fn node(clock: Clock, digit: &str, role: RoleReport) -> NodeView {
+    let now = clock.mono();
+    let report = NodeReport {
+        run_id: RunId::new(digit.repeat(40)),
+        version: "7.0.15".to_owned(),
+        role,
+        replid: ReplId::new("f".repeat(40)),
+        replid2: None,
+        second_offset: None,
+        offset: 1400,
+        loading: false,
+        raw: format!("# Server\r\nrun_id:{}\r\n", digit.repeat(40)),
+    };
+    NodeView {
+        link: Link::Up { since: now },
+        waiting_since: None,
+        last_valid: now,
+        last_reply: now,
+        report: Some((now, report)),
+        role_since: now,
+        down_since: None,
+        cannot_judge: None,
+    }
+}
+
+fn replica() -> RoleReport {
+    RoleReport::Replica(ReplicaReport {
+        master: addr(6379),
+        link_up: true,
+        last_io_s: Some(0),
+        link_down_s: None,
+        syncing: false,
+        priority: 100,
+        announced: true,
+    })
+}
+
+pub(crate) fn view(clock: Clock) -> GroupView {
+    let attached = |port| AttachedReplica { addr: addr(port), online: true, offset: 1400, lag_s: 0 };
+    let master = RoleReport::Master { replicas: vec![attached(6380), attached(6381)] };
+    let candidate = |port| Candidate { addr: addr(port), run_id: None, priority: Some(100), offset: Some(1400), ineligible: None };
+    GroupView {
+        nodes: BTreeMap::from([
+            (addr(6379), node(clock, "a", master)),
+            (addr(6380), node(clock, "b", replica())),
+            (addr(6381), node(clock, "c", replica())),
+        ]),
+        candidates: vec![candidate(6380), candidate(6381)],
+    }
+}
+
+/// What differs between worlds.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) password: Option<&'static str>,
+    pub(crate) maxclients: Option<usize>,
+    pub(crate) stale_answers: bool,
+}
+
+pub(crate) async fn world() -> World {
+    world_with(Options::default()).await
+}
+
+pub(crate) async fn world_with(options: Options) -> World {
+    let clock = Clock::default();
+    let fake = Arc::new(super::fake::Fake::new(state()));
+    let heard = |id: u16| (NodeId(id.into()), PeerHealth { addr: addr(27378 + id), last_heard: Some(clock.mono()), refused: None });
+    *fake.peers.lock().unwrap() = BTreeMap::from([heard(2), heard(3)]);
+    let board = Board::default();
+    board.show(&group(), view(clock));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (at, stop, cancel) = (listener.local_addr().unwrap(), CancellationToken::new(), CancellationToken::new());
+    let me = LocalFacts {
+        port: at.port(),
+        announce_ip: None,
+        announce_port: 0,
+        config_file: "/etc/raft-sentinel/sentinel.conf".to_owned(),
+        executable: "/usr/bin/raft-sentinel".to_owned(),
+        run_id: RunId::new("e".repeat(40)),
+        start: Mono(0),
+    };
+    let context = Context {
+        agreement: Arc::clone(&fake) as Arc<dyn raft_sentinel::serve::resp::Agreement>,
+        board: board.clone(),
+        clock,
+        me,
+        requirepass: options.password.map(Secret::new),
+        maxclients: options.maxclients.unwrap_or(100),
+        stale_answers: options.stale_answers,
+        resolve_hostnames: false,
+        announce_hostnames: false,
+        sentinel_user: None,
+        sentinel_pass: Some(Secret::new("hunter2")),
+        stop: stop.clone(),
+    };
+    let task = tokio::spawn(serve(vec![listener], Arc::new(context), cancel.clone()));
+    World { fake, board, clock, addr: at, stop, cancel, task }
+}
+
+/// Looks again and again until it is so, for at most five seconds.
+pub(crate) async fn eventually(what: &str, mut so: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not so within 5 s: {what}");
+}

@@ -1,0 +1,107 @@
+//! The death of the process at any moment: what was acknowledged is there afterwards.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use openraft::storage::RaftLogStorage;
+
+use super::common::{append, commit, entry, image, last_index, open, replay, snapshot_and_purge, try_open};
+
+const DIR: &str = "STORE_TEST_DIR";
+const MARK: &str = "acknowledged ";
+
+/// Runs in a process of its own, which is killed: appends for ever and says what is acknowledged.
+#[tokio::test]
+#[ignore = "the victim of the test below, not a test"]
+async fn victim() {
+    let Some(dir) = std::env::var_os(DIR) else { return };
+    let mut store = open(Path::new(&dir));
+    replay(&mut store).await.unwrap();
+    let from = last_index(&mut store).await.map_or(0, |last| last + 1);
+    for index in from.. {
+        append(&mut store, index).await;
+        println!("{MARK}{index}");
+        commit(&mut store, index).await;
+        if index % 40 == 39 {
+            snapshot_and_purge(&mut store, 10).await;
+        }
+    }
+}
+
+/// Lets a process append until it has acknowledged `count` entries, kills it, and returns the last that it acknowledged.
+fn kill_after(dir: &Path, count: usize) -> u64 {
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "crash::victim", "--ignored", "--nocapture"])
+        .env(DIR, dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut acknowledged = lines.filter_map(|line| line.split_once(MARK)?.1.parse().ok());
+    let mut last = acknowledged.by_ref().take(count).last();
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    // What it said before it died.
+    last = acknowledged.last().or(last);
+    last.expect("the victim acknowledged nothing; run it alone to see why")
+}
+
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut total = 0;
+    for round in 1..=12 {
+        let acknowledged = kill_after(dir.path(), round * 9 % 53 + 1);
+        let mut store = open(dir.path());
+        let last = last_index(&mut store).await;
+        assert!(last >= Some(acknowledged), "{acknowledged} was acknowledged, the log ends at {last:?}");
+        let committed = store.log.read_committed().await.unwrap().map(|committed| committed.index);
+        assert!(committed >= acknowledged.checked_sub(1), "the commit point is {committed:?} after {acknowledged}");
+        replay(&mut store).await.unwrap();
+        total = acknowledged;
+    }
+    println!("{total} entries over 12 deaths");
+}
+
+/// A copy of a file that is being written is worse than any crash: it may hold pages of many moments.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_taken_while_it_is_written_is_refused_or_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let acknowledged = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let (mut store, seen) = (open(dir.path()), acknowledged.clone());
+    append(&mut store, 0).await;
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stopped = stop.clone();
+    let writing = tokio::spawn(async move {
+        for index in 1.. {
+            if stopped.load(std::sync::atomic::Ordering::SeqCst) {
+                break;
+            }
+            append(&mut store, index).await;
+            seen.store(index, std::sync::atomic::Ordering::SeqCst);
+        }
+    });
+    let (mut whole, mut refused) = (0, 0);
+    for _ in 0..40 {
+        let before = acknowledged.load(std::sync::atomic::Ordering::SeqCst);
+        let copy = image(dir.path());
+        match try_open(copy.path()) {
+            Err(error) => {
+                assert!(error.to_string().contains("log.redb"), "{error}");
+                refused += 1;
+            }
+            Ok(mut store) => {
+                let last = last_index(&mut store).await.unwrap();
+                assert!(last >= before, "{before} was acknowledged before the copy, it ends at {last}");
+                replay(&mut store).await.unwrap();
+                assert!(entry(last).log_id.index == last);
+                whole += 1;
+            }
+        }
+    }
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    writing.await.unwrap();
+    println!("copies: {whole} whole, {refused} refused");
+    assert!(whole > 0);
+}
