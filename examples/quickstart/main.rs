@@ -176,8 +176,11 @@ fn keep(cluster: &Cluster) {
     println!("  redis-cli -p {} PSUBSCRIBE '*'", ports.resp);
     if first.flavour == Flavour::Ours {
         let bin = kit::sentinel::our_binary();
-        println!("  {} ctl --server 127.0.0.1:{} status", bin.display(), ports.grpc);
-        println!("  {} ctl --server 127.0.0.1:{} decisions", bin.display(), ports.grpc);
+        let all: Vec<String> = cluster.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.ports.grpc)).collect();
+        println!("  export RAFT_SENTINEL_ADDR={}", all.join(","));
+        for command in ["status", "decisions", "watch"] {
+            println!("  {} {command}", bin.display());
+        }
         println!("  curl http://127.0.0.1:{}/metrics", ports.http);
     }
     println!("  tail -f {}/sentinel-*/log", cluster.scratch.path().display());

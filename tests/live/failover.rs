@@ -23,7 +23,6 @@ fn kill_the_master(cluster: &mut Cluster) -> (u16, u16) {
 }
 
 #[test]
-#[ignore = "until raft-sentinel serves"]
 fn a_killed_master_is_replaced_and_comes_back_as_a_replica() {
     let mut cluster = Plan::new(Flavour::Ours).start();
     let (old, new) = kill_the_master(&mut cluster);
@@ -35,7 +34,6 @@ fn a_killed_master_is_replaced_and_comes_back_as_a_replica() {
 }
 
 #[test]
-#[ignore = "until raft-sentinel serves"]
 fn every_sentinel_tells_the_same_history_with_its_grounds() {
     let mut cluster = Plan::new(Flavour::Ours).start();
     let (old, new) = kill_the_master(&mut cluster);
@@ -65,7 +63,6 @@ fn every_sentinel_tells_the_same_history_with_its_grounds() {
 }
 
 #[test]
-#[ignore = "until raft-sentinel serves"]
 fn without_a_quorum_of_sentinels_nothing_is_promoted_and_a_healthy_master_is_left_alone() {
     let mut cluster = Plan::new(Flavour::Ours).start();
     let writer = cluster.writer();
