@@ -16,6 +16,8 @@ mod hostile;
 mod quorum;
 #[path = "resp/redis_cli.rs"]
 mod redis_cli;
+#[path = "resp/views.rs"]
+mod views;
 #[path = "resp/wire.rs"]
 mod wire;
 #[path = "resp/world.rs"]
