@@ -130,8 +130,6 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let mut book = self.book();
         book.purged = book.purged.max(Some(log_id));
         book.entries = book.entries.split_off(&(log_id.index + 1));
-        self.writer
-            .write_later(Op::Purge(log_id.index, bytes))
-            .map_err(|error| failure(ErrorSubject::Log(log_id), ErrorVerb::Delete, error))
+        self.writer.purge(log_id.index, bytes).map_err(|error| failure(ErrorSubject::Log(log_id), ErrorVerb::Delete, error))
     }
 }

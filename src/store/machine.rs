@@ -8,7 +8,7 @@ use openraft::storage::{RaftStateMachine, Snapshot};
 use openraft::{EntryPayload, ErrorSubject, ErrorVerb, OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::{broadcast, watch};
 
-use super::engine::{Key, Op};
+use super::engine::Op;
 use super::log::{Failure, failure};
 use super::writer::Writer;
 use super::{codec, skipped};
@@ -169,6 +169,6 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 async fn save(writer: &Writer, meta: &SnapshotMeta, data: Vec<u8>) -> Result<(), Failure> {
     let subject = || ErrorSubject::Snapshot(Some(meta.signature()));
     let described = codec::encode(meta).map_err(|error| failure(subject(), ErrorVerb::Write, error))?;
-    let rows = vec![Op::Set(Key::SnapshotMeta, described), Op::Set(Key::SnapshotData, data)];
-    writer.write(rows).await.map_err(|error| failure(subject(), ErrorVerb::Write, error))
+    let covered = meta.last_log_id.map_or(0, |last| last.index);
+    writer.write(vec![Op::Snapshot(covered, described, data)]).await.map_err(|error| failure(subject(), ErrorVerb::Write, error))
 }
