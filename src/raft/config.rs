@@ -75,7 +75,9 @@ impl RaftConfig {
             )));
         }
         if self.entries_kept_behind_snapshot >= self.snapshot_every_entries {
-            return Err(StartError::Config("a snapshot would free nothing: fewer entries must be kept behind it than lie between two".to_owned()));
+            return Err(StartError::Config(
+                "a snapshot would free nothing: fewer entries must be kept behind it than lie between two".to_owned(),
+            ));
         }
         Ok(Spans { heartbeat_ms: beat, trust_ms: min, lease_ms: max })
     }

@@ -45,8 +45,7 @@ fn initial_members_up(core: &Core) -> BTreeSet<NodeId> {
 }
 
 async fn form(core: &Core) {
-    let members: BTreeMap<NodeId, BasicNode> =
-        core.config.peers.iter().map(|(id, addr)| (*id, BasicNode::new(addr.to_string()))).collect();
+    let members: BTreeMap<NodeId, BasicNode> = core.config.peers.iter().map(|(id, addr)| (*id, BasicNode::new(addr.to_string()))).collect();
     match core.consensus.initialize(members).await {
         Ok(()) => tracing::info!(members = core.config.peers.len(), "the group has formed"),
         // Somebody else was faster, and its log is here already.

@@ -69,8 +69,7 @@ pub(super) async fn remove(core: &Core, id: NodeId) -> Result<(), MembershipErro
     if id == core.me {
         forget(core, id).await?;
     }
-    let changes =
-        if voters.contains(&id) { ChangeMembers::RemoveVoters([id].into()) } else { ChangeMembers::RemoveNodes([id].into()) };
+    let changes = if voters.contains(&id) { ChangeMembers::RemoveVoters([id].into()) } else { ChangeMembers::RemoveNodes([id].into()) };
     change(core, changes, false).await?;
     if id == core.me { Ok(()) } else { forget(core, id).await }
 }

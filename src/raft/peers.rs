@@ -130,8 +130,7 @@ impl PeerBook {
 
     /// How they look from here.
     pub(super) fn health(&self) -> BTreeMap<NodeId, PeerHealth> {
-        let health =
-            |page: &Page| PeerHealth { addr: page.addr.clone(), last_heard: page.last_heard, refused: page.refused.clone() };
+        let health = |page: &Page| PeerHealth { addr: page.addr.clone(), last_heard: page.last_heard, refused: page.refused.clone() };
         self.pages().iter().map(|(id, page)| (*id, health(page))).collect()
     }
 

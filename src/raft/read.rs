@@ -145,12 +145,12 @@ async fn round(core: &Core) -> Result<LogIndex, String> {
     };
     // A little longer than the leader takes for its own round.
     let within = core.spans.call_within() * 2;
-    let asked: Result<peer::ReadIndexReply, _> = core
-        .calls
-        .call(leader, within, |mut client, envelope| async move {
-            client.read_index(peer::ReadIndexRequest { envelope: Some(envelope) }).await
-        })
-        .await;
+    let asked: Result<peer::ReadIndexReply, _> =
+        core.calls
+            .call(leader, within, |mut client, envelope| async move {
+                client.read_index(peer::ReadIndexRequest { envelope: Some(envelope) }).await
+            })
+            .await;
     match asked.map(|reply| reply.result) {
         Ok(Some(Reply::Index(index))) => Ok(LogIndex(index)),
         Ok(Some(Reply::Unconfirmed(reason))) => Err(reason),

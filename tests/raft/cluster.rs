@@ -46,8 +46,7 @@ impl Cluster {
             let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         }
         let dir = tempfile::tempdir().unwrap();
-        let mut cluster =
-            Self { net: Net::new(), nodes: BTreeMap::new(), configs: BTreeMap::new(), initial: BTreeMap::new(), dir, tune };
+        let mut cluster = Self { net: Net::new(), nodes: BTreeMap::new(), configs: BTreeMap::new(), initial: BTreeMap::new(), dir, tune };
         let mut plans = Vec::new();
         for id in 1..=size {
             let (listen, reached) = cluster.place(id).await;
@@ -153,7 +152,7 @@ pub(crate) async fn eventually(what: &str, mut fact: impl FnMut() -> bool) -> Du
 /// A change that is easy to look for.
 pub(crate) fn monitor(name: &str) -> Command {
     Command::ConfigureGroup {
-        name: GroupName::new(name).unwrap(),
+        name: GroupName::new(name.replace(' ', "-")).unwrap(),
         master: Addr::new("10.0.0.1", 6379),
         settings: GroupSettings::default(),
         replicas: Vec::new(),

@@ -33,10 +33,7 @@ async fn a_node_that_lost_its_disk_is_refused_and_never_votes() {
     let mut cluster = Cluster::formed(3).await;
     cluster.nodes[&1].propose(monitor("known")).await.unwrap();
     let victim = cluster.follower().await;
-    eventually("all have met", || {
-        cluster.nodes.values().all(|raft| raft.peers().values().all(|peer| peer.last_heard.is_some()))
-    })
-    .await;
+    eventually("all have met", || cluster.nodes.values().all(|raft| raft.peers().values().all(|peer| peer.last_heard.is_some()))).await;
     cluster.stop(victim).await;
     std::fs::remove_dir_all(cluster.disk(victim)).unwrap();
     cluster.start(victim).await;

@@ -78,7 +78,7 @@ impl Net {
             }
             if there && from.load(Ordering::Relaxed) == NOBODY {
                 tail.extend_from_slice(&piece[..n]);
-                from.store(self.who(&tail), Ordering::Relaxed);
+                from.store(self.who(&tail, target), Ordering::Relaxed);
             }
             let caller = from.load(Ordering::Relaxed);
             let way = if there { (caller, target) } else { (target, caller) };
@@ -88,9 +88,11 @@ impl Net {
         }
     }
 
-    fn who(&self, sent: &[u8]) -> u64 {
+    /// An envelope names the caller and the one it calls.
+    fn who(&self, sent: &[u8], target: u64) -> u64 {
         let names = self.names.lock().unwrap();
-        let found = names.iter().find(|(text, _)| sent.windows(text.len()).any(|window| window == text));
+        let mut others = names.iter().filter(|(_, node)| *node != target);
+        let found = others.find(|(text, _)| sent.windows(text.len()).any(|window| window == text));
         found.map_or(NOBODY, |(_, node)| *node)
     }
 }

@@ -44,7 +44,7 @@ async fn a_node_that_is_far_behind_receives_a_snapshot() {
     eventually("snapshots were taken", || cluster.nodes.values().all(|raft| raft.status().snapshot > Some(LogIndex(200)))).await;
     cluster.start(late).await;
     let raft = cluster.nodes[&late].clone();
-    let took = eventually("it has what it missed", || raft.state().group("in the snapshot").is_some()).await;
+    let took = eventually("it has what it missed", || raft.state().group("in-the-snapshot").is_some()).await;
     println!("caught up after {took:?}");
     assert!(raft.status().snapshot.is_some(), "it can only have come by snapshot");
     let state = raft.linearizable().await.unwrap();

@@ -2,7 +2,9 @@
 
 use openraft::EntryPayload;
 
-use super::{Malformed, command_from_wire, command_to_wire, log_id_from_wire, log_id_to_wire, membership_from_wire, membership_to_wire, required};
+use super::{
+    Malformed, command_from_wire, command_to_wire, log_id_from_wire, log_id_to_wire, membership_from_wire, membership_to_wire, required,
+};
 use crate::proto::peer;
 use crate::proto::peer::entry::Payload;
 use crate::raft::types::Entry;

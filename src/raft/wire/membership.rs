@@ -14,10 +14,7 @@ type Membership = openraft::Membership<NodeId, BasicNode>;
 pub(in crate::raft) fn membership_to_wire(membership: &Membership) -> peer::Membership {
     let set = |voters: &BTreeSet<NodeId>| peer::VoterSet { ids: voters.iter().map(|id| id.0).collect() };
     let node = |(id, node): (&NodeId, &BasicNode)| peer::Node { id: id.0, addr: node.addr.clone() };
-    peer::Membership {
-        configs: membership.get_joint_config().iter().map(set).collect(),
-        nodes: membership.nodes().map(node).collect(),
-    }
+    peer::Membership { configs: membership.get_joint_config().iter().map(set).collect(), nodes: membership.nodes().map(node).collect() }
 }
 
 pub(in crate::raft) fn membership_from_wire(membership: peer::Membership) -> Result<Membership, Malformed> {
@@ -28,8 +25,7 @@ pub(in crate::raft) fn membership_from_wire(membership: peer::Membership) -> Res
         }
         nodes.insert(NodeId(node.id), BasicNode { addr: node.addr });
     }
-    let configs: Vec<BTreeSet<NodeId>> =
-        membership.configs.into_iter().map(|set| set.ids.into_iter().map(NodeId).collect()).collect();
+    let configs: Vec<BTreeSet<NodeId>> = membership.configs.into_iter().map(|set| set.ids.into_iter().map(NodeId).collect()).collect();
     if configs.is_empty() || configs.len() > 2 || configs.iter().any(BTreeSet::is_empty) {
         return Err(Malformed("a membership must have one set of voters, or two, and none empty".to_owned()));
     }

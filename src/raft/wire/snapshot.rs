@@ -2,7 +2,9 @@
 
 use openraft::Snapshot;
 
-use super::{Malformed, log_id_from_wire, log_id_to_wire, membership_from_wire, membership_to_wire, required, vote_from_wire, vote_to_wire};
+use super::{
+    Malformed, log_id_from_wire, log_id_to_wire, membership_from_wire, membership_to_wire, required, vote_from_wire, vote_to_wire,
+};
 use crate::base::limits;
 use crate::proto::peer;
 use crate::proto::peer::snapshot_chunk::Part;
