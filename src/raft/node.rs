@@ -1,8 +1,9 @@
 //! This sentinel's part in the group: start, the public calls, shutdown.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -224,11 +225,29 @@ impl Raft {
         if tokio::time::timeout(STOP_WITHIN, core.tasks.wait()).await.is_err() {
             tracing::warn!("some tasks for peers did not stop in time");
         }
+        await_release(core.config.data_dir.clone()).await;
     }
 }
 
 /// How long the tasks of this room may take to end.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
+
+/// Waits until the last of openraft's tasks has let go of the data directory, so that it can be opened again.
+async fn await_release(dir: PathBuf) {
+    let released = tokio::task::spawn_blocking(move || {
+        let begun = Instant::now();
+        while store::identity::DataDir::lock(&dir).is_err() {
+            if begun.elapsed() >= STOP_WITHIN {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    });
+    if !released.await.unwrap_or(false) {
+        tracing::warn!("the data directory is still held by a task of the log");
+    }
+}
 
 async fn open(config: &RaftConfig) -> Result<store::Opened, StartError> {
     let (dir, id, cluster, seed) = (config.data_dir.clone(), config.node_id, config.cluster_id(), config.sentinel_id_seed.clone());

@@ -35,14 +35,10 @@ pub(super) async fn serve(core: Arc<Core>, listener: TcpListener) {
         .http2_keepalive_interval(Some(Duration::from_secs(1)))
         .http2_keepalive_timeout(Some(Duration::from_secs(2)))
         .add_service(service)
-        .serve_with_incoming(incoming);
-    // Peers keep their connections for good, so waiting until they close them would be waiting for ever. What is under way when this
-    // room stops is cut off; a caller takes that for "unknown", which it is.
-    tokio::select! {
-        () = core.stop.cancelled() => {}
-        ended = server => match ended {
-            Ok(()) => {}
-            Err(problem) => tracing::error!(%problem, "the port for peers failed; this sentinel hears no peer any more"),
-        },
+        .serve_with_incoming_shutdown(incoming, core.stop.cancelled());
+    // Peers keep their connections for good, and each is a task of its own that outlives the server's future: without a farewell a
+    // peer would go on talking to a sentinel that has stopped, and never find the one that was started in its place.
+    if let Err(problem) = server.await {
+        tracing::error!(%problem, "the port for peers failed; this sentinel hears no peer any more");
     }
 }

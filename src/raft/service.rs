@@ -1,6 +1,7 @@
 //! What peers may ask of this sentinel. Each call: who are you, is it well-formed, then openraft (or the room's part) answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use openraft::raft::{AppendEntriesResponse, VoteRequest, VoteResponse};
 use tonic::{Request, Response, Status, Streaming};
@@ -12,6 +13,9 @@ use super::{propose, wire};
 use crate::base::NodeId;
 use crate::proto::peer::{self, peer_server, snapshot_chunk::Part};
 
+/// How long the next chunk of a snapshot may take.
+const CHUNK_WITHIN: Duration = Duration::from_secs(10);
+
 /// The peer service.
 #[derive(Clone)]
 pub(super) struct Service {
@@ -21,9 +25,19 @@ pub(super) struct Service {
 impl Service {
     async fn admit(&self, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
         if self.core.stop.is_cancelled() {
-            return Err(Status::unavailable("this sentinel is stopping"));
+            return Err(stopping());
         }
         self.core.passport.admit(envelope).await
+    }
+
+    /// A stream must not keep this room from stopping.
+    async fn next_chunk(&self, chunks: &mut Streaming<peer::SnapshotChunk>) -> Result<Option<peer::SnapshotChunk>, Status> {
+        tokio::select! {
+            () = self.core.stop.cancelled() => Err(stopping()),
+            chunk = tokio::time::timeout(CHUNK_WITHIN, chunks.message()) => {
+                chunk.map_err(|_| Status::deadline_exceeded(format!("no chunk of the snapshot within {} s", CHUNK_WITHIN.as_secs())))?
+            }
+        }
     }
 
     /// A legitimate leader calls. Noted when the call arrives and again when it is answered: a slow disk here says nothing
@@ -105,13 +119,13 @@ impl peer_server::Peer for Service {
 
     async fn install_snapshot(&self, request: Request<Streaming<peer::SnapshotChunk>>) -> Result<Response<peer::SnapshotReply>, Status> {
         let mut chunks = request.into_inner();
-        let Some(peer::SnapshotChunk { part: Some(Part::Header(mut header)) }) = chunks.message().await? else {
+        let Some(peer::SnapshotChunk { part: Some(Part::Header(mut header)) }) = self.next_chunk(&mut chunks).await? else {
             return Err(Status::invalid_argument("malformed message from a peer: a snapshot must begin with its header"));
         };
         let from = self.admit(header.envelope.take()).await?;
         let mut intake = wire::SnapshotIntake::new(header)?;
         check_leader(from, &intake.vote)?;
-        while let Some(chunk) = chunks.message().await? {
+        while let Some(chunk) = self.next_chunk(&mut chunks).await? {
             self.note_leader(from, &intake.vote);
             intake.take(chunk)?;
         }
@@ -151,6 +165,10 @@ impl peer_server::Peer for Service {
             member: members.contains_key(&from),
         }))
     }
+}
+
+fn stopping() -> Status {
+    Status::unavailable("this sentinel is stopping")
 }
 
 fn check_leader(from: NodeId, vote: &Vote) -> Result<(), Status> {

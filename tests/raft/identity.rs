@@ -1,0 +1,54 @@
+//! Who is not who it was, or belongs elsewhere, is refused, and both sides say so.
+
+use raft_sentinel::base::{ClusterId, NodeId};
+use raft_sentinel::clock::Clock;
+use raft_sentinel::raft::{Leadership, Raft};
+
+use crate::cluster::{Cluster, eventually, leadership, monitor};
+
+fn refusal(raft: &Raft, of: u64) -> String {
+    raft.peers().get(&NodeId(of)).and_then(|peer| peer.refused.clone()).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_of_another_cluster_is_refused() {
+    let mut cluster = Cluster::planned(3, |_| {}).await;
+    cluster.start(1).await;
+    cluster.start(2).await;
+    cluster.leader().await;
+    let mut config = cluster.config(3);
+    config.cluster_id = Some(ClusterId::new("another"));
+    std::fs::create_dir_all(cluster.disk(3)).unwrap();
+    let stranger = Raft::start(config, Clock::default()).await.unwrap();
+    eventually("the stranger knows why", || refusal(&stranger, 1).contains("belongs to cluster another")).await;
+    eventually("the members know why", || refusal(&cluster.nodes[&1], 3).contains("cluster")).await;
+    assert!(stranger.status().members.is_empty(), "it got the log");
+    assert_eq!(leadership(&stranger), Leadership::Unknown);
+    stranger.shutdown().await;
+    cluster.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_lost_its_disk_is_refused_and_never_votes() {
+    let mut cluster = Cluster::formed(3).await;
+    cluster.nodes[&1].propose(monitor("known")).await.unwrap();
+    let victim = cluster.follower().await;
+    eventually("all have met", || cluster.nodes.values().all(|raft| raft.peers().values().all(|peer| peer.last_heard.is_some()))).await;
+    cluster.stop(victim).await;
+    std::fs::remove_dir_all(cluster.disk(victim)).unwrap();
+    cluster.start(victim).await;
+    let emptied = cluster.nodes[&victim].clone();
+    let leader = *cluster.nodes.keys().find(|id| matches!(leadership(&cluster.nodes[id]), Leadership::Leading { .. })).unwrap();
+    eventually("the leader refuses it", || refusal(&cluster.nodes[&leader], victim).contains("lost or swapped")).await;
+    eventually("it knows, and what to do", || refusal(&emptied, leader).contains("new node id")).await;
+    // Its vote would now be needed: with it there would be a quorum, without it there is none.
+    let third = *cluster.nodes.keys().find(|id| **id != leader && **id != victim).unwrap();
+    cluster.stop(third).await;
+    let led = cluster.nodes[&leader].clone();
+    eventually("the leader has lost its quorum", || leadership(&led) == Leadership::Unknown).await;
+    assert!(led.propose(monitor("too late")).await.is_err());
+    assert_eq!(leadership(&emptied), Leadership::Unknown);
+    let status = emptied.status();
+    assert!(status.members.is_empty() && status.term == 0, "it took part: {status:?}");
+    cluster.stop_all().await;
+}
