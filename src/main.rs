@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use raft_sentinel::app;
 use raft_sentinel::conf::cli::{Cli, Command, LogFormat, Serve};
+use raft_sentinel::ctl;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
             print!("{report}");
             return if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
+        Command::Ask(command) => ask(command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,6 +38,12 @@ fn run(serve: &Serve) -> Result<(), String> {
         tracing::error!("{error}");
         error.to_string()
     })
+}
+
+fn ask(command: ctl::Command) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start the runtime: {error}"))?;
+    runtime.block_on(ctl::run(command, &mut std::io::stdout())).map_err(|error| format!("{error:#}"))
 }
 
 /// A broken invariant in one task must not leave a sentinel that goes on without it.

@@ -175,6 +175,7 @@ impl House {
             resolve_hostnames: sentinel.resolve_hostnames,
             announce_hostnames: sentinel.announce_hostnames,
             sentinel_user: sentinel.user.clone(),
+            sentinel_pass: sentinel.pass.clone(),
             stop: self.cancel.clone(),
         }
     }

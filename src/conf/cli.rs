@@ -14,11 +14,7 @@ use super::{ConfError, Config, load};
 #[derive(Parser)]
 #[command(name = "raft-sentinel", version, arg_required_else_help = true)]
 #[command(
-<<<<<<< HEAD
-    after_help = "Start with the sentinel.conf you have, or an empty one: `raft-sentinel check FILE` says which lines to add. Then serve it."
-=======
     after_help = "Start with the sentinel.conf you have, or an empty one: `raft-sentinel check FILE` says what to add. Then serve it."
->>>>>>> w-conf
 )]
 pub struct Cli {
     /// What to do.
@@ -33,6 +29,9 @@ pub enum Command {
     Serve(Serve),
     /// Read configuration files and report what is wrong with them, without running anything.
     Check(Check),
+    /// Ask or change a running cluster.
+    #[command(flatten)]
+    Ask(crate::ctl::Command),
 }
 
 /// How log lines look.

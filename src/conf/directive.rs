@@ -132,11 +132,7 @@ fn nearest(name: &str) -> Option<&'static str> {
         return None;
     }
     let close = BY_NAME.keys().map(|known| (letters_apart(known.as_bytes(), name.as_bytes()), known));
-<<<<<<< HEAD
-    close.filter(|(apart, known)| *apart <= 2 && apart * 2 < known.len()).min().map(|(_, known)| *known)
-=======
     close.filter(|(apart, known)| *apart <= 2 && apart * 2 <= known.len()).min().map(|(_, known)| *known)
->>>>>>> w-conf
 }
 
 /// Levenshtein's distance.

@@ -100,7 +100,9 @@ impl Judge {
 
     fn promote_chosen(&mut self, group: &Group, failover: &Failover) {
         let chosen = &group.master.addr;
-        let seen = self.view.live_report(chosen).filter(|(at, report)| *at >= self.master_since && report.role() == Role::Master);
+        // Whatever the link: the promotion itself cuts it, as it does all clients.
+        let newest = self.view.nodes.get(chosen).and_then(|node| node.report.as_ref());
+        let seen = newest.filter(|(at, report)| *at >= self.master_since && report.role() == Role::Master);
         match seen.map(|(_, report)| identity_of(report)) {
             Some(identity) => {
                 let (group, id, at) = (group.name.clone(), failover.id, self.world.wall);

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use tracing::warn;
 
 use super::ProbeSettings;
 use crate::base::Addr;
 use crate::base::observation::LinkLoss;
-use crate::redis::wire::{Reply, excerpt};
+use crate::redis::wire::Reply;
 use crate::redis::{Act, ActReport, AskError, Dialer, Link};
 
 /// Acts that may wait for one server. More are held back at their source.
@@ -53,16 +52,8 @@ pub(super) struct Arms {
 struct IdleLink {
     link: Link,
     check_at: Instant,
-    owed: Option<Owed>,
-}
-
-/// An answer that an idle link owes.
-#[derive(Clone, Copy)]
-enum Owed {
-    /// To a sign of life.
-    Ping,
-    /// To the CONFIG REWRITE after a promotion.
-    Rewrite,
+    /// Whether it owes the answer to a sign of life.
+    owes: bool,
 }
 
 /// What may come next.
@@ -118,7 +109,7 @@ impl Arms {
                     retry_at = Instant::now() + settings.retry_pause();
                     self.keep(link);
                 }
-                Next::Said(said) => self.hear(said),
+                Next::Said(said) => self.hear(&said),
                 Next::Time => self.check(settings.silence_limit()).await,
             }
         }
@@ -153,22 +144,17 @@ impl Arms {
     }
 
     /// A reply on an idle link is one that is owed; anything else is as good as its end, since what follows could not be told apart.
-    fn hear(&mut self, said: Result<Reply, LinkLoss>) {
-        match (self.link.as_mut().and_then(|idle| Some((idle.owed?, idle))), said) {
-            (Some((owed, idle)), Ok(reply)) => {
-                if let (Owed::Rewrite, Reply::Error(error)) = (owed, reply) {
-                    warn!(node = %self.dialer.addr(), error = excerpt(&error), "promoted, but CONFIG REWRITE failed: a restart will undo it");
-                }
-                idle.rest();
-            }
-            (Some(_) | None, Err(_)) | (None, Ok(_)) => self.link = None,
+    fn hear(&mut self, said: &Result<Reply, LinkLoss>) {
+        match self.link.as_mut().filter(|idle| idle.owes && said.is_ok()) {
+            Some(idle) => idle.rest(),
+            None => self.link = None,
         }
     }
 
     /// The link has been idle for long, or owes an answer for too long.
     async fn check(&mut self, limit: Duration) {
         if let Some(idle) = &mut self.link
-            && (idle.owed.is_some() || !idle.ask(Owed::Ping, limit).await)
+            && (idle.owes || !idle.check(limit).await)
         {
             self.link = None;
         }
@@ -176,7 +162,6 @@ impl Arms {
 
     async fn obey(&mut self, order: Order) {
         let result = self.perform(&order.act, order.deadline).await;
-        let promoted = order.act == Act::Promote && result.is_ok();
         match &mut self.link {
             Some(_) if matches!(result, Err(AskError::Lost(_))) => self.link = None,
             Some(idle) => idle.rest(),
@@ -184,21 +169,6 @@ impl Arms {
         }
         // Whoever asked may have left.
         let _ = order.answer.send(result);
-        if promoted {
-            self.write_down().await;
-        }
-    }
-
-    /// Lets a promoted server write down what it is. After the answer, and without waiting here, since the server waits for
-    /// its disk meanwhile. One that restarts before it is written follows its old master again: a wrong role, to be repaired
-    /// like any other.
-    async fn write_down(&mut self) {
-        let limit = self.settings.borrow().silence_limit();
-        if let Some(idle) = &mut self.link
-            && !idle.ask(Owed::Rewrite, limit).await
-        {
-            self.link = None;
-        }
     }
 
     async fn perform(&mut self, act: &Act, deadline: Instant) -> Result<ActReport, AskError> {
@@ -225,29 +195,25 @@ impl Arms {
 
 impl IdleLink {
     fn new(link: Link) -> Self {
-        Self { link, check_at: Instant::now() + CHECK_PERIOD, owed: None }
+        Self { link, check_at: Instant::now() + CHECK_PERIOD, owes: false }
     }
 
     /// It was heard just now.
     fn rest(&mut self) {
         self.check_at = Instant::now() + CHECK_PERIOD;
-        self.owed = None;
+        self.owes = false;
     }
 
-    /// Asks without waiting, with a limit for the answer; false when the link is of no use.
-    async fn ask(&mut self, owed: Owed, limit: Duration) -> bool {
-        self.owed = Some(owed);
+    /// Asks for a sign of life, with a limit for the answer; false when the link is of no use.
+    async fn check(&mut self, limit: Duration) -> bool {
+        self.owes = true;
         self.check_at = Instant::now() + limit;
-        let access = self.link.access();
-        let words = match owed {
-            Owed::Ping => vec![access.name("PING")],
-            Owed::Rewrite => vec![access.name("CONFIG"), "REWRITE".to_owned()],
-        };
-        self.link.send(&[words]).await.is_ok()
+        let ping = vec![self.link.access().name("PING")];
+        self.link.send(&[ping]).await.is_ok()
     }
 
     /// Waits for the answer that is still owed, so that the next one is the act's; false when there is none in time.
     async fn settle(&mut self, limit: Duration) -> bool {
-        self.owed.take().is_none() || timeout(limit, self.link.next()).await.is_ok_and(|reply| reply.is_ok())
+        !std::mem::take(&mut self.owes) || timeout(limit, self.link.next()).await.is_ok_and(|reply| reply.is_ok())
     }
 }

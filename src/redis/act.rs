@@ -31,10 +31,7 @@ pub struct Fence {
 /// One thing to do to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// Be a master. Its clients are cut off, since they read from a replica until now.
-    ///
-    /// Unlike stock's transaction this one has no CONFIG REWRITE: that waits for the disk with the whole server, and makes
-    /// most of the time of a promotion. It has to follow; the probe's hands see to that.
+    /// Be a master, and still be one after a restart. Its clients are cut off, since they read from a replica until now.
     Promote,
     /// Be a replica of this address, and still be one after a restart.
     Follow {
@@ -108,7 +105,7 @@ impl Act {
             ],
         };
         match self {
-            Self::Promote => [vec![replicaof("NO", "ONE")], kill(Clients::Kill), vec![info]].concat(),
+            Self::Promote => [vec![replicaof("NO", "ONE"), rewrite], kill(Clients::Kill), vec![info]].concat(),
             Self::Follow { master, clients } => {
                 [vec![replicaof(&master.host, &master.port.to_string()), rewrite], kill(*clients), vec![info]].concat()
             }

@@ -88,12 +88,7 @@ fn the_example_in_the_help_text_is_right() {
         .filter_map(|line| line.strip_prefix("    "))
         .filter(|line| !line.starts_with(' '))
         .fold(String::new(), |text, line| text + line + "\n");
-<<<<<<< HEAD
-    let config = conf::parse(Path::new("s.conf"), example[example.find("dir ").unwrap()..].as_bytes(), &[])
-        .unwrap_or_else(|error| panic!("{error}\n{example}"));
-=======
     let example = example.split_once("dir ").map(|(_, rest)| format!("dir {rest}")).unwrap();
     let config = conf::parse(Path::new("s.conf"), example.as_bytes(), &[]).unwrap_or_else(|error| panic!("{error}\n{example}"));
->>>>>>> w-conf
     assert_eq!((config.notes, config.groups.len(), config.raft.peers.len()), (vec![], 1, 3));
 }

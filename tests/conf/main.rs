@@ -5,17 +5,11 @@
 mod accepted;
 mod command_line;
 mod files;
-<<<<<<< HEAD
-mod migration;
-mod refused;
-mod robust;
-=======
 mod live;
 mod migration;
 mod refused;
 mod robust;
 mod words;
->>>>>>> w-conf
 
 use std::path::Path;
 

@@ -11,46 +11,46 @@ use raft_sentinel::machine::{Command, Event, Group, Outcome, Phase, State, invar
 
 /// A made-up data node.
 #[derive(Clone, Debug)]
-pub struct Node {
-    pub alive: bool,
-    pub refuses_credentials: bool,
-    pub follows: Option<Addr>,
-    pub offset: u64,
-    pub history: &'static str,
-    pub run: u32,
-    pub priority: u32,
+pub(crate) struct Node {
+    pub(crate) alive: bool,
+    pub(crate) refuses_credentials: bool,
+    pub(crate) follows: Option<Addr>,
+    pub(crate) offset: u64,
+    pub(crate) history: &'static str,
+    pub(crate) run: u32,
+    pub(crate) priority: u32,
     /// Changes of role that it was made to carry out.
-    pub obeyed: Vec<Ask>,
+    pub(crate) obeyed: Vec<Ask>,
     /// Does not carry out what it is asked.
-    pub stubborn: bool,
+    pub(crate) stubborn: bool,
 }
 
-pub struct Bench {
-    pub now_ms: u64,
-    pub state: State,
-    pub nodes: BTreeMap<Addr, Node>,
-    pub leader: Option<usize>,
+pub(crate) struct Bench {
+    pub(crate) now_ms: u64,
+    pub(crate) state: State,
+    pub(crate) nodes: BTreeMap<Addr, Node>,
+    pub(crate) leader: Option<usize>,
     /// Sentinels that are asleep (stopped): they take no steps.
-    pub asleep: [bool; 3],
-    pub events: Vec<(u64, Event)>,
+    pub(crate) asleep: [bool; 3],
+    pub(crate) events: Vec<(u64, Event)>,
     /// Called before an intent of the leader is performed; true makes the leader die there, before it or after it.
-    pub intents: Vec<String>,
-    pub die_at: Option<(String, bool)>,
+    pub(crate) intents: Vec<String>,
+    pub(crate) die_at: Option<(String, bool)>,
     judges: Vec<Judge>,
     inbox: Vec<Vec<Input>>,
 }
 
-pub fn addr(name: &str) -> Addr {
+pub(crate) fn addr(name: &str) -> Addr {
     Addr::new(name, 6379)
 }
 
-pub fn group_name() -> GroupName {
+pub(crate) fn group_name() -> GroupName {
     GroupName::new("m").expect("a name")
 }
 
 impl Bench {
     /// `red` is the master; the others follow it. The limit is one second.
-    pub fn new(replicas: &[&str]) -> Self {
+    pub(crate) fn new(replicas: &[&str]) -> Self {
         let replica = |name: &&str| (addr(name), Node { follows: Some(addr("red")), ..Node::new(1) });
         let mut nodes: BTreeMap<Addr, Node> = replicas.iter().map(replica).collect();
         nodes.insert(addr("red"), Node::new(1));
@@ -83,19 +83,19 @@ impl Bench {
         bench
     }
 
-    pub fn group(&self) -> Arc<Group> {
+    pub(crate) fn group(&self) -> Arc<Group> {
         Arc::clone(&self.state.groups[&group_name()])
     }
 
-    pub fn node(&mut self, name: &str) -> &mut Node {
+    pub(crate) fn node(&mut self, name: &str) -> &mut Node {
         self.nodes.get_mut(&addr(name)).expect("a node")
     }
 
-    pub fn judge(&self, at: usize) -> &Judge {
+    pub(crate) fn judge(&self, at: usize) -> &Judge {
         &self.judges[at]
     }
 
-    pub fn apply(&mut self, command: &Command) -> Outcome {
+    pub(crate) fn apply(&mut self, command: &Command) -> Outcome {
         let before = self.state.clone();
         let (outcome, logged) = self.state.apply(LogIndex(self.state.applied.0 + 1), command);
         invariants::check_step(&before, &self.state).expect("the invariants hold");
@@ -104,11 +104,11 @@ impl Bench {
     }
 
     /// The first moment at which an event of that kind happened.
-    pub fn when(&self, is: impl Fn(&Event) -> bool) -> Option<u64> {
+    pub(crate) fn when(&self, is: impl Fn(&Event) -> bool) -> Option<u64> {
         self.events.iter().find(|(_, event)| is(event)).map(|(at, _)| *at)
     }
 
-    pub fn run(&mut self, ms: u64) {
+    pub(crate) fn run(&mut self, ms: u64) {
         for _ in 0..ms {
             self.now_ms += 1;
             self.tick();
@@ -116,7 +116,7 @@ impl Bench {
     }
 
     /// Runs until `is` holds; panics after a minute of its own time.
-    pub fn run_until(&mut self, what: &str, is: impl Fn(&Self) -> bool) {
+    pub(crate) fn run_until(&mut self, what: &str, is: impl Fn(&Self) -> bool) {
         let limit = self.now_ms + 60_000;
         while !is(self) {
             assert!(self.now_ms < limit, "never came to be: {what}\n{:#?}\n{:#?}", self.group().failover, self.nodes);
@@ -124,14 +124,14 @@ impl Bench {
         }
     }
 
-    pub fn settled(&self) -> bool {
+    pub(crate) fn settled(&self) -> bool {
         let group = self.group();
         let as_recorded =
             |(at, node): (&Addr, &Node)| !node.alive || node.follows == (*at != group.master.addr).then(|| group.master.addr.clone());
         group.failover.is_none() && self.nodes.iter().all(as_recorded)
     }
 
-    pub fn phase(&self) -> Option<Phase> {
+    pub(crate) fn phase(&self) -> Option<Phase> {
         self.group().failover.as_ref().map(|failover| failover.phase.clone())
     }
 
@@ -308,7 +308,7 @@ impl Bench {
 }
 
 impl Node {
-    pub fn new(run: u32) -> Self {
+    pub(crate) fn new(run: u32) -> Self {
         Self {
             alive: true,
             refuses_credentials: false,
@@ -322,7 +322,7 @@ impl Node {
         }
     }
 
-    pub fn role(&self) -> Role {
+    pub(crate) fn role(&self) -> Role {
         if self.follows.is_none() { Role::Master } else { Role::Replica }
     }
 }
