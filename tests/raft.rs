@@ -1,5 +1,7 @@
 //! Three sentinels' Raft rooms in one process, over real connections and real disks, with a network that can be cut.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "raft/cluster.rs"]
 mod cluster;
 #[path = "raft/forming.rs"]

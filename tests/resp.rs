@@ -14,8 +14,10 @@ mod golden;
 mod hostile;
 #[path = "resp/quorum.rs"]
 mod quorum;
-#[path = "resp/redis_cli.rs"]
-mod redis_cli;
+#[path = "resp/stock_clients.rs"]
+mod stock_clients;
+#[path = "resp/views.rs"]
+mod views;
 #[path = "resp/wire.rs"]
 mod wire;
 #[path = "resp/world.rs"]

@@ -173,7 +173,6 @@ mod tests {
         let mut hasty = config();
         hasty.heartbeat_ms = 100;
         assert!(hasty.spans().is_err());
-        let spans = config().spans().unwrap();
-        assert!(config().openraft(&spans).is_ok());
+        assert!(config().spans().is_ok_and(|spans| config().openraft(&spans).is_ok()));
     }
 }

@@ -60,6 +60,8 @@ pub(super) enum Op {
     Truncate(u64),
     /// Removes the entries up to this index, and records the purge point.
     Purge(u64, Vec<u8>),
+    /// Replaces the snapshot by one that covers the log up to this index: its description and its data.
+    Snapshot(u64, Vec<u8>, Vec<u8>),
 }
 
 /// The open file.
@@ -144,6 +146,10 @@ impl Engine {
                     Op::Purge(upto, value) => {
                         entries.retain_in(..=*upto, |_, _| false)?;
                         meta.insert(Key::Purged.name(), value.as_slice())?;
+                    }
+                    Op::Snapshot(_, described, data) => {
+                        meta.insert(Key::SnapshotMeta.name(), described.as_slice())?;
+                        meta.insert(Key::SnapshotData.name(), data.as_slice())?;
                     }
                 }
             }

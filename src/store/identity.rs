@@ -255,17 +255,21 @@ fn checksum(version: u64, identity: &serde_json::Value) -> String {
 mod tests {
     use super::*;
 
-    /// The file of this format must stay readable; `UPDATE_GOLDEN=1` rewrites it.
-    #[test]
-    fn the_written_form_is_the_golden_one() {
-        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/golden");
-        let record = Record {
+    fn record() -> Record {
+        Record {
             node_id: NodeId(1),
             cluster_id: ClusterId::new("prod"),
             incarnation: Incarnation::new("0123456789abcdef0123456789abcdef"),
             sentinel_id: SentinelId::new("0123456789abcdef0123456789abcdef01234567"),
             peers: BTreeMap::from([(NodeId(2), Incarnation::new("fedcba9876543210fedcba9876543210"))]),
-        };
+        }
+    }
+
+    /// The file of this format must stay readable; `UPDATE_GOLDEN=1` rewrites it.
+    #[test]
+    fn the_written_form_is_the_golden_one() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/golden");
+        let record = record();
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             write(&golden, &record).unwrap();
         }
@@ -278,14 +282,7 @@ mod tests {
     #[test]
     fn every_flipped_bit_of_a_digit_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
-        let record = Record {
-            node_id: NodeId(1),
-            cluster_id: ClusterId::new("prod"),
-            incarnation: Incarnation::new("0a"),
-            sentinel_id: SentinelId::new("0b"),
-            peers: BTreeMap::new(),
-        };
-        write(dir.path(), &record).unwrap();
+        write(dir.path(), &record()).unwrap();
         let path = dir.path().join(FILE);
         let whole = std::fs::read(&path).unwrap();
         for at in (0..whole.len()).filter(|at| whole[*at].is_ascii_alphanumeric()) {

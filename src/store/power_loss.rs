@@ -133,8 +133,7 @@ fn round(round: u64) -> Vec<Op> {
     if round % 10 == 9 {
         let state = State { applied: LogIndex(round), ..State::default() };
         let meta = SnapshotMeta { last_log_id: Some(log_id(round)), ..SnapshotMeta::default() };
-        ops.push(Op::Set(Key::SnapshotMeta, codec::encode(&meta).unwrap()));
-        ops.push(Op::Set(Key::SnapshotData, codec::encode(&state).unwrap()));
+        ops.push(Op::Snapshot(round, codec::encode(&meta).unwrap(), codec::encode(&state).unwrap()));
         ops.push(Op::Purge(round - 4, codec::encode(&log_id(round - 4)).unwrap()));
     }
     if round % 7 == 6 {

@@ -8,7 +8,7 @@ use raft_sentinel::base::{Addr, GroupName, GroupSettings, NodeId, WallTime};
 use raft_sentinel::clock::Clock;
 use raft_sentinel::machine::Command;
 use raft_sentinel::machine::command::Origin;
-use raft_sentinel::raft::{Leadership, Raft, RaftConfig};
+use raft_sentinel::raft::{Leadership, Raft, RaftConfig, StartError};
 use tempfile::TempDir;
 
 use crate::proxy::Net;
@@ -47,33 +47,25 @@ impl Cluster {
         }
         let dir = tempfile::tempdir().unwrap();
         let mut cluster = Self { net: Net::new(), nodes: BTreeMap::new(), configs: BTreeMap::new(), initial: BTreeMap::new(), dir, tune };
-        let mut plans = Vec::new();
         for id in 1..=size {
-            let (listen, reached) = cluster.place(id).await;
+            let reached = cluster.net.proxy(id).await;
             cluster.initial.insert(NodeId(id), reached);
-            plans.push((id, listen));
         }
-        for (id, listen) in plans {
-            cluster.plan(id, listen);
+        for id in 1..=size {
+            cluster.plan(id);
         }
         cluster
     }
 
     /// A node that is not among the initial members; returns where peers reach it.
     pub(crate) async fn plan_newcomer(&mut self, id: u64) -> Addr {
-        let (listen, reached) = self.place(id).await;
-        self.plan(id, listen);
+        let reached = self.net.proxy(id).await;
+        self.plan(id);
         reached
     }
 
-    async fn place(&self, id: u64) -> (Addr, Addr) {
-        let listen = free_addr();
-        let reached = self.net.proxy(id, listen.clone()).await;
-        (listen, reached)
-    }
-
-    fn plan(&mut self, id: u64, listen: Addr) {
-        let mut config = RaftConfig::new(NodeId(id), self.disk(id), listen, self.initial.clone());
+    fn plan(&mut self, id: u64) {
+        let mut config = RaftConfig::new(NodeId(id), self.disk(id), Addr::new("127.0.0.1", 0), self.initial.clone());
         (self.tune)(&mut config);
         self.configs.insert(id, config);
     }
@@ -88,9 +80,25 @@ impl Cluster {
 
     pub(crate) async fn start(&mut self, id: u64) {
         std::fs::create_dir_all(self.disk(id)).unwrap();
-        let raft = Raft::start(self.config(id), Clock::default()).await.unwrap();
-        self.net.learn(raft.incarnation().as_str(), id);
+        let raft = self.start_as(id, self.config(id)).await;
         self.nodes.insert(id, raft);
+    }
+
+    /// Starts a node on any free port. Somebody else may take the port first; then another one is tried.
+    pub(crate) async fn start_as(&self, id: u64, mut config: RaftConfig) -> Raft {
+        for _ in 0..20 {
+            config.listen = free_addr();
+            self.net.route(id, config.listen.clone());
+            match Raft::start(config.clone(), Clock::default()).await {
+                Ok(raft) => {
+                    self.net.learn(raft.incarnation().as_str(), id);
+                    return raft;
+                }
+                Err(StartError::Listen { .. }) => {}
+                Err(problem) => panic!("node {id} does not start: {problem}"),
+            }
+        }
+        panic!("no free port for node {id}");
     }
 
     pub(crate) async fn stop(&mut self, id: u64) {
@@ -167,7 +175,7 @@ pub(crate) fn vote_away(n: u64) -> Command {
     Command::VotesExpired { voter: NodeId(n), silent_ms: n, at: WallTime(n) }
 }
 
-pub(crate) fn free_addr() -> Addr {
+fn free_addr() -> Addr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     Addr::new("127.0.0.1", listener.local_addr().unwrap().port())
 }

@@ -1,7 +1,6 @@
 //! Who is not who it was, or belongs elsewhere, is refused, and both sides say so.
 
 use raft_sentinel::base::{ClusterId, NodeId};
-use raft_sentinel::clock::Clock;
 use raft_sentinel::raft::{Leadership, Raft};
 
 use crate::cluster::{Cluster, eventually, leadership, monitor};
@@ -19,7 +18,7 @@ async fn a_node_of_another_cluster_is_refused() {
     let mut config = cluster.config(3);
     config.cluster_id = Some(ClusterId::new("another"));
     std::fs::create_dir_all(cluster.disk(3)).unwrap();
-    let stranger = Raft::start(config, Clock::default()).await.unwrap();
+    let stranger = cluster.start_as(3, config).await;
     eventually("the stranger knows why", || refusal(&stranger, 1).contains("belongs to cluster another")).await;
     eventually("the members know why", || refusal(&cluster.nodes[&1], 3).contains("cluster")).await;
     assert!(stranger.status().members.is_empty(), "it got the log");

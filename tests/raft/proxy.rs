@@ -1,6 +1,6 @@
 //! A network that can be cut: every sentinel is reached through a proxy, which learns who calls from the envelopes that pass by.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -17,17 +17,24 @@ const NOBODY: u64 = 0;
 #[derive(Clone)]
 pub(crate) struct Net {
     cuts: watch::Sender<BTreeSet<(u64, u64)>>,
-    names: Arc<Mutex<Vec<(Vec<u8>, u64)>>>,
+    names: Arc<Mutex<Vec<Name>>>,
+    routes: Arc<Mutex<BTreeMap<u64, Addr>>>,
+}
+
+/// A text that only this node sends.
+struct Name {
+    text: Vec<u8>,
+    node: u64,
 }
 
 impl Net {
     pub(crate) fn new() -> Self {
-        Self { cuts: watch::Sender::new(BTreeSet::new()), names: Arc::default() }
+        Self { cuts: watch::Sender::new(BTreeSet::new()), names: Arc::default(), routes: Arc::default() }
     }
 
     /// Whoever sends this text is that node.
     pub(crate) fn learn(&self, text: &str, node: u64) {
-        self.names.lock().unwrap().push((text.as_bytes().to_vec(), node));
+        self.names.lock().unwrap().push(Name { text: text.as_bytes().to_vec(), node });
     }
 
     /// Nothing passes between these two any more.
@@ -40,16 +47,23 @@ impl Net {
         self.cuts.send_modify(BTreeSet::clear);
     }
 
-    /// Opens a proxy in front of `target`, which listens on `to`.
-    pub(crate) async fn proxy(&self, target: u64, to: Addr) -> Addr {
+    /// The node listens here from now on.
+    pub(crate) fn route(&self, node: u64, to: Addr) {
+        self.routes.lock().unwrap().insert(node, to);
+    }
+
+    /// Opens a proxy in front of `target`, wherever that listens at the time.
+    pub(crate) async fn proxy(&self, target: u64) -> Addr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = Addr::new("127.0.0.1", listener.local_addr().unwrap().port());
         let net = self.clone();
         tokio::spawn(async move {
             while let Ok((caller, _)) = listener.accept().await {
-                let (net, to) = (net.clone(), to.clone());
+                let net = net.clone();
                 tokio::spawn(async move {
-                    if let Ok(callee) = TcpStream::connect(to.authority()).await {
+                    let to = net.routes.lock().unwrap().get(&target).map(Addr::authority);
+                    let Some(to) = to else { return };
+                    if let Ok(callee) = TcpStream::connect(to).await {
                         net.join(caller, callee, target).await;
                     }
                 });
@@ -91,8 +105,8 @@ impl Net {
     /// An envelope names the caller and the one it calls.
     fn who(&self, sent: &[u8], target: u64) -> u64 {
         let names = self.names.lock().unwrap();
-        let mut others = names.iter().filter(|(_, node)| *node != target);
-        let found = others.find(|(text, _)| sent.windows(text.len()).any(|window| window == text));
-        found.map_or(NOBODY, |(_, node)| *node)
+        let mut others = names.iter().filter(|name| name.node != target);
+        let found = others.find(|name| sent.windows(name.text.len()).any(|window| window == name.text));
+        found.map_or(NOBODY, |name| name.node)
     }
 }

@@ -16,11 +16,11 @@ pub(crate) fn vote(voter: u64) -> Command {
     Command::VoteDown { group: group(), epoch: Epoch(4), voter: NodeId(voter), testimony, at: WallTime(0) }
 }
 
-fn failover_id(world: &World) -> FailoverId {
+pub(crate) fn failover_id(world: &World) -> FailoverId {
     world.fake.state().groups[&group()].failover.as_ref().expect("a failover is running").id
 }
 
-fn promote(world: &World) {
+pub(crate) fn promote(world: &World) {
     let choice = Choice {
         chosen: addr(6380),
         candidates: view(world.clock).candidates,
@@ -31,7 +31,7 @@ fn promote(world: &World) {
     world.fake.done(&Command::Promote { group: group(), id: failover_id(world), choice, by: NodeId(1), at: WallTime(0) });
 }
 
-fn promoted(world: &World) {
+pub(crate) fn promoted(world: &World) {
     world.fake.done(&Command::Promoted { group: group(), id: failover_id(world), identity: identity("b"), at: WallTime(0) });
 }
 
@@ -155,6 +155,8 @@ async fn changes_are_told_and_passwords_are_not() {
     other.ask("SENTINEL SET mymaster quorum 1 auth-pass hunter2").await;
     wire.expect(&message("*", "+set", "master mymaster 127.0.0.1 6379 quorum 1")).await;
     wire.expect(&message("*", "+set", "master mymaster 127.0.0.1 6379 auth-pass ******")).await;
+    other.ask(r#"SENTINEL SET mymaster auth-user "a\n+switch-master""#).await;
+    wire.expect(&message("*", "+set", "master mymaster 127.0.0.1 6379 auth-user a?+switch-master")).await;
     other.ask("SENTINEL MONITOR m 127.0.0.1 7000 1").await;
     wire.expect(&message("*", "+monitor", "master m 127.0.0.1 7000 quorum 1")).await;
     other.ask("SENTINEL RESET m").await;

@@ -9,6 +9,8 @@ mod entry;
 mod ids;
 mod membership;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub(super) use append::{Asked, append_from_wire, append_reply_from_wire, append_reply_to_wire, append_to_wire};
 pub(super) use document::{command_from_wire, command_to_wire, outcome_from_wire, outcome_to_wire};

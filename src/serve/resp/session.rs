@@ -180,7 +180,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
             quiet_ms = 0;
         }
-        if out.capacity() > 4 * bounds::WRITE_BYTES {
+        // Thousands of idle clients must not keep the room that their largest reply once took.
+        if out.capacity() > bounds::READ_BYTES {
             *out = BytesMut::new();
         }
         Ok(())

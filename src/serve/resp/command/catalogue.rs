@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::super::client::Client;
 use super::super::glob;
 use super::super::reply::{Answer, Reply};
-use super::row::{self, Arity, Row, Run};
+use super::row::{self, Arity, Row, Run, Subject};
 use super::table::TABLE;
 
 /// The subcommands of COMMAND.
@@ -18,7 +18,7 @@ pub(super) static ROWS: &[Row] = &[
 ];
 
 pub(super) fn all(_: &mut Client, _: &[Bytes]) -> Answer {
-    Ok(Reply::array(TABLE.iter().map(|row| entry(row, row.name))))
+    Ok(Reply::array(TABLE.iter().map(|row| entry(row, row.name, row.subject))))
 }
 
 fn count(_: &mut Client, _: &[Bytes]) -> Answer {
@@ -42,33 +42,42 @@ fn full_names(row: &'static Row) -> Vec<String> {
 
 fn info(_: &mut Client, words: &[Bytes]) -> Answer {
     if words.len() == 2 {
-        return Ok(Reply::array(TABLE.iter().map(|row| entry(row, row.name))));
+        return Ok(Reply::array(TABLE.iter().map(|row| entry(row, row.name, row.subject))));
     }
     let wanted = words[2..].iter().map(|name| lookup(name));
-    Ok(Reply::array(wanted.map(|found| found.map_or(Reply::NullArray, |(row, name)| entry(row, &name)))))
+    Ok(Reply::array(wanted.map(|found| found.map_or(Reply::Null, |found| entry(found.row, &found.full_name, found.subject)))))
 }
 
 fn docs(_: &mut Client, words: &[Bytes]) -> Answer {
-    let wanted: Vec<(&'static Row, String)> = if words.len() == 2 {
-        TABLE.iter().map(|row| (row, row.name.to_owned())).collect()
+    let wanted: Vec<Listed> = if words.len() == 2 {
+        TABLE.iter().map(|row| Listed { row, full_name: row.name.to_owned(), subject: row.subject }).collect()
     } else {
         words[2..].iter().filter_map(|name| lookup(name)).collect()
     };
-    let doc =
-        |row: &Row| Reply::Map(vec![(Reply::text("summary"), Reply::text(row.help)), (Reply::text("group"), Reply::text("sentinel"))]);
-    Ok(Reply::Map(wanted.into_iter().map(|(row, name)| (Reply::bulk(name), doc(row))).collect()))
+    Ok(Reply::Map(wanted.into_iter().map(|listed| (Reply::bulk(listed.full_name), doc(listed.row, listed.subject))).collect()))
 }
 
-/// A row by `name` or `container|name`, with the name in full.
-fn lookup(name: &[u8]) -> Option<(&'static Row, String)> {
+fn doc(row: &Row, subject: Subject) -> Reply {
+    Reply::Map(vec![(Reply::text("summary"), Reply::text(row.help)), (Reply::text("group"), Reply::text(subject.group()))])
+}
+
+/// A row as it was asked for.
+struct Listed {
+    row: &'static Row,
+    full_name: String,
+    subject: Subject,
+}
+
+/// A row by `name` or `container|name`.
+fn lookup(name: &[u8]) -> Option<Listed> {
     let full_name = super::lower(name);
     let (container, sub) = full_name.split_once('|').map_or((full_name.as_str(), None), |(container, sub)| (container, Some(sub)));
-    let row = row::named(TABLE, container.as_bytes())?;
+    let top = row::named(TABLE, container.as_bytes())?;
     let row = match sub {
-        None => row,
-        Some(sub) => row::named(subcommands(row), sub.as_bytes())?,
+        None => top,
+        Some(sub) => row::named(subcommands(top), sub.as_bytes())?,
     };
-    Some((row, full_name))
+    Some(Listed { row, full_name, subject: top.subject })
 }
 
 fn subcommands(row: &Row) -> &'static [Row] {
@@ -79,12 +88,13 @@ fn subcommands(row: &Row) -> &'static [Row] {
 }
 
 /// Name, arity, flags, first key, last key, step, categories, tips, key specifications, subcommands.
-fn entry(row: &Row, full_name: &str) -> Reply {
-    let mut flags = vec![Reply::Simple("noscript".into()), Reply::Simple("loading".into()), Reply::Simple("stale".into())];
+fn entry(row: &Row, full_name: &str, subject: Subject) -> Reply {
+    let words = |words: &[&'static str]| words.iter().map(|word| Reply::Simple((*word).into())).collect::<Vec<_>>();
+    let mut flags = words(subject.flags());
     if row.open {
         flags.push(Reply::Simple("no_auth".into()));
     }
-    let subs = subcommands(row).iter().map(|sub| entry(sub, &format!("{full_name}|{}", sub.name)));
+    let subs = subcommands(row).iter().map(|sub| entry(sub, &format!("{full_name}|{}", sub.name), subject));
     Reply::array([
         Reply::bulk(full_name),
         Reply::Int(row.arity.shown()),
@@ -92,7 +102,7 @@ fn entry(row: &Row, full_name: &str) -> Reply {
         Reply::Int(0),
         Reply::Int(0),
         Reply::Int(0),
-        Reply::Set(vec![Reply::Simple("@slow".into())]),
+        Reply::Set(words(subject.categories())),
         Reply::Array(Vec::new()),
         Reply::Array(Vec::new()),
         Reply::array(subs),

@@ -59,6 +59,47 @@ pub(super) enum Run {
     },
 }
 
+/// What a command is about, by which clients and ACL tools sort commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    Connection,
+    Server,
+    Pubsub,
+    Sentinel,
+}
+
+impl Subject {
+    /// The group in COMMAND DOCS.
+    pub(super) const fn group(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::Server => "server",
+            Self::Pubsub => "pubsub",
+            Self::Sentinel => "sentinel",
+        }
+    }
+
+    /// The flags in COMMAND INFO.
+    pub(super) const fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Connection => &["noscript", "loading", "stale", "fast"],
+            Self::Server => &["loading", "stale"],
+            Self::Pubsub => &["pubsub", "noscript", "loading", "stale"],
+            Self::Sentinel => &["admin"],
+        }
+    }
+
+    /// The categories in COMMAND INFO.
+    pub(super) const fn categories(self) -> &'static [&'static str] {
+        match self {
+            Self::Connection => &["@fast", "@connection"],
+            Self::Server => &["@slow", "@dangerous"],
+            Self::Pubsub => &["@pubsub", "@slow"],
+            Self::Sentinel => &["@admin", "@slow", "@dangerous"],
+        }
+    }
+}
+
 /// One command.
 pub(super) struct Row {
     /// Its name, lower case.
@@ -75,6 +116,8 @@ pub(super) struct Row {
     pub(super) open: bool,
     /// Whether a subscribed RESP2 client may use it.
     pub(super) while_subscribed: bool,
+    /// What it is about; subcommands are about what their container is about.
+    pub(super) subject: Subject,
     /// What it does.
     pub(super) run: Run,
 }
@@ -82,12 +125,17 @@ pub(super) struct Row {
 impl Row {
     /// A row for clients that have authenticated and are not subscribed.
     pub(super) const fn new(name: &'static str, arity: Arity, arguments: &'static str, help: &'static str, run: Run) -> Self {
-        Self { name, aliases: &[], arity, arguments, help, open: false, while_subscribed: false, run }
+        Self { name, aliases: &[], arity, arguments, help, open: false, while_subscribed: false, subject: Subject::Sentinel, run }
     }
 
     /// With other names.
     pub(super) const fn or(self, aliases: &'static [&'static str]) -> Self {
         Self { aliases, ..self }
+    }
+
+    /// About something else than monitored masters.
+    pub(super) const fn about(self, subject: Subject) -> Self {
+        Self { subject, ..self }
     }
 
     /// For strangers, too.

@@ -15,14 +15,19 @@ pub(crate) struct Wording {
 
 impl Wording {
     /// An event for clients and the log.
-    pub(crate) fn public(channel: &'static str, payload: impl Into<String>) -> Self {
-        Self { channel, payload: payload.into(), published: true }
+    pub(crate) fn public(channel: &'static str, payload: impl AsRef<str>) -> Self {
+        Self { channel, payload: one_line(payload.as_ref()), published: true }
     }
 
     /// A line for the log only: stock Sentinel has no such event, and clients that match `*` need not learn a new one.
-    pub(crate) fn private(channel: &'static str, payload: impl Into<String>) -> Self {
-        Self { channel, payload: payload.into(), published: false }
+    pub(crate) fn private(channel: &'static str, payload: impl AsRef<str>) -> Self {
+        Self { channel, payload: one_line(payload.as_ref()), published: false }
     }
+}
+
+/// An operator's value may hold anything; it must not look like another line of the log.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// `master <name> <ip> <port>`.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::client::Shared;
 use super::hub::News;
@@ -21,21 +21,18 @@ pub(crate) fn run(shared: Arc<Shared>, cancel: CancellationToken) -> impl Future
     let mut facts = shared.context.agreement.events();
     let mut sights = shared.context.board.notices();
     async move {
+        let agreement = &shared.context.agreement;
         loop {
-            let wordings = tokio::select! {
+            let worded = tokio::select! {
                 () = cancel.cancelled() => return,
-                fact = facts.recv() => match fact {
-                    Ok(logged) => fact::worded(&logged, &shared.context.agreement.state(), shared.context.agreement.id()),
-                    Err(RecvError::Lagged(missed)) => gap(&shared, "agreed facts", missed),
-                    Err(RecvError::Closed) => return,
-                },
-                sight = sights.recv() => match sight {
-                    Ok(notice) => sight::worded(&notice, &shared.context.agreement.state()),
-                    Err(RecvError::Lagged(missed)) => gap(&shared, "this sentinel's sights", missed),
-                    Err(RecvError::Closed) => return,
-                },
+                fact = facts.recv() => fact.map(|fact| fact::worded(&fact, &agreement.state(), agreement.id())),
+                sight = sights.recv() => sight.map(|sight| sight::worded(&sight, &agreement.state())),
             };
-            wordings.into_iter().for_each(|wording| spread(&shared, wording));
+            match worded {
+                Ok(wordings) => wordings.into_iter().for_each(|wording| spread(&shared, wording)),
+                Err(RecvError::Lagged(missed)) => gap(&shared, format!("{missed} events passed before they could be published")),
+                Err(RecvError::Closed) => return gap(&shared, "this sentinel learns no more events".to_owned()),
+            }
         }
     }
 }
@@ -48,7 +45,7 @@ fn spread(shared: &Shared, wording: Wording) {
 }
 
 /// Subscribers are disconnected rather than left to believe that nothing happened; they look again when they are back.
-fn gap(shared: &Shared, source: &str, missed: u64) -> Vec<Wording> {
-    shared.hub.send(News::Gap { reason: format!("{missed} of {source} passed before they could be published") });
-    Vec::new()
+fn gap(shared: &Shared, reason: String) {
+    warn!("all subscribers of the SENTINEL port are disconnected: {reason}");
+    shared.hub.send(News::Gap { reason });
 }
