@@ -11,3 +11,9 @@ mod kit_itself;
 
 #[path = "live/failover.rs"]
 mod failover;
+
+#[path = "live/serve.rs"]
+mod serve;
+
+#[path = "live/grpc.rs"]
+mod grpc;
