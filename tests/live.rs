@@ -17,3 +17,6 @@ mod serve;
 
 #[path = "live/grpc.rs"]
 mod grpc;
+
+#[path = "live/clients.rs"]
+mod clients;
