@@ -20,3 +20,18 @@ mod grpc;
 
 #[path = "live/clients.rs"]
 mod clients;
+
+#[path = "live/choosing.rs"]
+mod choosing;
+
+#[path = "live/repair.rs"]
+mod repair;
+
+#[path = "live/steps.rs"]
+mod steps;
+
+#[path = "live/votes.rs"]
+mod votes;
+
+#[path = "live/seeing.rs"]
+mod seeing;

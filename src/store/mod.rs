@@ -12,7 +12,7 @@
 //!   mark                    the newest commit that was acknowledged; never synced          mark
 //! ```
 //!
-//! In reading order: [`error`](StoreError), `codec` (bytes with a version and a checksum), `files`, [`identity`],
+//! In reading order: [`error`](StoreError), `codec` (bytes with a version and a checksum), `files`, [`identity`] and `record`,
 //! `engine` (the tables), `verify` (reading all of it once), `mark`, `writer` (the one thread that owns the file),
 //! [`log`] and [`machine`] (what openraft sees), `skipped` (what a snapshot jumps over).
 
@@ -35,6 +35,7 @@ mod mark;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 mod power_loss;
+mod record;
 mod skipped;
 mod verify;
 mod writer;

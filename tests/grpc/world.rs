@@ -1,6 +1,7 @@
 //! One sentinel's services on free ports, and the words in which stories are told to it.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use raft_sentinel::base::observation::{NodeReport, ReplicaReport, RoleReport};
@@ -196,16 +197,7 @@ pub fn answering(now: Mono, offset: u64, master: Option<Addr>) -> NodeView {
         loading: false,
         raw: String::new(),
     };
-    NodeView {
-        link: Link::Up { since: Mono(0) },
-        waiting_since: None,
-        last_valid: now,
-        last_reply: now,
-        report: Some((now, report)),
-        role_since: Mono(0),
-        down_since: None,
-        cannot_judge: None,
-    }
+    NodeView { link: Link::Up { since: Mono(0) }, report: Some((now, Arc::new(report))), role_since: Mono(0), ..NodeView::new(now) }
 }
 
 /// The group of [`World::monitor`] as it looks when all is well, but for what `change` does to it.

@@ -1,5 +1,7 @@
 //! What this sentinel sees, as it shows in the entries.
 
+use std::sync::Arc;
+
 use raft_sentinel::base::observation::{LinkLoss, ReplicaReport, RoleReport};
 use raft_sentinel::base::{Addr, Epoch, GroupName, GroupSettings, NodeId, WallTime};
 use raft_sentinel::judge::{GroupView, Link};
@@ -10,7 +12,7 @@ use super::wire::Wire;
 use super::world::{World, addr, group, view, world};
 
 fn replica_report(view: &mut GroupView, port: u16) -> &mut ReplicaReport {
-    match &mut view.nodes.get_mut(&addr(port)).unwrap().report.as_mut().unwrap().1.role {
+    match &mut Arc::make_mut(&mut view.nodes.get_mut(&addr(port)).unwrap().report.as_mut().unwrap().1).role {
         RoleReport::Replica(report) => report,
         RoleReport::Master { .. } => panic!("{port} is a master"),
     }

@@ -90,16 +90,7 @@ fn node(clock: Clock, digit: &str, role: RoleReport) -> NodeView {
         loading: false,
         raw: format!("# Server\r\nrun_id:{}\r\n", digit.repeat(40)),
     };
-    NodeView {
-        link: Link::Up { since: now },
-        waiting_since: None,
-        last_valid: now,
-        last_reply: now,
-        report: Some((now, report)),
-        role_since: now,
-        down_since: None,
-        cannot_judge: None,
-    }
+    NodeView { link: Link::Up { since: now }, report: Some((now, Arc::new(report))), ..NodeView::new(now) }
 }
 
 fn replica() -> RoleReport {
