@@ -43,7 +43,7 @@ impl Service {
     /// A legitimate leader calls. Noted when the call arrives and again when it is answered: a slow disk here says nothing
     /// about the leader there.
     fn note_leader(&self, from: NodeId, vote: &Vote) {
-        if *vote >= self.core.standing().vote {
+        if *vote >= self.core.vote() {
             self.core.ear.note_leader(from, self.core.clock.mono());
         }
     }
@@ -61,7 +61,7 @@ impl Service {
         // A leader of openraft 0.9 grants any newer vote, because it does not count its own lease. Ours does.
         let voter = self.voter();
         if voter.judge(&self.core.spans, request.last_log_id) == Err(NoVote::Leads) {
-            return Ok(VoteResponse::new(self.core.standing().vote, voter.last_log, false));
+            return Ok(VoteResponse::new(self.core.vote(), voter.last_log, false));
         }
         let asked = request.vote;
         let response = self.core.consensus.vote(request).await.map_err(|error| stopped(&error))?;
