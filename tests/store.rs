@@ -1,5 +1,7 @@
 //! The store on a real disk: openraft's own suite, identity rules, damage, crashes, what listeners hear, and the durable format.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 #[path = "store/common.rs"]
 mod common;
 #[path = "store/crash.rs"]

@@ -1,10 +1,10 @@
 //! The tables in `log.redb`, and the one way to change them: a list of operations, all or none.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
-use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 
 use super::{StoreError, codec, files};
 
@@ -60,6 +60,8 @@ pub(super) enum Op {
     Truncate(u64),
     /// Removes the entries up to this index, and records the purge point.
     Purge(u64, Vec<u8>),
+    /// Replaces the snapshot by one that covers the log up to this index: its description and its data.
+    Snapshot(u64, Vec<u8>, Vec<u8>),
 }
 
 /// The open file.
@@ -76,9 +78,7 @@ impl Engine {
         let fresh = dir.join("log.redb.new");
         let failed = |error: redb::Error| StoreError::Io { action: "create", path: fresh.clone(), source: std::io::Error::other(error) };
         let file = files::create_private(&fresh)?;
-        let backend = FileBackend::new(file).map_err(|error| failed(error.into()))?;
-        let db = builder().create_with_backend(backend).map_err(|error| failed(error.into()))?;
-        let mut engine = Self { db, path: path.clone(), commits: 0 };
+        let mut engine = Self::over(file_backend(file).map_err(&failed)?, &path).map_err(&failed)?;
         engine.commit(&[Op::Set(Key::Binding, binding)]).map_err(failed)?;
         std::fs::rename(&fresh, &path).map_err(StoreError::io("put in place", &path))?;
         files::sync_dir(dir)?;
@@ -98,18 +98,19 @@ impl Engine {
         if size == 0 {
             return Err(StoreError::LostLog { path, problem: "the log is empty" });
         }
-        OpenOptions::new().read(true).write(true).open(&path).map_err(StoreError::io("open", &path))?;
-        let db = builder().open(&path).map_err(|error| Self::opening_error(&path, error))?;
-        Ok(Self { db, path, commits: 0 })
+        let file = OpenOptions::new().read(true).write(true).open(&path).map_err(StoreError::io("open", &path))?;
+        file_backend(file).and_then(|backend| Self::over(backend, &path)).map_err(|error| match error {
+            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => StoreError::InUse { path: path.clone() },
+            redb::Error::Io(source) if !says_damaged(&source) => StoreError::Io { action: "open", path: path.clone(), source },
+            other => StoreError::damaged(&path, "the file", other),
+        })
     }
 
-    fn opening_error(path: &Path, error: redb::DatabaseError) -> StoreError {
-        match error {
-            redb::DatabaseError::DatabaseAlreadyOpen | redb::DatabaseError::LockProtocolMismatch => {
-                StoreError::InUse { path: path.to_owned() }
-            }
-            other => StoreError::damaged(path, "the file", other),
-        }
+    /// Opens what a backend holds and has the engine verify every page of it. An empty one is initialized.
+    pub(super) fn over(backend: impl StorageBackend, path: &Path) -> Result<Self, redb::Error> {
+        // The integrity check reads the whole file. Without it the engine trusts a file that was closed cleanly, and may panic on a damaged one.
+        let db = Builder::new().set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true).create_with_backend(backend)?;
+        Ok(Self { db, path: path.to_owned(), commits: 0 })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -146,6 +147,10 @@ impl Engine {
                         entries.retain_in(..=*upto, |_, _| false)?;
                         meta.insert(Key::Purged.name(), value.as_slice())?;
                     }
+                    Op::Snapshot(_, described, data) => {
+                        meta.insert(Key::SnapshotMeta.name(), described.as_slice())?;
+                        meta.insert(Key::SnapshotData.name(), data.as_slice())?;
+                    }
                 }
             }
             let commits = codec::encode(&(self.commits + 1)).map_err(std::io::Error::from)?;
@@ -174,9 +179,11 @@ impl Engine {
     }
 }
 
-fn builder() -> Builder {
-    let mut builder = Builder::new();
-    // Reads and checks the whole file. Without it the engine trusts a file that was closed cleanly, and may panic on a damaged one.
-    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
-    builder
+/// The engine words some of what it finds in the file as errors of the system.
+fn says_damaged(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof)
+}
+
+fn file_backend(file: File) -> Result<FileBackend, redb::Error> {
+    Ok(FileBackend::new(file)?)
 }

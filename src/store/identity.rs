@@ -9,14 +9,10 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
-
-use super::verify::{Binding, Recovered};
+use super::record::{self, Record};
+use super::verify::Recovered;
 use super::{StoreError, files, verify};
 use crate::base::{ClusterId, Incarnation, NodeId, SentinelId};
-
-const FILE: &str = "identity.json";
-const FORMAT: u64 = 1;
 
 /// The data directory, held by this process alone while the value lives.
 #[derive(Debug)]
@@ -47,24 +43,6 @@ impl DataDir {
     pub fn path(&self) -> &Path {
         &self.path
     }
-}
-
-/// What the file says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
-    node_id: NodeId,
-    cluster_id: ClusterId,
-    incarnation: Incarnation,
-    sentinel_id: SentinelId,
-    peers: BTreeMap<NodeId, Incarnation>,
-}
-
-/// The file: people may read it, so it is JSON all through, with the checksum as text.
-#[derive(Serialize, Deserialize)]
-struct Written {
-    version: u64,
-    crc32: String,
-    identity: serde_json::Value,
 }
 
 /// Why a peer is not who it was.
@@ -134,7 +112,7 @@ impl Identity {
             None => {
                 let mut next = record.clone();
                 next.peers.insert(peer, incarnation.clone());
-                write(&self.dir, &next)?;
+                record::write(&self.dir, &next)?;
                 *record = next;
                 Ok(true)
             }
@@ -151,7 +129,7 @@ impl Identity {
         if next.peers.remove(&peer).is_none() {
             return Ok(false);
         }
-        write(&self.dir, &next)?;
+        record::write(&self.dir, &next)?;
         *record = next;
         Ok(true)
     }
@@ -169,7 +147,7 @@ pub(super) fn open_or_create(
     seed: Option<SentinelId>,
 ) -> Result<(Identity, Recovered), StoreError> {
     let dir = data.path();
-    let (record, recovered) = match read(dir)? {
+    let (record, recovered) = match record::read(dir)? {
         Some(record) => {
             check_owner(dir, &record, node_id, &cluster_id)?;
             let recovered = verify::open(dir, &record.binding())?;
@@ -182,17 +160,11 @@ pub(super) fn open_or_create(
             let record = Record { node_id, cluster_id, incarnation, sentinel_id, peers: BTreeMap::new() };
             // The log first: an identity without a log means that the log was lost.
             let recovered = verify::create(dir, &record.binding())?;
-            write(dir, &record)?;
+            record::write(dir, &record)?;
             (record, recovered)
         }
     };
     Ok((Identity { dir: dir.to_owned(), fixed: record.clone(), record: Mutex::new(record) }, recovered))
-}
-
-impl Record {
-    fn binding(&self) -> Binding {
-        Binding { node_id: self.node_id, cluster_id: self.cluster_id.clone(), incarnation: self.incarnation.clone() }
-    }
 }
 
 fn check_owner(dir: &Path, record: &Record, node: NodeId, cluster: &ClusterId) -> Result<(), StoreError> {
@@ -216,36 +188,4 @@ fn checked_seed(seed: SentinelId) -> Result<SentinelId, StoreError> {
 
 fn random_hex<const BYTES: usize>() -> String {
     (0..BYTES).map(|_| format!("{:02x}", rand::random::<u8>())).collect()
-}
-
-fn read(dir: &Path) -> Result<Option<Record>, StoreError> {
-    let path = dir.join(FILE);
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StoreError::io("read", &path)(error)),
-    };
-    let damaged = |problem: String| StoreError::damaged(&path, "the identity", problem);
-    let written: Written = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-    if checksum(written.version, &written.identity) != written.crc32 {
-        return Err(damaged("its checksum does not match".to_owned()));
-    }
-    if written.version > FORMAT {
-        return Err(StoreError::Newer { file: path, key: "the identity".to_owned(), found: written.version, known: FORMAT });
-    }
-    serde_json::from_value(written.identity).map(Some).map_err(|error| damaged(error.to_string()))
-}
-
-fn write(dir: &Path, record: &Record) -> Result<(), StoreError> {
-    let to_json = |error: serde_json::Error| StoreError::Io { action: "write down", path: dir.join(FILE), source: error.into() };
-    let identity = serde_json::to_value(record).map_err(to_json)?;
-    let written = Written { version: FORMAT, crc32: checksum(FORMAT, &identity), identity };
-    let mut bytes = serde_json::to_vec_pretty(&written).map_err(to_json)?;
-    bytes.push(b'\n');
-    files::replace(dir, FILE, &bytes)
-}
-
-/// Over the version and the compact form, whose keys are sorted: layout is free, content is not.
-fn checksum(version: u64, identity: &serde_json::Value) -> String {
-    format!("{:08x}", crc32fast::hash(format!("{version} {identity}").as_bytes()))
 }

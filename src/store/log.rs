@@ -12,7 +12,7 @@ use openraft::{ErrorSubject, ErrorVerb, OptionalSend, RaftLogReader, StorageIOEr
 
 use super::codec;
 use super::engine::{Key, Op};
-use super::verify::Book;
+use super::verify::{Book, shown};
 use super::writer::Writer;
 use crate::base::NodeId;
 use crate::raft::types::{Entry, LogId, TypeConfig, Vote};
@@ -109,7 +109,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             let subject = ErrorSubject::Log(entry.log_id);
             let index = entry.log_id.index;
             if book.entries.last_key_value().is_some_and(|(last, _)| last + 1 != index) {
-                let problem = std::io::Error::other(format!("it does not follow the last one, {:?}", book.last()));
+                let problem = std::io::Error::other(format!("it does not follow the last one, {}", shown(book.last())));
                 return Err(failure(subject, ErrorVerb::Write, problem));
             }
             ops.push(Op::Append(index, codec::encode(&entry).map_err(|error| failure(subject, ErrorVerb::Write, error))?));
@@ -130,8 +130,6 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let mut book = self.book();
         book.purged = book.purged.max(Some(log_id));
         book.entries = book.entries.split_off(&(log_id.index + 1));
-        self.writer
-            .write_later(Op::Purge(log_id.index, bytes))
-            .map_err(|error| failure(ErrorSubject::Log(log_id), ErrorVerb::Delete, error))
+        self.writer.purge(log_id.index, bytes).map_err(|error| failure(ErrorSubject::Log(log_id), ErrorVerb::Delete, error))
     }
 }

@@ -8,8 +8,9 @@ use openraft::storage::{RaftStateMachine, Snapshot};
 use openraft::{EntryPayload, ErrorSubject, ErrorVerb, OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::{broadcast, watch};
 
-use super::engine::{Key, Op};
+use super::engine::Op;
 use super::log::{Failure, failure};
+use super::verify::shown;
 use super::writer::Writer;
 use super::{codec, skipped};
 use crate::base::{LogIndex, limits};
@@ -21,7 +22,7 @@ pub struct StateMachine {
     writer: Arc<Writer>,
     now: Applied,
     /// Entries up to here were applied in an earlier life of the process, and their events told.
-    told: LogIndex,
+    told: Option<LogIndex>,
     states: watch::Sender<Arc<State>>,
     events: broadcast::Sender<Arc<Logged>>,
 }
@@ -41,7 +42,7 @@ impl StateMachine {
         Self {
             writer,
             now,
-            told: LogIndex(committed.map_or(0, |committed| committed.index)),
+            told: committed.map(|committed| LogIndex(committed.index)),
             states,
             events: broadcast::Sender::new(limits::EVENTS_WAITING),
         }
@@ -60,7 +61,7 @@ impl StateMachine {
     /// The state first: who hears of an event finds a state that is at least as new.
     fn publish(&self, events: Vec<Logged>) {
         self.states.send_replace(self.now.state.clone());
-        for event in events.into_iter().filter(|event| event.index > self.told) {
+        for event in events.into_iter().filter(|event| Some(event.index) > self.told) {
             // An error means that nobody listens, which is fine.
             let _ = self.events.send(Arc::new(event));
         }
@@ -126,7 +127,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let subject = || ErrorSubject::Snapshot(Some(meta.signature()));
         let state: State = codec::decode(&snapshot).map_err(|problem| failure(subject(), ErrorVerb::Read, problem))?;
         if meta.last_log_id.map(|last| last.index) != Some(state.applied.0) {
-            let problem = format!("its content goes up to {}, its description says {:?}", state.applied, meta.last_log_id);
+            let problem = format!("its content goes up to {}, its description says {}", state.applied, shown(meta.last_log_id));
             return Err(failure(subject(), ErrorVerb::Read, std::io::Error::other(problem)));
         }
         save(&self.writer, meta, *snapshot).await?;
@@ -156,7 +157,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, Failure> {
         let view = &self.view;
         let data = codec::encode(&*view.state).map_err(|error| failure(ErrorSubject::StateMachine, ErrorVerb::Read, error))?;
-        let last = view.last.map_or_else(|| "nothing".to_owned(), |last| last.to_string());
+        let last = shown(view.last);
         // Named by its content: two of the same name are the same bytes, on whichever sentinel.
         let snapshot_id = format!("{last}-{:08x}", crc32fast::hash(&data));
         let meta = SnapshotMeta { last_log_id: view.last, last_membership: view.membership.clone(), snapshot_id };
@@ -169,6 +170,6 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 async fn save(writer: &Writer, meta: &SnapshotMeta, data: Vec<u8>) -> Result<(), Failure> {
     let subject = || ErrorSubject::Snapshot(Some(meta.signature()));
     let described = codec::encode(meta).map_err(|error| failure(subject(), ErrorVerb::Write, error))?;
-    let rows = vec![Op::Set(Key::SnapshotMeta, described), Op::Set(Key::SnapshotData, data)];
-    writer.write(rows).await.map_err(|error| failure(subject(), ErrorVerb::Write, error))
+    let covered = meta.last_log_id.map_or(0, |last| last.index);
+    writer.write(vec![Op::Snapshot(covered, described, data)]).await.map_err(|error| failure(subject(), ErrorVerb::Write, error))
 }

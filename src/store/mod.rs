@@ -12,7 +12,7 @@
 //!   mark                    the newest commit that was acknowledged; never synced          mark
 //! ```
 //!
-//! In reading order: [`error`](StoreError), `codec` (bytes with a version and a checksum), `files`, [`identity`],
+//! In reading order: [`error`](StoreError), `codec` (bytes with a version and a checksum), `files`, [`identity`] and `record`,
 //! `engine` (the tables), `verify` (reading all of it once), `mark`, `writer` (the one thread that owns the file),
 //! [`log`] and [`machine`] (what openraft sees), `skipped` (what a snapshot jumps over).
 
@@ -32,6 +32,10 @@ pub mod identity;
 pub mod log;
 pub mod machine;
 mod mark;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+mod power_loss;
+mod record;
 mod skipped;
 mod verify;
 mod writer;
@@ -76,7 +80,8 @@ pub fn open(dir: &Path, node_id: NodeId, cluster_id: ClusterId, seed: Option<Sen
     let (identity, recovered) = identity::open_or_create(&data, node_id, cluster_id, seed)?;
     let Recovered { engine, mark, book, snapshot } = recovered;
     let (pristine, committed) = (book.is_pristine() && snapshot.is_none(), book.committed);
-    let writer = Arc::new(Writer::start(engine, mark, data, committed)?);
+    let covered = snapshot.as_ref().and_then(|(meta, _)| meta.last_log_id).map(|last| last.index);
+    let writer = Arc::new(Writer::start(writer::Opened { engine, mark, committed, covered }, data)?);
     let machine = StateMachine::new(writer.clone(), snapshot, committed);
     let (states, events) = (machine.states(), machine.events());
     Ok(Opened { identity: Arc::new(identity), log: LogStore::new(writer, book), machine, states, events, pristine })

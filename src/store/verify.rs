@@ -99,9 +99,9 @@ pub(super) fn discard_unused(dir: &Path) -> Result<(), StoreError> {
     files::sync_dir(dir)
 }
 
-type Content = (Binding, Book, Option<(SnapshotMeta, State)>);
+pub(super) type Content = (Binding, Book, Option<(SnapshotMeta, State)>);
 
-fn read_all(engine: &mut Engine, marked: &Marked) -> Result<Content, StoreError> {
+pub(super) fn read_all(engine: &mut Engine, marked: &Marked) -> Result<Content, StoreError> {
     let reader = Reader { engine };
     let binding: Binding = reader.required(Key::Binding)?;
     let commits: u64 = reader.required(Key::Commits)?;
@@ -149,7 +149,7 @@ impl Reader<'_> {
             }
             let entry: Entry = codec::decode(bytes).map_err(|problem| problem.at(path, &key))?;
             if entry.log_id.index != index || Some(entry.log_id) <= last {
-                return Err(StoreError::damaged(path, key, format!("it says that it is {}, behind {last:?}", entry.log_id)));
+                return Err(StoreError::damaged(path, key, format!("it says that it is {}, behind {}", entry.log_id, shown(last))));
             }
             last = Some(entry.log_id);
             next += 1;
@@ -162,7 +162,7 @@ impl Reader<'_> {
         let Some(meta) = self.optional::<SnapshotMeta>(Key::SnapshotMeta)? else { return Ok(None) };
         let state: State = self.required(Key::SnapshotData)?;
         if meta.last_log_id.map(|last| last.index) != Some(state.applied.0) {
-            let problem = format!("it covers the log up to {}, its description says {:?}", state.applied, meta.last_log_id);
+            let problem = format!("it covers the log up to {}, its description says {}", state.applied, shown(meta.last_log_id));
             return Err(StoreError::damaged(self.engine.path(), Key::SnapshotData.name(), problem));
         }
         Ok(Some((meta, state)))
@@ -192,7 +192,7 @@ impl Check<'_> {
         if self.book.purged <= covered {
             return Ok(());
         }
-        let problem = format!("the log was purged up to {:?}, the snapshot covers {covered:?}", self.book.purged);
+        let problem = format!("the log was purged up to {}, the snapshot covers {}", shown(self.book.purged), shown(covered));
         Err(StoreError::damaged(&self.path, "the snapshot", problem))
     }
 
@@ -201,7 +201,12 @@ impl Check<'_> {
         if self.book.committed <= reach {
             return Ok(());
         }
-        let problem = format!("it ends at {reach:?}, but {:?} was committed", self.book.committed);
+        let problem = format!("it ends at {}, but {} was committed", shown(reach), shown(self.book.committed));
         Err(StoreError::damaged(&self.path, "the log", problem))
     }
+}
+
+/// A place in the log, for people: term, leader and index.
+pub(super) fn shown(place: Option<LogId>) -> String {
+    place.map_or_else(|| "nothing".to_owned(), |place| place.to_string())
 }

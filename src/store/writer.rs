@@ -39,8 +39,8 @@ enum Job {
     Write(Vec<Op>, Answer<()>),
     /// Make these entries durable and tell openraft.
     Append(Vec<Op>, LogFlushed<TypeConfig>),
-    /// To be made durable with the next one that waits for it; until then it may be lost.
-    Later(Op),
+    /// Purge up to this index. To be made durable with the next job that waits for it; until then it may be lost.
+    Purge(u64, Vec<u8>),
     /// The commit point moved.
     Committed(LogId),
     /// Read the snapshot.
@@ -57,10 +57,11 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread. It holds the lock of the directory for as long as it may write.
-    pub(super) fn start(engine: Engine, mark: Mark, dir: DataDir, committed: Option<LogId>) -> Result<Self, StoreError> {
+    pub(super) fn start(opened: Opened, dir: DataDir) -> Result<Self, StoreError> {
+        let Opened { engine, mark, committed, covered } = opened;
         let path = engine.path().to_owned();
         let (jobs, inbox) = channel();
-        let desk = Desk { engine, mark, waiting: Vec::new(), committed, marked: None, failed: None };
+        let desk = Desk { engine, mark, waiting: Vec::new(), covered, purge: None, committed, marked: None, failed: None };
         let work = move || {
             desk.run(&inbox);
             drop(dir);
@@ -80,8 +81,8 @@ impl Writer {
         self.send(Job::Append(ops, flushed))
     }
 
-    pub(super) fn write_later(&self, op: Op) -> Result<(), Failed> {
-        self.send(Job::Later(op))
+    pub(super) fn purge(&self, upto: u64, recorded: Vec<u8>) -> Result<(), Failed> {
+        self.send(Job::Purge(upto, recorded))
     }
 
     pub(super) fn note_committed(&self, upto: LogId) -> Result<(), Failed> {
@@ -119,12 +120,29 @@ fn closed() -> Failed {
     Failed("the log is closed".into())
 }
 
+/// What the thread starts with.
+pub(super) struct Opened {
+    pub(super) engine: Engine,
+    pub(super) mark: Mark,
+    /// The commit point.
+    pub(super) committed: Option<LogId>,
+    /// Up to where the snapshot in the file covers the log.
+    pub(super) covered: Option<u64>,
+}
+
 /// What the thread works with.
 struct Desk {
     engine: Engine,
     mark: Mark,
     /// Changes that are not in the file yet, in order.
     waiting: Vec<Op>,
+    /// Up to where the newest snapshot, in the file or waiting, covers the log.
+    covered: Option<u64>,
+    /// A purge that has to wait for its snapshot.
+    ///
+    /// When a snapshot arrives from the leader, openraft purges the log without waiting until the snapshot is saved. A crash
+    /// in between would leave neither.
+    purge: Option<(u64, Vec<u8>)>,
     committed: Option<LogId>,
     marked: Option<Marked>,
     /// Why nothing can be written any more. The file's state is unknown then, so nothing is tried again.
@@ -161,19 +179,32 @@ impl Desk {
     fn take(&mut self, job: Job, waiters: &mut Vec<Waiter>) -> bool {
         match job {
             Job::Write(ops, answer) => {
+                let newest = ops.iter().filter_map(|op| if let Op::Snapshot(covered, ..) = op { Some(*covered) } else { None }).max();
                 self.waiting.extend(ops);
+                self.covered = self.covered.max(newest);
+                self.let_purge_go();
                 waiters.push(Waiter::Writer(answer));
             }
             Job::Append(ops, flushed) => {
                 self.waiting.extend(ops);
                 waiters.push(Waiter::Raft(flushed));
             }
-            Job::Later(op) => self.waiting.push(op),
+            Job::Purge(upto, recorded) => {
+                self.purge = Some((upto, recorded));
+                self.let_purge_go();
+            }
             Job::Committed(upto) => self.committed = self.committed.max(Some(upto)),
             Job::Snapshot(answer) => waiters.push(Waiter::Reader(answer)),
             Job::Close => return false,
         }
         true
+    }
+
+    /// Queues the purge once what it removes is covered.
+    fn let_purge_go(&mut self) {
+        if let Some((upto, recorded)) = self.purge.take_if(|(upto, _)| Some(*upto) <= self.covered) {
+            self.waiting.push(Op::Purge(upto, recorded));
+        }
     }
 
     fn work(&mut self, durable: bool) -> Result<(), Failed> {

@@ -73,8 +73,8 @@ pub(crate) fn command(index: u64) -> Command {
     let at = WallTime(index);
     match index {
         0..5 => configure(index),
-        _ if index % 11 == 0 => Command::RemoveGroup { group, at },
-        _ if index % 7 == 0 => configure(index % 5),
+        _ if index.is_multiple_of(11) => Command::RemoveGroup { group, at },
+        _ if index.is_multiple_of(7) => configure(index % 5),
         _ => Command::SetOptions { group, changes: vec![SettingChange::DownAfterMs(index)], at },
     }
 }

@@ -4,9 +4,11 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use openraft::storage::RaftLogStorage;
+use openraft::RaftSnapshotBuilder;
+use openraft::storage::{RaftLogStorage, RaftStateMachine};
+use raft_sentinel::raft::types::Vote;
 
-use super::common::{append, commit, entry, image, last_index, open, replay, snapshot_and_purge, try_open};
+use super::common::{NODE, append, commit, entry, image, last_index, open, replay, snapshot_and_purge, try_open, work};
 
 const DIR: &str = "STORE_TEST_DIR";
 const MARK: &str = "acknowledged ";
@@ -62,6 +64,31 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         total = acknowledged;
     }
     println!("{total} entries over 12 deaths");
+}
+
+/// openraft purges behind a snapshot from the leader while that snapshot is still being saved.
+#[tokio::test]
+async fn a_purge_waits_for_its_snapshot() {
+    let leader = tempfile::tempdir().unwrap();
+    let mut store = open(leader.path());
+    work(&mut store, 0..30).await;
+    let snapshot = store.machine.get_snapshot_builder().await.build_snapshot().await.unwrap();
+
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    work(&mut store, 0..10).await;
+    store.log.purge(entry(29).log_id).await.unwrap();
+    store.log.save_vote(&Vote::new(5, NODE)).await.unwrap();
+    assert_eq!(last_index(&mut store).await, Some(29), "openraft is not told that it has to wait");
+    let mut before = open(image(dir.path()).path());
+    assert_eq!(last_index(&mut before).await, Some(9), "the entries are still there");
+    replay(&mut before).await.unwrap();
+
+    store.machine.install_snapshot(&snapshot.meta, snapshot.snapshot).await.unwrap();
+    let mut after = open(image(dir.path()).path());
+    let state = after.log.get_log_state().await.unwrap();
+    assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(entry(29).log_id), Some(entry(29).log_id)));
+    replay(&mut after).await.unwrap();
 }
 
 /// A copy of a file that is being written is worse than any crash: it may hold pages of many moments.

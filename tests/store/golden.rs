@@ -1,1 +1,259 @@
+//! The durable format, byte by byte: what this release writes, every later one must read.
+//!
+//! A test that fails here means that directories in the field would not open after an upgrade, or that sentinels of two releases would
+//! not understand each other. `UPDATE_GOLDEN=1 cargo test --test store golden` rewrites the files; before a first release of a format
+//! that is all there is to do, afterwards it is a decision about compatibility.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+use openraft::{BasicNode, EntryPayload, Membership};
+use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
+use raft_sentinel::base::{Addr, ClusterId, Epoch, Incarnation, LogIndex, NodeId, ReplId, RunId, Secret, SentinelId, WallTime};
+use raft_sentinel::machine::ballot::ReplicaWitness;
+use raft_sentinel::machine::failover::ChosenFor;
+use raft_sentinel::machine::{
+    AbortReason, Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, Phase, SentinelRecord, State, Testimony,
+};
+use raft_sentinel::raft::types::{Entry, SnapshotMeta, Vote};
+use raft_sentinel::store::{Binding, Marked, decode, encode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::common::{configure, group_name, log_id};
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/store/golden").join(name)
+}
+
+fn golden(name: &str, written: &[u8]) -> Vec<u8> {
+    let path = path(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, written).unwrap();
+    }
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; UPDATE_GOLDEN=1 writes it", path.display()))
+}
+
+/// A value as it is in the file: framed.
+fn check_record<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, value: &T) {
+    let bytes = golden(&format!("{name}.record"), &encode(value).unwrap());
+    let read: T = decode(&bytes).unwrap_or_else(|problem| panic!("{name}: {problem}"));
+    assert_eq!(read, *value, "{name}");
+    assert_eq!(encode(&read).unwrap(), bytes, "{name} is written in another way now");
+}
+
+/// A value in JSON that people can compare.
+fn check_json<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, value: &T) {
+    let text = |value: &T| serde_json::to_string_pretty(value).unwrap() + "\n";
+    let kept = String::from_utf8(golden(&format!("{name}.json"), text(value).as_bytes())).unwrap();
+    let read: T = serde_json::from_str(&kept).unwrap_or_else(|problem| panic!("{name}: {problem}"));
+    assert_eq!(read, *value, "{name}");
+    assert_eq!(text(&read), kept, "{name} is written in another way now");
+}
+
+#[test]
+fn each_kind_of_record_keeps_its_form() {
+    let membership = Membership::new(vec![BTreeSet::from([NodeId(1), NodeId(2)])], members());
+    let stored = openraft::StoredMembership::new(Some(log_id(1, 0)), membership.clone());
+    let life = Incarnation::new("0123456789abcdef0123456789abcdef");
+    check_record("binding", &Binding { node_id: NodeId(1), cluster_id: ClusterId::new("prod"), incarnation: life });
+    check_record("vote", &Vote::new_committed(7, NodeId(3)));
+    check_record("log-id", &log_id(7, 42));
+    check_record("commits", &9_u64);
+    check_record("mark", &Marked { commits: 9, committed: Some(log_id(7, 42)) });
+    check_record("entry-blank", &Entry { log_id: log_id(2, 5), payload: EntryPayload::Blank });
+    check_record("entry-membership", &Entry { log_id: log_id(1, 0), payload: EntryPayload::Membership(membership) });
+    check_record("entry-normal", &Entry { log_id: log_id(2, 6), payload: EntryPayload::Normal(configure(0)) });
+    let meta = SnapshotMeta { last_log_id: Some(log_id(7, 42)), last_membership: stored, snapshot_id: "T7-N1-42-0badcafe".to_owned() };
+    check_record("snapshot-meta", &meta);
+    check_record("snapshot-data", &state());
+}
+
+#[test]
+fn each_command_keeps_its_form() {
+    let commands = commands();
+    for command in &commands {
+        check_json(&format!("command-{}", command.name()), command);
+    }
+    let seen: BTreeSet<usize> = commands.iter().map(place).collect();
+    assert_eq!(seen, (0..19).collect(), "a command has no golden file");
+}
+
+#[test]
+fn the_state_keeps_its_form() {
+    check_json("state", &state());
+}
+
+#[test]
+fn each_ground_of_a_vote_keeps_its_form() {
+    use Evidence::{Busy, Closed, Loading, Refused, Silent, Unresolved, WrongRole};
+    check_json("evidence", &vec![Silent, Refused, Closed, Busy, Unresolved, WrongRole, Loading]);
+}
+
+/// Numbers the commands. A new one does not compile until it has a number, and does not pass until it has a sample.
+fn place(command: &Command) -> usize {
+    match command {
+        Command::ConfigureGroup { .. } => 0,
+        Command::SetOptions { .. } => 1,
+        Command::RemoveGroup { .. } => 2,
+        Command::ResetGroup { .. } => 3,
+        Command::MasterSeen { .. } => 4,
+        Command::ReplicaSeen { .. } => 5,
+        Command::ReplicaForgotten { .. } => 6,
+        Command::VoteDown { .. } => 7,
+        Command::VoteUp { .. } => 8,
+        Command::VotesExpired { .. } => 9,
+        Command::FailoverRequested { .. } => 10,
+        Command::Promote { .. } => 11,
+        Command::Promoted { .. } => 12,
+        Command::ReplicaFollows { .. } => 13,
+        Command::FailoverDone { .. } => 14,
+        Command::FailoverAborted { .. } => 15,
+        Command::FailoverBlocked { .. } => 16,
+        Command::SentinelJoined { .. } => 17,
+        Command::SentinelLeft { .. } => 18,
+    }
+}
+
+fn members() -> BTreeMap<NodeId, BasicNode> {
+    (1..=3).map(|id| (NodeId(id), BasicNode::new(format!("10.0.0.{id}:27379")))).collect()
+}
+
+fn at() -> WallTime {
+    WallTime(1_700_000_000_000_000)
+}
+
+fn redis(host: u8) -> Addr {
+    Addr::new(format!("10.0.0.{host}"), 6379)
+}
+
+fn identity() -> Identity {
+    let (run_id, replid) = (RunId::new("a".repeat(40)), ReplId::new("b".repeat(40)));
+    Identity { run_id, replid, replid2: Some(ReplId::new("c".repeat(40))), second_offset: Some(1234) }
+}
+
+fn testimony() -> Testimony {
+    let witness = ReplicaWitness { replica: redis(2), link_up: false, last_io_s: Some(3) };
+    Testimony { evidence: Evidence::Refused, silent_ms: 5003, limit_ms: 5000, replicas: vec![witness] }
+}
+
+fn choice() -> Choice {
+    let good = Candidate { addr: redis(2), run_id: Some(identity().run_id), priority: Some(100), offset: Some(4096), ineligible: None };
+    let bad = Candidate { addr: redis(3), run_id: None, priority: None, offset: None, ineligible: Some(Ineligible::Down) };
+    let candidates = vec![good, bad];
+    Choice { chosen: redis(2), candidates, reason: ChosenFor::Offset, master_offset: Some(4100), estimated_loss_bytes: Some(4) }
+}
+
+fn record() -> SentinelRecord {
+    SentinelRecord {
+        sentinel_id: SentinelId::new("0123456789abcdef0123456789abcdef01234567"),
+        incarnation: Incarnation::new("0123456789abcdef0123456789abcdef"),
+        resp: Addr::new("10.0.0.1", 26379),
+        grpc: Addr::new("10.0.0.1", 28379),
+        raft: Addr::new("::1", 27379),
+    }
+}
+
+fn setting_changes() -> Vec<SettingChange> {
+    vec![
+        SettingChange::Quorum(2),
+        SettingChange::DownAfterMs(5000),
+        SettingChange::CrashDownAfterMs(300),
+        SettingChange::FailoverTimeoutMs(60_000),
+        SettingChange::ParallelSyncs(1),
+        SettingChange::MasterRebootDownAfterMs(0),
+        SettingChange::AuthUser(Some("sentinel".to_owned())),
+        SettingChange::AuthPass(Some(Secret::new("secret"))),
+        SettingChange::PromotionPolicy(PromotionPolicy::Strict),
+        SettingChange::NotificationScript(Some("/bin/notify".to_owned())),
+        SettingChange::ClientReconfigScript(None),
+        SettingChange::RenameCommand { command: "CONFIG".to_owned(), to: "hidden".to_owned() },
+    ]
+}
+
+fn reasons() -> Vec<(Addr, Ineligible)> {
+    let all = [
+        Ineligible::Down,
+        Ineligible::NoReport,
+        Ineligible::Credentials,
+        Ineligible::PriorityZero,
+        Ineligible::NotAReplica,
+        Ineligible::Loading,
+        Ineligible::Syncing,
+        Ineligible::NeverSynced,
+        Ineligible::ForeignHistory { replid: identity().replid },
+        Ineligible::StaleData { link_down_ms: 70_000, limit_ms: 60_000 },
+    ];
+    all.into_iter().zip(2..).map(|(reason, host)| (redis(host), reason)).collect()
+}
+
+/// One of each, in an order that makes a history: each but the last few changes the state.
+fn commands() -> Vec<Command> {
+    let (group, epoch, at, voter, by) = (group_name(0), Epoch(0), at(), NodeId(1), NodeId(1));
+    let id = FailoverId { epoch: Epoch(1), started: LogIndex(8) };
+    vec![
+        configure(0),
+        Command::SetOptions { group: group.clone(), changes: setting_changes(), at },
+        Command::MasterSeen { group: group.clone(), epoch, identity: identity(), at },
+        Command::ReplicaSeen { group: group.clone(), epoch, replica: redis(4), identity: Some(identity()), at },
+        Command::ReplicaForgotten { group: group.clone(), replica: redis(4), at },
+        Command::ResetGroup { group: group.clone(), down: vec![redis(9)], at },
+        Command::VoteDown { group: group.clone(), epoch, voter, testimony: testimony(), at },
+        Command::VoteUp { group: group.clone(), epoch, voter, at },
+        Command::FailoverRequested { group: group.clone(), epoch, by, at },
+        Command::FailoverBlocked { group: group.clone(), id, reasons: reasons(), at },
+        Command::Promote { group: group.clone(), id, choice: choice(), by, at },
+        Command::Promoted { group: group.clone(), id, identity: identity(), at },
+        Command::ReplicaFollows { group: group.clone(), id, replica: redis(3), at },
+        Command::FailoverDone { group: group.clone(), id, left: vec![redis(1)], at },
+        Command::SentinelJoined { id: NodeId(1), record: record() },
+        Command::FailoverAborted { group: group.clone(), id, reason: AbortReason::MasterReturned, at },
+        Command::VotesExpired { voter: NodeId(3), silent_ms: 10_000, at },
+        Command::RemoveGroup { group: group_name(9), at },
+        Command::SentinelLeft { id: NodeId(9) },
+    ]
+}
+
+/// A state with something in every corner: a finished failover, one that waits, one in progress, a standing vote, a removed group.
+fn state() -> State {
+    let mut state = State::default();
+    let mut next = 0..;
+    let mut apply = |state: &mut State, command: &Command| {
+        let index = LogIndex(next.next().unwrap());
+        state.apply(index, command);
+        index
+    };
+    for command in commands() {
+        apply(&mut state, &command);
+    }
+    state.apply_membership(LogIndex(19), (1..=3).map(NodeId).collect());
+    apply(&mut state, &Command::SentinelLeft { id: NodeId(9) });
+    let (at, by) = (at(), NodeId(2));
+    for number in 1..=3 {
+        apply(&mut state, &configure(number));
+    }
+    apply(&mut state, &Command::RemoveGroup { group: group_name(3), at });
+    for voter in [1, 2] {
+        let vote = Command::VoteDown { group: group_name(1), epoch: Epoch(0), voter: NodeId(voter), testimony: testimony(), at };
+        apply(&mut state, &vote);
+    }
+    let started = apply(&mut state, &Command::FailoverRequested { group: group_name(2), epoch: Epoch(0), by, at });
+    let id = FailoverId { epoch: Epoch(1), started };
+    apply(&mut state, &Command::Promote { group: group_name(2), id, choice: choice(), by, at });
+    apply(&mut state, &Command::Promoted { group: group_name(2), id, identity: identity(), at });
+    apply(&mut state, &Command::ReplicaFollows { group: group_name(2), id, replica: redis(3), at });
+    state
+}
+
+#[test]
+fn the_state_has_something_in_every_corner() {
+    let state = state();
+    let group = |number| state.groups.get(&group_name(number)).unwrap();
+    assert!(matches!(group(1).failover.as_ref().unwrap().phase, Phase::Choosing), "a failover that waits");
+    assert!(matches!(group(2).failover.as_ref().unwrap().phase, Phase::Following { .. }), "a failover in progress");
+    assert!(group(0).failover.is_none() && group(0).history[0].ended.is_some(), "a finished failover");
+    assert!(!group(1).ballot.votes().is_empty() && !group(0).replicas.is_empty());
+    let rest = (state.retired.len(), state.sentinels.len(), state.voters.len(), state.changes.is_empty());
+    assert_eq!(rest, (1, 1, 3, false));
+}

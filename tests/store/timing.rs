@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use super::common::{append, open};
 
-/// Not a limit, a measurement: `cargo test --test store -- --nocapture one_append`.
+/// `cargo test --test store -- --ignored --nocapture one_append`. That it is one sync is checked beside the engine.
 #[tokio::test]
-async fn one_append_costs_about_one_sync() {
+#[ignore = "a measurement, not a test"]
+async fn one_append_beside_one_sync() {
     const ROUNDS: u64 = 300;
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut store = open(dir.path());
@@ -34,5 +35,4 @@ async fn one_append_costs_about_one_sync() {
         at(&syncs, 50),
         at(&syncs, 99)
     );
-    assert_eq!(appends.len(), syncs.len());
 }
