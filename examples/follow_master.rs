@@ -79,7 +79,7 @@ async fn follow(group: String, sentinels: Vec<String>, told: watch::Sender<Optio
 
 /// Watches through one sentinel until that is no longer good enough.
 async fn follow_one(group: &str, sentinel: &str, revision: &mut Option<u64>, told: &watch::Sender<Option<Master>>) -> Result<(), Status> {
-    let unreachable = |error: tonic::transport::Error| Status::unavailable(error.to_string());
+    let unreachable = |error: tonic::transport::Error| Status::unavailable(format!("cannot connect: {error}"));
     let silent = |_| Status::unavailable("it is silent");
 
     let endpoint = Endpoint::from_shared(format!("http://{sentinel}")).map_err(unreachable)?.connect_timeout(CONNECT_LIMIT);
@@ -134,6 +134,7 @@ async fn write(mut master: watch::Receiver<Option<Master>>) {
     let mut connection: Option<MultiplexedConnection> = None;
     let mut number: u64 = 0;
     let mut failing = false;
+    let mut epoch = None;
     loop {
         // A connection to a former master is of no use, however well it works.
         if master.has_changed().unwrap_or(false) {
@@ -147,7 +148,8 @@ async fn write(mut master: watch::Receiver<Option<Master>>) {
         match written {
             Ok(()) => {
                 number += 1;
-                if failing || number == 1 || number.is_multiple_of(50) {
+                // Not every number: the first one on each master, and a sign of life now and then.
+                if failing || epoch.replace(current.epoch) != Some(current.epoch) || number.is_multiple_of(50) {
                     println!("written   {number} to {}:{} (epoch {})", current.host, current.port, current.epoch);
                 }
                 failing = false;

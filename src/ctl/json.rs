@@ -65,7 +65,7 @@ fn master(master: &pb::Master) -> Value {
 fn failover(failover: &pb::FailoverProgress) -> Value {
     json!({
         "epoch": failover.epoch, "phase": words::phase(failover.phase()), "old_master": at(failover.old_master.as_ref()),
-        "started": failover.started.as_ref().map(moment), "blocked": all(&failover.blocked, obstacle),
+        "started": failover.started.as_ref().map(moment), "is_blocked": failover.is_blocked, "blocked": all(&failover.blocked, obstacle),
         "followed": all(&failover.followed, |addr| at(Some(addr))),
     })
 }
@@ -95,7 +95,7 @@ fn decision(decision: &pb::Decision) -> Value {
         "choice": decision.choice.as_ref().map(choice),
         "started": decision.started.as_ref().map(moment), "decided": decision.decided.as_ref().map(moment),
         "promoted": decision.promoted.as_ref().map(moment), "ended": decision.ended.as_ref().map(moment),
-        "ending": ending, "blocked": all(&decision.blocked, obstacle),
+        "ending": ending, "is_blocked": decision.is_blocked, "blocked": all(&decision.blocked, obstacle),
         "timings": {
             "started_to_decided_us": timings.started_to_decided_us, "decided_to_promoted_us": timings.decided_to_promoted_us,
             "promoted_to_ended_us": timings.promoted_to_ended_us, "total_us": timings.total_us,

@@ -176,7 +176,10 @@ fn course(decision: &pb::Decision) -> String {
 }
 
 fn ending(decision: &pb::Decision) -> String {
-    let Some(ending) = &decision.ending else { return "it is still running".to_owned() };
+    let Some(ending) = &decision.ending else {
+        let blocked = if decision.is_blocked { ", and BLOCKED: no replica can be promoted now" } else { "" };
+        return format!("it is still running{blocked}");
+    };
     let total = decision.timings.and_then(|timings| timings.total_us).map(|us| format!(" after {}", words::micros(us))).unwrap_or_default();
     let reason = if ending.reason.is_empty() { String::new() } else { format!(": {}", ending.reason) };
     let left: Vec<_> = ending.left.iter().map(|addr| words::address(Some(addr))).collect();
@@ -222,7 +225,7 @@ fn promotable(node: &pb::DataNode) -> String {
 
 fn master_state(master: &pb::Master) -> String {
     if let Some(failover) = &master.failover {
-        let blocked = if failover.blocked.is_empty() { "" } else { ", BLOCKED" };
+        let blocked = if failover.is_blocked { ", BLOCKED" } else { "" };
         return format!("failover: {}{blocked}", words::phase(failover.phase()));
     }
     match (master.objectively_down, master.confirmed) {

@@ -1,9 +1,9 @@
 //! Questions about masters, replicas, history and status, and the refusals they can meet.
 
 use raft_sentinel::base::observation::LinkLoss;
-use raft_sentinel::base::{LogIndex, Mono};
+use raft_sentinel::base::{LogIndex, Mono, NodeId};
 use raft_sentinel::judge::{GroupView, Link};
-use raft_sentinel::machine::{AbortReason, Command, Ineligible};
+use raft_sentinel::machine::{Command, Ineligible};
 use raft_sentinel::proto::sentinel as pb;
 use raft_sentinel::proto::sentinel::{Consistency, Evidence, Health, Role};
 use raft_sentinel::raft::Leadership;
@@ -61,6 +61,7 @@ async fn a_running_failover_is_visible_phase_by_phase() {
     });
     let blocked = master(&world, "a", Consistency::Linearizable).await.unwrap().master.unwrap().failover.unwrap().blocked;
     assert_eq!((blocked.len(), blocked[0].reason.as_str()), (1, "down"));
+    assert!(decisions(&world, "a", 1).await[0].is_blocked);
     world.decide("a", &node(2), 3_000_000);
     let told = master(&world, "a", Consistency::Linearizable).await.unwrap().master.unwrap();
     assert_eq!((told.address.unwrap().port, told.confirmed), (2, false), "decided, and not yet seen as a master");
@@ -177,8 +178,8 @@ async fn history_is_newest_first_across_groups_and_bounded() {
     world.move_master("b", &node(3));
     world.vote_down("a", 1, 5_000_000);
     world.vote_down("a", 2, 5_000_000);
-    let (id, at) = (world.running("a"), Default::default());
-    world.fake.commit(&Command::FailoverAborted { group: name("a"), id, reason: AbortReason::MasterReturned, at });
+    let (epoch, voter) = (world.group("a").epoch, NodeId(1));
+    world.fake.commit(&Command::VoteUp { group: name("a"), epoch, voter, at: Default::default() });
 
     let all = decisions(&world, "", 0).await;
     assert_eq!(all.iter().map(|decision| decision.group.as_str()).collect::<Vec<_>>(), ["a", "b", "a"]);

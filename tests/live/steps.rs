@@ -50,9 +50,9 @@ fn the_only_failover(cluster: &Cluster, among: &[usize], old: u16) -> (proto::De
     let choice = decision.choice.as_ref().expect("a completed failover has been decided");
     let new = choice.chosen.as_ref().and_then(|addr| u16::try_from(addr.port).ok()).expect("it names a port");
     for id in among {
-        let master = cluster.timeline.wait_for(&format!("sentinel {id} names the master"), SOON, || {
-            History::of(cluster.sentinel(*id).ports.grpc).master(GROUP)
-        });
+        let master = cluster
+            .timeline
+            .wait_for(&format!("sentinel {id} names the master"), SOON, || History::of(cluster.sentinel(*id).ports.grpc).master(GROUP));
         assert_eq!((address(master.address.as_ref()), master.epoch), (local(new), 1), "{}", report());
     }
     (decision, new)

@@ -33,6 +33,7 @@ fn shown(group: &Group, decision: &Decision) -> pb::Decision {
         ending: ended.map(|(_, how)| ending(how)),
         timings: Some(timings(decision)),
         blocked: running.map(|failover| obstacles(failover.blocked.as_deref().unwrap_or_default())).unwrap_or_default(),
+        is_blocked: running.is_some_and(|failover| failover.blocked.is_some()),
     }
 }
 

@@ -77,6 +77,7 @@ fn progress(failover: &Failover) -> pb::FailoverProgress {
         started: Some(moment(failover.started)),
         blocked: obstacles(failover.blocked.as_deref().unwrap_or_default()),
         followed,
+        is_blocked: failover.blocked.is_some(),
     }
 }
 
