@@ -12,6 +12,15 @@ mod kit_itself;
 #[path = "live/failover.rs"]
 mod failover;
 
+#[path = "live/serve.rs"]
+mod serve;
+
+#[path = "live/grpc.rs"]
+mod grpc;
+
+#[path = "live/clients.rs"]
+mod clients;
+
 #[path = "live/choosing.rs"]
 mod choosing;
 

@@ -84,6 +84,16 @@ impl Core {
         }
     }
 
+    /// The current vote, without the rest of [`Core::standing`]: asked for on every call of a leader.
+    pub(super) fn vote(&self) -> Vote {
+        self.consensus.server_metrics().borrow().vote
+    }
+
+    /// Why consensus does not work any more; none while it does.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.consensus.metrics().borrow().running_state.as_ref().err().map(ToString::to_string)
+    }
+
     /// openraft's figures.
     pub(super) fn metrics(&self) -> RaftMetrics<NodeId, openraft::BasicNode> {
         self.consensus.metrics().borrow().clone()

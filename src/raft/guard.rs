@@ -39,7 +39,10 @@ pub(super) async fn run(core: Arc<Core>) {
                 core.clock.mono().plus_ms(core.spans.heartbeat_ms)
             }
             Step::AskPreVotes => {
+                let before = core.ear.last();
                 let won = ask_pre_votes(&core).await;
+                // Whoever gave its vote away while it asked would only depose the one it voted for.
+                let won = won && core.ear.last() == before;
                 if campaigner.note_pre_votes(won, core.clock.mono(), draw()) {
                     elect(&core).await;
                 }

@@ -8,7 +8,8 @@ use super::read;
 use super::status::Leadership;
 use crate::base::Mono;
 
-/// Publishes it until this room stops. Wakes when openraft, an acknowledgement or a leader's call says so, and when trust runs out.
+/// Publishes it until this room stops. Wakes when openraft says so and when trust runs out; while nobody is trusted, also for every
+/// acknowledgement and every call of a leader.
 pub(super) async fn watch(core: Arc<Core>) {
     let (mut standing, mut acks, mut heard) = (core.consensus.server_metrics(), core.acks.changes(), core.ear.leader());
     loop {
@@ -23,12 +24,13 @@ pub(super) async fn watch(core: Arc<Core>) {
                 None => std::future::pending().await,
             }
         };
+        let trusted = until.is_some();
         tokio::select! {
             () = core.stop.cancelled() => break,
             () = expiry => {}
             changed = standing.changed() => if changed.is_err() { break },
-            changed = acks.changed() => if changed.is_err() { break },
-            changed = heard.changed() => if changed.is_err() { break },
+            changed = acks.changed(), if !trusted => if changed.is_err() { break },
+            changed = heard.changed(), if !trusted => if changed.is_err() { break },
         }
     }
     publish(&core, Leadership::Unknown);

@@ -213,6 +213,17 @@ impl Raft {
         members::remove(&self.core, id).await
     }
 
+    /// Waits until consensus fails for good (a disk that cannot be written, a damaged log) and says why. From then on this sentinel
+    /// takes no part; the process should end and be started again. Never returns after a [`Raft::shutdown`].
+    pub async fn failed(&self) -> String {
+        let mut metrics = self.core.consensus.metrics();
+        let _ = metrics.wait_for(|now| now.running_state.is_err()).await;
+        if self.core.stop.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
+        self.core.failure().unwrap_or_else(|| "consensus ended without saying why".to_owned())
+    }
+
     /// Stops: no more calls are answered, the log is closed.
     pub async fn shutdown(&self) {
         let core = &self.core;

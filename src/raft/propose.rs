@@ -55,6 +55,9 @@ pub(super) async fn propose(core: &Core, command: Command) -> Result<Committed, 
         if core.stop.is_cancelled() {
             return Err(ProposeError::Stopped("it is stopping".to_owned()));
         }
+        if let Some(failure) = core.failure() {
+            return Err(ProposeError::Stopped(failure));
+        }
         if Instant::now() + RETRY_AFTER >= deadline {
             return Err(ProposeError::NoLeader(why));
         }

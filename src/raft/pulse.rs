@@ -25,7 +25,7 @@ pub(super) async fn follow_members(core: Arc<Core>) {
         let logged = core.standing().members;
         if logged != known {
             core.peers.set_members(&others(core.me, &logged, &core.config.peers));
-            forget_removed(&core, &known, &logged).await;
+            forget_removed(&core, &logged).await;
             known = logged;
         }
         tokio::select! {
@@ -35,9 +35,12 @@ pub(super) async fn follow_members(core: Arc<Core>) {
     }
 }
 
-/// A member that was removed may be added again later, with a new disk.
-async fn forget_removed(core: &Core, before: &BTreeMap<NodeId, Addr>, after: &BTreeMap<NodeId, Addr>) {
-    for id in before.keys().filter(|id| !after.contains_key(id)).copied().collect::<Vec<_>>() {
+/// A member that was removed, perhaps while this sentinel was down, may be added again later, with a new disk.
+async fn forget_removed(core: &Core, members: &BTreeMap<NodeId, Addr>) {
+    if members.is_empty() {
+        return;
+    }
+    for id in core.identity.peers().into_keys().filter(|id| !members.contains_key(id)) {
         let identity = core.identity.clone();
         let unpinned = tokio::task::spawn_blocking(move || identity.unpin(id)).await;
         match unpinned {

@@ -30,6 +30,16 @@ impl Service {
         self.core.passport.admit(envelope).await
     }
 
+    /// For calls that only members make. (Raft's own calls may come from members that this sentinel has yet to learn of.)
+    async fn admit_member(&self, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
+        let from = self.admit(envelope).await?;
+        if self.core.standing().members.contains_key(&from) {
+            return Ok(from);
+        }
+        let me = self.core.me;
+        Err(Status::failed_precondition(format!("sentinel {from} is no member, as far as sentinel {me} knows: add it, or stop it")))
+    }
+
     /// A stream must not keep this room from stopping.
     async fn next_chunk(&self, chunks: &mut Streaming<peer::SnapshotChunk>) -> Result<Option<peer::SnapshotChunk>, Status> {
         tokio::select! {
@@ -43,7 +53,7 @@ impl Service {
     /// A legitimate leader calls. Noted when the call arrives and again when it is answered: a slow disk here says nothing
     /// about the leader there.
     fn note_leader(&self, from: NodeId, vote: &Vote) {
-        if *vote >= self.core.standing().vote {
+        if *vote >= self.core.vote() {
             self.core.ear.note_leader(from, self.core.clock.mono());
         }
     }
@@ -61,7 +71,7 @@ impl Service {
         // A leader of openraft 0.9 grants any newer vote, because it does not count its own lease. Ours does.
         let voter = self.voter();
         if voter.judge(&self.core.spans, request.last_log_id) == Err(NoVote::Leads) {
-            return Ok(VoteResponse::new(self.core.standing().vote, voter.last_log, false));
+            return Ok(VoteResponse::new(self.core.vote(), voter.last_log, false));
         }
         let asked = request.vote;
         let response = self.core.consensus.vote(request).await.map_err(|error| stopped(&error))?;
@@ -141,14 +151,14 @@ impl peer_server::Peer for Service {
 
     async fn propose(&self, request: Request<peer::ProposeRequest>) -> Result<Response<peer::ProposeReply>, Status> {
         let request = request.into_inner();
-        self.admit(request.envelope).await?;
+        self.admit_member(request.envelope).await?;
         let command = wire::command_from_wire(request.command)?;
         let result = propose::for_peer(&self.core, command, request.within_ms).await;
         Ok(Response::new(peer::ProposeReply { responder: Some(self.core.passport.responder()), result: Some(result) }))
     }
 
     async fn read_index(&self, request: Request<peer::ReadIndexRequest>) -> Result<Response<peer::ReadIndexReply>, Status> {
-        self.admit(request.into_inner().envelope).await?;
+        self.admit_member(request.into_inner().envelope).await?;
         let result = match self.core.reads.index_as_leader(&self.core).await {
             Ok(index) => peer::read_index_reply::Result::Index(index.0),
             Err(reason) => peer::read_index_reply::Result::Unconfirmed(reason),

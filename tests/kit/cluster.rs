@@ -38,6 +38,8 @@ pub struct Plan {
     pub server_lines: Vec<String>,
     /// The environment of every sentinel (failpoints).
     pub env: Vec<(String, String)>,
+    /// Arguments of every sentinel after its file's name; ours only.
+    pub args: Vec<String>,
 }
 
 impl Plan {
@@ -55,6 +57,7 @@ impl Plan {
             lines: Vec::new(),
             server_lines: Vec::new(),
             env: Vec::new(),
+            args: Vec::new(),
         }
     }
 
@@ -71,8 +74,7 @@ impl Plan {
         let servers = self.start_servers(&scratch, &timeline);
         let ports: Vec<Ports> = (0..self.sentinels).map(|_| Ports::free()).collect();
         let start = |id| {
-            let orders = Orders { id, peers: ports.clone(), lines: self.group_lines(servers[0].port), env: self.env.clone() };
-            Sentinel::start(self.flavour, scratch.path(), &timeline, &orders)
+            Sentinel::start(self.flavour, scratch.path(), &timeline, &self.orders(id, &ports, servers[0].port))
         };
         let sentinels = (1..=self.sentinels).map(start).collect();
         Cluster { sentinels, servers, timeline, plan: self, scratch }
@@ -88,6 +90,12 @@ impl Plan {
             servers.push(RedisServer::start(&format!("redis-{number}"), scratch.path(), timeline, &options));
         }
         servers
+    }
+
+    /// What sentinel `id` is told; `ports` are those of the initial members.
+    pub fn orders(&self, id: usize, ports: &[Ports], master: u16) -> Orders {
+        let lines = self.group_lines(master);
+        Orders { id, peers: ports.to_vec(), lines, env: self.env.clone(), args: self.args.clone(), joins: None }
     }
 
     fn group_lines(&self, master: u16) -> Vec<String> {

@@ -5,16 +5,18 @@
 //!
 //! In reading order: [`ports`] and [`scratch`] (what a process needs), [`process`] (one child), [`timeline`] (what
 //! happened, and waiting for facts), [`resp`] (asking), [`server`] and [`sentinel`] (the two kinds of children),
-//! [`cluster`] (all of them together), [`writer`] (a client that never stops), [`history`]
-//! (our gRPC answers), [`looks`] (what many tests look at), [`failpoints`] (where a sentinel is to die).
+//! [`cluster`] (all of them together), [`writer`] (a client that never stops), [`history`] and [`grpc`] (our gRPC answers),
+//! [`looks`] (what many tests look at), [`failpoints`] (where a sentinel is to die), [`program`] (what runs to its end).
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "compiled into several binaries, none of which needs all of it")]
 
 pub mod cluster;
 pub mod failpoints;
+pub mod grpc;
 pub mod history;
 pub mod looks;
 pub mod ports;
 pub mod process;
+pub mod program;
 pub mod resp;
 pub mod scratch;
 pub mod sentinel;
@@ -24,6 +26,7 @@ pub mod writer;
 
 pub use cluster::{Cluster, Plan};
 pub use failpoints::Failpoints;
+pub use grpc::Grpc;
 pub use history::History;
 pub use resp::{Conn, Reply};
 pub use scratch::Scratch;

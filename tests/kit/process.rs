@@ -31,7 +31,8 @@ static SPAWNER: LazyLock<Mutex<Sender<Order>>> = LazyLock::new(|| {
     Mutex::new(orders)
 });
 
-fn spawn(command: Command) -> io::Result<Child> {
+/// Starts a child that the kernel ends with us, if `command` runs it by `setpriv`.
+pub(super) fn spawn(command: Command) -> io::Result<Child> {
     let (reply, answer) = mpsc::channel();
     SPAWNER.lock().unwrap_or_else(PoisonError::into_inner).send((command, reply)).expect("the spawner lives as long as the process");
     answer.recv().expect("the spawner answers every order")
@@ -125,7 +126,8 @@ impl Process {
         &self.recipe.log
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
         let child = self.child.as_ref().unwrap_or_else(|| panic!("{signal:?} to {}, which does not run", self.recipe.program.display()));
         let sent = kill_process(Pid::from_child(child), signal);
         sent.unwrap_or_else(|e| panic!("send {signal:?} to {}: {e}", self.recipe.program.display()));

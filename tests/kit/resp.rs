@@ -1,4 +1,5 @@
-//! A small blocking RESP2 client with time limits: enough to ask servers and sentinels anything.
+//! A small blocking RESP client with time limits: enough to ask servers and sentinels anything. What RESP3 adds is shown
+//! as RESP2 would: maps are flat arrays, sets and pushes are arrays.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -113,7 +114,7 @@ impl Conn {
     /// Reads one reply, or one message of a subscription.
     ///
     /// # Errors
-    /// When the connection fails, the reply does not come in time, or is no RESP2.
+    /// When the connection fails, the reply does not come in time, or is no RESP that a sentinel speaks.
     pub fn read(&mut self) -> io::Result<Reply> {
         let line = self.line()?;
         let (kind, rest) = line.split_at_checked(1).ok_or_else(|| bad("an empty line"))?;
@@ -122,7 +123,9 @@ impl Conn {
             "-" => Ok(Reply::Error(rest.to_owned())),
             ":" => number(rest).map(Reply::Integer),
             "$" => usize::try_from(number(rest)?).map_or(Ok(Reply::Nil), |size| self.bulk(size)),
-            "*" => usize::try_from(number(rest)?).map_or(Ok(Reply::Nil), |count| self.array(count)),
+            "*" | ">" | "~" => usize::try_from(number(rest)?).map_or(Ok(Reply::Nil), |count| self.array(count)),
+            "%" => usize::try_from(number(rest)?).map_or(Ok(Reply::Nil), |pairs| self.array(2 * pairs)),
+            "_" => Ok(Reply::Nil),
             _ => Err(bad(&line)),
         }
     }
@@ -168,5 +171,5 @@ fn number(text: &str) -> io::Result<i64> {
 }
 
 fn bad(line: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("not RESP2: {line:?}"))
+    io::Error::new(io::ErrorKind::InvalidData, format!("not RESP: {line:?}"))
 }

@@ -7,6 +7,8 @@ use std::process::ExitStatus;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use super::GROUP;
 use super::ports::free_port;
 use super::process::{Process, Recipe, find_program};
@@ -66,6 +68,16 @@ pub struct Orders {
     pub lines: Vec<String>,
     /// Additions to its environment (failpoints).
     pub env: Vec<(String, String)>,
+    /// Arguments after the file's name; ours only.
+    pub args: Vec<String>,
+    /// Its own ports, where it is not among the initial members.
+    pub joins: Option<Ports>,
+}
+
+impl Orders {
+    fn own(&self) -> Ports {
+        self.joins.unwrap_or_else(|| self.peers[self.id - 1])
+    }
 }
 
 /// A sentinel process. Killed when dropped.
@@ -99,9 +111,9 @@ impl Sentinel {
         let config = dir.join("sentinel.conf");
         fs::write(&config, config_text(flavour, &dir, orders)).unwrap_or_else(|e| panic!("write {}: {e}", config.display()));
         let log = dir.join("log");
-        let ports = orders.peers[orders.id - 1];
+        let ports = orders.own();
         timeline.watch_log(&format!("{name}, {} on {}", flavour.name(), ports.resp), log.clone());
-        let process = Process::start(recipe(flavour, &config, log, orders.env.clone()));
+        let process = Process::start(recipe(flavour, &config, log, orders));
         Self { flavour, id: orders.id, ports, config, process, timeline: timeline.clone() }
     }
 
@@ -129,11 +141,22 @@ impl Sentinel {
         self.process.terminate()
     }
 
-    /// Starts it again with the same ports, files and environment.
-    pub fn restart(&mut self) {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.timeline.note(format!("{signal:?} to sentinel {}", self.id));
+        self.process.signal(signal);
+    }
+
+    /// Starts it again without waiting for anything, for tests of a start that must fail.
+    pub fn relaunch(&mut self) {
         self.process.kill();
         self.process.start_again();
         self.timeline.note(format!("sentinel {} started again", self.id));
+    }
+
+    /// Starts it again with the same ports, files and environment.
+    pub fn restart(&mut self) {
+        self.relaunch();
         self.wait_until_answering();
     }
 
@@ -162,12 +185,26 @@ impl Sentinel {
         fs::read(self.process.log()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
+    /// A connection to its SENTINEL port.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn conn(&self) -> io::Result<Conn> {
+        Conn::open(self.ports.resp, Duration::from_secs(3))
+    }
+
+    /// Asks for a change that must be made.
+    pub fn expect_ok(&self, words: &[&str]) {
+        let reply = self.ask(words);
+        assert!(reply.as_ref().is_ok_and(Reply::is_ok), "sentinel {}: {words:?}: {reply:?}\n{}", self.id, self.timeline.report());
+    }
+
     /// Asks it one thing.
     ///
     /// # Errors
     /// When it does not answer.
     pub fn ask(&self, words: &[&str]) -> io::Result<Reply> {
-        Conn::open(self.ports.resp, Duration::from_secs(3))?.ask(words)
+        self.conn()?.ask(words)
     }
 
     /// The port of the master it names; the error is what it answered instead.
@@ -225,16 +262,16 @@ pub fn our_binary() -> PathBuf {
     find_our_binary().unwrap_or_else(|missing| panic!("{missing}"))
 }
 
-fn recipe(flavour: Flavour, config: &Path, log: PathBuf, env: Vec<(String, String)>) -> Recipe {
-    let file = config.display().to_string();
+fn recipe(flavour: Flavour, config: &Path, log: PathBuf, orders: &Orders) -> Recipe {
+    let (file, env) = (config.display().to_string(), orders.env.clone());
     match flavour {
-        Flavour::Ours => Recipe { program: our_binary(), args: vec!["serve".to_owned(), file], env, log },
+        Flavour::Ours => Recipe { program: our_binary(), args: ["serve".to_owned(), file].into_iter().chain(orders.args.clone()).collect(), env, log },
         Flavour::Stock => Recipe { program: find_program("redis-sentinel", INSTALL), args: vec![file], env, log },
     }
 }
 
 fn config_text(flavour: Flavour, dir: &Path, orders: &Orders) -> String {
-    let mine = orders.peers[orders.id - 1];
+    let mine = orders.own();
     let mut lines = vec![format!("port {}", mine.resp), "bind 127.0.0.1".to_owned(), format!("dir {}", dir.display())];
     if flavour == Flavour::Ours {
         lines.push(format!("raft node-id {}", orders.id));

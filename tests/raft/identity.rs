@@ -1,6 +1,9 @@
 //! Who is not who it was, or belongs elsewhere, is refused, and both sides say so.
 
-use raft_sentinel::base::{ClusterId, NodeId};
+use std::time::Duration;
+
+use raft_sentinel::base::{Addr, ClusterId, NodeId};
+use raft_sentinel::machine::SentinelRecord;
 use raft_sentinel::raft::{Leadership, Raft};
 
 use crate::cluster::{Cluster, eventually, leadership, monitor};
@@ -49,5 +52,32 @@ async fn a_node_that_lost_its_disk_is_refused_and_never_votes() {
     assert_eq!(leadership(&emptied), Leadership::Unknown);
     let status = emptied.status();
     assert!(status.members.is_empty() && status.term == 0, "it took part: {status:?}");
+    cluster.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sentinels_present_themselves_and_a_removed_one_is_forgotten() {
+    let mut cluster = Cluster::formed(3).await;
+    for (id, raft) in &cluster.nodes {
+        let at = |port| Addr::new("127.0.0.1", port);
+        raft.announce(SentinelRecord {
+            sentinel_id: raft.sentinel_id().clone(),
+            incarnation: raft.incarnation().clone(),
+            resp: at(26379 + *id as u16),
+            grpc: at(28379 + *id as u16),
+            raft: at(27379 + *id as u16),
+        });
+    }
+    let leader = cluster.leader().await;
+    let led = cluster.nodes[&leader].clone();
+    eventually("all are recorded", || led.state().sentinels.len() == 3).await;
+    let gone = cluster.follower().await;
+    led.remove_member(NodeId(gone)).await.unwrap();
+    assert_eq!(led.state().sentinels.len(), 2);
+    let refused = cluster.nodes[&gone].propose(monitor("not mine to say")).await;
+    assert!(refused.is_err(), "{refused:?}");
+    // It may not present itself again by its own word.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(led.linearizable().await.unwrap().sentinels.len(), 2);
     cluster.stop_all().await;
 }

@@ -64,3 +64,42 @@ async fn timing_of_proposals_and_reads() {
     println!("200 readers on a follower: {} reads a second", reads / 2);
     cluster.stop_all().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints how long things take"]
+async fn timing_of_a_leaders_loss() {
+    let mut cluster = Cluster::formed(3).await;
+    let mut spans = Vec::new();
+    for _ in 0..20 {
+        let old = cluster.leader().await;
+        let begun = Instant::now();
+        cluster.isolate(old);
+        let rest = cluster.nodes.keys().copied().filter(|id| *id != old).collect();
+        cluster.leader_among(&rest).await;
+        spans.push(begun.elapsed());
+        cluster.net.heal();
+        cluster.leader().await;
+    }
+    spans.sort_unstable();
+    println!("from the loss of a leader to the next: {spans:.0?}");
+    cluster.stop_all().await;
+}
+
+/// How often a healthy leader is doubted while nothing happens but the machine's other work.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints how often a healthy leader is doubted"]
+async fn timing_of_idleness() {
+    let mut cluster = Cluster::formed(3).await;
+    let leader = cluster.leader().await;
+    let before = cluster.nodes[&leader].status().term;
+    let mut leadership = cluster.nodes[&leader].leadership();
+    let (mut doubts, begun) = (0, Instant::now());
+    while begun.elapsed() < Duration::from_secs(20) {
+        if tokio::time::timeout(Duration::from_millis(100), leadership.changed()).await.is_ok() {
+            doubts += 1;
+        }
+    }
+    let after = cluster.nodes[&leader].status().term;
+    println!("in 20 s: {doubts} changes of the leader's trust, terms {before} to {after}");
+    cluster.stop_all().await;
+}

@@ -1,0 +1,417 @@
+//! Clients of Redis Sentinel, as they are: redis-cli, the `redis` crate, redis-py, and the protocol itself.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use redis::Commands as _;
+use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
+
+use crate::kit::process::{Process, Recipe, find_program};
+use crate::kit::program;
+use crate::kit::sentinel::master_port;
+use crate::kit::{Cluster, Conn, Flavour, GROUP, History, Plan, Reply, Sentinel, Timeline};
+
+const SOON: Duration = Duration::from_secs(15);
+const LOOK_UP: &[&str] = &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", GROUP];
+
+/// Kills the master and returns the next one.
+fn kill_the_master(cluster: &mut Cluster) -> u16 {
+    let old = cluster.sentinels[0].master().expect("a formed cluster has a master");
+    cluster.server_mut(old).kill();
+    cluster.wait_for_new_master(old, SOON)
+}
+
+fn others(cluster: &Cluster, master: u16) -> Vec<u16> {
+    cluster.servers.iter().map(|server| server.port).filter(|port| *port != master).collect()
+}
+
+#[test]
+fn redis_cli_finds_the_master_in_both_protocols() {
+    let mut cluster = Plan::new(Flavour::Ours).start();
+    let cli = find_program("redis-cli", "apt-get install -y redis-tools").display().to_string();
+    let ask = |sentinel: &Sentinel, words: &[&str]| {
+        let port = sentinel.ports.resp.to_string();
+        let words: Vec<&str> = ["-p", &port].iter().chain(words).copied().collect();
+        program::run(&cli, &words, Duration::from_secs(10)).success()
+    };
+    let check = |cluster: &Cluster, master: u16| {
+        for sentinel in &cluster.sentinels {
+            for protocol in ["-2", "-3"] {
+                let found = ask(sentinel, &[protocol, "sentinel", "get-master-addr-by-name", GROUP]);
+                assert_eq!(found, format!("127.0.0.1\n{master}\n"));
+                let masters = ask(sentinel, &[protocol, "sentinel", "masters"]);
+                assert!(masters.contains(&format!("port\n{master}\n")) || masters.contains(&format!("port {master}\n")), "{masters}");
+                let replicas = ask(sentinel, &[protocol, "sentinel", "replicas", GROUP]);
+                assert!(others(cluster, master).iter().all(|port| replicas.contains(&port.to_string())), "{replicas}");
+            }
+        }
+    };
+    check(&cluster, cluster.servers[0].port);
+    let new = kill_the_master(&mut cluster);
+    check(&cluster, new);
+}
+
+#[test]
+fn the_redis_crate_finds_the_master_and_the_replicas_and_follows() {
+    let mut cluster = Plan::new(Flavour::Ours).start();
+    let timeline = cluster.timeline.clone();
+    let mut masters = crate_client(&cluster, SentinelServerType::Master, redis::ProtocolVersion::RESP2);
+    let mut newer = crate_client(&cluster, SentinelServerType::Master, redis::ProtocolVersion::RESP3);
+    let mut replicas = crate_client(&cluster, SentinelServerType::Replica, redis::ProtocolVersion::RESP2);
+    let mut check = |round: &str, expected: u16, down: Option<u16>| {
+        for client in [&mut masters, &mut newer] {
+            let (port, written) = timeline.wait_for(&format!("{round}: the crate writes to the master"), SOON, || {
+                let mut conn = client.get_connection().map_err(|e| e.to_string())?;
+                let written = conn.set::<_, _, ()>("crate", round).map_err(|e| e.to_string());
+                Ok((listening_port(&mut conn)?, written))
+            });
+            assert_eq!((port, written), (expected, Ok(())), "{round}: the first master that it was told takes writes");
+        }
+        timeline.wait_for(&format!("{round}: it reads what was written from a replica"), SOON, || {
+            let mut conn = replicas.get_connection().map_err(|e| e.to_string())?;
+            let port = listening_port(&mut conn)?;
+            assert!(port != expected && Some(port) != down, "{round}: {port} is no replica");
+            let read: Option<String> = conn.get("crate").map_err(|e| e.to_string())?;
+            if read.as_deref() == Some(round) { Ok(()) } else { Err(format!("{read:?} on {port}")) }
+        });
+    };
+    let old = cluster.servers[0].port;
+    check("before", old, None);
+    let new = kill_the_master(&mut cluster);
+    check("after", new, Some(old));
+}
+
+fn crate_client(cluster: &Cluster, kind: SentinelServerType, protocol: redis::ProtocolVersion) -> SentinelClient {
+    let addrs = cluster.sentinels.iter().map(|sentinel| redis::ConnectionAddr::Tcp("127.0.0.1".to_owned(), sentinel.ports.resp));
+    let builder = SentinelClientBuilder::new(addrs, GROUP.to_owned(), kind).expect("there are addresses");
+    builder.set_client_to_sentinel_protocol(protocol).build().expect("a valid client")
+}
+
+fn listening_port(conn: &mut redis::Connection) -> Result<u16, String> {
+    let info: redis::InfoDict = redis::cmd("INFO").arg("server").query(conn).map_err(|e| e.to_string())?;
+    info.get("tcp_port").ok_or_else(|| "INFO tells no port".to_owned())
+}
+
+const REDIS_PY: &str = "redis==6.4.0";
+
+/// Writes through `master_for` and reads through `slave_for` for ever; one line for each round.
+const PY_CLIENT: &str = r#"
+import sys, time
+from redis.sentinel import Sentinel
+from redis.exceptions import RedisError
+
+group, ports = sys.argv[1], [int(port) for port in sys.argv[2:]]
+sentinel = Sentinel([("127.0.0.1", port) for port in ports], socket_timeout=1, decode_responses=True)
+master = sentinel.master_for(group, socket_timeout=1, decode_responses=True)
+replica = sentinel.slave_for(group, socket_timeout=1, decode_responses=True)
+number = 0
+while True:
+    number += 1
+    try:
+        master.set("py", number)
+        wrote = master.info("server")["tcp_port"]
+        told = sentinel.discover_master(group)[1]
+        read = replica.info("server")["tcp_port"]
+        replicas = sorted(port for _, port in sentinel.discover_slaves(group))
+        print(f"wrote={wrote} told={told} read={read} replicas={replicas}", flush=True)
+    except RedisError as error:
+        print("failed:", type(error).__name__, error, flush=True)
+    time.sleep(0.05)
+"#;
+
+#[test]
+fn redis_py_finds_the_master_and_the_replicas_and_follows() {
+    let python = python_with_redis();
+    let mut cluster = Plan::new(Flavour::Ours).start();
+    let timeline = cluster.timeline.clone();
+    let (script, log) = (cluster.scratch.path().join("client.py"), cluster.scratch.path().join("py.log"));
+    fs::write(&script, PY_CLIENT).expect("the folder is there");
+    timeline.watch_log("redis-py", log.clone());
+    let ports = cluster.sentinels.iter().map(|sentinel| sentinel.ports.resp.to_string());
+    let args = [script.display().to_string(), GROUP.to_owned()].into_iter().chain(ports).collect();
+    let _client = Process::start(Recipe { program: python, args, env: Vec::new(), log: log.clone() });
+    let says = |master: u16, replicas: &[u16]| {
+        let mut replicas = replicas.to_vec();
+        replicas.sort_unstable();
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        let line = text.lines().last().unwrap_or_default().to_owned();
+        let whom = format!("wrote={master} told={master} read=");
+        if line.starts_with(&whom) && line.ends_with(&format!(" replicas={replicas:?}")) { Ok(()) } else { Err(line) }
+    };
+    let old = cluster.servers[0].port;
+    timeline.wait_for("redis-py writes to the master and knows the replicas", SOON, || says(old, &others(&cluster, old)));
+    let new = kill_the_master(&mut cluster);
+    // The dead one is no replica to read from.
+    let up: Vec<u16> = others(&cluster, new).into_iter().filter(|port| *port != old).collect();
+    timeline.wait_for("redis-py writes to the new master", SOON, || says(new, &up));
+    assert!(cluster.server(new).ask(&["GET", "py"]).is_ok_and(|reply| reply.text().is_some()), "the write is there");
+    cluster.server_mut(old).restart();
+    timeline.wait_for("the old one is a replica again", SOON, || says(new, &others(&cluster, new)));
+}
+
+/// A Python with the pinned redis-py, made once and kept below `target/`.
+fn python_with_redis() -> PathBuf {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    fs::create_dir_all(root).expect("target is ours");
+    let lock = File::create(root.join("redis-py.lock")).expect("target is ours");
+    // Tests run side by side, in several processes as well.
+    lock.lock().expect("a file can be locked");
+    let home = root.join(REDIS_PY.replace("==", "-py-"));
+    let (python, ready) = (home.join("bin/python"), home.join("ready"));
+    if !ready.exists() {
+        let _ = fs::remove_dir_all(&home);
+        let limit = Duration::from_secs(180);
+        let system = find_program("python3", "apt-get install -y python3 python3-venv").display().to_string();
+        let made = program::run(&system, &["-m", "venv", &home.display().to_string()], limit);
+        assert_eq!(made.code, Some(0), "python3 cannot make a virtual environment (apt-get install -y python3-venv): {made:?}");
+        let words = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", REDIS_PY];
+        let installed = program::run(&python.display().to_string(), &words, limit);
+        assert_eq!(installed.code, Some(0), "pip cannot install {REDIS_PY}, which this test needs; is PyPI reachable? {installed:?}");
+        fs::write(&ready, "").expect("target is ours");
+    }
+    python
+}
+
+/// A subscription that counts.
+struct Listener {
+    conn: Conn,
+    name: String,
+    leave: &'static str,
+}
+
+impl Listener {
+    fn all(cluster: &Cluster) -> Vec<Self> {
+        let all = cluster.sentinels.iter().flat_map(|sentinel| ["2", "3"].map(|version| (sentinel, version)));
+        let modes = all.flat_map(|(sentinel, version)| {
+            [("SUBSCRIBE", "+switch-master", "UNSUBSCRIBE"), ("PSUBSCRIBE", "+switch*", "PUNSUBSCRIBE")].map(|mode| (sentinel, version, mode))
+        });
+        modes.map(|(sentinel, version, (enter, channel, leave))| Self::new(sentinel, version, enter, channel, leave)).collect()
+    }
+
+    fn new(sentinel: &Sentinel, version: &str, enter: &str, channel: &str, leave: &'static str) -> Self {
+        let mut conn = sentinel.conn().expect("it answers");
+        conn.ask(&["HELLO", version]).expect("it answers");
+        let confirmed = conn.ask(&[enter, channel]).expect("it answers");
+        assert_eq!(confirmed.items().get(1).and_then(Reply::text).as_deref(), Some(channel), "{confirmed}");
+        Self { conn, name: format!("{enter} on sentinel {} in RESP{version}", sentinel.id), leave }
+    }
+
+    /// What has come so far.
+    fn messages(&mut self) -> Vec<String> {
+        self.conn.send(&[self.leave]).expect("it listens");
+        let mut messages = Vec::new();
+        loop {
+            let told = self.conn.read().unwrap_or_else(|e| panic!("{}: {e}", self.name));
+            let words: Vec<String> = told.items().iter().filter_map(Reply::text).collect();
+            match words.first().map(String::as_str) {
+                Some("message" | "pmessage") => {
+                    assert_eq!(words[words.len() - 2], "+switch-master");
+                    messages.push(words[words.len() - 1].clone());
+                }
+                Some("unsubscribe" | "punsubscribe") => return messages,
+                _ => panic!("{}: {told}", self.name),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_switch_is_told_once_on_every_sentinel_in_both_protocols() {
+    let mut cluster = Plan::new(Flavour::Ours).start();
+    let mut listeners = Listener::all(&cluster);
+    let old = cluster.servers[0].port;
+    let new = kill_the_master(&mut cluster);
+    cluster.server_mut(old).restart();
+    cluster.wait_for_replica(old, new, SOON);
+    cluster.wait_until_formed();
+    for listener in &mut listeners {
+        assert_eq!(listener.messages(), [format!("{GROUP} 127.0.0.1 {old} 127.0.0.1 {new}")], "{}", listener.name);
+    }
+}
+
+/// The sentinel that leads, and one that does not.
+fn leader_and_follower(cluster: &Cluster) -> (usize, usize) {
+    let leader = cluster.timeline.wait_for("a leader is known", SOON, || {
+        let status = History::of(cluster.sentinels[0].ports.grpc).status()?;
+        status.leader_id.and_then(|id| usize::try_from(id).ok()).ok_or("none".to_owned())
+    });
+    (leader - 1, leader % cluster.sentinels.len())
+}
+
+#[test]
+fn changes_made_through_a_follower_are_seen_everywhere_at_once() {
+    let cluster = Plan { replicas: 1, ..Plan::new(Flavour::Ours) }.start();
+    let (_, follower) = leader_and_follower(&cluster);
+    let port = cluster.servers[0].port.to_string();
+    let monitor = ["SENTINEL", "MONITOR", "second", "127.0.0.1", &port, "2"];
+    let field = |sentinel: &Sentinel, group: &str, name: &str| sentinel.ask(&["SENTINEL", "MASTER", group]).expect("it answers").field(name);
+    cluster.sentinels[follower].expect_ok(&monitor);
+    for sentinel in &cluster.sentinels {
+        assert_eq!(field(sentinel, "second", "quorum").as_deref(), Some("2"), "sentinel {}", sentinel.id);
+        sentinel.expect_ok(&monitor);
+    }
+    let other = cluster.sentinels[0].ask(&["SENTINEL", "MONITOR", "second", "127.0.0.1", "1", "2"]).expect("it answers");
+    assert_eq!(other.error(), Some("ERR Duplicate master name."));
+    cluster.sentinels[follower].expect_ok(&["SENTINEL", "SET", "second", "down-after-milliseconds", "4321", "parallel-syncs", "3"]);
+    let bad = ["SENTINEL", "SET", "second", "down-after-milliseconds", "1111", "parallel-syncs", "none"];
+    let refused = cluster.sentinels[follower].ask(&bad).expect("it answers");
+    assert!(refused.error().is_some_and(|text| text.contains("Invalid argument 'none' for SENTINEL SET 'parallel-syncs'")), "{refused}");
+    for sentinel in &cluster.sentinels {
+        let seen = ["down-after-milliseconds", "parallel-syncs"].map(|name| field(sentinel, "second", name));
+        assert_eq!(seen, [Some("4321".to_owned()), Some("3".to_owned())], "all or nothing, on sentinel {}", sentinel.id);
+    }
+    cluster.sentinels[follower].expect_ok(&["SENTINEL", "REMOVE", "second"]);
+    for sentinel in &cluster.sentinels {
+        let gone = sentinel.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "second"]).expect("it answers");
+        assert_eq!(gone, Reply::Nil, "sentinel {}", sentinel.id);
+        for words in [&["SENTINEL", "MASTER", "second"][..], &["SENTINEL", "REMOVE", "second"], &["SENTINEL", "FAILOVER", "second"]] {
+            let reply = sentinel.ask(words).expect("it answers");
+            assert_eq!(reply.error(), Some("ERR No such master with that name"), "{words:?}");
+        }
+    }
+}
+
+#[test]
+fn a_failover_is_granted_once_and_refused_with_a_reason() {
+    let mut cluster = Plan::new(Flavour::Ours).start();
+    let timeline = cluster.timeline.clone();
+    let ask = |sentinel: &Sentinel, name: &str| sentinel.ask(&["SENTINEL", "FAILOVER", name]).expect("it answers");
+    cluster.sentinels[0].expect_ok(&["SENTINEL", "MONITOR", "alone", "127.0.0.1", "6", "2"]);
+    let none = ask(&cluster.sentinels[1], "alone");
+    assert!(none.error().is_some_and(|text| text.starts_with("NOGOODSLAVE")), "{none}");
+    // While a replica sleeps a failover cannot be over.
+    cluster.servers[2].stop();
+    assert!(ask(&cluster.sentinels[1], GROUP).is_ok());
+    for sentinel in &cluster.sentinels {
+        let second = ask(sentinel, GROUP);
+        assert_eq!(second.error(), Some("INPROG Failover already in progress"), "sentinel {}", sentinel.id);
+    }
+    cluster.servers[2].cont();
+    let old = cluster.servers[0].port;
+    cluster.wait_for_new_master(old, Duration::from_secs(30));
+    timeline.wait_for("all is well again", Duration::from_secs(30), || cluster.formed());
+    let flags = cluster.sentinels.iter_mut().map(|sentinel| sentinel.is_running()).collect::<Vec<_>>();
+    assert_eq!(flags, [true; 3]);
+}
+
+#[test]
+fn each_sentinel_describes_itself_and_the_others() {
+    let mut cluster = Plan { replicas: 1, ..Plan::new(Flavour::Ours) }.start();
+    let ids: Vec<String> = cluster.sentinels.iter().map(my_id).collect();
+    for (at, sentinel) in cluster.sentinels.iter().enumerate() {
+        let mut told: Vec<(String, String)> = sentinel
+            .ask(&["SENTINEL", "SENTINELS", GROUP])
+            .expect("it answers")
+            .items()
+            .iter()
+            .map(|other| (other.field("runid").unwrap_or_default(), other.field("port").unwrap_or_default()))
+            .collect();
+        told.sort();
+        let others = cluster.sentinels.iter().enumerate().filter(|(other, _)| *other != at);
+        let mut expected: Vec<_> = others.map(|(other, sentinel)| (ids[other].clone(), sentinel.ports.resp.to_string())).collect();
+        expected.sort();
+        assert_eq!(told, expected, "sentinel {}", sentinel.id);
+        let role = sentinel.ask(&["ROLE"]).expect("it answers");
+        let groups = Reply::Array(vec![Reply::Bulk(GROUP.to_owned())]);
+        assert_eq!(role.items(), [Reply::Bulk("sentinel".to_owned()), groups]);
+        let info = sentinel.ask(&["INFO", "sentinel"]).expect("it answers").text().expect("a text");
+        let line = format!("master0:name={GROUP},status=ok,address=127.0.0.1:{},slaves=1,sentinels=3", cluster.servers[0].port);
+        for line in ["sentinel_masters:1", "sentinel_tilt:0", "sentinel_running_scripts:0", &line] {
+            assert!(info.lines().any(|found| found == line), "{line} is not in {info}");
+        }
+        let enough = sentinel.ask(&["SENTINEL", "CKQUORUM", GROUP]).expect("it answers");
+        assert_eq!(enough.text().as_deref(), Some("OK 3 usable Sentinels. Quorum and failover authorization can be reached"));
+    }
+    cluster.sentinels[1].kill();
+    cluster.sentinels[1].restart();
+    assert_eq!(my_id(&cluster.sentinels[1]), ids[1], "it is the same sentinel after a restart");
+}
+
+fn my_id(sentinel: &Sentinel) -> String {
+    sentinel.ask(&["SENTINEL", "MYID"]).expect("it answers").text().expect("an id")
+}
+
+#[test]
+fn a_sentinel_without_a_quorum_says_so_soon_and_changes_nothing() {
+    let cluster = Plan { replicas: 1, ..Plan::new(Flavour::Ours) }.start();
+    let timeline = cluster.timeline.clone();
+    let (leader, follower) = leader_and_follower(&cluster);
+    for alone in [leader, follower] {
+        let others: Vec<&Sentinel> = cluster.sentinels.iter().filter(|other| other.id != alone + 1).collect();
+        others.iter().for_each(|other| other.stop());
+        let (alone, asked) = (&cluster.sentinels[alone], Instant::now());
+        let answer = alone.ask(LOOK_UP).expect("it answers");
+        let took = asked.elapsed();
+        println!("alone, {answer} after {took:?}");
+        assert!(answer.error().is_some_and(|text| text.starts_with("NOQUORUM ")), "{answer}");
+        assert!(took < Duration::from_millis(2500), "{took:?}");
+        for words in [
+            &["SENTINEL", "SET", GROUP, "quorum", "1"][..],
+            &["SENTINEL", "MONITOR", "late", "127.0.0.1", "6", "1"],
+            &["SENTINEL", "REMOVE", GROUP],
+            &["SENTINEL", "FAILOVER", GROUP],
+        ] {
+            let mut conn = alone.conn().expect("it answers");
+            let refused = conn.ask(words).expect("it answers in bounded time");
+            assert!(refused.error().is_some_and(|text| text.starts_with("NOQUORUM ")), "{words:?}: {refused}");
+        }
+        timeline.wait_for("CKQUORUM says what is missing", SOON, || {
+            let answer = alone.ask(&["SENTINEL", "CKQUORUM", GROUP]).map_err(|e| e.to_string())?;
+            let expected = "NOQUORUM 1 usable Sentinels. Not enough available Sentinels to reach the specified quorum for this master. \
+                            Not enough available Sentinels to reach the majority and authorize a failover";
+            if answer.error() == Some(expected) { Ok(()) } else { Err(answer.to_string()) }
+        });
+        others.iter().for_each(|other| other.cont());
+        timeline.wait_for("it answers again", SOON, || alone.master());
+    }
+    cluster.wait_until_formed();
+}
+
+/// Whoever slept through a failover must not tell of the old master: not even in the answer to a question that
+/// waited in its socket while it slept.
+#[test]
+fn a_sentinel_that_slept_through_a_failover_never_names_the_old_master() {
+    let mut cluster = Plan::new(Flavour::Ours).start();
+    for leads in [true, false] {
+        cluster.timeline.wait_for("all is well", SOON, || cluster.formed());
+        let (leader, follower) = leader_and_follower(&cluster);
+        let sleeper = if leads { leader } else { follower };
+        let mut waiting: Vec<Conn> = (0..3).map(|_| cluster.sentinels[sleeper].conn().expect("it answers")).collect();
+        for conn in &mut waiting {
+            conn.ask(LOOK_UP).expect("it answers");
+        }
+        cluster.sentinels[sleeper].stop();
+        let old = cluster.servers.iter().find(|server| server.role().as_deref() == Some("master")).expect("there is a master").port;
+        cluster.server_mut(old).kill();
+        let awake: Vec<usize> = (0..3).filter(|at| *at != sleeper).collect();
+        let new = wait_for_agreement(&cluster.timeline, &awake.iter().map(|at| &cluster.sentinels[*at]).collect::<Vec<_>>(), old);
+        for conn in &mut waiting {
+            conn.send(LOOK_UP).expect("the socket takes it");
+        }
+        let asked = waiting.len();
+        cluster.sentinels[sleeper].cont();
+        let mut answers: Vec<Reply> = waiting.iter_mut().map(|conn| conn.read().expect("it answers")).collect();
+        let awake_again = Instant::now();
+        while awake_again.elapsed() < Duration::from_millis(1500) {
+            answers.push(waiting[0].ask(LOOK_UP).expect("it answers"));
+        }
+        println!("leading: {leads}; first answers {:?}, then {} more", &answers[..asked], answers.len() - asked);
+        for answer in &answers {
+            let honest = master_port(answer) == Some(new) || answer.error().is_some();
+            assert!(honest, "{answer} instead of {new}\n{}", cluster.timeline.report());
+        }
+        cluster.server_mut(old).restart();
+        cluster.wait_for_replica(old, new, SOON);
+    }
+}
+
+fn wait_for_agreement(timeline: &Timeline, sentinels: &[&Sentinel], old: u16) -> u16 {
+    timeline.wait_for("those who are awake agree on another master", SOON, || {
+        let named: Vec<_> = sentinels.iter().map(|sentinel| sentinel.master()).collect();
+        match &named[0] {
+            Ok(port) if *port != old && named.iter().all(|other| other == &named[0]) => Ok(*port),
+            _ => Err(format!("{named:?}")),
+        }
+    })
+}
