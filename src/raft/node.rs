@@ -172,16 +172,6 @@ impl Raft {
         }
     }
 
-    /// Waits until the log or consensus fails, and says why. Never returns while all is well.
-    pub async fn failed(&self) -> String {
-        let mut metrics = self.core.consensus.metrics();
-        let failed = metrics.wait_for(|metrics| metrics.running_state.is_err()).await;
-        match failed.map(|metrics| metrics.running_state.clone()) {
-            Ok(Err(fatal)) => format!("the log or consensus failed: {fatal}"),
-            Ok(Ok(())) | Err(_) => "consensus has ended".to_owned(),
-        }
-    }
-
     /// Keeps this sentinel's record in the state true: proposes it whenever the state says something else.
     ///
     /// To be called once, after the other ports are open.
