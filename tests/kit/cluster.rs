@@ -73,9 +73,7 @@ impl Plan {
         let (scratch, timeline) = (Scratch::new(), Timeline::default());
         let servers = self.start_servers(&scratch, &timeline);
         let ports: Vec<Ports> = (0..self.sentinels).map(|_| Ports::free()).collect();
-        let start = |id| {
-            Sentinel::start(self.flavour, scratch.path(), &timeline, &self.orders(id, &ports, servers[0].port))
-        };
+        let start = |id| Sentinel::start(self.flavour, scratch.path(), &timeline, &self.orders(id, &ports, servers[0].port));
         let sentinels = (1..=self.sentinels).map(start).collect();
         Cluster { sentinels, servers, timeline, plan: self, scratch }
     }

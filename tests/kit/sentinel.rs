@@ -255,7 +255,9 @@ pub fn our_binary() -> PathBuf {
 fn recipe(flavour: Flavour, config: &Path, log: PathBuf, orders: &Orders) -> Recipe {
     let (file, env) = (config.display().to_string(), orders.env.clone());
     match flavour {
-        Flavour::Ours => Recipe { program: our_binary(), args: ["serve".to_owned(), file].into_iter().chain(orders.args.clone()).collect(), env, log },
+        Flavour::Ours => {
+            Recipe { program: our_binary(), args: ["serve".to_owned(), file].into_iter().chain(orders.args.clone()).collect(), env, log }
+        }
         Flavour::Stock => Recipe { program: find_program("redis-sentinel", INSTALL), args: vec![file], env, log },
     }
 }

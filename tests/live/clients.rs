@@ -184,7 +184,8 @@ impl Listener {
     fn all(cluster: &Cluster) -> Vec<Self> {
         let all = cluster.sentinels.iter().flat_map(|sentinel| ["2", "3"].map(|version| (sentinel, version)));
         let modes = all.flat_map(|(sentinel, version)| {
-            [("SUBSCRIBE", "+switch-master", "UNSUBSCRIBE"), ("PSUBSCRIBE", "+switch*", "PUNSUBSCRIBE")].map(|mode| (sentinel, version, mode))
+            [("SUBSCRIBE", "+switch-master", "UNSUBSCRIBE"), ("PSUBSCRIBE", "+switch*", "PUNSUBSCRIBE")]
+                .map(|mode| (sentinel, version, mode))
         });
         modes.map(|(sentinel, version, (enter, channel, leave))| Self::new(sentinel, version, enter, channel, leave)).collect()
     }
@@ -245,7 +246,8 @@ fn changes_made_through_a_follower_are_seen_everywhere_at_once() {
     let (_, follower) = leader_and_follower(&cluster);
     let port = cluster.servers[0].port.to_string();
     let monitor = ["SENTINEL", "MONITOR", "second", "127.0.0.1", &port, "2"];
-    let field = |sentinel: &Sentinel, group: &str, name: &str| sentinel.ask(&["SENTINEL", "MASTER", group]).expect("it answers").field(name);
+    let field =
+        |sentinel: &Sentinel, group: &str, name: &str| sentinel.ask(&["SENTINEL", "MASTER", group]).expect("it answers").field(name);
     cluster.sentinels[follower].expect_ok(&monitor);
     for sentinel in &cluster.sentinels {
         assert_eq!(field(sentinel, "second", "quorum").as_deref(), Some("2"), "sentinel {}", sentinel.id);

@@ -117,19 +117,30 @@ fn replicas_are_told_with_their_health_their_lag_and_why_they_could_not_be_promo
         answer.map(|answer| answer.into_inner().replicas).map_err(|status| status.to_string())
     };
     let node = |port: u16| -> Result<pb::DataNode, String> {
-        list()?.into_iter().find(|node| address(node.address.as_ref()) == format!("127.0.0.1:{port}")).ok_or(format!("{port} is not listed"))
+        list()?
+            .into_iter()
+            .find(|node| address(node.address.as_ref()) == format!("127.0.0.1:{port}"))
+            .ok_or(format!("{port} is not listed"))
     };
     let good = cluster.servers[1].port;
     timeline.wait_for("one is eligible, the other is not, with the reason", SOON, || {
         let (one, other) = (node(good)?, node(never)?);
         let both = [&one, &other].iter().all(|node| node.health() == pb::Health::Up && node.lag_bytes.is_some() && node.offset.is_some());
         let priority = other.ineligible_reason.contains("priority");
-        if both && one.eligible && one.ineligible_reason.is_empty() && !other.eligible && priority { Ok(()) } else { Err(format!("{one:#?} {other:#?}")) }
+        if both && one.eligible && one.ineligible_reason.is_empty() && !other.eligible && priority {
+            Ok(())
+        } else {
+            Err(format!("{one:#?} {other:#?}"))
+        }
     });
     cluster.server_mut(good).kill();
     timeline.wait_for("the dead one is down, and why", SOON, || {
         let node = node(good)?;
-        if node.health() == pb::Health::Down && !node.eligible && !node.health_reason.is_empty() { Ok(()) } else { Err(format!("{node:#?}")) }
+        if node.health() == pb::Health::Down && !node.eligible && !node.health_reason.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{node:#?}"))
+        }
     });
 }
 
@@ -240,7 +251,11 @@ fn a_watch_gets_each_change_once_in_order_and_goes_on_elsewhere() {
     expected.push(expect(&fail_over(&cluster, &cluster.sentinels[1])));
     timeline.wait_for("the resumed watch has the rest", SOON, || {
         let told: Vec<_> = watches[2].changes().into_iter().chain(resumed.changes()).collect();
-        if told == expected && from_start.changes() == expected && watches[0].changes() == expected { Ok(()) } else { Err(format!("{told:?} instead of {expected:?}")) }
+        if told == expected && from_start.changes() == expected && watches[0].changes() == expected {
+            Ok(())
+        } else {
+            Err(format!("{told:?} instead of {expected:?}"))
+        }
     });
     let future = Watching::start(&all[0], Some(1 << 40));
     timeline.wait_for("a revision of the future is refused", SOON, || {
@@ -369,7 +384,8 @@ fn every_sentinel_lists_the_same_decisions() {
     cluster.server_mut(old).kill();
     cluster.wait_for_new_master(old, SOON);
     let told = timeline.wait_for("all tell of two failovers that have ended, in the same words", SOON, || {
-        let all = cluster.sentinels.iter().map(|sentinel| History::of(sentinel.ports.grpc).decisions(GROUP)).collect::<Result<Vec<_>, _>>()?;
+        let all =
+            cluster.sentinels.iter().map(|sentinel| History::of(sentinel.ports.grpc).decisions(GROUP)).collect::<Result<Vec<_>, _>>()?;
         let same = all.iter().all(|told| *told == all[0]);
         let over = all[0].len() == 2 && all[0].iter().all(|decision| decision.ending.is_some());
         if same && over { Ok(all[0].clone()) } else { Err(format!("same {same}: {all:#?}")) }

@@ -128,7 +128,8 @@ fn copy_dir(from: &Path, to: &Path) {
 fn end(timeline: &Timeline, sentinel: &mut Sentinel, signal: Signal) -> Duration {
     let asked = Instant::now();
     sentinel.signal(signal);
-    let status = timeline.wait_for(&format!("sentinel {} has ended", sentinel.id), SOON, || sentinel.exit_status().ok_or("it runs".to_owned()));
+    let status =
+        timeline.wait_for(&format!("sentinel {} has ended", sentinel.id), SOON, || sentinel.exit_status().ok_or("it runs".to_owned()));
     assert_eq!(status.code(), Some(0), "sentinel {} ended with {status}\n{}", sentinel.id, timeline.report());
     asked.elapsed()
 }
@@ -219,7 +220,8 @@ fn what_was_agreed_survives_a_restart_of_all_and_wins_over_the_files() {
     let mut cluster = Plan { lines: vec!["sentinel monitor gone 127.0.0.1 6 2".to_owned()], ..Plan::new(Flavour::Ours) }.start();
     let timeline = cluster.timeline.clone();
     let first = &cluster.sentinels[0];
-    timeline.wait_until("the second group is known", SOON, || first.ask(&["SENTINEL", "MASTER", "gone"]).is_ok_and(|r| r.error().is_none()));
+    timeline
+        .wait_until("the second group is known", SOON, || first.ask(&["SENTINEL", "MASTER", "gone"]).is_ok_and(|r| r.error().is_none()));
     first.expect_ok(&["SENTINEL", "REMOVE", "gone"]);
     first.expect_ok(&["SENTINEL", "MONITOR", "added", "127.0.0.1", "7", "2"]);
     first.expect_ok(&["SENTINEL", "SET", GROUP, "failover-timeout", "12345", "quorum", "3"]);
@@ -271,7 +273,10 @@ fn a_file_that_stock_sentinel_has_rewritten_is_served_with_what_it_knew() {
             fs::read_to_string(&sentinel.config).expect("the file is there")
         })
         .collect();
-    assert!(files.iter().all(|file| file.contains("known-replica") && file.contains("known-sentinel")), "stock wrote what it knew: {files:?}");
+    assert!(
+        files.iter().all(|file| file.contains("known-replica") && file.contains("known-sentinel")),
+        "stock wrote what it knew: {files:?}"
+    );
     let ports: Vec<Ports> = stock.sentinels.iter().map(|old| Ports { resp: old.ports.resp, ..Ports::free() }).collect();
     // Own folders; the same SENTINEL ports, addresses and secrets as before.
     let scratch = Scratch::new();
