@@ -20,7 +20,7 @@ mod round;
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{Parser, ValueEnum};
 
 use kit::Flavour;
@@ -61,6 +61,9 @@ impl Side {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let sides = args.only.map_or_else(|| vec![Side::Ours, Side::Stock], |side| vec![side]);
+    if sides.contains(&Side::Ours) {
+        kit::sentinel::find_our_binary().map_err(|missing| anyhow!(missing))?;
+    }
     let mut report = Report::new(args.down_after, host::describe(sides.contains(&Side::Ours)));
     report.print_head();
     for number in 1..=args.rounds {

@@ -32,7 +32,8 @@ use paint::{Paint, Tone};
 use summary::Summary;
 
 const START_LIMIT: Duration = Duration::from_secs(10);
-const STEP_LIMIT: Duration = Duration::from_secs(15);
+/// For ours, each step takes a second or two; stock Sentinel takes its time before it demotes an old master.
+const STEP_LIMIT: Duration = Duration::from_secs(60);
 const WRITES_BEFORE: usize = 500;
 
 /// Kills a Redis master and shows, live, how the sentinels replace it.
@@ -68,6 +69,9 @@ fn main() -> anyhow::Result<()> {
         kit::sentinel::use_binary(path);
     }
     let flavour = if args.stock { Flavour::Stock } else { Flavour::Ours };
+    if flavour == Flavour::Ours {
+        kit::sentinel::find_our_binary().map_err(|missing| anyhow!(missing))?;
+    }
     println!("{}", paint.show(Tone::Strong, &format!("{}: one master, two replicas, three sentinels on this machine", flavour.name())));
     let mut cluster = Plan { down_after_ms: args.down_after, ..Plan::new(flavour) }.start();
     print_cluster(&cluster);
@@ -110,8 +114,8 @@ fn play(cluster: &mut Cluster, paint: Paint) -> anyhow::Result<()> {
     let story = kill(cluster, old, &writer, &mut feed)?;
     bring_back(cluster, &story, &mut feed)?;
     let log = writer.finish();
-    let new = story.first_after.port;
-    let lost = log.lost(cluster.server(new))?;
+    let master = cluster.sentinels[0].master().map_err(|instead| anyhow!("sentinel 1 names no master, but says: {instead}"))?;
+    let lost = log.lost(cluster.server(master))?;
     let decision = (cluster.plan.flavour == Flavour::Ours).then(|| log::newest(cluster, story.killed)).flatten();
     Summary { story: &story, decision: decision.as_ref(), acknowledged: log.acks.len(), lost: lost.len(), unanswered: log.unanswered }
         .print(paint);
@@ -140,23 +144,24 @@ fn bring_back(cluster: &mut Cluster, story: &Story, feed: &mut Feed) -> anyhow::
     let (old, new) = (story.old, story.first_after.port);
     let others: Vec<u16> = cluster.servers.iter().map(|server| server.port).filter(|port| ![old, new].contains(port)).collect();
     for port in others {
-        let server = cluster.server(port);
-        let linked = || server.linked_to().filter(|master| *master == new);
-        feed.show_until(STEP_LIMIT, linked).ok_or_else(|| late(cluster, "the other replica"))?;
-        feed.tell(Line::new(SystemTime::now(), "redis", format!("127.0.0.1:{port} replicates from 127.0.0.1:{new}, link up")));
+        let master = feed.show_until(STEP_LIMIT, || follows(cluster, port)).ok_or_else(|| late(cluster, "the other replica"))?;
+        feed.tell(Line::new(SystemTime::now(), "redis", format!("127.0.0.1:{port} replicates from 127.0.0.1:{master}, link up")));
     }
     cluster.server_mut(old).restart();
-    feed.tell(Line::new(
-        SystemTime::now(),
-        "demo",
-        format!("the old master, 127.0.0.1:{old}, is started again; it takes itself for a master"),
-    ));
-    let server = cluster.server(old);
-    let linked = || server.linked_to().filter(|master| *master == new);
-    feed.show_until(STEP_LIMIT, linked).ok_or_else(|| late(cluster, "the old master to become a replica"))?;
-    feed.tell(Line::new(SystemTime::now(), "redis", format!("127.0.0.1:{old} is a replica of 127.0.0.1:{new}, link up")).tone(Tone::Good));
+    let again = format!("the old master, 127.0.0.1:{old}, is started again; it takes itself for a master");
+    feed.tell(Line::new(SystemTime::now(), "demo", again));
+    let found = feed.show_until(STEP_LIMIT, || follows(cluster, old));
+    let master = found.ok_or_else(|| late(cluster, "the old master to become a replica"))?;
+    let replica = format!("127.0.0.1:{old} is a replica of 127.0.0.1:{master}, link up");
+    feed.tell(Line::new(SystemTime::now(), "redis", replica).tone(Tone::Good));
     feed.finish();
     Ok(())
+}
+
+/// The master that the sentinels name now, if the server on `port` replicates from it.
+fn follows(cluster: &Cluster, port: u16) -> Option<u16> {
+    let linked = cluster.server(port).linked_to()?;
+    (cluster.sentinels[0].master() == Ok(linked)).then_some(linked)
 }
 
 fn late(cluster: &Cluster, what: &str) -> anyhow::Error {
@@ -171,8 +176,11 @@ fn keep(cluster: &Cluster) {
     println!("  redis-cli -p {} PSUBSCRIBE '*'", ports.resp);
     if first.flavour == Flavour::Ours {
         let bin = kit::sentinel::our_binary();
-        println!("  {} ctl --server 127.0.0.1:{} status", bin.display(), ports.grpc);
-        println!("  {} ctl --server 127.0.0.1:{} decisions", bin.display(), ports.grpc);
+        let all: Vec<String> = cluster.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.ports.grpc)).collect();
+        println!("  export RAFT_SENTINEL_ADDR={}", all.join(","));
+        for command in ["status", "decisions", "watch"] {
+            println!("  {} {command}", bin.display());
+        }
         println!("  curl http://127.0.0.1:{}/metrics", ports.http);
     }
     println!("  tail -f {}/sentinel-*/log", cluster.scratch.path().display());

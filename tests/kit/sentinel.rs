@@ -249,16 +249,26 @@ pub fn use_binary(path: PathBuf) {
 }
 
 /// Where our binary is: as told, `RAFT_SENTINEL_BIN`, what cargo says, or beside the folder that this program is in.
-pub fn our_binary() -> PathBuf {
+///
+/// # Errors
+/// When it is not there, with what to do.
+pub fn find_our_binary() -> Result<PathBuf, String> {
     let told = TOLD.get().cloned().or_else(|| std::env::var_os("RAFT_SENTINEL_BIN").map(PathBuf::from));
     let built = option_env!("CARGO_BIN_EXE_raft-sentinel").map(PathBuf::from);
     let beside = || {
-        let here = std::env::current_exe().expect("a running program has a path");
+        let here = std::env::current_exe().unwrap_or_default();
         here.ancestors().nth(2).map(|dir| dir.join("raft-sentinel")).unwrap_or_default()
     };
     let path = told.or(built).unwrap_or_else(beside);
-    assert!(path.is_file(), "{} does not exist. Build it with: cargo build --release", path.display());
-    path
+    if path.is_file() { Ok(path) } else { Err(format!("{} does not exist. To build it: cargo build --release", path.display())) }
+}
+
+/// The same for those who cannot go on without it.
+///
+/// # Panics
+/// When it is not there, with what to do.
+pub fn our_binary() -> PathBuf {
+    find_our_binary().unwrap_or_else(|missing| panic!("{missing}"))
 }
 
 fn recipe(flavour: Flavour, config: &Path, log: PathBuf, orders: &Orders) -> Recipe {
