@@ -35,3 +35,6 @@ mod votes;
 
 #[path = "live/seeing.rs"]
 mod seeing;
+
+#[path = "live/members.rs"]
+mod members;
