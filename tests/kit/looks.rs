@@ -93,11 +93,18 @@ impl Cluster {
         told.unwrap_or_else(|e| panic!("sentinel {id}: {e}\n{}", self.timeline.report()))
     }
 
-    /// Makes sure that exactly `master` is a master among the servers that answer, and all the others follow it.
+    /// The ports of the servers that answer and say that they are masters.
+    pub fn masters(&self) -> Vec<u16> {
+        self.servers.iter().filter(|server| server.role().as_deref() == Some("master")).map(|server| server.port).collect()
+    }
+
+    /// Waits until `master` is the only master among the servers that answer, and `others` follow it.
     pub fn wait_until_all_follow(&self, master: u16, others: &[u16], deadline: Duration) {
+        self.timeline.wait_for(&format!("{master} is the only master"), deadline, || match self.masters() {
+            masters if masters == [master] => Ok(()),
+            masters => Err(format!("{masters:?}")),
+        });
         others.iter().for_each(|port| self.wait_for_replica(*port, master, deadline));
-        let masters: Vec<u16> = self.servers.iter().filter(|s| s.role().as_deref() == Some("master")).map(|s| s.port).collect();
-        assert_eq!(masters, [master], "exactly one master\n{}", self.timeline.report());
     }
 }
 

@@ -50,9 +50,9 @@ fn the_only_failover(cluster: &Cluster, among: &[usize], old: u16) -> (proto::De
     let choice = decision.choice.as_ref().expect("a completed failover has been decided");
     let new = choice.chosen.as_ref().and_then(|addr| u16::try_from(addr.port).ok()).expect("it names a port");
     for id in among {
-        let master = cluster.timeline.wait_for(&format!("sentinel {id} names the master"), SOON, || {
-            History::of(cluster.sentinel(*id).ports.grpc).master(GROUP)
-        });
+        let master = cluster
+            .timeline
+            .wait_for(&format!("sentinel {id} names the master"), SOON, || History::of(cluster.sentinel(*id).ports.grpc).master(GROUP));
         assert_eq!((address(master.address.as_ref()), master.epoch), (local(new), 1), "{}", report());
     }
     (decision, new)
@@ -62,6 +62,7 @@ fn the_only_failover(cluster: &Cluster, among: &[usize], old: u16) -> (proto::De
 fn expect_one_failover(cluster: &mut Cluster, old: u16, dead: &[usize]) -> proto::Decision {
     let survivors: Vec<usize> = ALL.into_iter().filter(|id| !dead.contains(id)).collect();
     let (decision, new) = the_only_failover(cluster, &survivors, old);
+    assert_eq!(cluster.masters(), [new], "exactly one master\n{}", cluster.timeline.report());
     let follower: Vec<u16> = cluster.others(old).into_iter().filter(|port| *port != new).collect();
     cluster.wait_until_all_follow(new, &follower, SOON);
     dead.iter().for_each(|id| cluster.sentinel_mut(*id).restart());
