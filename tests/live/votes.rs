@@ -118,7 +118,7 @@ fn a_sentinel_that_falls_silent_loses_its_vote_and_may_vote_again() {
     // Five seconds since it was last heard, which was up to a second before it fell silent.
     assert!((Duration::from_millis(3500)..Duration::from_secs(9)).contains(&took), "{took:?}\n{}", timeline.report());
     let expired = format!("by node {silent}: expired");
-    assert!(cluster.sentinel(leader).log().contains(&expired), "the log says why\n{}", timeline.report());
+    timeline.wait_until("the log says why", SOON, || cluster.sentinel(leader).log().contains(&expired));
     cluster.sentinel(silent).cont();
     expect(3, SOON);
     cluster.server_mut(master).cont();
