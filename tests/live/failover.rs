@@ -197,7 +197,7 @@ fn a_chosen_replica_that_dies_before_it_is_promoted_is_followed_by_the_next_epoc
     places.arm("before-ask-promote");
     cluster.server_mut(old).kill();
     let timeline = cluster.timeline.clone();
-    timeline.wait_until("the leader dies with its decision", SOON, || !places.is_armed("before-ask-promote"));
+    timeline.wait_until("the leader dies with its decision", SOON, || cluster.running().len() == 2);
     cluster.server_mut(first).kill();
     let running = cluster.running();
     let told = cluster.wait_for_history(&running, 2, SOON);

@@ -118,6 +118,7 @@ fn a_master_that_refuses_our_password_is_not_judged_and_not_failed_over() {
     }
     // The replicas still have the old one. When they learn the new one, nobody tells the sentinels: they try again.
     for port in cluster.others(master) {
+        cluster.server(port).set("masterauth", "changed");
         cluster.server(port).set("requirepass", "changed");
         let mut conn = Conn::open(port, Duration::from_secs(2)).expect("the replica answers");
         assert!(conn.ask(&["AUTH", "changed"]).is_ok_and(|reply| reply.is_ok()));
