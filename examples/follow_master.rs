@@ -16,6 +16,7 @@
 //! - `OUT_OF_RANGE` means that you were away for so long that changes were forgotten: begin again with a snapshot.
 //! - A new master may refuse writes for a moment (it still is becoming one). Try again; do not ask who the master is, you will be told.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use raft_sentinel::proto::sentinel::sentinel_client::SentinelClient;
@@ -43,15 +44,15 @@ struct Master {
 }
 
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     let (Some(group), sentinels) = (words.next(), words.collect::<Vec<_>>()) else {
         eprintln!("usage: follow_master GROUP SENTINEL_GRPC_ADDR...");
-        std::process::exit(2);
+        return ExitCode::from(2);
     };
     if sentinels.is_empty() {
         eprintln!("name at least one sentinel's gRPC address, e.g. 127.0.0.1:28379");
-        std::process::exit(2);
+        return ExitCode::from(2);
     }
     let (told, master) = watch::channel(None);
     tokio::select! {
@@ -59,6 +60,7 @@ async fn main() {
         () = write(master) => {}
         _ = tokio::signal::ctrl_c() => println!("stopped"),
     }
+    ExitCode::SUCCESS
 }
 
 /// Keeps the writer told of the master, from one sentinel after the other.

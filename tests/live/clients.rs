@@ -87,7 +87,7 @@ fn the_redis_crate_finds_the_master_and_the_replicas_and_follows() {
 
 fn crate_client(cluster: &Cluster, kind: SentinelServerType, protocol: redis::ProtocolVersion) -> SentinelClient {
     let addrs = cluster.sentinels.iter().map(|sentinel| redis::ConnectionAddr::Tcp("127.0.0.1".to_owned(), sentinel.ports.resp));
-    let builder = SentinelClientBuilder::new(addrs, GROUP.to_owned(), kind).expect("there are addresses");
+    let builder = SentinelClientBuilder::new(addrs, GROUP, kind).expect("there are addresses");
     builder.set_client_to_sentinel_protocol(protocol).build().expect("a valid client")
 }
 
