@@ -11,3 +11,18 @@ mod kit_itself;
 
 #[path = "live/failover.rs"]
 mod failover;
+
+#[path = "live/choosing.rs"]
+mod choosing;
+
+#[path = "live/repair.rs"]
+mod repair;
+
+#[path = "live/steps.rs"]
+mod steps;
+
+#[path = "live/votes.rs"]
+mod votes;
+
+#[path = "live/seeing.rs"]
+mod seeing;

@@ -5,11 +5,14 @@
 //!
 //! In reading order: [`ports`] and [`scratch`] (what a process needs), [`process`] (one child), [`timeline`] (what
 //! happened, and waiting for facts), [`resp`] (asking), [`server`] and [`sentinel`] (the two kinds of children),
-//! [`cluster`] (all of them together), [`writer`] (a client that never stops), [`history`] (our gRPC answers).
+//! [`cluster`] (all of them together), [`writer`] (a client that never stops), [`history`]
+//! (our gRPC answers), [`looks`] (what many tests look at), [`failpoints`] (where a sentinel is to die).
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "compiled into several binaries, none of which needs all of it")]
 
 pub mod cluster;
+pub mod failpoints;
 pub mod history;
+pub mod looks;
 pub mod ports;
 pub mod process;
 pub mod resp;
@@ -20,6 +23,7 @@ pub mod timeline;
 pub mod writer;
 
 pub use cluster::{Cluster, Plan};
+pub use failpoints::Failpoints;
 pub use history::History;
 pub use resp::{Conn, Reply};
 pub use scratch::Scratch;
