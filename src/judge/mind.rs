@@ -14,8 +14,11 @@ use crate::machine::{Command, FailoverId, Group};
 
 /// The judge wants to be woken at least this often, so that it notices when it was not.
 const PULSE_MS: u64 = 250;
-/// Woken later than asked by more than this, it was not awake: what it believed of silence is worth nothing.
+/// Woken later than asked by more than this, it was not awake: it looks again before it holds anything to be silent.
 const STALL_MS: u64 = 250;
+/// How long that look takes: several PINGs, and the answers that waited meanwhile. Only who slept for a whole limit begins the
+/// limit anew: on a starved machine short stalls come every few seconds, and a long limit would never run out.
+const LOOK_AGAIN_AWAKE_MS: u64 = 500;
 /// Lateness below this is ordinary scheduling.
 const JITTER_MS: u64 = 10;
 /// A report older than this is no ground for a change of role.
@@ -167,9 +170,11 @@ impl Judge {
     /// A sentinel that was paused, or starved, has heard nothing and must not take that for silence.
     fn notice_own_absence(&mut self, now: Mono) {
         let late_ms = now.ms_since(self.wake_at);
+        let limit_ms = self.world.group.settings.down_after_ms;
+        let silence_kept_ms = if late_ms < limit_ms { limit_ms.saturating_sub(LOOK_AGAIN_AWAKE_MS) } else { 0 };
         for node in self.view.nodes.values_mut() {
             if late_ms > STALL_MS {
-                node.forgive_silence(now);
+                node.forgive_silence(late_ms, silence_kept_ms, now);
             } else if late_ms > JITTER_MS {
                 node.excuse_silence(late_ms, now);
             }
