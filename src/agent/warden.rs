@@ -6,16 +6,20 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
-use crate::base::{Mono, NodeId};
+use crate::base::NodeId;
 use crate::machine::{Command, State};
 use crate::raft::Leadership;
 
 /// A sentinel that has not been heard for this long has no say (stock: five asks, one a second).
 const VOTES_EXPIRE_AFTER_MS: u64 = 5000;
 const ROUND: Duration = Duration::from_millis(500);
+/// A round that comes later than this was not on time because this sentinel itself was not awake, and heard nobody.
+const ASLEEP_MS: u64 = 1500;
 
 pub(super) async fn run(parts: Parts, cancel: CancellationToken) {
-    let mut leading_since: Option<Mono> = None;
+    // Not since when it leads: everybody hears everybody, and on a busy machine leadership comes and goes.
+    let mut awake_since = parts.clock.mono();
+    let mut last_round = awake_since;
     let mut round = tokio::time::interval(ROUND);
     round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -24,11 +28,15 @@ pub(super) async fn run(parts: Parts, cancel: CancellationToken) {
             _ = round.tick() => {}
         }
         let now = parts.clock.mono();
-        let leads = matches!(*parts.raft.leadership().borrow(), Leadership::Leading { .. });
-        leading_since = leads.then(|| leading_since.unwrap_or(now));
-        let Some(since) = leading_since else { continue };
+        if now.ms_since(last_round) > ASLEEP_MS {
+            awake_since = now;
+        }
+        last_round = now;
+        if !matches!(*parts.raft.leadership().borrow(), Leadership::Leading { .. }) {
+            continue;
+        }
         for voter in standing_voters(&parts.raft.state()) {
-            let heard = parts.raft.peers().get(&voter).and_then(|peer| peer.last_heard).unwrap_or(since).max(since);
+            let heard = parts.raft.peers().get(&voter).and_then(|peer| peer.last_heard).unwrap_or(awake_since).max(awake_since);
             let silent_ms = now.ms_since(heard);
             if voter != parts.raft.id() && silent_ms >= VOTES_EXPIRE_AFTER_MS {
                 expire(&parts, voter, silent_ms).await;

@@ -112,7 +112,7 @@ impl House {
         self.tasks.spawn(agent::run(parts, self.config.groups.clone(), self.cancel.clone()));
         self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context()), self.cancel.clone()));
 
-        let ctx = grpc::Context::new(self.raft.clone(), self.board.clone(), self.clock);
+        let ctx = grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock);
         let (cancel, failed_grpc, ctx_grpc) = (self.cancel.clone(), failed.clone(), ctx.clone());
         self.tasks.spawn(async move {
             if let Err(error) = grpc::serve(grpc, ctx_grpc, cancel).await {

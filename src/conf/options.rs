@@ -118,7 +118,11 @@ pub fn parse_change(option: &str, values: &[&str]) -> Result<SettingChange, Opti
         (Parse::One(_) | Parse::Two(_), _) => return Err(unknown()),
     };
     parsed.map_err(|bad| match bad {
-        Bad::Value(problem) => OptionError::Invalid { option: option.to_owned(), value: values.join(" "), problem },
+        Bad::Value(problem) => {
+            // Of two values an empty one is what is wrong.
+            let value = if values.contains(&"") { String::new() } else { values.join(" ") };
+            OptionError::Invalid { option: option.to_owned(), value, problem }
+        }
         Bad::NotSupported(why) => OptionError::NotSupported(why),
     })
 }

@@ -32,6 +32,9 @@ impl NodeView {
     /// Does not count `ms` milliseconds of silence, in which this sentinel was late itself.
     pub fn excuse_silence(&mut self, ms: u64, now: Mono) {
         self.counts_from = self.counts_from.plus_ms(ms).min(now);
+        if let Link::Down { since, .. } = &mut self.link {
+            *since = since.plus_ms(ms).min(now);
+        }
     }
 
     fn note_loss(&mut self, loss: LinkLoss, at: Mono) {

@@ -156,6 +156,12 @@ pub fn lineage(group: &Group, report: &NodeReport) -> Lineage {
     }
 }
 
+/// Whether the node holds the recorded master's data and goes on from there: somebody else made a master of a replica,
+/// and the node is that one or follows it.
+pub fn continues(group: &Group, report: &NodeReport) -> bool {
+    group.master.identity.as_ref().is_some_and(|master| report.replid2.as_ref() == Some(&master.replid))
+}
+
 /// Orders replicas by how much data they hold, most first (who is pointed at a new master first).
 pub fn by_data(view: &GroupView, a: &Addr, b: &Addr) -> Ordering {
     let offset = |addr| view.nodes.get(addr).and_then(|node| node.report.as_ref()).map_or(0, |(_, report)| report.offset);

@@ -75,11 +75,6 @@ fn due(since: Mono, limit_ms: u64, evidence: Evidence, now: Mono) -> Verdict {
 }
 
 fn judge_silence(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict {
-    let settings = standard.settings;
-    let limit_ms = match (&node.link, settings.crash_down_after_ms) {
-        (Link::Down { loss: LinkLoss::Refused, .. }, crash_ms @ 1..) => crash_ms.min(settings.down_after_ms),
-        _ => settings.down_after_ms,
-    };
     let busy = node.last_reply > node.last_valid;
     let evidence = match &node.link {
         Link::Up { .. } | Link::Untried if busy => Evidence::Busy,
@@ -92,7 +87,22 @@ fn judge_silence(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict 
         },
     };
     let answer_due = busy || node.waiting_since.is_some() || !matches!(node.link, Link::Up { .. });
-    if answer_due { due(node.counts_from, limit_ms, evidence, now) } else { Verdict::Up }
+    if answer_due {
+        graver(due(node.counts_from, standard.settings.down_after_ms, evidence, now), judge_crash(node, standard, now))
+    } else {
+        Verdict::Up
+    }
+}
+
+/// The shorter limit counts from the loss of the link. Until then the server was there, and its last reply may by itself be
+/// older than this limit, so that the first refused attempt of a server that merely restarts would be its death.
+fn judge_crash(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict {
+    match (&node.link, standard.settings.crash_down_after_ms) {
+        (Link::Down { loss: LinkLoss::Refused, since }, crash_ms @ 1..) => {
+            due((*since).max(node.counts_from), crash_ms, Evidence::Refused, now)
+        }
+        _ => Verdict::Up,
+    }
 }
 
 fn judge_role(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict {
@@ -167,6 +177,18 @@ mod tests {
         assert_eq!(evidence(&judge(&node, &settings, 702)), Some(Evidence::Refused));
         node.note(Sight::Unlinked(LinkLoss::TimedOut), at(703));
         assert_eq!(judge(&node, &settings, 704), Verdict::Late { deadline: at(1500) });
+    }
+
+    #[test]
+    fn the_crash_limit_counts_from_the_loss_of_the_link() {
+        let settings = GroupSettings { down_after_ms: 5000, crash_down_after_ms: 200, ..settings() };
+        let loss = [(900, Sight::Unlinked(LinkLoss::Closed)), (901, Sight::Unlinked(LinkLoss::Refused))];
+        let mut node = node(&[&[(0, Sight::Linked), (500, Sight::Valid(ValidReply::Pong))], &loss[..]].concat());
+        assert_eq!(judge(&node, &settings, 902), Verdict::Late { deadline: at(1100) });
+        assert_eq!(evidence(&judge(&node, &settings, 1100)), Some(Evidence::Refused));
+        // Late by 50 ms ourselves: that is not the server's.
+        node.excuse_silence(50, at(1090));
+        assert_eq!(judge(&node, &settings, 1100), Verdict::Late { deadline: at(1150) });
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::candidate::{Lineage, lineage};
+use super::candidate::{Lineage, continues, lineage};
 use super::intent::{Ask, ProposalKey};
 use super::mind::{FRESH_MS, Judge};
 use crate::base::observation::{NodeReport, Role, RoleReport};
@@ -46,9 +46,11 @@ impl Judge {
 
     /// The recorded master became a replica by somebody else's doing: it is made a master again.
     ///
-    /// Not if it was never seen as the master, or holds foreign data: then the record may be what is wrong.
+    /// Not if it was never seen as the master, or holds foreign data: then the record may be what is wrong. Data that goes
+    /// on from the recorded history is no such thing: nothing of it was given up for another master's.
     fn reinstate(&mut self, group: &Group, report: &NodeReport) {
-        if group.master.identity.is_some() && lineage(group, report) == Lineage::Same {
+        let ours = lineage(group, report) == Lineage::Same || continues(group, report);
+        if group.master.identity.is_some() && ours {
             self.ask(&group.master.addr, Ask::Promote);
         }
     }

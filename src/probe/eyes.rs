@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::ProbeSettings;
 use super::rhythm::{Due, Periods, Rhythm};
 use crate::base::Addr;
-use crate::base::observation::{LinkLoss, Seen, Sight};
+use crate::base::observation::{InvalidReply, LinkLoss, Seen, Sight};
 use crate::clock::Clock;
 use crate::redis::wire::Reply;
 use crate::redis::{Access, Dialer, Link, request};
@@ -27,6 +27,8 @@ pub(super) struct Eyes {
     clock: Clock,
     out: mpsc::Sender<Seen>,
     silent_links: u32,
+    /// Since when the server has refused our credentials on this link.
+    refused_since: Option<Instant>,
 }
 
 /// Why the eyes let go of a link.
@@ -64,7 +66,7 @@ impl Eyes {
         clock: Clock,
         out: mpsc::Sender<Seen>,
     ) -> Self {
-        Self { dialer: Dialer::new(addr), settings, looks, clock, out, silent_links: 0 }
+        Self { dialer: Dialer::new(addr), settings, looks, clock, out, silent_links: 0, refused_since: None }
     }
 
     /// Looks until nobody wants to know.
@@ -106,6 +108,7 @@ impl Eyes {
     async fn watch(&mut self, link: &mut Link) -> Result<std::convert::Infallible, End> {
         let greetings = link.introduce().await.map_err(End::Loss)?;
         let mut rhythm = Rhythm::new(Instant::now(), greetings);
+        self.refused_since = None;
         loop {
             let settings = self.now_settings();
             if settings.access != *link.access() {
@@ -116,7 +119,10 @@ impl Eyes {
             self.ask(link, &mut rhythm, periods).await?;
             let silence = settings.silence_limit() * (1 << self.silent_links.min(PATIENCE_DOUBLINGS));
             match self.next(link, rhythm.wake_at(periods, silence)).await {
-                Next::Reply(reply) => self.note(&mut rhythm, reply.map_err(End::Loss)?).await?,
+                Next::Reply(reply) => {
+                    let refusal = self.note(&mut rhythm, reply.map_err(End::Loss)?).await?;
+                    self.give_up_refused(refusal, settings.silence_limit())?;
+                }
                 Next::Look => rhythm.look(),
                 Next::Settings(changed) => changed.map_err(|_| End::Unwanted)?,
                 Next::Time => self.notice_silence(&rhythm, silence)?,
@@ -148,11 +154,12 @@ impl Eyes {
         }
     }
 
-    async fn note(&mut self, rhythm: &mut Rhythm, reply: Reply) -> Result<(), End> {
+    /// Reports a reply, and hands out the words in which it refused our credentials, if it did.
+    async fn note(&mut self, rhythm: &mut Rhythm, reply: Reply) -> Result<Option<String>, End> {
         let at = self.clock.mono();
         self.silent_links = 0;
         let what = match rhythm.heard(Instant::now()) {
-            Some(Due::Greeting) => return Ok(()),
+            Some(Due::Greeting) => return Ok(None),
             Some(Due::Ping) => request::weigh_ping(&reply).map_or_else(Sight::Invalid, Sight::Valid),
             Some(Due::Info) => match request::read_info(&reply) {
                 Ok(report) => Sight::Report(Box::new(report)),
@@ -160,7 +167,20 @@ impl Eyes {
             },
             None => return Err(End::Loss(LinkLoss::Other("the server said something that nobody asked".to_owned()))),
         };
-        self.emit_at(Seen { addr: self.dialer.addr().clone(), at, what }).await.map_err(End::from)
+        if matches!(what, Sight::Valid(_)) {
+            self.refused_since = None;
+        }
+        let refusal = if let Sight::Invalid(InvalidReply::Credentials(text)) = &what { Some(text.clone()) } else { None };
+        self.emit_at(Seen { addr: self.dialer.addr().clone(), at, what }).await?;
+        Ok(refusal)
+    }
+
+    /// Gives a link up on which our credentials have been refused for a while: on a fresh one they are shown again, to a server
+    /// that may have learned them since.
+    fn give_up_refused(&mut self, refusal: Option<String>, limit: Duration) -> Result<(), End> {
+        let Some(text) = refusal else { return Ok(()) };
+        let since = *self.refused_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < limit { Ok(()) } else { Err(End::Loss(LinkLoss::Credentials(text))) }
     }
 
     /// Gives a link up that has been silent for too long. It may lead nowhere since a partition, which the system would find

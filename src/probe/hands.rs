@@ -163,7 +163,8 @@ impl Arms {
     async fn obey(&mut self, order: Order) {
         let result = self.perform(&order.act, order.deadline).await;
         match &mut self.link {
-            Some(_) if matches!(result, Err(AskError::Lost(_))) => self.link = None,
+            // Credentials are shown once, at the beginning of a link: the next attempt begins a fresh one.
+            Some(_) if matches!(result, Err(AskError::Lost(_) | AskError::Credentials(_))) => self.link = None,
             Some(idle) => idle.rest(),
             None => {}
         }

@@ -3,6 +3,9 @@
 //! These rooms read `raft` (agreed state, linearizable reads, proposals) and the `board` (what this sentinel
 //! sees). They change nothing but through proposals, and know nothing of `agent`. Started by `app`.
 
+mod agreement;
 pub mod grpc;
 pub mod http;
 pub mod resp;
+
+pub use agreement::{Agreement, Consensus};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use raft_sentinel::base::{Addr, ClusterId, LogIndex, NodeId, SentinelId};
 use raft_sentinel::machine::{Command, Logged, State};
 use raft_sentinel::raft::{Committed, Leadership, Member, MembershipError, PeerHealth, ProposeError, RaftStatus, ReadError};
-use raft_sentinel::serve::grpc::Agreement;
+use raft_sentinel::serve::{Agreement, Consensus};
 use tokio::sync::{broadcast, watch};
 
 /// The sentinel that answers.
@@ -72,6 +72,7 @@ impl Fake {
     }
 }
 
+#[async_trait::async_trait]
 impl Agreement for Fake {
     fn id(&self) -> NodeId {
         ME
@@ -83,10 +84,6 @@ impl Agreement for Fake {
 
     fn state(&self) -> Arc<State> {
         self.states.borrow().clone()
-    }
-
-    fn states(&self) -> watch::Receiver<Arc<State>> {
-        self.states.subscribe()
     }
 
     async fn linearizable(&self) -> Result<Arc<State>, ReadError> {
@@ -107,13 +104,20 @@ impl Agreement for Fake {
         self.events.subscribe()
     }
 
-    fn leadership(&self) -> watch::Receiver<Leadership> {
-        self.leadership.subscribe()
-    }
-
     fn peers(&self) -> BTreeMap<NodeId, PeerHealth> {
         let refused = Some("it has another cluster id".to_owned());
         [(NodeId(3), PeerHealth { addr: Addr::new("127.0.0.1", 27381), last_heard: None, refused })].into()
+    }
+}
+
+#[async_trait::async_trait]
+impl Consensus for Fake {
+    fn states(&self) -> watch::Receiver<Arc<State>> {
+        self.states.subscribe()
+    }
+
+    fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.leadership.subscribe()
     }
 
     fn status(&self) -> RaftStatus {

@@ -54,7 +54,7 @@ impl World {
 
     pub async fn start_with(progress_every: Duration) -> Self {
         let (fake, board, clock, stop) = (Fake::new(), Board::default(), Clock::default(), CancellationToken::new());
-        let mut ctx = grpc::Context::new(fake.clone(), board.clone(), clock);
+        let mut ctx = grpc::Context::new(Arc::new(fake.clone()), board.clone(), clock);
         ctx.progress_every = progress_every;
         let (on_grpc, grpc) = free_port().await;
         let (on_http, http) = free_port().await;
@@ -142,7 +142,7 @@ impl World {
     }
 
     pub fn group(&self, group: &str) -> std::sync::Arc<raft_sentinel::machine::Group> {
-        use raft_sentinel::serve::grpc::Agreement;
+        use raft_sentinel::serve::Agreement;
         self.fake.state().group(group).expect("it is monitored").clone()
     }
 

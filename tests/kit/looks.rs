@@ -11,6 +11,8 @@ use super::history::{History, address};
 use super::sentinel::Sentinel;
 use super::server::RedisServer;
 
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+
 impl Cluster {
     /// The sentinels that run, by number.
     pub fn running(&mut self) -> Vec<usize> {
@@ -27,9 +29,9 @@ impl Cluster {
         &mut self.sentinels[id - 1]
     }
 
-    /// The recorded master, as the first sentinel names it.
+    /// The recorded master, as the first sentinel names it as soon as it can: on a starved machine its leader may be late.
     pub fn master(&self) -> u16 {
-        self.sentinels[0].master().unwrap_or_else(|e| panic!("a formed cluster has a master: {e}"))
+        self.timeline.wait_for("sentinel 1 names a master", ANSWER_LIMIT, || self.sentinels[0].master())
     }
 
     /// The ports of all servers but `master`.
@@ -87,17 +89,24 @@ impl Cluster {
         })
     }
 
-    /// The history as one sentinel tells it now, newest first.
+    /// The history as one sentinel tells it as soon as it can, newest first.
     pub fn decisions(&self, id: usize) -> Vec<proto::Decision> {
-        let told = History::of(self.sentinel(id).ports.grpc).decisions(GROUP);
-        told.unwrap_or_else(|e| panic!("sentinel {id}: {e}\n{}", self.timeline.report()))
+        let mut client = History::of(self.sentinel(id).ports.grpc);
+        self.timeline.wait_for(&format!("sentinel {id} tells its history"), ANSWER_LIMIT, || client.decisions(GROUP))
     }
 
-    /// Makes sure that exactly `master` is a master among the servers that answer, and all the others follow it.
+    /// The ports of the servers that answer and say that they are masters.
+    pub fn masters(&self) -> Vec<u16> {
+        self.servers.iter().filter(|server| server.role().as_deref() == Some("master")).map(|server| server.port).collect()
+    }
+
+    /// Waits until `master` is the only master among the servers that answer, and `others` follow it.
     pub fn wait_until_all_follow(&self, master: u16, others: &[u16], deadline: Duration) {
+        self.timeline.wait_for(&format!("{master} is the only master"), deadline, || match self.masters() {
+            masters if masters == [master] => Ok(()),
+            masters => Err(format!("{masters:?}")),
+        });
         others.iter().for_each(|port| self.wait_for_replica(*port, master, deadline));
-        let masters: Vec<u16> = self.servers.iter().filter(|s| s.role().as_deref() == Some("master")).map(|s| s.port).collect();
-        assert_eq!(masters, [master], "exactly one master\n{}", self.timeline.report());
     }
 }
 

@@ -76,6 +76,7 @@ fn among_equal_priorities_the_most_data_wins() {
     replicas.sort_by_key(|port| cluster.server(*port).info("server", "run_id"));
     leave_behind(&cluster, old, replicas[0]);
     cluster.server_mut(old).kill();
+    cluster.server(replicas[0]).set("masterauth", "sesame");
     let told = cluster.wait_for_history(&ALL, 1, SOON);
     assert_eq!((chosen(&told[0]), reason(&told[0])), (local(replicas[1]), "the most data"), "{told:#?}");
 }

@@ -62,6 +62,7 @@ fn the_only_failover(cluster: &Cluster, among: &[usize], old: u16) -> (proto::De
 fn expect_one_failover(cluster: &mut Cluster, old: u16, dead: &[usize]) -> proto::Decision {
     let survivors: Vec<usize> = ALL.into_iter().filter(|id| !dead.contains(id)).collect();
     let (decision, new) = the_only_failover(cluster, &survivors, old);
+    assert_eq!(cluster.masters(), [new], "exactly one master\n{}", cluster.timeline.report());
     let follower: Vec<u16> = cluster.others(old).into_iter().filter(|port| *port != new).collect();
     cluster.wait_until_all_follow(new, &follower, SOON);
     dead.iter().for_each(|id| cluster.sentinel_mut(*id).restart());

@@ -6,7 +6,7 @@ use raft_sentinel::base::{Addr, Epoch, LogIndex, NodeId, WallTime};
 use raft_sentinel::board::{Notice, NoticeKind};
 use raft_sentinel::machine::failover::ChosenFor;
 use raft_sentinel::machine::{Choice, Command, Event, Evidence, FailoverId, Logged, Testimony};
-use raft_sentinel::serve::resp::Agreement;
+use raft_sentinel::serve::Agreement;
 
 use super::wire::Wire;
 use super::world::{World, addr, group, identity, view, world};

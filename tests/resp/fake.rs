@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use raft_sentinel::base::{LogIndex, NodeId, SentinelId};
 use raft_sentinel::machine::{Command, Logged, Outcome, State};
 use raft_sentinel::raft::{Committed, PeerHealth, ProposeError, ReadError};
-use raft_sentinel::serve::resp::Agreement;
+use raft_sentinel::serve::Agreement;
 use tokio::sync::{Semaphore, broadcast};
 
 pub(crate) struct Fake {

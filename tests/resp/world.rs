@@ -150,7 +150,7 @@ pub(crate) async fn world_with(options: Options) -> World {
         start: Mono(0),
     };
     let context = Context {
-        agreement: Arc::clone(&fake) as Arc<dyn raft_sentinel::serve::resp::Agreement>,
+        agreement: Arc::clone(&fake) as Arc<dyn raft_sentinel::serve::Agreement>,
         board: board.clone(),
         clock,
         me,

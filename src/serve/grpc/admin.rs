@@ -2,7 +2,6 @@
 
 use tonic::{Request, Response, Status};
 
-use super::agreement::Agreement;
 use super::convert::{members, options};
 use super::{Context, membership, refuse};
 use crate::base::{Epoch, GroupName, GroupSettings, LogIndex, NodeId};
@@ -10,11 +9,11 @@ use crate::machine::{Command, command::Origin};
 use crate::proto::admin as pb;
 use crate::proto::admin::admin_server::Admin;
 
-pub(super) struct Service<A> {
-    pub(super) ctx: Context<A>,
+pub(super) struct Service {
+    pub(super) ctx: Context,
 }
 
-impl<A: Agreement> Service<A> {
+impl Service {
     async fn propose(&self, command: Command) -> Result<(LogIndex, bool), Status> {
         let committed = self.ctx.agreement.propose(command).await.map_err(|error| refuse::propose(&error))?;
         refuse::committed(&committed)
@@ -36,8 +35,8 @@ impl<A: Agreement> Service<A> {
         plan: impl FnOnce(&membership::Members) -> Result<Vec<membership::Step>, Status>,
     ) -> Result<Response<pb::MembershipResponse>, Status> {
         let agreement = &self.ctx.agreement;
-        let members = membership::Members::of_leader(agreement)?;
-        let done = membership::carry_out(agreement, plan(&members)?).await?;
+        let members = membership::Members::of_leader(&**agreement)?;
+        let done = membership::carry_out(&**agreement, plan(&members)?).await?;
         Ok(Response::new(pb::MembershipResponse { steps: done, members: self.members() }))
     }
 
@@ -49,7 +48,7 @@ impl<A: Agreement> Service<A> {
 }
 
 #[tonic::async_trait]
-impl<A: Agreement> Admin for Service<A> {
+impl Admin for Service {
     async fn list_members(&self, _: Request<pb::ListMembersRequest>) -> Result<Response<pb::ListMembersResponse>, Status> {
         Ok(Response::new(pb::ListMembersResponse { members: self.members() }))
     }

@@ -7,11 +7,11 @@ use std::fmt;
 
 use tonic::Status;
 
-use super::agreement::Agreement;
 use super::refuse;
 use crate::base::{Addr, NodeId};
 use crate::machine::Command;
 use crate::raft::{Member, MembershipError};
+use crate::serve::Consensus;
 
 /// One step of a change of members.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(super) struct Members {
 
 impl Members {
     /// The members as this sentinel knows them, if it leads: a follower's knowledge may be old.
-    pub(super) fn of_leader(agreement: &impl Agreement) -> Result<Self, Status> {
+    pub(super) fn of_leader(agreement: &dyn Consensus) -> Result<Self, Status> {
         let (raft, state) = (agreement.status(), agreement.state());
         if raft.leader != Some(raft.id) {
             return Err(refuse::membership(&MembershipError::NotLeading(raft.leader), &state));
@@ -134,7 +134,7 @@ impl Members {
 }
 
 /// Carries out the steps in order, and says what was done.
-pub(super) async fn carry_out(agreement: &impl Agreement, steps: Vec<Step>) -> Result<Vec<String>, Status> {
+pub(super) async fn carry_out(agreement: &dyn Consensus, steps: Vec<Step>) -> Result<Vec<String>, Status> {
     let mut done = Vec::new();
     for step in steps {
         take(agreement, &step).await.map_err(|status| half_way(status, &done))?;
@@ -143,7 +143,7 @@ pub(super) async fn carry_out(agreement: &impl Agreement, steps: Vec<Step>) -> R
     Ok(done)
 }
 
-async fn take(agreement: &impl Agreement, step: &Step) -> Result<(), Status> {
+async fn take(agreement: &dyn Consensus, step: &Step) -> Result<(), Status> {
     let taken = match step {
         Step::Add(id, addr) => agreement.add_learner(*id, addr.clone()).await,
         Step::SetVoters(voters) => agreement.set_voters(voters.clone()).await,

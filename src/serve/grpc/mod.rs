@@ -5,12 +5,11 @@
 //! says otherwise) and this sentinel's [`Board`], and turned into proposals. Nothing is decided here, and nothing
 //! is known of Redis. Started by `app`.
 //!
-//! In reading order: [`agreement`] (what is needed of the Raft group), `sentinel` (the clients' service), `watch` (its one
+//! In reading order: `sentinel` (the clients' service), `watch` (its one
 //! stream), `admin` and `membership` (the operators'), `convert` (their messages from our words), `refuse` (our errors as their
 //! codes), `health` (whether linearizable answers can be expected).
 
 mod admin;
-pub mod agreement;
 mod convert;
 mod health;
 mod membership;
@@ -18,6 +17,7 @@ mod refuse;
 mod sentinel;
 mod watch;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -27,13 +27,12 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
-pub use self::agreement::Agreement;
 use crate::base::limits;
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::proto::admin::admin_server::{AdminServer, SERVICE_NAME as ADMIN};
 use crate::proto::sentinel::sentinel_server::{SERVICE_NAME as SENTINEL, SentinelServer};
-use crate::raft::Raft;
+use crate::serve::Consensus;
 
 /// Requests and watches at the same time on one connection.
 const STREAMS_PER_CONNECTION: u32 = 256;
@@ -45,10 +44,10 @@ const KEEPALIVE_LIMIT: Duration = Duration::from_secs(10);
 const DRAIN_LIMIT: Duration = Duration::from_secs(3);
 
 /// What the services answer from. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Context<A = Raft> {
+#[derive(Clone)]
+pub struct Context {
     /// The Raft group.
-    pub agreement: A,
+    pub agreement: Arc<dyn Consensus>,
     /// What this sentinel sees.
     pub board: Board,
     /// This process's clocks.
@@ -57,9 +56,9 @@ pub struct Context<A = Raft> {
     pub progress_every: Duration,
 }
 
-impl<A: Agreement> Context<A> {
+impl Context {
     /// A context with the documented interval of progress messages.
-    pub const fn new(agreement: A, board: Board, clock: Clock) -> Self {
+    pub const fn new(agreement: Arc<dyn Consensus>, board: Board, clock: Clock) -> Self {
         Self { agreement, board, clock, progress_every: Duration::from_secs(5) }
     }
 }
@@ -84,7 +83,7 @@ pub enum ServeError {
 ///
 /// # Errors
 /// [`ServeError`] when a listener fails; the others are stopped then.
-pub async fn serve<A: Agreement>(listeners: Vec<TcpListener>, ctx: Context<A>, cancel: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(listeners: Vec<TcpListener>, ctx: Context, cancel: CancellationToken) -> Result<(), ServeError> {
     // Dropping the guard stops whatever was started here, on every way out.
     let cancel = cancel.child_token();
     let _stop_all = cancel.clone().drop_guard();
@@ -122,7 +121,7 @@ async fn serve_one(listener: TcpListener, routes: Routes, cancel: CancellationTo
     }
 }
 
-fn routes<A: Agreement>(ctx: Context<A>, cancel: &CancellationToken) -> Result<Routes, ServeError> {
+fn routes(ctx: Context, cancel: &CancellationToken) -> Result<Routes, ServeError> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(crate::proto::DESCRIPTORS)

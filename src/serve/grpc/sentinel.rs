@@ -7,7 +7,6 @@ use futures_util::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::agreement::Agreement;
 use super::convert::{decisions, masters, members, nodes};
 use super::watch::{Opening, Watch};
 use super::{Context, refuse};
@@ -21,8 +20,8 @@ const DECISIONS: usize = 20;
 /// Decisions in one answer, at most: with the largest tables they still fit the 4 MiB that clients accept by default.
 const DECISIONS_MAX: usize = 128;
 
-pub(super) struct Service<A> {
-    pub(super) ctx: Context<A>,
+pub(super) struct Service {
+    pub(super) ctx: Context,
     pub(super) cancel: CancellationToken,
 }
 
@@ -32,7 +31,7 @@ struct Basis {
     answer: pb::Answer,
 }
 
-impl<A: Agreement> Service<A> {
+impl Service {
     async fn basis(&self, consistency: i32) -> Result<Basis, Status> {
         let stale = is_stale(consistency)?;
         let agreement = &self.ctx.agreement;
@@ -56,7 +55,7 @@ impl<A: Agreement> Service<A> {
 }
 
 #[tonic::async_trait]
-impl<A: Agreement> Sentinel for Service<A> {
+impl Sentinel for Service {
     async fn get_master(&self, request: Request<pb::GetMasterRequest>) -> Result<Response<pb::GetMasterResponse>, Status> {
         let request = request.into_inner();
         let Basis { state, answer } = self.basis(request.consistency).await?;

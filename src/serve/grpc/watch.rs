@@ -18,7 +18,6 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::agreement::Agreement;
 use super::convert::masters;
 use super::{Context, refuse};
 use crate::base::LogIndex;
@@ -26,6 +25,7 @@ use crate::machine::{MasterChange, State};
 use crate::proto::sentinel as pb;
 use crate::proto::sentinel::watch_masters_response::Event;
 use crate::raft::ReadError;
+use crate::serve::Consensus;
 
 type Confirming = Pin<Box<dyn Future<Output = Result<Arc<State>, ReadError>> + Send>>;
 
@@ -40,8 +40,8 @@ pub(super) enum Opening {
     Resumed(LogIndex),
 }
 
-pub(super) struct Watch<A> {
-    agreement: A,
+pub(super) struct Watch {
+    agreement: Arc<dyn Consensus>,
     /// Names that are watched; empty: all.
     groups: BTreeSet<String>,
     states: watch::Receiver<Arc<State>>,
@@ -71,10 +71,10 @@ enum Woken {
     Stopped,
 }
 
-impl<A: Agreement> Watch<A> {
+impl Watch {
     /// Checks that the watch can begin as asked. `state` is the state that the request was answered from.
     pub(super) fn open(
-        ctx: &Context<A>,
+        ctx: &Context,
         cancel: CancellationToken,
         groups: BTreeSet<String>,
         states: watch::Receiver<Arc<State>>,

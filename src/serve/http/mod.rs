@@ -23,15 +23,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::counters::Counters;
-use super::grpc::{Agreement, Context};
+use super::grpc::Context;
 
 /// The text format of `OpenMetrics`, which Prometheus reads.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Requests that still run this long after the request to stop are cut off.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
-struct Shared<A> {
-    ctx: Context<A>,
+struct Shared {
+    ctx: Context,
     counters: Counters,
 }
 
@@ -39,7 +39,7 @@ struct Shared<A> {
 ///
 /// # Errors
 /// When a listener fails; the others are stopped then.
-pub async fn serve<A: Agreement>(listeners: Vec<TcpListener>, ctx: Context<A>, cancel: CancellationToken) -> io::Result<()> {
+pub async fn serve(listeners: Vec<TcpListener>, ctx: Context, cancel: CancellationToken) -> io::Result<()> {
     // Dropping the guard stops whatever was started here, on every way out.
     let cancel = cancel.child_token();
     let _stop_all = cancel.clone().drop_guard();
@@ -73,15 +73,11 @@ async fn serve_one(listener: TcpListener, router: Router, cancel: CancellationTo
     }
 }
 
-fn router<A: Agreement>(shared: Arc<Shared<A>>) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics::<A>))
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready::<A>))
-        .with_state(shared)
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new().route("/metrics", get(metrics)).route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).with_state(shared)
 }
 
-async fn metrics<A: Agreement>(State(shared): State<Arc<Shared<A>>>) -> Response {
+async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     let families = scrape::families(&shared.ctx, &shared.counters.read());
     match families::encode(families) {
         Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
@@ -89,7 +85,7 @@ async fn metrics<A: Agreement>(State(shared): State<Arc<Shared<A>>>) -> Response
     }
 }
 
-async fn ready<A: Agreement>(State(shared): State<Arc<Shared<A>>>) -> Response {
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     match shared.ctx.agreement.linearizable().await {
         Ok(state) => format!("ready; applied up to {}\n", state.applied).into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {error}\n")).into_response(),

@@ -10,10 +10,10 @@ use crate::base::{Addr, GroupName, Mono};
 use crate::judge::GroupView;
 use crate::machine::{Failover, Group, Phase};
 use crate::raft::{PeerHealth, RaftStatus};
-use crate::serve::grpc::{Agreement, Context};
+use crate::serve::grpc::Context;
 
 /// All metrics at this moment.
-pub(super) fn families<A: Agreement>(ctx: &Context<A>, counts: &BTreeMap<GroupName, Failovers>) -> Vec<Family> {
+pub(super) fn families(ctx: &Context, counts: &BTreeMap<GroupName, Failovers>) -> Vec<Family> {
     let state = ctx.agreement.state();
     let status = ctx.agreement.status();
     let now = ctx.clock.mono();

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Agreement;
 use crate::base::{Mono, RunId, Secret};
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::serve::Agreement;
 
 /// The version of Redis whose Sentinel is spoken here. Clients choose their commands by it.
 pub const COMPATIBLE_VERSION: &str = "7.2.4";

@@ -1,15 +1,14 @@
 //! The SENTINEL protocol: what clients and scripts of Redis Sentinel ask on port 26379.
 //!
 //! Here live the request reader, the replies, the one table of commands, and the events that subscribers hear. It reads what is
-//! agreed through [`Agreement`] and what this sentinel sees from the [`Board`](crate::board::Board), and changes nothing
+//! agreed through [`Agreement`](crate::serve::Agreement) and what this sentinel sees from the [`Board`](crate::board::Board), and changes nothing
 //! but through proposals. It makes no decision, opens no link to a data node, and does not know `agent`.
 //! Started by `app` through [`serve`].
 //!
-//! In reading order: [`context`] and [`agreement`] (what it is given), `server` (listeners), `session` (one client: read,
+//! In reading order: [`context`] and what it is given, `server` (listeners), `session` (one client: read,
 //! dispatch, write), `reader` and `inline` (bytes to words), `command` (the table and its handlers), `instance` (what is told
 //! of a data node or sentinel), `reply` and `writer` (values to bytes), `events` and `hub` (what subscribers hear).
 
-pub mod agreement;
 mod bounds;
 mod client;
 mod command;
@@ -27,6 +26,5 @@ mod server;
 mod session;
 mod writer;
 
-pub use agreement::Agreement;
 pub use context::{Context, LocalFacts};
 pub use server::serve;
