@@ -71,7 +71,7 @@ fn a_sentinel_of_another_cluster_is_refused() {
         });
     }
     stays_silent(&cluster, &stranger, Duration::from_secs(2));
-    assert!(cluster.formed().is_ok(), "the cluster does not mind");
+    cluster.timeline.wait_for("the cluster does not mind", SOON, || cluster.formed());
     let old = cluster.servers[0].port;
     cluster.server_mut(old).kill();
     cluster.wait_for_new_master(old, SOON);

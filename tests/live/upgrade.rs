@@ -43,6 +43,10 @@ fn what_was_agreed_survives_a_restart_of_all_and_wins_over_the_files() {
     timeline.holds("the removed group stays away", Duration::from_secs(2), || {
         let told = cluster.sentinels.iter().map(|sentinel| sentinel.ask(&["SENTINEL", "MASTERS"]).map_err(|e| e.to_string()));
         for masters in told.collect::<Result<Vec<_>, _>>()? {
+            // A busy machine may have lost its leader for a moment; that names no group.
+            if masters.error().is_some_and(|text| text.starts_with("NOQUORUM ")) {
+                continue;
+            }
             let names: Vec<_> = masters.items().iter().filter_map(|master| master.field("name")).collect();
             if names != ["added", GROUP] {
                 return Err(format!("{names:?} ({masters})"));
