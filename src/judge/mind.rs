@@ -68,7 +68,9 @@ pub struct World {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Attempt {
     pub(super) id: FailoverId,
-    /// When this sentinel began to lead it.
+    /// When this sentinel first led it.
+    pub(super) first: Mono,
+    /// When this sentinel began to lead it, without a lapse since.
     pub(super) since: Mono,
     /// When its candidates were last looked at.
     pub(super) looked: Mono,
@@ -83,6 +85,8 @@ pub struct Judge {
     /// Since when the recorded master has been that, for this sentinel.
     pub(super) master_since: Mono,
     pub(super) attempt: Option<Attempt>,
+    /// Whether this very step is the first one that leads.
+    pub(super) began_to_lead: bool,
     pub(super) proposals: Pending<ProposalKey>,
     pub(super) asks: Pending<Addr>,
     intents: Vec<Intent>,
@@ -99,6 +103,7 @@ impl Judge {
             view: GroupView::default(),
             master_since: now,
             attempt: None,
+            began_to_lead: false,
             proposals: Pending::default(),
             asks: Pending::default(),
             intents: Vec::new(),
@@ -121,8 +126,6 @@ impl Judge {
         self.vote();
         if self.world.leading {
             self.lead();
-        } else {
-            self.attempt = None;
         }
         let next = self.proposals.next(now).into_iter().chain(self.asks.next(now)).min();
         next.into_iter().for_each(|at| self.wake_by(at));
@@ -183,12 +186,12 @@ impl Judge {
 
     fn adopt(&mut self, world: World) {
         let new_master = world.group.master.since != self.world.group.master.since;
-        let began_to_lead = world.leading && !self.world.leading;
+        self.began_to_lead = world.leading && !self.world.leading;
         self.world = world;
         if new_master {
             self.master_since = self.now();
         }
-        if new_master || began_to_lead {
+        if new_master || self.began_to_lead {
             self.proposals.clear();
             self.asks.clear();
         }
