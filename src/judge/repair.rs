@@ -63,11 +63,11 @@ impl Judge {
 
     /// The recorded master became a replica by somebody else's doing: it is made a master again.
     ///
-    /// Not if it was never seen as the master, or holds foreign data: then the record may be what is wrong. Data that goes
+    /// Also if the log chose it and nobody has seen that carried out. Not if it was never seen as the configured master, or holds foreign data: then the record may be what is wrong. Data that goes
     /// on from the recorded history is no such thing: nothing of it was given up for another master's.
     fn reinstate(&mut self, group: &Group, report: &NodeReport) {
         let ours = lineage(group, report) == Lineage::Same || continues(group, report);
-        if group.master.identity.is_some() && ours {
+        if (group.master.identity.is_some() && ours) || group.is_unfulfilled() {
             self.ask(&group.master.addr, Ask::Promote);
         }
     }
