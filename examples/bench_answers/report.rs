@@ -20,9 +20,13 @@ impl Report {
 
     pub(crate) fn print_head(&self) {
         let Host { cpu, cores, kernel, redis, raft_sentinel, optimised } = &self.host;
-        println!("SENTINEL GET-MASTER-ADDR-BY-NAME, as fast as answers come; one thread asks. Three sentinels each; ours confirm every answer.");
+        println!(
+            "SENTINEL GET-MASTER-ADDR-BY-NAME, as fast as answers come; one thread asks. Three sentinels each; ours confirm every answer."
+        );
         println!("{}Redis {redis}; {cores} x {cpu}; Linux {kernel}", raft_sentinel.iter().map(|v| format!("{v}; ")).collect::<String>());
-        println!("Clients and all sentinels share these cores: who asks, and the two others of ours, take time from the one that is asked.");
+        println!(
+            "Clients and all sentinels share these cores: who asks, and the two others of ours, take time from the one that is asked."
+        );
         if !optimised {
             println!("NOT an optimised build: build with --release before you believe these numbers.");
         }
@@ -33,7 +37,8 @@ impl Report {
     }
 
     pub(crate) fn print_run(&mut self, round: u32, run: Run) {
-        let per_answer = |cpu: Option<Duration>| cpu.map_or_else(|| "?".to_owned(), |cpu| format!("{:.1}", micros(cpu) / count(run.answers)));
+        let per_answer =
+            |cpu: Option<Duration>| cpu.map_or_else(|| "?".to_owned(), |cpu| format!("{:.1}", micros(cpu) / count(run.answers)));
         let asking = run.asking.map_or_else(|| "?".to_owned(), |busy| format!("{:.0} %", busy * 100.0));
         print!("{:>5} {round:>5}  {:<24} {:>10.0}", run.load.connections, run.role.name(), run.rate());
         print!(" {:>9.3} {:>9.3}", micros(run.p50) / 1000.0, micros(run.p99) / 1000.0);
