@@ -126,12 +126,8 @@ impl Probe {
 
     /// Joins the hello channel of the node: listens there, and says what the channel's claim is.
     pub fn join(&mut self, channel: &HelloChannel) {
-        let reporter = || channel::Reporter {
-            group: channel.group.clone(),
-            addr: self.addr.clone(),
-            clock: self.clock,
-            out: channel.out.clone(),
-        };
+        let reporter =
+            || channel::Reporter { group: channel.group.clone(), addr: self.addr.clone(), clock: self.clock, out: channel.out.clone() };
         let ears = ears::Ears { dialer: Dialer::new(self.addr.clone()), settings: self.settings.subscribe(), reporter: reporter() };
         let voice = voice::Voice {
             dialer: Dialer::new(self.addr.clone()),

@@ -97,10 +97,11 @@ impl Voice {
         let mut said = self.claim.borrow_and_update().clone();
         loop {
             let claim = self.wait(&mut link, speak_at, said.as_ref()).await?;
-            speak_at = Instant::now() + period();
             if let Some(claim) = &claim {
                 self.say(&mut link, claim).await?;
             }
+            // After the answer: a server that wakes from a long sleep is not spoken to twice at once.
+            speak_at = Instant::now() + period();
             said = claim.or(said);
         }
     }
