@@ -88,13 +88,15 @@ impl Register {
     pub(super) fn tidy(&mut self, state: &State, now: Mono) -> Vec<News> {
         let mut news = Vec::new();
         for (group, known) in &mut self.strangers {
-            let gone = |s: &Stranger| {
-                now.ms_since(s.foreign.last_heard) >= FORGET_AFTER_MS
-                    || is_member(&s.foreign.hello.sentinel, state)
-                    || !state.groups.contains_key(group)
-            };
-            let told = known.extract_if(.., |_, stranger| gone(stranger)).filter(|(_, stranger)| stranger.warned_at.is_some());
-            news.extend(told.map(|(_, stranger)| News::Went(group.clone(), stranger.foreign)));
+            let monitored = state.groups.contains_key(group);
+            known.retain(|id, stranger| {
+                let silent = now.ms_since(stranger.foreign.last_heard) >= FORGET_AFTER_MS;
+                let stays = monitored && !silent && !is_member(id, state);
+                if !stays && stranger.warned_at.is_some() {
+                    news.push(News::Went(group.clone(), stranger.foreign.clone()));
+                }
+                stays
+            });
         }
         self.strangers.retain(|_, known| !known.is_empty());
         self.channels.retain(|group, channels| {
