@@ -62,3 +62,6 @@ mod upgrade;
 
 #[path = "live/watching.rs"]
 mod watching;
+
+#[path = "live/migration.rs"]
+mod migration;
