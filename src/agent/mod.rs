@@ -20,6 +20,7 @@ use crate::board::Board;
 use crate::clock::Clock;
 use crate::machine::State;
 use crate::raft::Raft;
+use crate::tls::ClientTls;
 
 /// What the agent works with.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The name under which the data nodes know our connections.
     pub client_name: String,
+    /// How the connections to them are encrypted, if they are.
+    pub tls: Option<ClientTls>,
 }
 
 /// Runs until `cancel` is cancelled and all its tasks have ended.

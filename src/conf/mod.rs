@@ -9,7 +9,7 @@
 
 pub mod cli;
 mod cross;
-mod default_user;
+mod users;
 mod directive;
 mod draft;
 mod load;
@@ -18,9 +18,11 @@ mod place;
 mod raft_group;
 mod settings;
 mod source;
+mod tls;
 mod value;
 pub mod words;
 
 pub use load::{load, parse};
 pub use place::{ConfError, Note, Place};
-pub use settings::{Bind, Config, Listen, LogLevel, LogSettings, RaftSettings, RespSettings, SentinelSettings, Supervised};
+pub use settings::{AclSettings, Bind, Config, Listen, LogLevel, LogSettings, RaftSettings, RespSettings, SentinelSettings, Supervised, UnixSocket};
+pub use users::UserLine;

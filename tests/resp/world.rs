@@ -15,7 +15,7 @@ use raft_sentinel::judge::{GroupView, Link, NodeView};
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Candidate, Command, Identity, SentinelRecord, State};
 use raft_sentinel::raft::PeerHealth;
-use raft_sentinel::serve::resp::{Context, LocalFacts, serve};
+use raft_sentinel::serve::resp::{Context, LocalFacts, Manners, serve};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -125,6 +125,7 @@ pub(crate) struct Options {
     pub(crate) password: Option<&'static str>,
     pub(crate) maxclients: Option<usize>,
     pub(crate) stale_answers: bool,
+    pub(crate) manners: Manners,
 }
 
 pub(crate) async fn world() -> World {
@@ -155,6 +156,7 @@ pub(crate) async fn world_with(options: Options) -> World {
         clock,
         me,
         requirepass: options.password.map(Secret::new),
+        manners: options.manners,
         maxclients: options.maxclients.unwrap_or(100),
         stale_answers: options.stale_answers,
         resolve_hostnames: false,
@@ -163,7 +165,7 @@ pub(crate) async fn world_with(options: Options) -> World {
         sentinel_pass: Some(Secret::new("hunter2")),
         stop: stop.clone(),
     };
-    let task = tokio::spawn(serve(vec![listener], Arc::new(context), cancel.clone()));
+    let task = tokio::spawn(serve(vec![listener.into()], Arc::new(context), cancel.clone()));
     World { fake, board, clock, addr: at, stop, cancel, task }
 }
 

@@ -13,6 +13,7 @@ mod bounds;
 mod client;
 mod command;
 pub mod context;
+mod door;
 mod events;
 mod glob;
 mod hub;
@@ -26,5 +27,6 @@ mod server;
 mod session;
 mod writer;
 
-pub use context::{Context, LocalFacts};
+pub use context::{Context, LocalFacts, Manners};
+pub use door::Door;
 pub use server::serve;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use super::door::Endpoint;
 use super::writer::Protocol;
 use crate::base::Mono;
 
@@ -17,9 +17,9 @@ pub(crate) struct Entry {
     /// Its number, never used again by this process.
     pub(crate) id: u64,
     /// Where it comes from.
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Endpoint,
     /// Where it came to.
-    pub(crate) local: SocketAddr,
+    pub(crate) local: Endpoint,
     /// When it came.
     pub(crate) since: Mono,
     /// Ends its session.
@@ -95,7 +95,7 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// Lets a client in, unless there are `max` already.
-    pub(crate) fn admit(self: &Arc<Self>, peer: SocketAddr, local: SocketAddr, now: Mono, max: usize) -> Option<Admission> {
+    pub(crate) fn admit(self: &Arc<Self>, peer: Endpoint, local: Endpoint, now: Mono, max: usize) -> Option<Admission> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= max {
             self.rejected.fetch_add(1, Ordering::Relaxed);
