@@ -170,6 +170,11 @@ impl Sentinel {
         self.process.is_running()
     }
 
+    /// Its process id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.pid()
+    }
+
     /// Changes the environment of its next start; an empty value removes the variable.
     pub fn set_env(&mut self, name: &str, value: &str) {
         self.process.set_env(name, value);
