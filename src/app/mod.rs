@@ -45,6 +45,9 @@ pub enum AppError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The users cannot be as configured.
+    #[error(transparent)]
+    Users(#[from] resp::acl::AclError),
     /// A socket in the file system cannot be listened on.
     #[error("cannot listen on {path} (unixsocket): {source}")]
     UnixSocket {
@@ -88,6 +91,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         tracing::warn!("{note}");
     }
     let mut signals = Signals::new().map_err(AppError::Signals)?;
+    let acl = Arc::new(resp::acl::Acl::new(&config.resp.acl, config.resp.requirepass.as_ref())?);
     let encryption = Encryption::load(&config)?;
     let doors = listen::doors(&config.resp, encryption.server.as_ref()).await?;
     let grpc_listeners = listen::bind("gRPC", &config.grpc_listen).await?;
@@ -99,7 +103,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let cancel = CancellationToken::new();
     let manager = Arc::new(Manager::find(config.supervised));
     let _pid_file = PidFile::write(config.pidfile.as_deref());
-    let house = House { config, clock, raft, board: Board::default(), encryption, cancel: cancel.clone(), tasks: TaskTracker::new() };
+    let house = House { config, clock, raft, board: Board::default(), acl, encryption, cancel: cancel.clone(), tasks: TaskTracker::new() };
     let (failed, mut failures) = tokio::sync::mpsc::channel(4);
     house.keep_up(&manager);
     house.open(doors, grpc_listeners, http_listeners, failed);
@@ -122,6 +126,7 @@ struct House {
     clock: Clock,
     raft: Raft,
     board: Board,
+    acl: Arc<resp::acl::Acl>,
     encryption: Encryption,
     cancel: CancellationToken,
     tasks: TaskTracker,
@@ -203,7 +208,7 @@ impl House {
                 run_id: random_run_id(),
                 start: self.clock.mono(),
             },
-            requirepass: config.resp.requirepass.clone(),
+            acl: Arc::clone(&self.acl),
             manners: resp::Manners {
                 protected: config.resp.protected_mode,
                 timeout_s: config.resp.timeout_s,

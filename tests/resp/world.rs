@@ -15,6 +15,8 @@ use raft_sentinel::judge::{GroupView, Link, NodeView};
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Candidate, Command, Identity, SentinelRecord, State};
 use raft_sentinel::raft::PeerHealth;
+use raft_sentinel::conf::AclSettings;
+use raft_sentinel::serve::resp::acl::Acl;
 use raft_sentinel::serve::resp::{Context, LocalFacts, Manners, serve};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -126,6 +128,7 @@ pub(crate) struct Options {
     pub(crate) maxclients: Option<usize>,
     pub(crate) stale_answers: bool,
     pub(crate) manners: Manners,
+    pub(crate) users: AclSettings,
 }
 
 pub(crate) async fn world() -> World {
@@ -155,7 +158,7 @@ pub(crate) async fn world_with(options: Options) -> World {
         board: board.clone(),
         clock,
         me,
-        requirepass: options.password.map(Secret::new),
+        acl: Arc::new(Acl::new(&options.users, options.password.map(Secret::new).as_ref()).unwrap()),
         manners: options.manners,
         maxclients: options.maxclients.unwrap_or(100),
         stale_answers: options.stale_answers,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::acl::Acl;
 use crate::base::{Mono, RunId, Secret};
 use crate::board::Board;
 use crate::clock::Clock;
@@ -53,8 +54,8 @@ pub struct Context {
     pub clock: Clock,
     /// What this process can say of itself.
     pub me: LocalFacts,
-    /// The password of clients; none lets everybody in.
-    pub requirepass: Option<Secret>,
+    /// Who may come in, and what they may do.
+    pub acl: Arc<Acl>,
     /// How clients are treated.
     pub manners: Manners,
     /// How many clients may be connected at once.
@@ -76,7 +77,7 @@ pub struct Context {
 impl Context {
     /// Whether somebody without a password may do everything.
     pub(super) fn open_to_all(&self) -> bool {
-        self.requirepass.is_none()
+        self.acl.open()
     }
 }
 

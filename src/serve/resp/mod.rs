@@ -6,9 +6,10 @@
 //! Started by `app` through [`serve`].
 //!
 //! In reading order: [`context`] and what it is given, `server` (listeners), `session` (one client: read,
-//! dispatch, write), `reader` and `inline` (bytes to words), `command` (the table and its handlers), `instance` (what is told
+//! dispatch, write), `reader` and `inline` (bytes to words), `command` (the table and its handlers), [`acl`] (users and what they may do), `instance` (what is told
 //! of a data node or sentinel), `reply` and `writer` (values to bytes), `events` and `hub` (what subscribers hear).
 
+pub mod acl;
 mod bounds;
 mod client;
 mod command;

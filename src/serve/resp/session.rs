@@ -120,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Answers all requests that have arrived whole.
     async fn serve_requests(&mut self, stop: &CancellationToken) -> Result<(), Ending> {
         while !self.client.closing {
-            let words = match self.reader.next(Allowance::new(!self.client.authenticated)) {
+            let words = match self.reader.next(Allowance::new(self.client.is_stranger())) {
                 Ok(Some(words)) => words,
                 Ok(None) => break,
                 Err(error) => {

@@ -18,7 +18,7 @@ use super::bounds;
 use crate::base::Secret;
 use crate::conf::AclSettings;
 
-pub(crate) use log::{AclLog, Denial, Reason};
+pub(crate) use log::{AclLog, Denial, Occasion, Reason};
 pub(crate) use rule::RuleError;
 pub(crate) use user::User;
 
