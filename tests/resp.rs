@@ -8,6 +8,8 @@ mod clients;
 mod events;
 #[path = "resp/fake.rs"]
 mod fake;
+#[path = "resp/acl.rs"]
+mod acl;
 #[path = "resp/golden.rs"]
 mod golden;
 #[path = "resp/hostile.rs"]

@@ -99,6 +99,11 @@ impl Eyes {
         if self.emit(Sight::Linked).await.is_err() {
             return End::Unwanted;
         }
+        if let Some(ip) = link.peer_ip().filter(|ip| *ip != self.dialer.addr().host)
+            && self.emit(Sight::Reached(ip)).await.is_err()
+        {
+            return End::Unwanted;
+        }
         match self.watch(&mut link).await {
             Err(end) => end,
             Ok(never) => match never {},
