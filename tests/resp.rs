@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "resp/acl.rs"]
+mod acl;
 #[path = "resp/clients.rs"]
 mod clients;
 #[path = "resp/events.rs"]
 mod events;
 #[path = "resp/fake.rs"]
 mod fake;
-#[path = "resp/acl.rs"]
-mod acl;
 #[path = "resp/golden.rs"]
 mod golden;
 #[path = "resp/hostile.rs"]

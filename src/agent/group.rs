@@ -74,7 +74,14 @@ impl Keeper {
                 }
                 () = tokio::time::sleep_until(wake_at.into()) => Input::Wake,
             };
-            let Some(group) = self.parts.raft.state().groups.get(&self.name).cloned() else { return };
+            let Some(group) = self.parts.raft.state().groups.get(&self.name).cloned() else {
+                // Whoever started this loop ends it, unless it never sees the group gone because it is monitored again already.
+                tokio::select! {
+                    () = cancel.cancelled() => return,
+                    changed = states.changed() => if changed.is_err() { return },
+                }
+                continue;
+            };
             self.step(input, group);
         }
     }

@@ -24,7 +24,9 @@ impl Manager {
         };
         let Some(path) = socket else {
             if supervised == Supervised::Systemd {
-                tracing::warn!("supervised systemd: NOTIFY_SOCKET is not set, so nobody is told of the start; is this a unit of Type=notify?");
+                tracing::warn!(
+                    "supervised systemd: NOTIFY_SOCKET is not set, so nobody is told of the start; is this a unit of Type=notify?"
+                );
             }
             return Self(None);
         };

@@ -88,12 +88,16 @@ fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Confi
     let raft = raft.finish(&Hints { own_host: own_host(&draft), neighbours: draft.neighbour_hosts() }).map_err(refused)?;
     let grpc_listen: Vec<Listen> = cross::grpc_listen(&draft).map_err(refused)?;
     let monitored_at: Vec<Place> = draft.groups().iter().map(|(place, _)| place.clone()).collect();
-    let groups = draft.take_groups();
     let dir = draft.dir.clone().unwrap_or_else(|| PathBuf::from("."));
     let tls_replication = draft.tls.replication;
     let tls = std::mem::take(&mut draft.tls).finish(&dir, draft.resp.tls_port).map_err(refused)?;
     draft.resp.unix = draft.unix_path.take().map(|path| UnixSocket { path: dir.join(path), mode: draft.unix_mode });
     draft.resp.acl.file = draft.resp.acl.file.take().map(|path| dir.join(path));
+    let mut groups = draft.take_groups();
+    for group in &mut groups {
+        // Elections that came to nothing used epochs up, too: what is promoted here must be behind all of them.
+        group.epoch = group.epoch.max(draft.sentinel.current_epoch_seed);
+    }
     let mut config = Config {
         sources,
         pidfile: draft.pidfile.take().map(|path| dir.join(path)),

@@ -3,13 +3,13 @@
 //! Text goes in, a [`Config`] of plain data comes out, or one [`ConfError`] that names the place and what is expected.
 //! Nothing here runs, listens, logs or writes. In reading order: [`words`] splits a line, `source` reads files and the
 //! command line, `directive` is the table of what may be said, `draft` collects it, `load` applies the lines in stages,
-//! `cross` checks how they fit together. [`options`] is shared with SENTINEL SET.
+//! `cross` checks how they fit together, `compare` how the files of several sentinels do. [`options`] is shared with SENTINEL SET.
 //!
 //! Called by `main` (the [`cli`]) and `app` (the settings); `serve` uses [`options`].
 
 pub mod cli;
+mod compare;
 mod cross;
-mod users;
 mod directive;
 mod draft;
 mod load;
@@ -19,10 +19,13 @@ mod raft_group;
 mod settings;
 mod source;
 mod tls;
+mod users;
 mod value;
 pub mod words;
 
 pub use load::{load, parse};
 pub use place::{ConfError, Note, Place};
-pub use settings::{AclSettings, Bind, Config, Listen, LogLevel, LogSettings, RaftSettings, RespSettings, SentinelSettings, Supervised, UnixSocket};
+pub use settings::{
+    AclSettings, Bind, Config, Listen, LogLevel, LogSettings, RaftSettings, RespSettings, SentinelSettings, Supervised, UnixSocket,
+};
 pub use users::UserLine;

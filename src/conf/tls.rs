@@ -67,13 +67,7 @@ impl TlsDraft {
     }
 }
 
-fn pair(
-    cert_name: &str,
-    key_name: &str,
-    cert: Option<PathBuf>,
-    key: Option<PathBuf>,
-    dir: &Path,
-) -> Result<Option<KeyPair>, Problem> {
+fn pair(cert_name: &str, key_name: &str, cert: Option<PathBuf>, key: Option<PathBuf>, dir: &Path) -> Result<Option<KeyPair>, Problem> {
     match (cert, key) {
         (None, None) => Ok(None),
         (Some(cert), Some(key)) => Ok(Some(KeyPair { cert: dir.join(cert), key: dir.join(key) })),

@@ -48,7 +48,8 @@ pub(super) fn check(resp: &RespSettings) -> Result<(), Problem> {
         return Err("'user default ... nopass' and requirepass contradict each other: remove the one that you do not want".to_owned());
     }
     let has_password = line.rules.iter().any(|rule| rule.expose().starts_with(['#', '>']));
-    let same = line.says(&format!("#{}", sha256_hex(password.expose()))) || line.rules.iter().any(|rule| rule.expose().strip_prefix('>') == Some(password.expose()));
+    let same = line.says(&format!("#{}", sha256_hex(password.expose())))
+        || line.rules.iter().any(|rule| rule.expose().strip_prefix('>') == Some(password.expose()));
     if has_password && !same {
         return Err("the password of 'user default' is not that of requirepass: remove the line of the one that you do not want".to_owned());
     }

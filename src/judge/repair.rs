@@ -10,7 +10,7 @@ use super::intent::{Ask, ProposalKey};
 use super::mind::{FRESH_MS, Judge};
 use super::view::GroupView;
 use crate::base::observation::{NodeReport, Role, RoleReport};
-use crate::base::{Addr, Mono};
+use crate::base::{Addr, Mono, limits};
 use crate::machine::{Command, Group, Identity};
 
 impl Judge {
@@ -18,11 +18,17 @@ impl Judge {
         let group = Arc::clone(&self.world.group);
         let master = &group.master.addr;
         let reports = self.live_reports();
-        let Some((_, of_master)) = reports.get(master).filter(|(at, _)| self.is_fresh(*at)) else { return };
+        let current = |at: Mono| self.is_fresh(at) && self.view.is_of_this_link(master, at);
+        let Some((_, of_master)) = reports.get(master).filter(|(at, _)| current(*at)) else { return };
         match &of_master.role {
             RoleReport::Master { replicas } => {
                 self.record_master(&group, of_master);
-                replicas.iter().for_each(|attached| self.record_attached(&group, &attached.addr));
+                // What does not fit the record is not proposed: it would be refused again and again.
+                let room = limits::REPLICAS_PER_GROUP.saturating_sub(group.replicas.len());
+                // A master lists its replicas by address. One that is recorded by name must not become two, by which the fence would count.
+                let known = |addr: &Addr| group.data_nodes().any(|known| self.view.is_same(known, addr));
+                let unknown: Vec<&Addr> = replicas.iter().map(|attached| &attached.addr).filter(|addr| !known(addr)).take(room).collect();
+                unknown.into_iter().for_each(|addr| self.propose_replica(&group, addr, None));
             }
             RoleReport::Replica(_) => {
                 self.reinstate(&group, of_master);
@@ -32,13 +38,33 @@ impl Judge {
         if self.view.is_down(master) {
             return;
         }
+        let copying = reports.values().filter(|(_, report)| is_copying(report)).count();
+        let mut room = (group.settings.parallel_syncs as usize).saturating_sub(copying);
         for (addr, (at, report)) in reports.iter().filter(|(addr, _)| *addr != master) {
+            if self.is_the_master(report) {
+                continue;
+            }
             match deviation(&self.view, &group, report) {
-                Some(ask) if self.is_fresh(*at) => self.ask(addr, ask),
-                Some(_) => {}
                 None => self.record_replica(&group, addr, report),
+                Some(_) if !self.is_fresh(*at) => {}
+                // A second master is not left one for want of room.
+                Some(ask @ (Ask::Promote | Ask::Demote { .. })) => self.ask(addr, ask),
+                Some(ask @ Ask::Repoint { .. }) if room > 0 => {
+                    room -= 1;
+                    self.ask(addr, ask);
+                }
+                Some(Ask::Repoint { .. }) => {}
             }
         }
+    }
+
+    /// Whether this report of a recorded replica is the master's own, seen at a second address of it (a name beside an IP, say).
+    /// Whoever told that one to follow the master would make the master follow itself.
+    pub(super) fn is_the_master(&self, report: &NodeReport) -> bool {
+        let master = &self.world.group.master;
+        let recorded = master.identity.as_ref().map(|identity| &identity.run_id);
+        let seen = self.view.nodes.get(&master.addr).and_then(|node| node.report.as_ref()).map(|(_, report)| &report.run_id);
+        recorded == Some(&report.run_id) || seen == Some(&report.run_id)
     }
 
     fn is_fresh(&self, at: Mono) -> bool {
@@ -47,11 +73,11 @@ impl Judge {
 
     /// The recorded master became a replica by somebody else's doing: it is made a master again.
     ///
-    /// Not if it was never seen as the master, or holds foreign data: then the record may be what is wrong. Data that goes
+    /// Also if the log chose it and nobody has seen that carried out. Not if it was never seen as the configured master, or holds foreign data: then the record may be what is wrong. Data that goes
     /// on from the recorded history is no such thing: nothing of it was given up for another master's.
     fn reinstate(&mut self, group: &Group, report: &NodeReport) {
         let ours = lineage(group, report) == Lineage::Same || continues(group, report);
-        if group.master.identity.is_some() && ours {
+        if (group.master.identity.is_some() && ours) || group.is_unfulfilled() {
             self.ask(&group.master.addr, Ask::Promote);
         }
     }
@@ -61,13 +87,6 @@ impl Judge {
         if group.master.identity.as_ref() != Some(&identity) {
             let (name, epoch, at) = (group.name.clone(), group.epoch, self.world.wall);
             self.propose(ProposalKey::Master, Command::MasterSeen { group: name, epoch, identity, at });
-        }
-    }
-
-    fn record_attached(&mut self, group: &Group, replica: &Addr) {
-        // A master lists its replicas by address. One that is recorded by name must not become two, by which the fence would count.
-        if !group.data_nodes().any(|known| self.view.is_same(known, replica)) {
-            self.propose_replica(group, replica, None);
         }
     }
 
@@ -86,6 +105,11 @@ impl Judge {
         let command = Command::ReplicaSeen { group: name, epoch, replica: replica.clone(), identity, at };
         self.propose(ProposalKey::Replica(replica.clone()), command);
     }
+}
+
+/// Whether a replica is receiving a full copy, which `parallel-syncs` is to bound.
+fn is_copying(report: &NodeReport) -> bool {
+    matches!(&report.role, RoleReport::Replica(replica) if replica.syncing)
 }
 
 /// What has to be asked of a node that is recorded as a replica; nothing if it is one of the recorded master.

@@ -92,7 +92,9 @@ pub(super) fn authorities(settings: &TlsSettings) -> Result<RootCertStore, TlsEr
         }
     }
     if roots.is_empty() {
-        return Err(TlsError::Missing("no authority is named that certificates are checked against: set tls-ca-cert-file or tls-ca-cert-dir"));
+        return Err(TlsError::Missing(
+            "no authority is named that certificates are checked against: set tls-ca-cert-file or tls-ca-cert-dir",
+        ));
     }
     Ok(roots)
 }
@@ -118,7 +120,8 @@ pub(super) fn stamp(settings: &TlsSettings) -> Stamp {
     let pairs = [&settings.server, &settings.client].into_iter().flatten().flat_map(|pair| [pair.cert.clone(), pair.key.clone()]);
     let in_dir = settings.ca_dir.iter().flat_map(|dir| files_of(dir).unwrap_or_default());
     let look = |path: PathBuf| {
-        let seen = fs::metadata(&path).map(|meta| [meta.mtime().cast_unsigned(), meta.mtime_nsec().cast_unsigned(), meta.ino(), meta.len()]);
+        let seen =
+            fs::metadata(&path).map(|meta| [meta.mtime().cast_unsigned(), meta.mtime_nsec().cast_unsigned(), meta.ino(), meta.len()]);
         (path, seen.ok())
     };
     Stamp(pairs.chain(settings.ca_file.clone()).chain(in_dir).map(look).collect())

@@ -22,11 +22,7 @@ pub(super) struct Renewed<C> {
 }
 
 impl<C> Renewed<C> {
-    pub(super) fn load(
-        what: &'static str,
-        settings: TlsSettings,
-        make: fn(&TlsSettings) -> Result<C, TlsError>,
-    ) -> Result<Self, TlsError> {
+    pub(super) fn load(what: &'static str, settings: TlsSettings, make: fn(&TlsSettings) -> Result<C, TlsError>) -> Result<Self, TlsError> {
         // The stamp is taken first: what changes while the files are read is read again.
         let seen = Mutex::new(stamp(&settings));
         let current = RwLock::new(Arc::new(make(&settings)?));

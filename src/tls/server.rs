@@ -42,7 +42,8 @@ impl ServerTls {
 }
 
 fn config(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
-    let pair = settings.server.as_ref().ok_or(TlsError::Missing("no certificate to show to clients: set tls-cert-file and tls-key-file"))?;
+    let pair =
+        settings.server.as_ref().ok_or(TlsError::Missing("no certificate to show to clients: set tls-cert-file and tls-key-file"))?;
     let (chain, key) = files::identity(pair)?;
     let provider = suites::provider(settings);
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))

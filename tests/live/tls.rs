@@ -96,7 +96,9 @@ fn a_failover_where_everything_is_encrypted() {
         let reply: Reply = world.sentinel.ask(&words).map_err(|error| error.to_string())?;
         if master_port(&reply) == Some(new) { Ok(()) } else { Err(reply.to_string()) }
     });
-    world.timeline.wait_for("it is a master", SOON, || world.servers[1].0.role().filter(|role| role == "master").ok_or_else(|| "not yet".to_owned()));
+    world
+        .timeline
+        .wait_for("it is a master", SOON, || world.servers[1].0.role().filter(|role| role == "master").ok_or_else(|| "not yet".to_owned()));
     assert_eq!(world.cli("ours.crt", Some("ours-node"), &words).success(), format!("127.0.0.1\n{new}\n"));
 }
 
@@ -196,7 +198,8 @@ fn other_ways_in_and_out() {
     subscriber.ask(&["PING"]).expect("it is still there");
 
     let mut said = Vec::new();
-    while !(said.iter().any(|text: &String| text == "WATCHDOG=1\n") && said.iter().any(|text| text.starts_with("READY=1\nSTATUS=Ready to"))) {
+    while !(said.iter().any(|text: &String| text == "WATCHDOG=1\n") && said.iter().any(|text| text.starts_with("READY=1\nSTATUS=Ready to")))
+    {
         said.push(heard());
     }
     assert!(sentinel.terminate().success());

@@ -30,7 +30,11 @@ async fn check(world: &World, user: &str, exchanges: &[(&str, &str)]) {
 
 #[tokio::test]
 async fn a_user_may_do_what_its_rules_say_and_no_more() {
-    let world = world_of(&["app on >pw -@all +ping +subscribe +sentinel|get-master-addr-by-name &+switch-master", "ops on >a >b +@all -shutdown &*"]).await;
+    let world = world_of(&[
+        "app on >pw -@all +ping +subscribe +sentinel|get-master-addr-by-name &+switch-master",
+        "ops on >a >b +@all -shutdown &*",
+    ])
+    .await;
     check(
         &world,
         "app pw",
@@ -50,7 +54,12 @@ async fn a_user_may_do_what_its_rules_say_and_no_more() {
     )
     .await;
     for password in ["ops a", "ops b"] {
-        check(&world, password, &[("SHUTDOWN", "-NOPERM User ops has no permissions to run the 'shutdown' command\r\n"), ("PING", "+PONG\r\n")]).await;
+        check(
+            &world,
+            password,
+            &[("SHUTDOWN", "-NOPERM User ops has no permissions to run the 'shutdown' command\r\n"), ("PING", "+PONG\r\n")],
+        )
+        .await;
     }
     let mut log = Wire::open(world.addr).await;
     let text = log.ask("ACL LOG 1").await;

@@ -11,11 +11,11 @@ use raft_sentinel::base::{
 };
 use raft_sentinel::board::Board;
 use raft_sentinel::clock::Clock;
+use raft_sentinel::conf::AclSettings;
 use raft_sentinel::judge::{GroupView, Link, NodeView};
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Candidate, Command, Identity, SentinelRecord, State};
 use raft_sentinel::raft::PeerHealth;
-use raft_sentinel::conf::AclSettings;
 use raft_sentinel::serve::resp::acl::Acl;
 use raft_sentinel::serve::resp::{Context, LocalFacts, Manners, serve};
 use tokio::net::TcpListener;

@@ -96,9 +96,8 @@ fn protocols(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
 
 /// What OpenSSL's lists begin with, and what they take out of it and is not here anyway.
 const EVERYTHING: [&str; 4] = ["DEFAULT", "HIGH", "ALL", "SECURE"];
-const NOT_HERE: [&str; 16] = [
-    "MEDIUM", "LOW", "EXPORT", "EXP", "ANULL", "ENULL", "NULL", "MD5", "RC4", "DES", "3DES", "PSK", "SRP", "DSS", "ADH", "SHA1",
-];
+const NOT_HERE: [&str; 16] =
+    ["MEDIUM", "LOW", "EXPORT", "EXP", "ANULL", "ENULL", "NULL", "MD5", "RC4", "DES", "3DES", "PSK", "SRP", "DSS", "ADH", "SHA1"];
 
 /// A list in OpenSSL's way of writing: names joined by colons. None is all of that version.
 fn suites(list: &str, version: TlsVersion) -> Result<Option<Vec<&'static str>>, Problem> {

@@ -63,7 +63,8 @@ async fn welcome(arrival: Arrival, shared: Arc<Shared>, cancel: CancellationToke
     let context = &shared.context;
     let refusal = refusal(&peer, context);
     // What waits for its handshake counts as well: it must not cost more than a client does.
-    let admission = refusal.is_none().then(|| shared.registry.admit(peer.clone(), local, context.clock.mono(), context.maxclients)).flatten();
+    let admission =
+        refusal.is_none().then(|| shared.registry.admit(peer.clone(), local, context.clock.mono(), context.maxclients)).flatten();
     let refusal = refusal.unwrap_or("-ERR max number of clients reached\r\n");
     let left = match visitor {
         Visitor::Tcp(stream) => attend(stream, admission, refusal, &shared, cancel).await,

@@ -91,9 +91,7 @@ impl AclLog {
     /// Notes a denial.
     pub(crate) fn note(&mut self, what: Denial, occasion: Occasion<'_>) {
         let user = text(occasion.user);
-        let same = |entry: &LogEntry| {
-            entry.what == what && entry.user == user && occasion.now.ms_since(entry.heard) <= SAME_WITHIN_MS
-        };
+        let same = |entry: &LogEntry| entry.what == what && entry.user == user && occasion.now.ms_since(entry.heard) <= SAME_WITHIN_MS;
         let entry = match self.entries.iter().position(same).and_then(|at| self.entries.remove(at)) {
             Some(entry) => {
                 LogEntry { count: entry.count + 1, client: occasion.client, latest: occasion.wall, heard: occasion.now, ..entry }

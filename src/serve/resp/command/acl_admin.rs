@@ -84,9 +84,9 @@ fn described(user: &User) -> Reply {
 fn setuser(client: &mut Client, words: &[Bytes]) -> Answer {
     let name = std::str::from_utf8(&words[2]).ok().filter(|name| !name.contains(|c: char| c.is_whitespace() || c == '\0'));
     let name = name.ok_or_else(|| Reply::error("ERR Usernames can't contain spaces or null characters"))?;
-    let lost = acl(client).set(name, &words[3..]).map_err(|(rule, error)| {
-        Reply::error(format!("ERR Error in ACL SETUSER modifier '{}': {error}", super::echoed(&rule, 128)))
-    })?;
+    let lost = acl(client)
+        .set(name, &words[3..])
+        .map_err(|(rule, error)| Reply::error(format!("ERR Error in ACL SETUSER modifier '{}': {error}", super::echoed(&rule, 128))))?;
     tracing::info!("client {} '{}' has set user '{}' (ACL SETUSER)", client.entry.peer, client.user, name.escape_debug());
     if lost {
         // They may hear what the user may hear no more; a fresh subscription is judged by the new rules.

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::super::client::Client;
 use super::super::glob;
 use super::super::reply::{Answer, Reply};
-use super::row::{self, Arity, Row, Run, Subject};
 use super::categories;
+use super::row::{self, Arity, Row, Run, Subject};
 use super::table::TABLE;
 
 /// The subcommands of COMMAND.

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::super::bounds;
 use super::super::acl::Denial;
+use super::super::bounds;
 use super::super::client::Client;
 use super::super::context::COMPATIBLE_VERSION;
 use super::super::number::integer;
