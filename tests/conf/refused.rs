@@ -113,7 +113,6 @@ const FILES: &[(&str, &str)] = &[
     ("port 0", "port is 0, so 'grpc listen <host:port>'"),
     ("raft heartbeat-ms 100", "raft election-timeout-ms 150 300 is too short for raft heartbeat-ms 100"),
     ("user default on nopass ~* &* +@all\nrequirepass x", "contradict each other"),
-    ("user alice on\nuser alice off", "Duplicate user found. 'alice' has two lines"),
     ("user alice on\naclfile /x", "users are defined here and in aclfile"),
     ("tls-port 26380", "tls-port needs tls-cert-file and tls-key-file"),
     ("tls-cert-file a", "tls-cert-file without tls-key-file"),
@@ -200,4 +199,10 @@ fn no_password_is_quoted_in_a_message() {
         let said = message(read(line));
         assert!(!said.contains("hunter2"), "{said}");
     }
+}
+
+#[test]
+fn a_user_has_one_line() {
+    let said = message(read("user alice on\nuser alice off"));
+    assert!(said.ends_with("2: user: Duplicate user found. 'alice' has two lines; a user can only be defined once"), "{said}");
 }
