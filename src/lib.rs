@@ -21,6 +21,7 @@
 //! | [`conf`] | the configuration file and the command line | anything that runs |
 //! | [`store`] | the log, the vote and the snapshots on disk | what commands mean |
 //! | [`raft`] | consensus, peers, proposals, reads | Redis |
+//! | [`tls`] | keys and certificates | who listens, who is connected to |
 //! | [`redis`] | talking to a monitored server | what it is for |
 //! | [`probe`] | looking at one data node | decisions |
 //! | [`agent`] | one loop for each group: input, step, intents | who asks from outside |
@@ -46,3 +47,4 @@ pub mod raft;
 pub mod redis;
 pub mod serve;
 pub mod store;
+pub mod tls;

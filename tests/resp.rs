@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "resp/acl.rs"]
+mod acl;
 #[path = "resp/clients.rs"]
 mod clients;
 #[path = "resp/events.rs"]

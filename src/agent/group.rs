@@ -116,7 +116,8 @@ impl Keeper {
     fn keep_probes(&mut self) {
         let group = Arc::clone(&self.group);
         self.probes.retain(|addr, _| group.data_nodes().any(|node| node == addr));
-        let settings = ProbeSettings::of(&group.settings, &self.parts.client_name);
+        let mut settings = ProbeSettings::of(&group.settings, &self.parts.client_name);
+        settings.access = settings.access.over(self.parts.tls.clone());
         for addr in group.data_nodes() {
             match self.probes.get(addr) {
                 Some(probe) => probe.settings(settings.clone()),

@@ -22,6 +22,7 @@ use crate::board::Board;
 use crate::clock::Clock;
 use crate::machine::State;
 use crate::raft::Raft;
+use crate::tls::ClientTls;
 
 /// What the agent works with.
 #[derive(Clone)]
@@ -38,6 +39,8 @@ pub struct Parts {
     pub announce_ip: Option<String>,
     /// The port of the SENTINEL protocol, as announced; 0 is none, and no hellos.
     pub announce_port: u16,
+    /// How the connections to them are encrypted, if they are.
+    pub tls: Option<ClientTls>,
 }
 
 /// What is heard on hello channels on its way to those who notice: the way in, for the ears, and the way out.

@@ -3,7 +3,9 @@
 //! Order of the start: listeners first (a port in use ends the start before anything else happens), then the log, then those
 //! who watch and those who answer. The SENTINEL port is open from the first moment, with or without a quorum. Called by `main`.
 
+mod encryption;
 mod listen;
+mod manager;
 pub mod telemetry;
 
 use std::sync::Arc;
@@ -24,6 +26,9 @@ use crate::conf::Config;
 use crate::machine::SentinelRecord;
 use crate::raft::{Raft, RaftConfig, StartError};
 use crate::serve::{grpc, http, resp};
+use crate::tls::{TlsError, keep_fresh};
+use encryption::Encryption;
+use manager::{Manager, PidFile};
 
 /// How long a stop may take before it is forced.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -41,6 +46,23 @@ pub enum AppError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The users cannot be as configured.
+    #[error(transparent)]
+    Users(#[from] resp::acl::AclError),
+    /// A socket in the file system cannot be listened on.
+    #[error("cannot listen on {path} (unixsocket): {source}")]
+    UnixSocket {
+        /// The path.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The certificates for `tls-port` cannot be used.
+    #[error("tls-port: {0}")]
+    TlsPort(TlsError),
+    /// The certificates for `tls-replication` cannot be used.
+    #[error("tls-replication: {0}")]
+    TlsReplication(TlsError),
     /// The data directory cannot be used.
     #[error("cannot use {dir} as the data directory ('dir'): {source}; create it, or mount what belongs there")]
     Dir {
@@ -70,7 +92,9 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         tracing::warn!("{note}");
     }
     let mut signals = Signals::new().map_err(AppError::Signals)?;
-    let resp_listeners = listen::bind("the SENTINEL protocol", &config.resp.listen()).await?;
+    let acl = Arc::new(resp::acl::Acl::new(&config.resp.acl, config.resp.requirepass.as_ref())?);
+    let encryption = Encryption::load(&config)?;
+    let doors = listen::doors(&config.resp, encryption.server.as_ref()).await?;
     let grpc_listeners = listen::bind("gRPC", &config.grpc_listen).await?;
     let http_listeners = listen::bind_addr("HTTP", config.http_listen.as_ref()).await?;
     // Not created: a mistyped or unmounted directory must not begin a new life of this sentinel.
@@ -79,9 +103,13 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     tracing::info!(node = %raft.id(), sentinel_id = %raft.sentinel_id(), port = config.resp.port, "this sentinel is up");
 
     let cancel = CancellationToken::new();
-    let house = House { config, clock, raft, board: Board::default(), cancel: cancel.clone(), tasks: TaskTracker::new() };
+    let manager = Arc::new(Manager::find(config.supervised));
+    let _pid_file = PidFile::write(config.pidfile.as_deref());
+    let house = House { config, clock, raft, board: Board::default(), acl, encryption, cancel: cancel.clone(), tasks: TaskTracker::new() };
     let (failed, mut failures) = tokio::sync::mpsc::channel(4);
-    house.open(resp_listeners, grpc_listeners, http_listeners, failed);
+    house.keep_up(&manager);
+    house.open(doors, grpc_listeners, http_listeners, failed);
+    manager.ready();
 
     let ended = tokio::select! {
         name = signals.next() => { tracing::info!("{name}: stopping"); Ok(()) }
@@ -89,6 +117,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         Some(why) = failures.recv() => Err(AppError::PartFailed(why)),
         why = house.raft.failed() => Err(AppError::PartFailed(why)),
     };
+    manager.stopping();
     house.close().await;
     ended
 }
@@ -99,12 +128,21 @@ struct House {
     clock: Clock,
     raft: Raft,
     board: Board,
+    acl: Arc<resp::acl::Acl>,
+    encryption: Encryption,
     cancel: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl House {
-    fn open(&self, resp: Vec<TcpListener>, grpc: Vec<TcpListener>, http: Vec<TcpListener>, failed: tokio::sync::mpsc::Sender<String>) {
+    /// Starts what only looks after the others.
+    fn keep_up(&self, manager: &Arc<Manager>) {
+        self.tasks.spawn(keep_fresh(self.encryption.renewables(), self.cancel.clone()));
+        let (manager, raft, cancel) = (Arc::clone(manager), self.raft.clone(), self.cancel.clone());
+        self.tasks.spawn(async move { manager.stay_alive(&raft, cancel).await });
+    }
+
+    fn open(&self, resp: Vec<resp::Door>, grpc: Vec<TcpListener>, http: Vec<TcpListener>, failed: tokio::sync::mpsc::Sender<String>) {
         let parts = agent::Parts {
             raft: self.raft.clone(),
             board: self.board.clone(),
@@ -112,6 +150,7 @@ impl House {
             client_name: format!("sentinel-{}", &self.raft.sentinel_id().as_str()[..8]),
             announce_ip: self.config.sentinel.announce_ip.clone(),
             announce_port: self.announced_port(),
+            tls: self.encryption.client.clone(),
         };
         let (heard, inbox) = mpsc::channel(limits::HELLOS_WAITING);
         let hellos = agent::Hellos { heard: heard.clone(), inbox };
@@ -146,7 +185,7 @@ impl House {
 
     /// The port of the SENTINEL protocol, as others are told.
     fn announced_port(&self) -> u16 {
-        self.config.sentinel.announce_port.unwrap_or(self.config.resp.port)
+        self.config.sentinel.announce_port.unwrap_or_else(|| listening_port(&self.config))
     }
 
     /// How the other sentinels and clients find this one.
@@ -171,7 +210,7 @@ impl House {
             board: self.board.clone(),
             clock: self.clock,
             me: resp::LocalFacts {
-                port: config.resp.port,
+                port: if config.resp.port == 0 { config.resp.tls_port } else { config.resp.port },
                 announce_ip: sentinel.announce_ip.clone(),
                 announce_port: sentinel.announce_port.unwrap_or(0),
                 config_file: config.sources.first().cloned().map(absolute).unwrap_or_default(),
@@ -179,7 +218,12 @@ impl House {
                 run_id: random_run_id(),
                 start: self.clock.mono(),
             },
-            requirepass: config.resp.requirepass.clone(),
+            acl: Arc::clone(&self.acl),
+            manners: resp::Manners {
+                protected: config.resp.protected_mode,
+                timeout_s: config.resp.timeout_s,
+                keepalive_s: config.resp.tcp_keepalive_s,
+            },
             maxclients: config.resp.maxclients,
             stale_answers: sentinel.stale_answers,
             resolve_hostnames: sentinel.resolve_hostnames,
@@ -190,6 +234,12 @@ impl House {
             stop: self.cancel.clone(),
         }
     }
+}
+
+/// The port that others are told of. As in stock, `tls-replication` says which one they are to use; else the one that there is.
+const fn listening_port(config: &Config) -> u16 {
+    let (plain, tls) = (config.resp.port, config.resp.tls_port);
+    if (config.tls_replication && tls != 0) || plain == 0 { tls } else { plain }
 }
 
 fn raft_config(config: &Config) -> RaftConfig {

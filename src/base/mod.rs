@@ -14,6 +14,7 @@ pub mod secret;
 pub mod seed;
 pub mod settings;
 pub mod time;
+pub mod tls;
 
 pub use addr::Addr;
 pub use heard::{Heard, HeardOn, NoChannel, OnChannel};
@@ -23,3 +24,4 @@ pub use secret::Secret;
 pub use seed::GroupSeed;
 pub use settings::GroupSettings;
 pub use time::{Mono, WallTime};
+pub use tls::{ClientCertificates, KeyPair, TLS_SUITES, TlsSettings, TlsVersion};

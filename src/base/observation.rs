@@ -18,6 +18,8 @@ pub struct Seen {
 pub enum Sight {
     /// The command link is up (the server's first answer is not in yet).
     Linked,
+    /// The IP address at the other end of that link, where the node is known by name.
+    Reached(String),
     /// The command link is down or could not be made.
     Unlinked(LinkLoss),
     /// A PING was sent and is awaited.

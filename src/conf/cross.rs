@@ -14,7 +14,7 @@ pub(super) fn grpc_listen(draft: &Draft) -> Result<Vec<Listen>, Problem> {
     match &draft.grpc {
         Grpc::Off => Ok(Vec::new()),
         Grpc::At(listen) => Ok(listen.clone()),
-        Grpc::Default => match (draft.resp.port, draft.resp.port.checked_add(GRPC_PORT_OFFSET)) {
+        Grpc::Default => match (draft.main_port(), draft.main_port().checked_add(GRPC_PORT_OFFSET)) {
             (0, _) => Err("port is 0, so 'grpc listen <host:port>' (or 'grpc listen off') has to be said".to_owned()),
             (port, None) => {
                 Err(format!("port {port} leaves no room for the gRPC port {GRPC_PORT_OFFSET} above it: add 'grpc listen <host:port>'"))
@@ -28,6 +28,7 @@ pub(super) fn grpc_listen(draft: &Draft) -> Result<Vec<Listen>, Problem> {
 pub(super) fn check_ports(config: &Config) -> Result<(), Problem> {
     let mut listeners: Vec<(&str, Addr)> = Vec::new();
     listeners.extend(config.resp.listen().into_iter().map(|listen| ("port/bind", listen.addr)));
+    listeners.extend(config.resp.tls_listen().into_iter().map(|listen| ("tls-port/bind", listen.addr)));
     listeners.extend(config.grpc_listen.iter().map(|listen| ("grpc listen", listen.addr.clone())));
     listeners.push(("raft listen", config.raft.listen.clone()));
     listeners.extend(config.http_listen.iter().map(|addr| ("http listen", addr.clone())));

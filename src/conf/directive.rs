@@ -1,10 +1,11 @@
 //! The table of directives: which there are, how many arguments each takes, when it is applied, and what we do with it.
 //!
-//! The rows are in [`general`] (what any Redis server's file may say), [`sentinel`] (`sentinel ...`) and [`ours`].
+//! The rows are in [`general`] and [`tls`] (what any Redis server's file may say), [`sentinel`] (`sentinel ...`) and [`ours`].
 
 mod general;
 mod ours;
 mod sentinel;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -105,7 +106,7 @@ pub(super) fn find(words: &[String]) -> Result<Option<Found<'_>>, Problem> {
 static BY_NAME: LazyLock<BTreeMap<&'static str, Directive>> = LazyLock::new(|| rows().map(|row| (row.name, row)).collect());
 
 fn rows() -> impl Iterator<Item = Directive> {
-    [ours::ROWS, sentinel::ROWS, general::ROWS].into_iter().flatten().copied().chain(general::ignored())
+    [ours::ROWS, sentinel::ROWS, tls::ROWS, general::ROWS].into_iter().flatten().copied().chain(general::ignored())
 }
 
 /// How stock Sentinel begins its complaint about a line that it does not know.

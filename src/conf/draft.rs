@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::default_user::DefaultUser;
 use super::options::{is_runnable, parse_change};
 use super::place::{Note, Place};
 use super::raft_group::RaftDraft;
 use super::settings::{Listen, LogSettings, RespSettings, SentinelSettings, Supervised};
+use super::tls::TlsDraft;
+use super::users::UserLine;
 use super::value::{Problem, shown};
 use crate::base::settings::SettingChange;
 use crate::base::{Addr, GroupName, GroupSeed};
@@ -32,7 +33,10 @@ pub(super) struct Draft {
     pub(super) log: LogSettings,
     pub(super) dir: Option<PathBuf>,
     pub(super) supervised: Supervised,
-    pub(super) default_user: DefaultUser,
+    pub(super) tls: TlsDraft,
+    pub(super) unix_path: Option<PathBuf>,
+    pub(super) unix_mode: Option<u32>,
+    pub(super) pidfile: Option<PathBuf>,
     pub(super) sentinel: SentinelSettings,
     pub(super) raft: RaftDraft,
     pub(super) grpc: Grpc,
@@ -52,7 +56,10 @@ impl Draft {
             log: LogSettings::default(),
             dir: None,
             supervised: Supervised::default(),
-            default_user: DefaultUser::default(),
+            tls: TlsDraft::default(),
+            unix_path: None,
+            unix_mode: None,
+            pidfile: None,
             sentinel: SentinelSettings::default(),
             raft: RaftDraft::default(),
             grpc: Grpc::default(),
@@ -75,6 +82,22 @@ impl Draft {
         if self.noted.insert(kind.to_owned()) {
             self.note(text);
         }
+    }
+
+    /// The port that others are counted from: `port`, or `tls-port` where that is the only one.
+    pub(super) fn main_port(&self) -> u16 {
+        if self.resp.port == 0 { self.resp.tls_port } else { self.resp.port }
+    }
+
+    /// Reads one `user <name> <rule>...` line. A user has one line.
+    pub(super) fn take_user(&mut self, args: &[String]) -> Result<(), Problem> {
+        let users = &mut self.resp.acl.users;
+        let line = UserLine::new(self.place.clone(), args)?;
+        if users.iter().any(|known| known.name == line.name) {
+            return Err(format!("Duplicate user found. {} has two lines; a user can only be defined once", shown(&line.name)));
+        }
+        users.push(line);
+        Ok(())
     }
 
     pub(super) fn has_group(&self, name: &GroupName) -> bool {

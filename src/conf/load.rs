@@ -6,10 +6,10 @@ use super::directive::{self, Directive, Stage, Treatment};
 use super::draft::Draft;
 use super::place::{ConfError, Note, Place};
 use super::raft_group::Hints;
-use super::settings::{Config, Listen};
+use super::settings::{Config, Listen, UnixSocket};
 use super::source::{Line, Source};
 use super::value::Problem;
-use super::{cross, value};
+use super::{cross, users, value};
 
 /// Reads a configuration file, then `--directive value ...`, which win over it.
 ///
@@ -83,11 +83,16 @@ fn named(name: &str, problem: Problem) -> Problem {
 
 fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Config, ConfError> {
     let refused = |problem: Problem| ConfError::new(main, problem);
-    draft.default_user.check(draft.resp.requirepass.as_ref()).map_err(refused)?;
+    users::check(&draft.resp).map_err(refused)?;
     let raft = std::mem::take(&mut draft.raft);
     let raft = raft.finish(&Hints { own_host: own_host(&draft), neighbours: draft.neighbour_hosts() }).map_err(refused)?;
     let grpc_listen: Vec<Listen> = cross::grpc_listen(&draft).map_err(refused)?;
     let monitored_at: Vec<Place> = draft.groups().iter().map(|(place, _)| place.clone()).collect();
+    let dir = draft.dir.clone().unwrap_or_else(|| PathBuf::from("."));
+    let tls_replication = draft.tls.replication;
+    let tls = std::mem::take(&mut draft.tls).finish(&dir, draft.resp.tls_port).map_err(refused)?;
+    draft.resp.unix = draft.unix_path.take().map(|path| UnixSocket { path: dir.join(path), mode: draft.unix_mode });
+    draft.resp.acl.file = draft.resp.acl.file.take().map(|path| dir.join(path));
     let mut groups = draft.take_groups();
     for group in &mut groups {
         // Elections that came to nothing used epochs up, too: what is promoted here must be behind all of them.
@@ -95,7 +100,10 @@ fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Confi
     }
     let mut config = Config {
         sources,
-        dir: draft.dir.clone().unwrap_or_else(|| PathBuf::from(".")),
+        pidfile: draft.pidfile.take().map(|path| dir.join(path)),
+        dir,
+        tls,
+        tls_replication,
         log: draft.log,
         supervised: draft.supervised,
         resp: draft.resp,

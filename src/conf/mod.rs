@@ -10,7 +10,6 @@
 pub mod cli;
 mod compare;
 mod cross;
-mod default_user;
 mod directive;
 mod draft;
 mod load;
@@ -19,9 +18,14 @@ mod place;
 mod raft_group;
 mod settings;
 mod source;
+mod tls;
+mod users;
 mod value;
 pub mod words;
 
 pub use load::{load, parse};
 pub use place::{ConfError, Note, Place};
-pub use settings::{Bind, Config, Listen, LogLevel, LogSettings, RaftSettings, RespSettings, SentinelSettings, Supervised};
+pub use settings::{
+    AclSettings, Bind, Config, Listen, LogLevel, LogSettings, RaftSettings, RespSettings, SentinelSettings, Supervised, UnixSocket,
+};
+pub use users::UserLine;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::place::Note;
-use crate::base::{Addr, ClusterId, Epoch, GroupSeed, NodeId, Secret, SentinelId, limits};
+use super::users::UserLine;
+use crate::base::{Addr, ClusterId, Epoch, GroupSeed, NodeId, Secret, SentinelId, TlsSettings, limits};
 
 /// Everything that one sentinel is told. `Debug` shows no password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,12 @@ pub struct Config {
     pub log: LogSettings,
     /// How the start is reported to a service manager.
     pub supervised: Supervised,
+    /// `pidfile`.
+    pub pidfile: Option<PathBuf>,
+    /// Certificates, and how they are used.
+    pub tls: TlsSettings,
+    /// `tls-replication`: whether the data nodes are reached over TLS.
+    pub tls_replication: bool,
     /// The port of the SENTINEL protocol.
     pub resp: RespSettings,
     /// How this sentinel presents itself and answers.
@@ -56,8 +63,14 @@ pub struct Bind {
 pub struct RespSettings {
     /// `port`; 0 turns the SENTINEL protocol off.
     pub port: u16,
+    /// `tls-port`: the same over TLS; 0 is none.
+    pub tls_port: u16,
     /// `bind`.
     pub bind: Vec<Bind>,
+    /// `unixsocket` and `unixsocketperm`.
+    pub unix: Option<UnixSocket>,
+    /// Users and what they may do.
+    pub acl: AclSettings,
     /// `requirepass`.
     pub requirepass: Option<Secret>,
     /// `protected-mode`: without a password, only this host may connect.
@@ -78,6 +91,11 @@ impl RespSettings {
         if self.port == 0 { Vec::new() } else { self.listen_at(self.port) }
     }
 
+    /// Where to listen for TLS; nowhere when `tls-port` is 0.
+    pub fn tls_listen(&self) -> Vec<Listen> {
+        if self.tls_port == 0 { Vec::new() } else { self.listen_at(self.tls_port) }
+    }
+
     pub(super) fn listen_at(&self, port: u16) -> Vec<Listen> {
         self.bind.iter().map(|bind| Listen { addr: Addr::new(bind.host.clone(), port), optional: bind.optional }).collect()
     }
@@ -88,6 +106,9 @@ impl Default for RespSettings {
         let bind = |host: &str, optional| Bind { host: host.to_owned(), optional };
         Self {
             port: 26379,
+            tls_port: 0,
+            unix: None,
+            acl: AclSettings::default(),
             bind: vec![bind("0.0.0.0", false), bind("::", true)],
             requirepass: None,
             protected_mode: false,
@@ -96,6 +117,34 @@ impl Default for RespSettings {
             tcp_backlog: 511,
             tcp_keepalive_s: 300,
         }
+    }
+}
+
+/// A socket in the file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnixSocket {
+    /// Where.
+    pub path: PathBuf,
+    /// Its permissions; none leaves them to the umask.
+    pub mode: Option<u32>,
+}
+
+/// Users of the SENTINEL port. `Debug` shows no password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AclSettings {
+    /// `user` lines.
+    pub users: Vec<UserLine>,
+    /// `aclfile`.
+    pub file: Option<PathBuf>,
+    /// `acllog-max-len`.
+    pub log_entries: usize,
+    /// `acl-pubsub-default allchannels`: whether a new user may subscribe to everything.
+    pub all_channels_by_default: bool,
+}
+
+impl Default for AclSettings {
+    fn default() -> Self {
+        Self { users: Vec::new(), file: None, log_entries: 128, all_channels_by_default: false }
     }
 }
 

@@ -15,6 +15,7 @@ impl NodeView {
                 // A new link proves nothing: a stopped server's kernel accepts connections too. A PING follows.
                 self.waiting_since = self.waiting_since.or(Some(at));
             }
+            Sight::Reached(ip) => self.ip = Some(ip),
             Sight::Unlinked(loss) => self.note_loss(loss, at),
             Sight::Pinged => self.waiting_since = self.waiting_since.or(Some(at)),
             Sight::Valid(reply) => self.note_valid(reply, at),
@@ -44,6 +45,7 @@ impl NodeView {
     }
 
     fn note_loss(&mut self, loss: LinkLoss, at: Mono) {
+        self.ip = None;
         match &loss {
             // It answered, so it lives; we only may not ask.
             LinkLoss::Credentials(text) => {

@@ -156,7 +156,7 @@ impl Judge {
         let mut to_point = Vec::new();
         for addr in &waiting {
             let Some((_, report)) = reports.get(addr) else { continue };
-            match (deviation(group, report), &report.role) {
+            match (deviation(&self.view, group, report), &report.role) {
                 (Some(ask @ Ask::Demote { .. }), _) => self.ask(addr, ask),
                 (Some(ask), _) => to_point.push((addr.clone(), ask)),
                 (None, RoleReport::Replica(replica)) if replica.link_up => {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::candidate::{Lineage, continues, lineage};
 use super::intent::{Ask, ProposalKey};
 use super::mind::{FRESH_MS, Judge};
+use super::view::GroupView;
 use crate::base::observation::{NodeReport, Role, RoleReport};
 use crate::base::{Addr, Mono, limits};
 use crate::machine::{Command, Group, Identity};
@@ -24,9 +25,10 @@ impl Judge {
                 self.record_master(&group, of_master);
                 // What does not fit the record is not proposed: it would be refused again and again.
                 let room = limits::REPLICAS_PER_GROUP.saturating_sub(group.replicas.len());
-                let unknown =
-                    replicas.iter().map(|attached| &attached.addr).filter(|addr| *addr != master && !group.replicas.contains_key(addr));
-                unknown.take(room).for_each(|addr| self.propose_replica(&group, addr, None));
+                // A master lists its replicas by address. One that is recorded by name must not become two, by which the fence would count.
+                let known = |addr: &Addr| group.data_nodes().any(|known| self.view.is_same(known, addr));
+                let unknown: Vec<&Addr> = replicas.iter().map(|attached| &attached.addr).filter(|addr| !known(addr)).take(room).collect();
+                unknown.into_iter().for_each(|addr| self.propose_replica(&group, addr, None));
             }
             RoleReport::Replica(_) => {
                 self.reinstate(&group, of_master);
@@ -42,7 +44,7 @@ impl Judge {
             if self.is_the_master(report) {
                 continue;
             }
-            match deviation(&group, report) {
+            match deviation(&self.view, &group, report) {
                 None => self.record_replica(&group, addr, report),
                 Some(_) if !self.is_fresh(*at) => {}
                 // A second master is not left one for want of room.
@@ -111,11 +113,14 @@ fn is_copying(report: &NodeReport) -> bool {
 }
 
 /// What has to be asked of a node that is recorded as a replica; nothing if it is one of the recorded master.
-pub(super) fn deviation(group: &Group, report: &NodeReport) -> Option<Ask> {
+///
+/// A master that is recorded by name is recognised by its address, too: to point its replicas at the name would be a quarrel
+/// with whoever gave them the address.
+pub(super) fn deviation(view: &GroupView, group: &Group, report: &NodeReport) -> Option<Ask> {
     let master = &group.master.addr;
     match &report.role {
         RoleReport::Master { .. } => Some(Ask::Demote { master: master.clone() }),
-        RoleReport::Replica(replica) if replica.master != *master => Some(Ask::Repoint { master: master.clone() }),
+        RoleReport::Replica(replica) if !view.is_same(master, &replica.master) => Some(Ask::Repoint { master: master.clone() }),
         RoleReport::Replica(_) => None,
     }
 }
@@ -128,5 +133,79 @@ pub(super) fn identity_of(report: &NodeReport) -> Identity {
         replid: report.replid.clone(),
         replid2: report.replid2.clone(),
         second_offset: report.second_offset,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::observation::{ReplicaReport, Sight};
+    use crate::base::{Epoch, GroupName, GroupSettings, LogIndex, ReplId, RunId, WallTime};
+    use crate::judge::NodeView;
+    use crate::machine::State;
+    use crate::machine::command::Origin;
+
+    fn group(master: &Addr) -> Arc<Group> {
+        let name = GroupName::new("m").expect("a good name");
+        let mut state = State::default();
+        let configure = Command::ConfigureGroup {
+            name: name.clone(),
+            master: master.clone(),
+            settings: GroupSettings::default(),
+            replicas: Vec::new(),
+            epoch: Epoch(0),
+            origin: Origin::Operator,
+            at: WallTime::default(),
+        };
+        state.apply(LogIndex(1), &configure);
+        Arc::clone(&state.groups[&name])
+    }
+
+    fn replica_of(host: &str, port: u16) -> NodeReport {
+        let replica = ReplicaReport {
+            master: Addr::new(host, port),
+            link_up: true,
+            last_io_s: Some(0),
+            link_down_s: None,
+            syncing: false,
+            priority: 100,
+            announced: true,
+        };
+        NodeReport {
+            run_id: RunId::new("a".repeat(40)),
+            version: String::new(),
+            role: RoleReport::Replica(replica),
+            replid: ReplId::new("b".repeat(40)),
+            replid2: None,
+            second_offset: None,
+            offset: 0,
+            loading: false,
+            raw: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_master_known_by_name_is_recognised_by_its_address_while_it_is_reached_there() {
+        let master = Addr::new("redis-0.redis", 6379);
+        let group = group(&master);
+        let mut view = GroupView::default();
+        view.nodes.insert(master.clone(), NodeView::new(Mono(0)));
+        let repoint = Some(Ask::Repoint { master: master.clone() });
+        assert_eq!(deviation(&view, &group, &replica_of("redis-0.redis", 6379)), None);
+        assert_eq!(deviation(&view, &group, &replica_of("10.0.0.1", 6379)), repoint, "nobody knows where the name leads");
+
+        let seen = |view: &mut GroupView, what| {
+            if let Some(node) = view.nodes.get_mut(&master) {
+                node.note(what, Mono(1));
+            }
+        };
+        seen(&mut view, Sight::Linked);
+        seen(&mut view, Sight::Reached("10.0.0.1".to_owned()));
+        assert_eq!(deviation(&view, &group, &replica_of("10.0.0.1", 6379)), None);
+        assert_eq!(deviation(&view, &group, &replica_of("10.0.0.1", 6380)), repoint, "another port is another server");
+        // The name leads elsewhere now: who is still at the old address has the wrong master.
+        seen(&mut view, Sight::Unlinked(crate::base::observation::LinkLoss::Closed));
+        seen(&mut view, Sight::Reached("10.0.0.2".to_owned()));
+        assert_eq!(deviation(&view, &group, &replica_of("10.0.0.1", 6379)), repoint);
     }
 }

@@ -31,6 +31,8 @@ pub enum Link {
 pub struct NodeView {
     /// The command link.
     pub link: Link,
+    /// The IP address that its name stands for, as long as the link to that is up.
+    pub ip: Option<String>,
     /// When the oldest unanswered PING was sent.
     pub waiting_since: Option<Mono>,
     /// The last valid reply to a PING; the moment we began to look before there was one.
@@ -56,6 +58,7 @@ impl NodeView {
     pub const fn new(now: Mono) -> Self {
         Self {
             link: Link::Untried,
+            ip: None,
             waiting_since: None,
             last_valid: now,
             last_reply: now,
@@ -89,6 +92,13 @@ impl GroupView {
         let node = self.nodes.get(addr)?;
         let up = matches!(node.link, Link::Up { .. });
         node.report.as_ref().filter(|_| up).map(|(at, report)| (*at, report))
+    }
+
+    /// Whether `said`, in some server's words, is the node `addr`: the same address, or the one that its name stands for now.
+    ///
+    /// Servers report the address that a connection has, or the words that somebody once used; either may be what is not recorded.
+    pub fn is_same(&self, addr: &Addr, said: &Addr) -> bool {
+        addr == said || (addr.port == said.port && self.nodes.get(addr).and_then(|node| node.ip.as_ref()) == Some(&said.host))
     }
 
     /// Whether a report that came at `at` came after the present link was made: an older one may be of another process.

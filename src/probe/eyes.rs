@@ -91,14 +91,19 @@ impl Eyes {
     /// Connects and looks until that ends.
     async fn link_once(&mut self) -> End {
         let settings = self.now_settings();
-        let stream = match self.dialer.dial(settings.connect_limit()).await {
-            Ok(stream) => stream,
+        let limit = settings.connect_limit();
+        let mut link = match Link::connect(&mut self.dialer, settings.access, limit).await {
+            Ok(link) => link,
             Err(loss) => return End::Loss(loss),
         };
         if self.emit(Sight::Linked).await.is_err() {
             return End::Unwanted;
         }
-        let mut link = Link::new(stream, settings.access);
+        if let Some(ip) = link.peer_ip().filter(|ip| *ip != self.dialer.addr().host)
+            && self.emit(Sight::Reached(ip)).await.is_err()
+        {
+            return End::Unwanted;
+        }
         match self.watch(&mut link).await {
             Err(end) => end,
             Ok(never) => match never {},

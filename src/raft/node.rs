@@ -203,6 +203,12 @@ impl Raft {
         members::remove(&self.core, id).await
     }
 
+    /// Whether consensus takes part in anything right now: it answers a question that nobody else is asked. Waits for as long as it
+    /// is busy, so whoever asks sets a limit.
+    pub async fn is_responsive(&self) -> bool {
+        self.core.consensus.with_raft_state(|_| ()).await.is_ok()
+    }
+
     /// Waits until consensus fails for good (a disk that cannot be written, a damaged log) and says why. From then on this sentinel
     /// takes no part; the process should end and be started again. Never returns after a [`Raft::shutdown`].
     pub async fn failed(&self) -> String {

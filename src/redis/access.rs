@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::{GroupSettings, Secret};
+use crate::tls::ClientTls;
 
 /// What a link needs to know of a group to talk to its servers. `Debug` does not show the password.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Access {
     pub client_name: String,
     /// Upper-case stock name to name in use.
     pub rename_commands: BTreeMap<String, String>,
+    /// How to encrypt the connection; none is in clear text.
+    pub tls: Option<ClientTls>,
 }
 
 impl Access {
@@ -25,7 +28,13 @@ impl Access {
             auth_pass: settings.auth_pass.clone(),
             client_name: client_name.into(),
             rename_commands: settings.rename_commands.clone(),
+            tls: None,
         }
+    }
+
+    /// The same over TLS, if there is any.
+    pub fn over(self, tls: Option<ClientTls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// The name of a command over there (`name` is the stock name in upper case).

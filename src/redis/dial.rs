@@ -75,7 +75,12 @@ async fn connect(target: SocketAddr) -> Result<TcpStream, Error> {
 }
 
 /// What an error of a socket says about the other side.
+///
+/// A certificate that is not good, ours or theirs, is a matter of credentials: there is a server, and we cannot judge it.
 pub(super) fn loss_of(error: &Error) -> LinkLoss {
+    if let Some(problem) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return LinkLoss::Credentials(format!("TLS: {problem}"));
+    }
     match error.kind() {
         ErrorKind::ConnectionRefused => LinkLoss::Refused,
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => LinkLoss::Closed,

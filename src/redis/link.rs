@@ -1,14 +1,15 @@
 //! One command link: sends commands, reads replies in order, notices the end. Never reconnects by itself.
 
+use std::io::Error;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::access::Access;
 use super::dial::{Dialer, loss_of};
+use super::stream::Stream;
 use super::wire::{self, Reply};
 use crate::base::observation::LinkLoss;
 
@@ -20,15 +21,34 @@ const WRITE_LIMIT: Duration = Duration::from_secs(1);
 /// A link. Whoever holds it keeps count of the replies that are due, and so bounds what is sent to a silent server.
 #[derive(Debug)]
 pub struct Link {
-    stream: TcpStream,
+    stream: Stream,
     inbox: BytesMut,
     access: Access,
+    /// Whether the server has said anything on it.
+    heard: bool,
 }
 
 impl Link {
-    /// A link over a fresh connection; nothing is sent yet.
-    pub fn new(stream: TcpStream, access: Access) -> Self {
-        Self { stream, inbox: BytesMut::new(), access }
+    /// A link over a fresh connection, encrypted if the access says so; nothing is sent yet.
+    ///
+    /// # Errors
+    /// Why there is no connection. A certificate that is not good is [`LinkLoss::Credentials`]: there is a server.
+    pub async fn connect(dialer: &mut Dialer, access: Access, limit: Duration) -> Result<Self, LinkLoss> {
+        let deadline = Instant::now() + limit;
+        let tcp = dialer.dial(limit).await?;
+        let stream = match &access.tls {
+            None => Stream::Plain(tcp),
+            Some(tls) => {
+                let encrypted = timeout_at(deadline, tls.connect(&dialer.addr().host, tcp)).await;
+                Stream::Tls(Box::new(encrypted.map_err(|_| LinkLoss::TimedOut)?.map_err(|error| loss_of(&error))?))
+            }
+        };
+        Ok(Self { stream, inbox: BytesMut::new(), access, heard: false })
+    }
+
+    /// The address at the other end, for a server that is known by name.
+    pub fn peer_ip(&self) -> Option<String> {
+        self.stream.tcp().peer_addr().ok().map(|peer| peer.ip().to_canonical().to_string())
     }
 
     /// Connects, says who we are, and waits until the server has answered that and a PING, in whatever way.
@@ -40,7 +60,7 @@ impl Link {
     /// serves all the same. One that does want others says so to the next command.
     pub async fn open(dialer: &mut Dialer, access: Access, limit: Duration) -> Result<Self, LinkLoss> {
         let deadline = Instant::now() + limit;
-        let mut link = Self::new(dialer.dial(limit).await?, access);
+        let mut link = Self::connect(dialer, access, limit).await?;
         let greetings = link.introduce().await?;
         link.send(&[link.access.command("PING", &[])]).await?;
         for _ in 0..=greetings {
@@ -54,7 +74,7 @@ impl Link {
     /// # Errors
     /// The end of the link.
     pub fn local_host(&self) -> Result<String, LinkLoss> {
-        self.stream.local_addr().map(|addr| addr.ip().to_canonical().to_string()).map_err(|error| loss_of(&error))
+        self.stream.tcp().local_addr().map(|addr| addr.ip().to_canonical().to_string()).map_err(|error| loss_of(&error))
     }
 
     /// How to get in.
@@ -81,8 +101,13 @@ impl Link {
         for words in commands {
             wire::encode(words, &mut bytes);
         }
-        let written = timeout(WRITE_LIMIT, self.stream.write_all(&bytes)).await;
-        written.map_err(|_| LinkLoss::TimedOut)?.map_err(|error| loss_of(&error))
+        let written = timeout(WRITE_LIMIT, async {
+            self.stream.write_all(&bytes).await?;
+            // What is encrypted may wait in a buffer of ours.
+            self.stream.flush().await
+        })
+        .await;
+        written.map_err(|_| LinkLoss::TimedOut)?.map_err(|error| self.loss(&error))
     }
 
     /// The next reply. Losing the future loses nothing: it may be dropped and asked again.
@@ -96,10 +121,28 @@ impl Link {
             }
             self.inbox.reserve(READ_BYTES);
             match self.stream.read_buf(&mut self.inbox).await {
-                Ok(0) => return Err(LinkLoss::Closed),
-                Ok(_) => {}
-                Err(error) => return Err(loss_of(&error)),
+                Ok(0) => return Err(self.closed()),
+                Ok(_) => self.heard = true,
+                Err(error) => return Err(self.loss(&error)),
             }
+        }
+    }
+
+    fn loss(&self, error: &Error) -> LinkLoss {
+        match loss_of(error) {
+            LinkLoss::Closed => self.closed(),
+            loss => loss,
+        }
+    }
+
+    /// A server that does not like our certificate says so after the handshake (TLS 1.3), and its words may be lost with the
+    /// connection. Whoever has just shown a good certificate is there, so this is no sign of death.
+    fn closed(&self) -> LinkLoss {
+        match &self.stream {
+            Stream::Tls(_) if !self.heard => {
+                LinkLoss::Credentials("closed right after the TLS handshake; does the server want another client certificate?".to_owned())
+            }
+            Stream::Tls(_) | Stream::Plain(_) => LinkLoss::Closed,
         }
     }
 }

@@ -16,6 +16,7 @@ mod dial;
 pub mod info;
 pub mod link;
 pub mod request;
+mod stream;
 pub mod wire;
 
 pub use access::Access;

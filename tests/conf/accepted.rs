@@ -110,7 +110,7 @@ fn groups_are_read_whatever_the_order_of_the_lines() {
 fn what_has_no_effect_is_said_once_with_its_line() {
     let config = accepted(
         "dir .\nsave 900 1 300 10\nsave \"\"\nappendonly yes\nmasterauth hunter2\nclient-output-buffer-limit pubsub 32mb 8mb 60\n\
-         latency-tracking-info-percentiles\ntls-cert-file /x\ntls-port 0\ntls-replication no\naclfile \"\"\nunixsocket \"\"\nenable-debug-command yes\n",
+         latency-tracking-info-percentiles\ntls-dh-params-file /x\ntls-port 0\ntls-replication no\naclfile \"\"\nunixsocket \"\"\nenable-debug-command yes\n",
     );
     let said = notes(&config);
     assert_eq!(config.notes.len(), 7, "{said}");
@@ -157,4 +157,25 @@ fn no_password_is_printed() {
     let printed = format!("{config:?} {}", notes(&config));
     assert!(!printed.contains("hunter2"), "{printed}");
     assert!(printed.contains("sentinels talk to each other on the Raft port"));
+}
+
+#[test]
+fn tls_and_users_are_read() {
+    let config = accepted(
+        "dir /var/lib\nport 0\ntls-port 26380\ntls-cert-file a.crt\ntls-key-file /b.key\ntls-ca-cert-file ca.crt\ntls-auth-clients optional\n\
+         tls-protocols \"TLSv1.3\"\ntls-ciphersuites TLS_AES_128_GCM_SHA256\ntls-ciphers DEFAULT:!MEDIUM\ntls-replication yes\n\
+         sentinel tls-verify-hostname yes\nuser alice on >hunter2 +@all\nunixsocket s.sock\nunixsocketperm 770\npidfile p",
+    );
+    let path = |text: &str| std::path::PathBuf::from(text);
+    assert_eq!(
+        config.tls.server.as_ref().map(|pair| (pair.cert.clone(), pair.key.clone())),
+        Some((path("/var/lib/a.crt"), path("/b.key")))
+    );
+    assert_eq!(config.tls.client, config.tls.server, "shown to the data nodes as well");
+    assert_eq!(config.tls.suites[0], "TLS13_AES_128_GCM_SHA256");
+    assert_eq!(config.tls.suites.len(), 7, "that one, and all of TLS 1.2");
+    assert!(config.tls_replication && config.tls.verify_hostname);
+    assert_eq!(config.resp.unix.as_ref().map(|unix| (unix.path.clone(), unix.mode)), Some((path("/var/lib/s.sock"), Some(0o770))));
+    assert_eq!(config.grpc_listen[0].addr.port, 28380, "counted from the only port there is");
+    assert!(!format!("{config:?}").contains("hunter2"));
 }

@@ -51,17 +51,14 @@ const LINES: &[(&str, &str)] = &[
     ("dir \"\"", "dir is empty"),
     ("supervised runit", "'runit' is not a supervisor"),
     // What would weaken security or change behaviour if it were ignored.
-    ("tls-port 26380", "tls-port: TLS is not supported by this release"),
-    ("tls-replication yes", "TLS to the data nodes is not supported"),
-    (
-        "user alice on >pw ~* +@all",
-        "ACL users are not supported by this release: protect the port with requirepass and remove the line (user 'alice')",
-    ),
-    ("user default on >pw ~* &* +@all", "only an unrestricted user default is understood"),
-    ("user default on nopass ~* &* +@all -shutdown", "only an unrestricted user default is understood"),
-    ("user default off nopass ~* &* +@all", "only an unrestricted user default is understood"),
-    ("aclfile /etc/acl", "aclfile: ACL users are not supported"),
-    ("unixsocket /tmp/s", "a Unix socket is not supported"),
+    ("tls-key-file-pass hunter2", "tls-key-file-pass: encrypted key files are not supported"),
+    ("tls-protocols \"TLSv1.1 TLSv1.2\"", "'TLSv1.1' is broken and not spoken here; expected TLSv1.2, TLSv1.3 or both"),
+    ("tls-protocols SSLv3", "'SSLv3' is not a version of TLS"),
+    ("tls-ciphers AES128-SHA", "'AES128-SHA' is not a cipher suite that is supported here; expected some of ECDHE-ECDSA-AES256-GCM-SHA384"),
+    ("tls-ciphersuites TLS_AES_128_CCM_SHA256", "'TLS_AES_128_CCM_SHA256' is not a cipher suite"),
+    ("tls-auth-clients maybe", "'maybe' is neither yes nor no nor optional"),
+    ("unixsocketperm 888", "'888' is not a mode"),
+    ("acl-pubsub-default all", "'all' is neither allchannels nor resetchannels"),
     ("daemonize yes", "raft-sentinel does not put itself into the background: set daemonize no and use a service manager"),
     ("rename-command SHUTDOWN \"\"", "renaming the sentinel's own commands is not supported"),
     ("loadmodule x.so", "a sentinel loads no modules"),
@@ -116,7 +113,12 @@ const FILES: &[(&str, &str)] = &[
     ("port 0", "port is 0, so 'grpc listen <host:port>'"),
     ("raft heartbeat-ms 100", "raft election-timeout-ms 150 300 is too short for raft heartbeat-ms 100"),
     ("user default on nopass ~* &* +@all\nrequirepass x", "contradict each other"),
-    ("user default on #00 ~* &* +@all", "there is no requirepass"),
+    ("user alice on\naclfile /x", "users are defined here and in aclfile"),
+    ("tls-port 26380", "tls-port needs tls-cert-file and tls-key-file"),
+    ("tls-cert-file a", "tls-cert-file without tls-key-file"),
+    ("tls-port 26380\ntls-cert-file a\ntls-key-file b", "say who signs them with tls-ca-cert-file or tls-ca-cert-dir"),
+    ("tls-replication yes", "tls-replication yes needs tls-ca-cert-file"),
+    ("port 0\ntls-port 27379\ntls-cert-file a\ntls-key-file b\ntls-auth-clients no", "clashes with 'tls-port/bind'"),
     ("user default on #00 ~* &* +@all\nrequirepass x", "is not that of requirepass"),
 ];
 
@@ -189,11 +191,18 @@ fn no_password_is_quoted_in_a_message() {
         "sentinel auth-pass hunter2",
         "sentinel auth-pass m hunter2 hunter2",
         "sentinel sentinel-pass hunter2 x",
-        "user default on >hunter2 ~*",
-        "user bob on >hunter2",
+        "user bob on >hunter2\nuser bob on >hunter2",
+        "user bob on >hunter2\naclfile x",
+        "tls-key-file-pass hunter2",
         "requirepass hunter2\nuser default on nopass ~* &* +@all",
     ] {
         let said = message(read(line));
         assert!(!said.contains("hunter2"), "{said}");
     }
+}
+
+#[test]
+fn a_user_has_one_line() {
+    let said = message(read("user alice on\nuser alice off"));
+    assert!(said.ends_with("2: user: Duplicate user found. 'alice' has two lines; a user can only be defined once"), "{said}");
 }

@@ -9,6 +9,7 @@
 //! [`looks`] (what many tests look at), [`failpoints`] (where a sentinel is to die), [`program`] (what runs to its end).
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "compiled into several binaries, none of which needs all of it")]
 
+pub mod certs;
 pub mod cluster;
 pub mod failpoints;
 pub mod grpc;

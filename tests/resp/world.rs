@@ -11,11 +11,13 @@ use raft_sentinel::base::{
 };
 use raft_sentinel::board::Board;
 use raft_sentinel::clock::Clock;
+use raft_sentinel::conf::AclSettings;
 use raft_sentinel::judge::{GroupView, Link, NodeView};
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Candidate, Command, Identity, SentinelRecord, State};
 use raft_sentinel::raft::PeerHealth;
-use raft_sentinel::serve::resp::{Context, LocalFacts, serve};
+use raft_sentinel::serve::resp::acl::Acl;
+use raft_sentinel::serve::resp::{Context, LocalFacts, Manners, serve};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -125,6 +127,8 @@ pub(crate) struct Options {
     pub(crate) password: Option<&'static str>,
     pub(crate) maxclients: Option<usize>,
     pub(crate) stale_answers: bool,
+    pub(crate) manners: Manners,
+    pub(crate) users: AclSettings,
 }
 
 pub(crate) async fn world() -> World {
@@ -154,7 +158,8 @@ pub(crate) async fn world_with(options: Options) -> World {
         board: board.clone(),
         clock,
         me,
-        requirepass: options.password.map(Secret::new),
+        acl: Arc::new(Acl::new(&options.users, options.password.map(Secret::new).as_ref()).unwrap()),
+        manners: options.manners,
         maxclients: options.maxclients.unwrap_or(100),
         stale_answers: options.stale_answers,
         resolve_hostnames: false,
@@ -164,7 +169,7 @@ pub(crate) async fn world_with(options: Options) -> World {
         heard: tokio::sync::mpsc::channel(16).0,
         stop: stop.clone(),
     };
-    let task = tokio::spawn(serve(vec![listener], Arc::new(context), cancel.clone()));
+    let task = tokio::spawn(serve(vec![listener.into()], Arc::new(context), cancel.clone()));
     World { fake, board, clock, addr: at, stop, cancel, task }
 }
 

@@ -34,18 +34,19 @@ pub(crate) const ROOMS: &[Room] = &[
     // Disk, peers, servers.
     room("store",   &["base", "machine", "raft::types"]),
     room("raft",    &["base", "clock", "machine", "proto", "store"]),
-    room("redis",   &["base"]),
+    room("tls",     &["base"]),
+    room("redis",   &["base", "tls"]),
     room("probe",   &["base", "clock", "redis"]),
     // Hands and mouth: they do not know each other.
-    room("agent",   &["base", "board", "clock", "failpoint", "judge", "machine", "probe", "raft", "redis"]),
-    room("serve",   &["base", "board", "clock", "conf", "machine", "proto", "raft",
+    room("agent",   &["base", "board", "clock", "failpoint", "judge", "machine", "probe", "raft", "redis", "tls"]),
+    room("serve",   &["base", "board", "clock", "conf", "machine", "proto", "raft", "tls",
                       "judge::view", "judge::GroupView", "judge::NodeView", "judge::Link"]),
     // Operators.
     Room { name: "conf", may_use: &["base"], pure: false, except: &[("conf/cli.rs", "ctl")] },
     room("ctl",     &["base", "proto"]),
     // The only place that knows every room.
     room("app",     &["agent", "base", "board", "clock", "conf", "ctl", "judge", "machine", "probe", "proto", "raft", "redis",
-                      "serve", "store"]),
+                      "serve", "store", "tls"]),
     room("main",    &["app", "conf", "ctl"]),
     // The map and the long pages: they use no room.
     room("lib",     &[]),
@@ -84,6 +85,7 @@ pub(crate) const LIBRARIES: &[(&str, &[&str])] = &[
     ("redb",         &["store"]),
     ("::redis",      &["redis"]),
     ("tonic",        &["app", "ctl", "proto", "raft", "serve"]),
+    ("tokio_rustls", &["redis", "serve", "tls"]),
     ("axum",         &["serve"]),
     ("clap",         &["conf", "ctl", "main"]),
     ("comfy_table",  &["ctl"]),

@@ -8,6 +8,8 @@ use crate::conf::draft::Draft;
 use crate::conf::settings::{Bind, LogLevel, Supervised};
 use crate::conf::value::{Problem, is_host, listening_host, optional, shown, whole, yes_no};
 
+/// Entries that ACL LOG may be told to keep.
+const ACL_LOG_ENTRIES: usize = 10_000;
 /// Addresses that `bind` may name; stock's limit.
 const BIND_ADDRESSES: usize = 16;
 
@@ -26,15 +28,13 @@ pub(super) static ROWS: &[Directive] = &[
     used("logfile", |draft, args| set(&mut draft.log.file, Ok(optional(&args[0]).map(PathBuf::from)))),
     used("loglevel", log_level),
     used("supervised", supervised),
-    Directive { args: Args::at_least(1), ..used("user", |draft, args| draft.default_user.take(args)) },
-    refused("tls-port", &["0"], "TLS is not supported by this release: keep the SENTINEL port on a trusted network and set tls-port 0"),
-    refused(
-        "tls-replication",
-        &["no"],
-        "TLS to the data nodes is not supported by this release: set tls-replication no and let them open a plain port to the sentinels",
-    ),
-    refused("aclfile", &[""], "ACL users are not supported by this release: remove the line and protect the port with requirepass"),
-    refused("unixsocket", &[""], "a Unix socket is not supported by this release: remove the line and use port and bind"),
+    Directive { args: Args::at_least(1), ..used("user", |draft, args| draft.take_user(args)) },
+    used("aclfile", |draft, args| set(&mut draft.resp.acl.file, Ok(optional(&args[0]).map(PathBuf::from)))),
+    used("acllog-max-len", |draft, args| set(&mut draft.resp.acl.log_entries, whole(&args[0], &(0..=ACL_LOG_ENTRIES)))),
+    used("acl-pubsub-default", pubsub_default),
+    used("unixsocket", |draft, args| set(&mut draft.unix_path, Ok(optional(&args[0]).map(PathBuf::from)))),
+    used("unixsocketperm", unix_permissions),
+    used("pidfile", |draft, args| set(&mut draft.pidfile, Ok(optional(&args[0]).map(PathBuf::from)))),
     refused(
         "bind-source-addr",
         &[""],
@@ -115,6 +115,21 @@ fn supervised(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
     Ok(())
 }
 
+fn pubsub_default(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
+    draft.resp.acl.all_channels_by_default = match args[0].to_ascii_lowercase().as_str() {
+        "allchannels" => true,
+        "resetchannels" => false,
+        _ => return Err(format!("{} is neither allchannels nor resetchannels", shown(&args[0]))),
+    };
+    Ok(())
+}
+
+fn unix_permissions(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
+    let mode = u32::from_str_radix(&args[0], 8).ok().filter(|mode| *mode <= 0o777);
+    draft.unix_mode = Some(mode.ok_or_else(|| format!("{} is not a mode; expected octal digits up to 777", shown(&args[0])))?);
+    Ok(())
+}
+
 /// The rows of the directives that have no meaning for a sentinel.
 pub(super) fn ignored() -> impl Iterator<Item = Directive> {
     IGNORED.iter().flat_map(|(why, args, names)| {
@@ -125,7 +140,6 @@ pub(super) fn ignored() -> impl Iterator<Item = Directive> {
 const DATA: &str = "a sentinel holds no data";
 const REPLICATION: &str = "a sentinel does not replicate; groups are named by 'sentinel monitor'";
 const PROCESS: &str = "raft-sentinel does not do this";
-const TLS: &str = "TLS is not supported by this release";
 const DEBUG: &str = "it is an aid for testing Redis itself";
 
 /// Accepted and without effect: why, how many arguments, which.
@@ -190,19 +204,11 @@ static IGNORED: &[(&str, Args, &str)] = &[
         prefetch-batch-max-size proc-title-template proto-max-bulk-len server-cpulist server_cpulist set-proc-title
         slowlog-log-slower-than slowlog-max-len socket-mark-id",
     ),
-    ("no pid file is written by this release; use a service manager", Args::exactly(1), "pidfile"),
     ("this release logs to standard output or to logfile", Args::exactly(1), "syslog-enabled syslog-facility syslog-ident"),
-    ("there is no Unix socket in this release", Args::exactly(1), "unixsocketperm"),
-    ("there are no ACL users in this release", Args::exactly(1), "acl-pubsub-default acllog-max-len"),
     (PROCESS, Args::at_least(0), "latency-tracking-info-percentiles"),
     (PROCESS, Args::exactly(3), "oom-score-adj-values"),
     (PROCESS, Args::at_least(1), "client-output-buffer-limit shutdown-on-sigint shutdown-on-sigterm"),
-    (
-        TLS,
-        Args::exactly(1),
-        "tls-auth-clients tls-ca-cert-dir tls-ca-cert-file tls-cert-file tls-ciphers tls-ciphersuites tls-client-cert-file
-        tls-client-key-file tls-client-key-file-pass tls-cluster tls-dh-params-file tls-key-file tls-key-file-pass
-        tls-prefer-server-ciphers tls-protocols tls-session-cache-size tls-session-cache-timeout tls-session-caching",
-    ),
+    ("there is nothing of that kind to tune in this TLS library", Args::exactly(1), "tls-dh-params-file tls-session-cache-timeout"),
+    ("a sentinel is not part of a Redis Cluster", Args::exactly(1), "tls-cluster"),
     (DEBUG, Args::exactly(1), "enable-debug-assert enable-debug-command enable-module-command enable-protected-configs"),
 ];

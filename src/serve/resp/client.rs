@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::broadcast;
 
+use super::acl::{DEFAULT, Denial, Occasion};
 use super::context::Context;
 use super::glob;
 use super::hub::{Hub, News};
@@ -65,7 +66,9 @@ pub(crate) struct Client {
     pub(crate) entry: Arc<Entry>,
     /// The version it speaks.
     pub(crate) protocol: Protocol,
-    /// Whether it said the password, or there is none.
+    /// Whom it is taken for.
+    pub(crate) user: String,
+    /// Whether it said a password, or came when none was needed.
     pub(crate) authenticated: bool,
     /// What it hears.
     pub(crate) subscriptions: Subscriptions,
@@ -77,9 +80,28 @@ pub(crate) struct Client {
 impl Client {
     /// A client that has just come.
     pub(crate) fn new(shared: Arc<Shared>, entry: Arc<Entry>) -> Self {
-        let authenticated = shared.context.requirepass.is_none();
-        let protocol = Protocol::default();
-        Self { shared, entry, protocol, authenticated, subscriptions: Subscriptions::default(), closing: false, confirmed: None }
+        let authenticated = shared.context.acl.open();
+        let (protocol, user) = (Protocol::default(), DEFAULT.to_owned());
+        Self { shared, entry, protocol, user, authenticated, subscriptions: Subscriptions::default(), closing: false, confirmed: None }
+    }
+
+    /// Whether it has to say a password first.
+    pub(crate) fn is_stranger(&self) -> bool {
+        !self.authenticated && !self.context().acl.open()
+    }
+
+    /// It is this user from now on.
+    pub(crate) fn become_user(&mut self, user: &str) {
+        user.clone_into(&mut self.user);
+        user.clone_into(&mut self.entry.facts().user);
+        self.authenticated = true;
+    }
+
+    /// Puts it into ACL LOG that something was denied to somebody, here.
+    pub(crate) fn note_denial(&self, what: Denial, user: &[u8]) {
+        let clock = self.context().clock;
+        let (now, client) = (clock.mono(), self.entry.line(clock.mono()));
+        self.context().acl.log().note(what, Occasion { user, client, now, wall: clock.wall() });
     }
 
     /// What answers are made from.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::acl::Acl;
 use crate::base::{Heard, Mono, RunId, Secret};
 use crate::board::Board;
 use crate::clock::Clock;
@@ -33,6 +34,17 @@ pub struct LocalFacts {
     pub start: Mono,
 }
 
+/// How clients are treated.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manners {
+    /// `protected-mode`: without a password, only this host may come in.
+    pub protected: bool,
+    /// `timeout`: a client that says nothing for so many seconds is disconnected, unless it subscribed; 0 is never.
+    pub timeout_s: u32,
+    /// `tcp-keepalive` in seconds; 0 is off.
+    pub keepalive_s: u32,
+}
+
 /// Everything that answers are made from.
 pub struct Context {
     /// What the cluster agrees on.
@@ -43,8 +55,10 @@ pub struct Context {
     pub clock: Clock,
     /// What this process can say of itself.
     pub me: LocalFacts,
-    /// The password of clients; none lets everybody in.
-    pub requirepass: Option<Secret>,
+    /// Who may come in, and what they may do.
+    pub acl: Arc<Acl>,
+    /// How clients are treated.
+    pub manners: Manners,
     /// How many clients may be connected at once.
     pub maxclients: usize,
     /// `sentinel stale-answers yes`: without a quorum, answer from the local state instead of not at all.
@@ -61,6 +75,13 @@ pub struct Context {
     pub heard: mpsc::Sender<Heard>,
     /// Cancelled when a client says SHUTDOWN.
     pub stop: CancellationToken,
+}
+
+impl Context {
+    /// Whether somebody without a password may do everything.
+    pub(super) fn open_to_all(&self) -> bool {
+        self.acl.open()
+    }
 }
 
 impl fmt::Debug for Context {

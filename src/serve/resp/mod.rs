@@ -6,13 +6,15 @@
 //! Started by `app` through [`serve`].
 //!
 //! In reading order: [`context`] and what it is given, `server` (listeners), `session` (one client: read,
-//! dispatch, write), `reader` and `inline` (bytes to words), `command` (the table and its handlers), `instance` (what is told
+//! dispatch, write), `reader` and `inline` (bytes to words), `command` (the table and its handlers), [`acl`] (users and what they may do), `instance` (what is told
 //! of a data node or sentinel), `reply` and `writer` (values to bytes), `events` and `hub` (what subscribers hear).
 
+pub mod acl;
 mod bounds;
 mod client;
 mod command;
 pub mod context;
+mod door;
 mod events;
 mod glob;
 mod hub;
@@ -26,5 +28,6 @@ mod server;
 mod session;
 mod writer;
 
-pub use context::{Context, LocalFacts};
+pub use context::{Context, LocalFacts, Manners};
+pub use door::Door;
 pub use server::serve;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use super::acl::DEFAULT;
+use super::door::Endpoint;
 use super::writer::Protocol;
 use crate::base::Mono;
 
@@ -17,9 +18,9 @@ pub(crate) struct Entry {
     /// Its number, never used again by this process.
     pub(crate) id: u64,
     /// Where it comes from.
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Endpoint,
     /// Where it came to.
-    pub(crate) local: SocketAddr,
+    pub(crate) local: Endpoint,
     /// When it came.
     pub(crate) since: Mono,
     /// Ends its session.
@@ -32,6 +33,8 @@ pub(crate) struct Entry {
 pub(crate) struct Facts {
     /// CLIENT SETNAME.
     pub(crate) name: String,
+    /// Whom it is taken for.
+    pub(crate) user: String,
     /// CLIENT SETINFO LIB-NAME.
     pub(crate) lib_name: String,
     /// CLIENT SETINFO LIB-VER.
@@ -74,7 +77,7 @@ impl Entry {
         let mut line = format!("id={} addr={} laddr={} name={}", self.id, self.peer, self.local, facts.name);
         let (age_s, idle_s) = (now.ms_since(self.since) / 1000, now.ms_since(facts.last) / 1000);
         let _ = write!(line, " age={age_s} idle={idle_s} flags={flags} db=0 sub={} psub={}", facts.channels, facts.patterns);
-        let _ = write!(line, " multi=-1 cmd={} user=default redir=-1 resp={}", facts.command, facts.protocol.number());
+        let _ = write!(line, " multi=-1 cmd={} user={} redir=-1 resp={}", facts.command, facts.user, facts.protocol.number());
         let _ = write!(line, " lib-name={} lib-ver={}", facts.lib_name, facts.lib_version);
         line
     }
@@ -95,7 +98,7 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// Lets a client in, unless there are `max` already.
-    pub(crate) fn admit(self: &Arc<Self>, peer: SocketAddr, local: SocketAddr, now: Mono, max: usize) -> Option<Admission> {
+    pub(crate) fn admit(self: &Arc<Self>, peer: Endpoint, local: Endpoint, now: Mono, max: usize) -> Option<Admission> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= max {
             self.rejected.fetch_add(1, Ordering::Relaxed);
@@ -103,7 +106,7 @@ impl Registry {
         }
         self.connections.fetch_add(1, Ordering::Relaxed);
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let facts = Mutex::new(Facts { last: now, ..Facts::default() });
+        let facts = Mutex::new(Facts { last: now, user: DEFAULT.to_owned(), ..Facts::default() });
         let entry = Arc::new(Entry { id, peer, local, since: now, kill: CancellationToken::new(), facts });
         entries.insert(id, Arc::clone(&entry));
         Some(Admission { registry: Arc::clone(self), entry })

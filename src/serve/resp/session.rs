@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::bounds;
@@ -37,6 +37,9 @@ pub(crate) enum Ending {
     /// It takes no bytes.
     #[error("took no bytes for {} ms", bounds::WRITE_STALL_MS)]
     Stalled,
+    /// It has said nothing for `timeout`.
+    #[error("said nothing for too long")]
+    Idle,
     /// CLIENT KILL, or this server stops.
     #[error("closed by this server")]
     Cut,
@@ -52,13 +55,21 @@ pub(crate) struct Session<S> {
     out: BytesMut,
     client: Client,
     cut: CancellationToken,
+    last_heard: Instant,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// A session over a connection. It ends early when `stop` or the client's own token is cancelled.
     pub(crate) fn new(stream: S, shared: Arc<Shared>, entry: Arc<Entry>) -> Self {
         let cut = entry.kill.clone();
-        Self { stream, reader: Reader::default(), out: BytesMut::new(), client: Client::new(shared, entry), cut }
+        Self {
+            stream,
+            reader: Reader::default(),
+            out: BytesMut::new(),
+            client: Client::new(shared, entry),
+            cut,
+            last_heard: Instant::now(),
+        }
     }
 
     /// Serves the client until the session is over.
@@ -91,6 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Waits for bytes or for an event, whichever comes first.
     async fn wait(&mut self) -> Result<(), Ending> {
+        let idle_at = self.idle_at();
         let Self { stream, reader, client, .. } = self;
         let news = async {
             match client.subscriptions.news.as_mut() {
@@ -104,16 +116,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     return Err(Ending::Closed);
                 }
                 client.note_arrival();
+                self.last_heard = Instant::now();
                 Ok(())
             }
             news = news => self.deliver(news).await,
+            () = sleep_until(idle_at.unwrap_or(self.last_heard)), if idle_at.is_some() => Err(Ending::Idle),
         }
+    }
+
+    /// When it has been silent for too long. A subscriber may be silent for ever.
+    fn idle_at(&self) -> Option<Instant> {
+        let timeout_s = self.client.context().manners.timeout_s;
+        (timeout_s > 0 && !self.client.subscribed()).then(|| self.last_heard + Duration::from_secs(timeout_s.into()))
     }
 
     /// Answers all requests that have arrived whole.
     async fn serve_requests(&mut self, stop: &CancellationToken) -> Result<(), Ending> {
         while !self.client.closing {
-            let words = match self.reader.next(Allowance::new(!self.client.authenticated)) {
+            let words = match self.reader.next(Allowance::new(self.client.is_stranger())) {
                 Ok(Some(words)) => words,
                 Ok(None) => break,
                 Err(error) => {
@@ -171,11 +191,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     async fn flush(&mut self) -> Result<(), Ending> {
         let Self { stream, out, client, cut, .. } = self;
         let mut quiet_ms = 0;
-        while !out.is_empty() {
+        loop {
+            let all_taken = out.is_empty();
+            let send = async {
+                // What is encrypted may wait in a buffer of the stream's own.
+                if all_taken { stream.flush().await.map(|()| 0) } else { stream.write_buf(out).await }
+            };
             // In this order, since most often the socket takes it at once; then no timer is started.
             let written = tokio::select! {
                 biased;
-                written = stream.write_buf(out) => written?,
+                written = send => written?,
                 () = cut.cancelled() => return Err(Ending::Cut),
                 () = sleep(Duration::from_millis(bounds::WRITE_LOOK_MS)) => {
                     quiet_ms += bounds::WRITE_LOOK_MS;
@@ -183,6 +208,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     continue;
                 }
             };
+            if all_taken {
+                break;
+            }
             if written == 0 {
                 return Err(Ending::Closed);
             }

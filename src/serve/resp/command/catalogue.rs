@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::super::client::Client;
 use super::super::glob;
 use super::super::reply::{Answer, Reply};
+use super::categories;
 use super::row::{self, Arity, Row, Run, Subject};
 use super::table::TABLE;
 
@@ -33,6 +34,22 @@ fn list(_: &mut Client, words: &[Bytes]) -> Answer {
     };
     let names = TABLE.iter().flat_map(full_names).filter(|name| glob::matches(pattern, name.as_bytes()));
     Ok(Reply::array(names.map(Reply::bulk)))
+}
+
+/// The names of all commands and subcommands, without aliases.
+pub(super) fn names() -> Vec<String> {
+    let subs = |row: &'static Row| subcommands(row).iter().map(|sub| format!("{}|{}", row.name, sub.name));
+    TABLE.iter().flat_map(|row| std::iter::once(row.name.to_owned()).chain(subs(row))).collect()
+}
+
+/// A command's own name, by any of its names.
+pub(super) fn canonical(name: &str) -> Option<String> {
+    let (container, sub) = name.split_once('|').map_or((name, None), |(container, sub)| (container, Some(sub)));
+    let top = row::named(TABLE, container.as_bytes())?;
+    match sub {
+        None => Some(top.name.to_owned()),
+        Some(sub) => row::named(subcommands(top), sub.as_bytes()).map(|row| format!("{}|{}", top.name, row.name)),
+    }
 }
 
 fn full_names(row: &'static Row) -> Vec<String> {
@@ -90,6 +107,8 @@ fn subcommands(row: &Row) -> &'static [Row] {
 /// Name, arity, flags, first key, last key, step, categories, tips, key specifications, subcommands.
 fn entry(row: &Row, full_name: &str, subject: Subject) -> Reply {
     let words = |words: &[&'static str]| words.iter().map(|word| Reply::Simple((*word).into())).collect::<Vec<_>>();
+    let own_name = canonical(full_name).unwrap_or_default();
+    let categories = categories::of(&own_name).iter().map(|name| Reply::Simple(format!("@{name}").into())).collect();
     let mut flags = words(subject.flags());
     if row.open {
         flags.push(Reply::Simple("no_auth".into()));
@@ -102,7 +121,7 @@ fn entry(row: &Row, full_name: &str, subject: Subject) -> Reply {
         Reply::Int(0),
         Reply::Int(0),
         Reply::Int(0),
-        Reply::Set(words(subject.categories())),
+        Reply::Set(categories),
         Reply::Array(Vec::new()),
         Reply::Array(Vec::new()),
         Reply::array(subs),

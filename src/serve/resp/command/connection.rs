@@ -1,9 +1,8 @@
 //! PING, HELLO, AUTH, QUIT, ROLE and SHUTDOWN.
 
-use std::hint::black_box;
-
 use bytes::Bytes;
 
+use super::super::acl::Denial;
 use super::super::bounds;
 use super::super::client::Client;
 use super::super::context::COMPATIBLE_VERSION;
@@ -33,32 +32,25 @@ pub(super) fn role(client: &mut Client, _: &[Bytes]) -> Answer {
 
 pub(super) fn auth(client: &mut Client, words: &[Bytes]) -> Answer {
     match words {
-        [_, _] if client.context().requirepass.is_none() => Err(Reply::error(
+        [_, _] if !client.context().acl.default_has_password() => Err(Reply::error(
             "ERR AUTH <password> called without any password configured for the default user. \
              Are you sure your configuration is correct?",
         )),
-        [_, password] => authenticate(client, b"default", password),
-        [_, user, password] => authenticate(client, user, password),
+        [command, password] => authenticate(client, command, b"default", password),
+        [command, user, password] => authenticate(client, command, user, password),
         _ => Err(Reply::error("ERR syntax error")),
     }
 }
 
-fn authenticate(client: &mut Client, user: &[u8], password: &[u8]) -> Answer {
-    let right = client.context().requirepass.as_ref().is_none_or(|secret| same(secret.expose().as_bytes(), password));
-    if user != b"default" || !right {
-        return Err(Reply::error("WRONGPASS invalid username-password pair or user is disabled."));
+fn authenticate(client: &mut Client, command: &[u8], user: &[u8], password: &[u8]) -> Answer {
+    match std::str::from_utf8(user) {
+        Ok(name) if client.context().acl.admits(user, password) => client.become_user(name),
+        Ok(_) | Err(_) => {
+            client.note_denial(Denial::auth(command), user);
+            return Err(Reply::error("WRONGPASS invalid username-password pair or user is disabled."));
+        }
     }
-    client.authenticated = true;
     Ok(Reply::OK)
-}
-
-/// Compares without telling by its time how much of a guess was right.
-fn same(secret: &[u8], guess: &[u8]) -> bool {
-    let differs = guess.iter().enumerate().fold(0, |differs, (at, byte)| {
-        let expected = secret.get(at).copied().unwrap_or(0);
-        black_box(differs | (byte ^ expected))
-    });
-    differs == 0 && secret.len() == guess.len()
 }
 
 /// What HELLO asks for, all of it checked before any of it is done.
@@ -72,9 +64,9 @@ struct Hello<'a> {
 pub(super) fn hello(client: &mut Client, words: &[Bytes]) -> Answer {
     let hello = parse_hello(words)?;
     if let Some((user, password)) = hello.login {
-        authenticate(client, user, password)?;
+        authenticate(client, &words[0], user, password)?;
     }
-    if !client.authenticated {
+    if client.is_stranger() {
         return Err(Reply::error(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option \
              can be used to authenticate the client and select the RESP protocol version at the same time",

@@ -3,7 +3,9 @@
 //! A command is one row. Its name, aliases, arity and help are data, so arity errors, COMMAND and HELP come from the table.
 //! Handlers live in small files by subject.
 
+mod acl_admin;
 mod catalogue;
+pub(crate) mod categories;
 mod client_admin;
 mod connection;
 mod info;
@@ -15,6 +17,7 @@ mod table;
 use bytes::Bytes;
 use tracing::warn;
 
+use super::acl::Reason;
 use super::client::Client;
 use super::reply::Reply;
 use super::writer::Protocol;
@@ -27,6 +30,8 @@ const ECHOED_BYTES: usize = 128;
 /// A row and the name it was called by.
 struct Found {
     row: &'static Row,
+    /// Its own name, whatever it was called by.
+    canonical: String,
     /// Such as `ping` or `sentinel|masters`.
     full_name: String,
 }
@@ -40,7 +45,7 @@ pub(crate) async fn dispatch(client: &mut Client, words: &[Bytes]) -> Reply {
     }
     let found = match find(words) {
         Ok(found) => found,
-        Err(error) => return error,
+        Err(unfit) => return unfit.reply(words),
     };
     {
         let now = client.context().clock.mono();
@@ -48,7 +53,7 @@ pub(crate) async fn dispatch(client: &mut Client, words: &[Bytes]) -> Reply {
         facts.command.clone_from(&found.full_name);
         facts.last = now;
     }
-    if let Err(error) = permitted(client, &found) {
+    if let Err(error) = permitted(client, &found, words) {
         return error;
     }
     let answer = match found.row.run {
@@ -67,30 +72,73 @@ fn is_http(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"Host:")
 }
 
-fn find(words: &[Bytes]) -> Result<Found, Reply> {
-    let [name, arguments @ ..] = words else { return Ok(Found { row: &TABLE[0], full_name: String::new() }) };
-    let row = row::named(TABLE, name).ok_or_else(|| unknown_command(name, arguments))?;
-    let full_name = lower(name);
-    match (row.run, arguments.first()) {
-        (Run::Container { rows, .. }, Some(sub)) => {
-            let known = row::named(rows, sub);
-            let row = known.ok_or_else(|| {
-                Reply::error(format!("ERR unknown subcommand '{}'. Try {} HELP.", echoed(sub, ECHOED_BYTES), full_name.to_uppercase()))
-            })?;
-            arity_checked(row, format!("{full_name}|{}", lower(sub)), words.len())
+/// Why a request names no command that could run.
+enum Unfit {
+    Command,
+    /// Of this container.
+    Subcommand(String),
+    /// The command is known by this name.
+    Arity(String),
+}
+
+impl Unfit {
+    fn reply(self, words: &[Bytes]) -> Reply {
+        match self {
+            Self::Command => unknown_command(words.first().map_or(&[], |name| &name[..]), words.get(1..).unwrap_or_default()),
+            Self::Subcommand(container) => {
+                let sub = words.get(1).map_or_else(String::new, |sub| echoed(sub, ECHOED_BYTES));
+                Reply::error(format!("ERR unknown subcommand '{sub}'. Try {} HELP.", container.to_uppercase()))
+            }
+            Self::Arity(full_name) => bad_arity(&full_name),
         }
-        (Run::Container { bare: None, .. }, None) => Err(bad_arity(&full_name)),
-        (Run::Container { bare: Some(_), .. } | Run::Now(_) | Run::Wait(_), _) => arity_checked(row, full_name, words.len()),
     }
 }
 
-fn arity_checked(row: &'static Row, full_name: String, words: usize) -> Result<Found, Reply> {
-    if row.arity.fits(words) { Ok(Found { row, full_name }) } else { Err(bad_arity(&full_name)) }
+fn find(words: &[Bytes]) -> Result<Found, Unfit> {
+    let [name, arguments @ ..] = words else { return Err(Unfit::Command) };
+    let top = row::named(TABLE, name).ok_or(Unfit::Command)?;
+    let full_name = lower(name);
+    match (top.run, arguments.first()) {
+        (Run::Container { rows, .. }, Some(sub)) => {
+            let row = row::named(rows, sub).ok_or_else(|| Unfit::Subcommand(full_name.clone()))?;
+            let found = Found { row, canonical: format!("{}|{}", top.name, row.name), full_name: format!("{full_name}|{}", lower(sub)) };
+            arity_checked(found, words.len())
+        }
+        (Run::Container { bare: None, .. }, None) => Err(Unfit::Arity(full_name)),
+        (Run::Container { bare: Some(_), .. } | Run::Now(_) | Run::Wait(_), _) => {
+            arity_checked(Found { row: top, canonical: top.name.to_owned(), full_name }, words.len())
+        }
+    }
 }
 
-fn permitted(client: &Client, found: &Found) -> Result<(), Reply> {
-    if !client.authenticated && !found.row.open {
+fn arity_checked(found: Found, words: usize) -> Result<Found, Unfit> {
+    if found.row.arity.fits(words) { Ok(found) } else { Err(Unfit::Arity(found.full_name)) }
+}
+
+/// A command's own name, `container|subcommand` for a subcommand, by any of its names; none if there is no such command.
+pub(crate) fn canonical(name: &str) -> Option<String> {
+    catalogue::canonical(name)
+}
+
+/// Whether a command (by its own name) is a container.
+pub(crate) fn has_subcommands(name: &str) -> bool {
+    name.contains('|') || row::named(TABLE, name.as_bytes()).is_some_and(|row| matches!(row.run, Run::Container { .. }))
+}
+
+fn permitted(client: &Client, found: &Found, words: &[Bytes]) -> Result<(), Reply> {
+    if client.is_stranger() && !found.row.open {
         return Err(Reply::error("NOAUTH Authentication required."));
+    }
+    let acl = &client.context().acl;
+    if let Err(denial) = acl.check(&client.user, &found.canonical, found.row.open, words) {
+        let reply = match denial.reason {
+            Reason::Channel => Reply::error("NOPERM No permissions to access a channel"),
+            Reason::Command | Reason::Auth => {
+                Reply::error(format!("NOPERM User {} has no permissions to run the '{}' command", client.user, found.canonical))
+            }
+        };
+        client.note_denial(denial, client.user.as_bytes());
+        return Err(reply);
     }
     if client.protocol == Protocol::Two && client.subscribed() && !found.row.while_subscribed {
         return Err(Reply::error(format!(

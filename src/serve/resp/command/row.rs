@@ -88,16 +88,6 @@ impl Subject {
             Self::Sentinel => &["admin"],
         }
     }
-
-    /// The categories in COMMAND INFO.
-    pub(super) const fn categories(self) -> &'static [&'static str] {
-        match self {
-            Self::Connection => &["@fast", "@connection"],
-            Self::Server => &["@slow", "@dangerous"],
-            Self::Pubsub => &["@pubsub", "@slow"],
-            Self::Sentinel => &["@admin", "@slow", "@dangerous"],
-        }
-    }
 }
 
 /// One command.

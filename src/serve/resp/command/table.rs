@@ -1,7 +1,7 @@
 //! The table of commands.
 
 use super::row::{Arity, Row, Run, Subject};
-use super::{catalogue, client_admin, connection, info, pubsub, sentinel};
+use super::{acl_admin, catalogue, client_admin, connection, info, pubsub, sentinel};
 
 /// Every command of this port.
 pub(super) static TABLE: &[Row] = &[
@@ -53,6 +53,8 @@ pub(super) static TABLE: &[Row] = &[
         .while_subscribed(),
     Row::new("publish", Arity::Exactly(3), "<channel> <message>", "Takes hellos of other tools.", Run::Now(pubsub::publish))
         .about(Subject::Pubsub),
+    Row::new("acl", Arity::AtLeast(2), "<subcommand>", "About users.", Run::Container { bare: None, rows: acl_admin::ROWS })
+        .about(Subject::Server),
     Row::new(
         "sentinel",
         Arity::AtLeast(2),

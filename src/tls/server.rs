@@ -1,0 +1,70 @@
+//! The end that is connected to.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache, WebPkiClientVerifier};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::files::{self, TlsError};
+use super::renewal::{Renewable, Renewed};
+use super::suites;
+use crate::base::{ClientCertificates, TlsSettings};
+
+/// Takes TLS connections. Cheap to clone; all clones are one.
+#[derive(Clone, Debug)]
+pub struct ServerTls(Arc<Renewed<ServerConfig>>);
+
+impl ServerTls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// Which file cannot be used, and why.
+    pub fn load(settings: &TlsSettings) -> Result<Self, TlsError> {
+        Renewed::load("connections to this sentinel", settings.clone(), config).map(|renewed| Self(Arc::new(renewed)))
+    }
+
+    /// Speaks TLS on a fresh connection.
+    ///
+    /// # Errors
+    /// What is wrong with the other side, as the library words it.
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
+        TlsAcceptor::from(self.0.current()).accept(stream).await
+    }
+
+    /// For [`keep_fresh`](super::keep_fresh).
+    pub fn renewable(&self) -> Arc<dyn Renewable> {
+        Arc::clone(&self.0) as Arc<dyn Renewable>
+    }
+}
+
+fn config(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
+    let pair =
+        settings.server.as_ref().ok_or(TlsError::Missing("no certificate to show to clients: set tls-cert-file and tls-key-file"))?;
+    let (chain, key) = files::identity(pair)?;
+    let provider = suites::provider(settings);
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&suites::versions(settings))
+        .map_err(TlsError::setup)?;
+    let builder = match settings.clients {
+        ClientCertificates::Unasked => builder.with_no_client_auth(),
+        asked @ (ClientCertificates::Required | ClientCertificates::Optional) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(files::authorities(settings)?), provider);
+            let verifier = if asked == ClientCertificates::Optional { verifier.allow_unauthenticated() } else { verifier };
+            builder.with_client_cert_verifier(verifier.build().map_err(TlsError::setup)?)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| {
+        let (cert, key) = (pair.cert.display(), pair.key.display());
+        TlsError::Setup(format!("{cert} with the key {key}: {error}"))
+    })?;
+    config.ignore_client_order = settings.prefer_own_suites;
+    config.session_storage = match settings.sessions {
+        0 => Arc::new(NoServerSessionStorage {}),
+        count => ServerSessionMemoryCache::new(count),
+    };
+    Ok(config)
+}
