@@ -6,6 +6,7 @@
 mod listen;
 pub mod telemetry;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use crate::base::{Addr, RunId};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::conf::Config;
+use crate::events::{self, Hub};
+use crate::hooks::{self, Hooks, Teller};
 use crate::machine::SentinelRecord;
 use crate::raft::{Raft, RaftConfig, StartError};
 use crate::serve::{grpc, http, resp};
@@ -77,7 +80,10 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     tracing::info!(node = %raft.id(), sentinel_id = %raft.sentinel_id(), port = config.resp.port, "this sentinel is up");
 
     let cancel = CancellationToken::new();
-    let house = House { config, clock, raft, board: Board::default(), cancel: cancel.clone(), tasks: TaskTracker::new() };
+    let hub = Hub::default();
+    let hooks = Hooks::new(hooks::Limits::default(), clock, absolute(&config.dir), hub.clone());
+    let (board, tasks) = (Board::default(), TaskTracker::new());
+    let house = House { config, clock, raft, board, hub, hooks, cancel: cancel.clone(), tasks };
     let (failed, mut failures) = tokio::sync::mpsc::channel(4);
     house.open(resp_listeners, grpc_listeners, http_listeners, failed);
 
@@ -97,12 +103,18 @@ struct House {
     clock: Clock,
     raft: Raft,
     board: Board,
+    hub: Hub,
+    hooks: Hooks,
     cancel: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl House {
     fn open(&self, resp: Vec<TcpListener>, grpc: Vec<TcpListener>, http: Vec<TcpListener>, failed: tokio::sync::mpsc::Sender<String>) {
+        // Those who listen come before those who have something to say.
+        self.tasks.spawn(self.hooks.clone().run(self.hook_sources(), self.cancel.clone()));
+        self.tasks.spawn(self.event_sources().run(self.hub.clone(), self.cancel.clone()));
+
         let parts = agent::Parts {
             raft: self.raft.clone(),
             board: self.board.clone(),
@@ -113,6 +125,7 @@ impl House {
         self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context()), self.cancel.clone()));
 
         let ctx = grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock);
+        let hooks = self.hooks.clone();
         let (cancel, failed_grpc, ctx_grpc) = (self.cancel.clone(), failed.clone(), ctx.clone());
         self.tasks.spawn(async move {
             if let Err(error) = grpc::serve(grpc, ctx_grpc, cancel).await {
@@ -121,7 +134,7 @@ impl House {
         });
         let cancel = self.cancel.clone();
         self.tasks.spawn(async move {
-            if let Err(error) = http::serve(http, ctx, cancel).await {
+            if let Err(error) = http::serve(http, ctx, hooks, cancel).await {
                 let _ = failed.send(format!("the HTTP service: {error}")).await;
             }
         });
@@ -153,19 +166,37 @@ impl House {
         }
     }
 
+    fn event_sources(&self) -> events::Sources {
+        let raft = self.raft.clone();
+        events::Sources { facts: raft.events(), sights: self.board.notices(), me: raft.id(), state: Box::new(move || raft.state()) }
+    }
+
+    fn hook_sources(&self) -> hooks::Sources {
+        let (raft, status) = (self.raft.clone(), self.raft.status());
+        hooks::Sources {
+            news: self.hub.listen(),
+            clock: self.clock,
+            teller: Teller { cluster: status.cluster, node: raft.id(), sentinel: raft.sentinel_id().clone() },
+            history_until: (status.last_log.0 == 0).then(|| self.clock.wall()),
+            state: Box::new(move || raft.state()),
+        }
+    }
+
     fn resp_context(&self) -> resp::Context {
         let (config, sentinel) = (&self.config, &self.config.sentinel);
-        let absolute = |path: std::path::PathBuf| std::path::absolute(&path).unwrap_or(path).display().to_string();
+        let shown = |path: PathBuf| absolute(&path).display().to_string();
         resp::Context {
             agreement: Arc::new(self.raft.clone()),
             board: self.board.clone(),
+            hub: self.hub.clone(),
+            hooks: self.hooks.clone(),
             clock: self.clock,
             me: resp::LocalFacts {
                 port: config.resp.port,
                 announce_ip: sentinel.announce_ip.clone(),
                 announce_port: sentinel.announce_port.unwrap_or(0),
-                config_file: config.sources.first().cloned().map(absolute).unwrap_or_default(),
-                executable: std::env::current_exe().map(absolute).unwrap_or_default(),
+                config_file: config.sources.first().cloned().map(shown).unwrap_or_default(),
+                executable: std::env::current_exe().map(shown).unwrap_or_default(),
                 run_id: random_run_id(),
                 start: self.clock.mono(),
             },
@@ -174,6 +205,8 @@ impl House {
             stale_answers: sentinel.stale_answers,
             resolve_hostnames: sentinel.resolve_hostnames,
             announce_hostnames: sentinel.announce_hostnames,
+            deny_scripts_reconfig: sentinel.deny_scripts_reconfig,
+            dir: absolute(&config.dir),
             sentinel_user: sentinel.user.clone(),
             sentinel_pass: sentinel.pass.clone(),
             stop: self.cancel.clone(),
@@ -192,6 +225,10 @@ fn raft_config(config: &Config) -> RaftConfig {
         election_timeout_max_ms: raft.election_timeout_max_ms,
         ..RaftConfig::new(raft.node_id, config.dir.clone(), raft.listen.clone(), raft.peers.clone())
     }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn random_run_id() -> RunId {

@@ -12,6 +12,7 @@ pub mod secret;
 pub mod seed;
 pub mod settings;
 pub mod time;
+pub mod webhook;
 
 pub use addr::Addr;
 pub use ids::{ClusterId, Epoch, GroupName, Incarnation, LogIndex, NodeId, ReplId, RunId, SentinelId};
@@ -19,3 +20,4 @@ pub use secret::Secret;
 pub use seed::GroupSeed;
 pub use settings::GroupSettings;
 pub use time::{Mono, WallTime};
+pub use webhook::{BadWebhookUrl, WebhookUrl};

@@ -13,18 +13,14 @@ use tracing::{debug, info, warn};
 use super::bounds;
 use super::client::Shared;
 use super::context::Context;
-use super::events;
-use super::hub::Hub;
 use super::session::{Ending, Session};
 
 /// Serves the SENTINEL protocol on all `listeners` until `cancel` is cancelled and the sessions are over.
 ///
 /// Clients are answered at once, with or without a quorum; what needs one is answered with an error.
 pub async fn serve(listeners: Vec<TcpListener>, context: Arc<Context>, cancel: CancellationToken) {
-    let shared = Arc::new(Shared { context, registry: Arc::default(), hub: Hub::default() });
+    let shared = Arc::new(Shared { context, registry: Arc::default() });
     let tasks = TaskTracker::new();
-    // Listens to the sources before the first client can, so that no subscriber misses what follows its subscription.
-    tasks.spawn(events::run(Arc::clone(&shared), cancel.clone()));
     for listener in listeners {
         tasks.spawn(accept(listener, Arc::clone(&shared), cancel.clone(), tasks.clone()));
     }
