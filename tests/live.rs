@@ -38,3 +38,6 @@ mod seeing;
 
 #[path = "live/members.rs"]
 mod members;
+
+#[path = "live/hooks.rs"]
+mod hooks;

@@ -1,5 +1,7 @@
 //! The queue of scripts: bounds, order, retries.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 use proptest::prelude::*;
 
 use super::queue::{End, Limits, Queue, Standing, Verdict};
