@@ -41,3 +41,24 @@ mod members;
 
 #[path = "live/hooks.rs"]
 mod hooks;
+
+#[path = "live/honesty.rs"]
+mod honesty;
+
+#[path = "live/operators.rs"]
+mod operators;
+
+#[path = "live/redis_py.rs"]
+mod redis_py;
+
+#[path = "live/secrets.rs"]
+mod secrets;
+
+#[path = "live/strangers.rs"]
+mod strangers;
+
+#[path = "live/upgrade.rs"]
+mod upgrade;
+
+#[path = "live/watching.rs"]
+mod watching;
