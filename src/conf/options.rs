@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use super::value::{Problem, optional, shown, whole};
-use crate::base::{Secret, WebhookUrl};
 use crate::base::settings::{PromotionPolicy, SettingChange};
+use crate::base::{Secret, WebhookUrl};
 
 /// Why an option is not taken. The text never holds the value of a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

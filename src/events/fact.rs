@@ -40,7 +40,10 @@ fn of_group(group: &GroupName, event: &Event, state: &State) -> Vec<Wording> {
         Event::Decided { old, choice, .. } => decided(group, old, choice),
         Event::Promoted { master: addr, old, .. } => {
             let recorded = master(group, old);
-            vec![Wording::warning("+promoted-slave", replica(group, addr, old)), Wording::warning("+failover-state-reconf-slaves", recorded)]
+            vec![
+                Wording::warning("+promoted-slave", replica(group, addr, old)),
+                Wording::warning("+failover-state-reconf-slaves", recorded),
+            ]
         }
         Event::SwitchMaster { epoch, from, to } => switched(group, Switch { epoch: *epoch, from: from.clone(), to: to.clone() }, state),
         Event::ReplicaFollows { replica: addr, master } => minor("+slave-reconf-done", replica(group, addr, master)),

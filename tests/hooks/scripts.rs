@@ -43,7 +43,8 @@ async fn no_descriptor_leaks_into_a_script() {
     world.warn("+sdown", "x");
     eventually("the script has run", || world.dir.path().join("fds").exists()).await;
     let seen = world.read("fds");
-    let numbered = |line: &str| Some((line.split(" -> ").next()?.rsplit(' ').next()?.parse::<u32>().ok()?, line.split(" -> ").nth(1)?.to_owned()));
+    let numbered =
+        |line: &str| Some((line.split(" -> ").next()?.rsplit(' ').next()?.parse::<u32>().ok()?, line.split(" -> ").nth(1)?.to_owned()));
     let leaked: Vec<_> = seen.lines().filter_map(numbered).filter(|(number, _)| *number > 2).collect();
     assert!(leaked.iter().all(|(_, target)| !target.starts_with("socket:") && !target.starts_with("anon_inode:")), "{seen}");
     assert!(leaked.iter().all(|(_, target)| !target.ends_with("/ours")), "{seen}");
@@ -115,9 +116,10 @@ async fn what_runs_and_waits_is_shown() {
     world.notify_with("while [ ! -e go ]; do sleep 0.02; done");
     world.warn("+sdown", "a");
     world.warn("-sdown", "b");
-    eventually("the first one runs", || {
-        matches!(world.hooks.pending().first(), Some(first) if matches!(first.standing, Standing::Running { pid: Some(_), .. }))
-    })
+    eventually(
+        "the first one runs",
+        || matches!(world.hooks.pending().first(), Some(first) if matches!(first.standing, Standing::Running { pid: Some(_), .. })),
+    )
     .await;
     let pending = world.hooks.pending();
     assert_eq!(pending.iter().map(|one| one.argv[1..].join(" ")).collect::<Vec<_>>(), ["+sdown a", "-sdown b"]);

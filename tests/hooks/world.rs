@@ -1,8 +1,8 @@
 //! One sentinel's hooks, and events to tell them.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use raft_sentinel::clock::Clock;
 use raft_sentinel::events::{Hub, Level, News, Origin, Spoken, Switch};
 use raft_sentinel::hooks::{Hooks, Limits, Sources, Teller, script, webhook};
 use raft_sentinel::machine::command::Origin as From;
-use raft_sentinel::machine::failover::ChosenFor;
-use raft_sentinel::machine::{Candidate, Choice, Command, Evidence, Identity, Outcome, State, Testimony};
+use raft_sentinel::machine::choice::ChosenFor;
+use raft_sentinel::machine::{Candidate, Choice, Command as Entry, Evidence, Identity, Outcome, State, Testimony};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -72,7 +72,7 @@ impl World {
     }
 
     /// Applies a command that must change the state.
-    pub(crate) fn done(&self, command: &Command) {
+    pub(crate) fn done(&self, command: &Entry) {
         let mut shared = self.state.lock().unwrap();
         let mut state = State::clone(&shared);
         let (outcome, _) = state.apply(LogIndex(state.applied.0 + 1), command);
@@ -81,7 +81,7 @@ impl World {
     }
 
     pub(crate) fn set(&self, change: SettingChange) {
-        self.done(&Command::SetOptions { group: group(), changes: vec![change], at: WallTime(0) });
+        self.done(&Entry::SetOptions { group: group(), changes: vec![change], at: WallTime(0) });
     }
 
     pub(crate) fn set_webhook(&self, url: &str) {
@@ -103,14 +103,14 @@ impl World {
     pub(crate) fn fail_over(&self, by: NodeId) -> Spoken {
         for voter in [1, 2] {
             let testimony = Testimony { evidence: Evidence::Refused, silent_ms: 1000, limit_ms: 1000, replicas: vec![] };
-            self.done(&Command::VoteDown { group: group(), epoch: Epoch(4), voter: NodeId(voter), testimony, at: WallTime(0) });
+            self.done(&Entry::VoteDown { group: group(), epoch: Epoch(4), voter: NodeId(voter), testimony, at: WallTime(0) });
         }
         let id = self.state.lock().unwrap().groups[&group()].failover.as_ref().unwrap().id;
         let candidates = vec![Candidate { addr: addr(6380), run_id: None, priority: None, offset: None, ineligible: None }];
         let choice = Choice { chosen: addr(6380), candidates, reason: ChosenFor::RunId, master_offset: None, estimated_loss_bytes: None };
-        self.done(&Command::Promote { group: group(), id, choice, by, at: WallTime(0) });
+        self.done(&Entry::Promote { group: group(), id, choice, by, at: WallTime(0) });
         let identity = Identity { run_id: RunId::new("b"), replid: ReplId::new("f"), replid2: None, second_offset: None };
-        self.done(&Command::Promoted { group: group(), id, identity, at: WallTime(0) });
+        self.done(&Entry::Promoted { group: group(), id, identity, at: WallTime(0) });
         let switch = Switch { epoch: Epoch(5), from: addr(6379), to: addr(6380) };
         Spoken { switch: Some(switch), ..event("+switch-master", "mymaster 127.0.0.1 6379 127.0.0.1 6380") }
     }
@@ -140,15 +140,18 @@ pub(crate) fn event(channel: &'static str, payload: &str) -> Spoken {
     Spoken { channel, payload, level: Level::Warning, group, published: true, origin, switch: None }
 }
 
+/// Through another process: one that is forked here by another test would inherit the open file, which could not be executed meanwhile.
 pub(crate) fn write_script(path: &Path, body: &str) {
-    std::fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let script = format!("#!/bin/sh\n{body}\n");
+    let write = "printf '%s' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+    let done = Command::new("/bin/sh").args(["-c", write]).arg(path).arg(script).status().unwrap();
+    assert!(done.success(), "{}", path.display());
 }
 
 fn state() -> State {
     let mut state = State::default();
     state.apply_membership(LogIndex(1), (1..=3).map(NodeId).collect::<BTreeSet<_>>());
-    let configure = Command::ConfigureGroup {
+    let configure = Entry::ConfigureGroup {
         name: group(),
         master: addr(6379),
         settings: GroupSettings { quorum: 2, ..GroupSettings::default() },

@@ -21,7 +21,11 @@ fn receiver() -> (u16, Arc<Mutex<Vec<(String, serde_json::Value)>>>) {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let keep = Arc::clone(&keep);
-            std::thread::spawn(move || while let Some(one) = take(&stream) { keep.lock().expect("nobody panics with it").push(one) });
+            std::thread::spawn(move || {
+                while let Some(one) = take(&stream) {
+                    keep.lock().expect("nobody panics with it").push(one)
+                }
+            });
         }
     });
     (port, taken)

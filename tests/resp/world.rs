@@ -154,12 +154,7 @@ pub(crate) async fn world_with(options: Options) -> World {
         start: Mono(0),
     };
     let (hub, told) = (Hub::default(), Arc::clone(&fake));
-    let sources = events::Sources {
-        facts: fake.events(),
-        sights: board.notices(),
-        me: fake.id(),
-        state: Box::new(move || told.state()),
-    };
+    let sources = events::Sources { facts: fake.events(), sights: board.notices(), me: fake.id(), state: Box::new(move || told.state()) };
     tokio::spawn(sources.run(hub.clone(), cancel.clone()));
     let dir = std::env::temp_dir();
     let context = Context {

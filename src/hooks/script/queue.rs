@@ -41,7 +41,7 @@ pub(super) struct End {
 impl End {
     /// What stock Sentinel's child exits with when there is nothing it could run.
     pub(super) const CANNOT_EXECUTE: Self = Self { signal: 0, code: 2 };
-    /// What stock Sentinel reports when the system gives it no process.
+    /// What stock Sentinel reports when the system gives it no process; it counts as a signal, so it is tried again.
     pub(super) const NO_PROCESS: Self = Self { signal: 99, code: 0 };
 
     const fn is_good(self) -> bool {

@@ -21,10 +21,10 @@ pub(super) fn start(argv: &[String], dir: &Path) -> io::Result<Child> {
     Command::new(dir.join(path)).arg0(path).args(arguments).current_dir(dir).stdin(Stdio::null()).process_group(0).spawn()
 }
 
-/// What a failed start counts as.
+/// What a failed start counts as. A file that is just being written, or a host without room for a process, may be better soon.
 pub(super) fn not_started(error: &io::Error) -> End {
     match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => End::NO_PROCESS,
+        io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory | io::ErrorKind::ExecutableFileBusy => End::NO_PROCESS,
         _ => End::CANNOT_EXECUTE,
     }
 }
