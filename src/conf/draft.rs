@@ -126,10 +126,10 @@ impl Draft {
             let path = self.dir.as_deref().unwrap_or(Path::new("")).join(change.shown_value());
             return Err(format!("{complaint}. It is {}", shown(&path.to_string_lossy())));
         }
-        if let SettingChange::RenameCommand { command, .. } = &change {
-            if self.group(group)?.settings.rename_commands.contains_key(command) {
-                return Err(format!("Same command renamed multiple times with rename-command. It is {}", shown(command)));
-            }
+        if let SettingChange::RenameCommand { command, .. } = &change
+            && self.group(group)?.settings.rename_commands.contains_key(command)
+        {
+            return Err(format!("Same command renamed multiple times with rename-command. It is {}", shown(command)));
         }
         self.group(group)?.settings.change(&change).map_err(|error| error.to_string())
     }

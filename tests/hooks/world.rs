@@ -13,8 +13,8 @@ use raft_sentinel::base::{
 use raft_sentinel::clock::Clock;
 use raft_sentinel::events::{Hub, Level, News, Origin, Spoken, Switch};
 use raft_sentinel::hooks::{Hooks, Limits, Sources, Teller, script, webhook};
-use raft_sentinel::machine::command::Origin as From;
 use raft_sentinel::machine::choice::ChosenFor;
+use raft_sentinel::machine::command::Origin as From;
 use raft_sentinel::machine::{Candidate, Choice, Command as Entry, Evidence, Identity, Outcome, State, Testimony};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
@@ -119,10 +119,10 @@ impl World {
     pub(crate) async fn said(&mut self) -> (&'static str, String) {
         let next = async {
             loop {
-                if let News::Event(spoken) = &*self.said.recv().await.unwrap() {
-                    if spoken.group.is_none() {
-                        return (spoken.channel, spoken.payload.clone());
-                    }
+                if let News::Event(spoken) = &*self.said.recv().await.unwrap()
+                    && spoken.group.is_none()
+                {
+                    return (spoken.channel, spoken.payload.clone());
                 }
             }
         };

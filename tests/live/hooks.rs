@@ -13,11 +13,14 @@ use crate::kit::{Cluster, Flavour, GROUP, Plan, Scratch};
 const SOON: Duration = Duration::from_secs(30);
 const ALL: [usize; 3] = [1, 2, 3];
 
-/// Takes every POST with a 200; what came, by key and body.
-fn receiver() -> (u16, Arc<Mutex<Vec<(String, serde_json::Value)>>>) {
+/// What a receiver was posted: keys and bodies.
+type Posted = Arc<Mutex<Vec<(String, serde_json::Value)>>>;
+
+/// Takes every POST with a 200.
+fn receiver() -> (u16, Posted) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let (port, taken) = (listener.local_addr().expect("it is bound").port(), Arc::default());
-    let keep: Arc<Mutex<Vec<(String, serde_json::Value)>>> = Arc::clone(&taken);
+    let (port, taken) = (listener.local_addr().expect("it is bound").port(), Posted::default());
+    let keep = Arc::clone(&taken);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let keep = Arc::clone(&keep);
