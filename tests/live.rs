@@ -42,6 +42,9 @@ mod members;
 #[path = "live/hooks.rs"]
 mod hooks;
 
+#[path = "live/hello.rs"]
+mod hello;
+
 #[path = "live/honesty.rs"]
 mod honesty;
 
@@ -62,3 +65,6 @@ mod upgrade;
 
 #[path = "live/watching.rs"]
 mod watching;
+
+#[path = "live/migration.rs"]
+mod migration;

@@ -1,7 +1,7 @@
 //! Stock Sentinel's names and texts.
 
 use super::spoken::{Level, Switch};
-use crate::base::{Addr, GroupName};
+use crate::base::{Addr, GroupName, SentinelId};
 
 /// An event in words, before it is known where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,4 +62,9 @@ pub(super) fn replica(group: &GroupName, addr: &Addr, master: &Addr) -> String {
 /// The one or the other: a node that is recorded as the master is one.
 pub(super) fn data_node(group: &GroupName, addr: &Addr, recorded: &Addr) -> String {
     if addr == recorded { master(group, addr) } else { replica(group, addr, recorded) }
+}
+
+/// `sentinel <id> <ip> <port> @ <name> <ip> <port>`.
+pub(super) fn sentinel(id: &SentinelId, addr: &Addr, group: &GroupName, master: &Addr) -> String {
+    format!("sentinel {id} {} {} @ {group} {} {}", addr.host, addr.port, master.host, master.port)
 }

@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::{Mono, RunId, Secret};
+use crate::base::{Heard, Mono, RunId, Secret};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::events::Hub;
@@ -67,6 +68,8 @@ pub struct Context {
     pub sentinel_user: Option<String>,
     /// `sentinel sentinel-pass`, as configured. Only shown to be there.
     pub sentinel_pass: Option<Secret>,
+    /// Where hellos go that are published on this port.
+    pub heard: mpsc::Sender<Heard>,
     /// Cancelled when a client says SHUTDOWN.
     pub stop: CancellationToken,
 }
