@@ -8,6 +8,7 @@
 //!            │                judge ──reads──────────────▶ machine             │
 //!   hands    │  redis ◀─asks──  agent ──Command──▶ raft ──▶ store (disk)       │
 //!   mouth    │  serve/resp, serve/grpc, serve/http ──read──▶ raft, board       │
+//!            │  events ◀──facts, sights── raft, board;  hooks ◀──words── events│
 //!            └──────────────────────────────────────────────────────────────────┘
 //! ```
 //!
@@ -26,6 +27,8 @@
 //! | [`probe`] | looking at one data node | decisions |
 //! | [`agent`] | one loop for each group: input, step, intents | who asks from outside |
 //! | [`board`], [`clock`] | what this sentinel sees; what time it is | decisions |
+//! | [`events`] | facts and sights in stock Sentinel's words, one stream for all | who listens |
+//! | [`hooks`] | scripts that run and webhooks that are called when something happens | who decided it |
 //! | [`serve`] | answers: SENTINEL protocol, gRPC, HTTP | `agent` |
 //! | [`ctl`] | the operator's command line | anything but the gRPC services |
 //! | `app` | wires, starts and drains all of it | details |
@@ -38,7 +41,9 @@ pub mod clock;
 pub mod conf;
 pub mod ctl;
 pub mod docs;
+pub mod events;
 pub mod failpoint;
+pub mod hooks;
 pub mod judge;
 pub mod machine;
 pub mod probe;

@@ -39,6 +39,9 @@ mod seeing;
 #[path = "live/members.rs"]
 mod members;
 
+#[path = "live/hooks.rs"]
+mod hooks;
+
 #[path = "live/hello.rs"]
 mod hello;
 

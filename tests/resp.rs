@@ -16,6 +16,8 @@ mod golden;
 mod hostile;
 #[path = "resp/quorum.rs"]
 mod quorum;
+#[path = "resp/scripts.rs"]
+mod scripts;
 #[path = "resp/stock_clients.rs"]
 mod stock_clients;
 #[path = "resp/views.rs"]

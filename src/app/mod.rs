@@ -8,6 +8,7 @@ mod listen;
 mod manager;
 pub mod telemetry;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ use crate::base::{Addr, Heard, RunId, limits};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::conf::Config;
+use crate::events::{self, Hub};
+use crate::hooks::{self, Hooks, Teller};
 use crate::machine::SentinelRecord;
 use crate::raft::{Raft, RaftConfig, StartError};
 use crate::serve::{grpc, http, resp};
@@ -105,7 +108,10 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let cancel = CancellationToken::new();
     let manager = Arc::new(Manager::find(config.supervised));
     let _pid_file = PidFile::write(config.pidfile.as_deref());
-    let house = House { config, clock, raft, board: Board::default(), acl, encryption, cancel: cancel.clone(), tasks: TaskTracker::new() };
+    let hub = Hub::default();
+    let hooks = Hooks::new(hooks::Limits::default(), clock, absolute(&config.dir), hub.clone());
+    let (board, tasks) = (Board::default(), TaskTracker::new());
+    let house = House { config, clock, raft, board, acl, encryption, hub, hooks, cancel: cancel.clone(), tasks };
     let (failed, mut failures) = tokio::sync::mpsc::channel(4);
     house.keep_up(&manager);
     house.open(doors, grpc_listeners, http_listeners, failed);
@@ -130,6 +136,8 @@ struct House {
     board: Board,
     acl: Arc<resp::acl::Acl>,
     encryption: Encryption,
+    hub: Hub,
+    hooks: Hooks,
     cancel: CancellationToken,
     tasks: TaskTracker,
 }
@@ -143,6 +151,10 @@ impl House {
     }
 
     fn open(&self, resp: Vec<resp::Door>, grpc: Vec<TcpListener>, http: Vec<TcpListener>, failed: tokio::sync::mpsc::Sender<String>) {
+        // Those who listen come before those who have something to say.
+        self.tasks.spawn(self.hooks.clone().run(self.hook_sources(), self.cancel.clone()));
+        self.tasks.spawn(self.event_sources().run(self.hub.clone(), self.cancel.clone()));
+
         let parts = agent::Parts {
             raft: self.raft.clone(),
             board: self.board.clone(),
@@ -158,6 +170,7 @@ impl House {
         self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context(heard)), self.cancel.clone()));
 
         let ctx = grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock);
+        let hooks = self.hooks.clone();
         let (cancel, failed_grpc, ctx_grpc) = (self.cancel.clone(), failed.clone(), ctx.clone());
         self.tasks.spawn(async move {
             if let Err(error) = grpc::serve(grpc, ctx_grpc, cancel).await {
@@ -166,7 +179,7 @@ impl House {
         });
         let cancel = self.cancel.clone();
         self.tasks.spawn(async move {
-            if let Err(error) = http::serve(http, ctx, cancel).await {
+            if let Err(error) = http::serve(http, ctx, hooks, cancel).await {
                 let _ = failed.send(format!("the HTTP service: {error}")).await;
             }
         });
@@ -202,19 +215,37 @@ impl House {
         }
     }
 
+    fn event_sources(&self) -> events::Sources {
+        let raft = self.raft.clone();
+        events::Sources { facts: raft.events(), sights: self.board.notices(), me: raft.id(), state: Box::new(move || raft.state()) }
+    }
+
+    fn hook_sources(&self) -> hooks::Sources {
+        let (raft, status) = (self.raft.clone(), self.raft.status());
+        hooks::Sources {
+            news: self.hub.listen(),
+            clock: self.clock,
+            teller: Teller { cluster: status.cluster, node: raft.id(), sentinel: raft.sentinel_id().clone() },
+            history_until: (status.last_log.0 == 0).then(|| self.clock.wall()),
+            state: Box::new(move || raft.state()),
+        }
+    }
+
     fn resp_context(&self, heard: mpsc::Sender<Heard>) -> resp::Context {
         let (config, sentinel) = (&self.config, &self.config.sentinel);
-        let absolute = |path: std::path::PathBuf| std::path::absolute(&path).unwrap_or(path).display().to_string();
+        let shown = |path: PathBuf| absolute(&path).display().to_string();
         resp::Context {
             agreement: Arc::new(self.raft.clone()),
             board: self.board.clone(),
+            hub: self.hub.clone(),
+            hooks: self.hooks.clone(),
             clock: self.clock,
             me: resp::LocalFacts {
                 port: if config.resp.port == 0 { config.resp.tls_port } else { config.resp.port },
                 announce_ip: sentinel.announce_ip.clone(),
                 announce_port: sentinel.announce_port.unwrap_or(0),
-                config_file: config.sources.first().cloned().map(absolute).unwrap_or_default(),
-                executable: std::env::current_exe().map(absolute).unwrap_or_default(),
+                config_file: config.sources.first().cloned().map(shown).unwrap_or_default(),
+                executable: std::env::current_exe().map(shown).unwrap_or_default(),
                 run_id: random_run_id(),
                 start: self.clock.mono(),
             },
@@ -228,6 +259,8 @@ impl House {
             stale_answers: sentinel.stale_answers,
             resolve_hostnames: sentinel.resolve_hostnames,
             announce_hostnames: sentinel.announce_hostnames,
+            deny_scripts_reconfig: sentinel.deny_scripts_reconfig,
+            dir: absolute(&config.dir),
             sentinel_user: sentinel.user.clone(),
             sentinel_pass: sentinel.pass.clone(),
             heard,
@@ -253,6 +286,10 @@ fn raft_config(config: &Config) -> RaftConfig {
         election_timeout_max_ms: raft.election_timeout_max_ms,
         ..RaftConfig::new(raft.node_id, config.dir.clone(), raft.listen.clone(), raft.peers.clone())
     }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn random_run_id() -> RunId {

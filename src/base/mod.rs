@@ -15,6 +15,7 @@ pub mod seed;
 pub mod settings;
 pub mod time;
 pub mod tls;
+pub mod webhook;
 
 pub use addr::Addr;
 pub use heard::{Heard, HeardOn, NoChannel, OnChannel};
@@ -25,3 +26,4 @@ pub use seed::GroupSeed;
 pub use settings::GroupSettings;
 pub use time::{Mono, WallTime};
 pub use tls::{ClientCertificates, KeyPair, TLS_SUITES, TlsSettings, TlsVersion};
+pub use webhook::{BadWebhookUrl, WebhookUrl};

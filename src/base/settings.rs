@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Secret;
+use super::{Secret, WebhookUrl};
 
 /// How careful a promotion must be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,9 @@ pub struct GroupSettings {
     pub notification_script: Option<String>,
     /// Program to run when the master's address changes.
     pub client_reconfig_script: Option<String>,
+    /// Where warning-level events are posted to. Left out where there is none, so that older releases read the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notification_webhook: Option<WebhookUrl>,
     /// Commands that the data nodes know under another name: upper-case stock name to name in use.
     pub rename_commands: BTreeMap<String, String>,
 }
@@ -74,6 +77,7 @@ impl Default for GroupSettings {
             promotion_policy: PromotionPolicy::Auto,
             notification_script: None,
             client_reconfig_script: None,
+            notification_webhook: None,
             rename_commands: BTreeMap::new(),
         }
     }
@@ -105,6 +109,8 @@ pub enum SettingChange {
     NotificationScript(Option<String>),
     /// `client-reconfig-script`; none unsets it.
     ClientReconfigScript(Option<String>),
+    /// `notification-webhook`; none unsets it.
+    NotificationWebhook(Option<WebhookUrl>),
     /// `rename-command`: the upper-case stock name and the name in use; renaming to itself removes the mapping.
     RenameCommand {
         /// Stock name, upper case.
@@ -137,6 +143,7 @@ impl SettingChange {
             Self::PromotionPolicy(_) => "promotion-policy",
             Self::NotificationScript(_) => "notification-script",
             Self::ClientReconfigScript(_) => "client-reconfig-script",
+            Self::NotificationWebhook(_) => "notification-webhook",
             Self::RenameCommand { .. } => "rename-command",
         }
     }
@@ -150,6 +157,7 @@ impl SettingChange {
             }
             Self::AuthUser(text) | Self::NotificationScript(text) | Self::ClientReconfigScript(text) => text.clone().unwrap_or_default(),
             Self::AuthPass(_) => "******".to_owned(),
+            Self::NotificationWebhook(url) => url.as_ref().map(WebhookUrl::shown).unwrap_or_default(),
             Self::PromotionPolicy(policy) => policy.as_str().to_owned(),
             Self::RenameCommand { command, to } => format!("{command} {to}"),
         }
@@ -184,6 +192,7 @@ impl GroupSettings {
             SettingChange::PromotionPolicy(policy) => self.promotion_policy = policy,
             SettingChange::NotificationScript(path) => self.notification_script = path,
             SettingChange::ClientReconfigScript(path) => self.client_reconfig_script = path,
+            SettingChange::NotificationWebhook(url) => self.notification_webhook = url,
             SettingChange::RenameCommand { command, to } => {
                 if to.eq_ignore_ascii_case(&command) {
                     self.rename_commands.remove(&command);

@@ -222,7 +222,7 @@ fn peer_differences(a: &BTreeMap<NodeId, Addr>, b: &BTreeMap<NodeId, Addr>, here
 enum Difference {
     /// With both values.
     Plain(&'static str, String, String),
-    /// Needed to talk to the data nodes; the values are not told.
+    /// Needed to talk to others; the values are not told.
     Secret(&'static str),
 }
 
@@ -240,6 +240,7 @@ fn differences(a: &GroupSettings, b: &GroupSettings) -> Vec<Difference> {
         promotion_policy,
         notification_script,
         client_reconfig_script,
+        notification_webhook,
         rename_commands,
     } = a;
     let mut found = Vec::new();
@@ -262,6 +263,7 @@ fn differences(a: &GroupSettings, b: &GroupSettings) -> Vec<Difference> {
     let secret = [
         ("auth-user", *auth_user != b.auth_user),
         ("auth-pass", *auth_pass != b.auth_pass),
+        ("notification-webhook", *notification_webhook != b.notification_webhook),
         ("rename-command", *rename_commands != b.rename_commands),
     ];
     found.extend(secret.into_iter().filter(|(_, differs)| *differs).map(|(option, _)| Difference::Secret(option)));

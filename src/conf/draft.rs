@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::options::{is_runnable, parse_change};
+use super::options::{parse_change, script_complaint};
 use super::place::{Note, Place};
 use super::raft_group::RaftDraft;
 use super::settings::{Listen, LogSettings, RespSettings, SentinelSettings, Supervised};
@@ -145,38 +145,15 @@ impl Draft {
         self.group(group)?;
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         let change = parse_change(option, &values).map_err(|error| error.to_string())?;
-        match &change {
-            SettingChange::NotificationScript(Some(script)) => {
-                self.check_script(script, "Notification script seems non existing or non executable.")?;
-            }
-            SettingChange::ClientReconfigScript(Some(script)) => {
-                self.check_script(script, "Client reconfiguration script seems non existing or non executable.")?;
-            }
-            SettingChange::RenameCommand { command, .. } if self.group(group)?.settings.rename_commands.contains_key(command) => {
-                return Err(format!("Same command renamed multiple times with rename-command. It is {}", shown(command)));
-            }
-            SettingChange::RenameCommand { .. }
-            | SettingChange::NotificationScript(None)
-            | SettingChange::ClientReconfigScript(None)
-            | SettingChange::Quorum(_)
-            | SettingChange::DownAfterMs(_)
-            | SettingChange::CrashDownAfterMs(_)
-            | SettingChange::FailoverTimeoutMs(_)
-            | SettingChange::ParallelSyncs(_)
-            | SettingChange::MasterRebootDownAfterMs(_)
-            | SettingChange::AuthUser(_)
-            | SettingChange::AuthPass(_)
-            | SettingChange::PromotionPolicy(_) => {}
+        if let Some(complaint) = script_complaint(&change, self.dir.as_deref().unwrap_or(Path::new(""))) {
+            let path = self.dir.as_deref().unwrap_or(Path::new("")).join(change.shown_value());
+            return Err(format!("{complaint}. It is {}", shown(&path.to_string_lossy())));
+        }
+        if let SettingChange::RenameCommand { command, .. } = &change
+            && self.group(group)?.settings.rename_commands.contains_key(command)
+        {
+            return Err(format!("Same command renamed multiple times with rename-command. It is {}", shown(command)));
         }
         self.group(group)?.settings.change(&change).map_err(|error| error.to_string())
-    }
-
-    fn check_script(&mut self, script: &str, complaint: &str) -> Result<(), Problem> {
-        let path = self.dir.as_deref().unwrap_or(Path::new("")).join(script);
-        if !is_runnable(&path) {
-            return Err(format!("{complaint} It is {}", shown(&path.to_string_lossy())));
-        }
-        self.note("the script is kept but not run: this release does not run scripts yet");
-        Ok(())
     }
 }

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use super::value::{Problem, optional, shown, whole};
-use crate::base::Secret;
 use crate::base::settings::{PromotionPolicy, SettingChange};
+use crate::base::{Secret, WebhookUrl};
 
 /// Why an option is not taken. The text never holds the value of a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,11 +82,42 @@ pub static OPTIONS: &[GroupOption] = &[
     one("promotion-policy", promotion_policy),
     one("notification-script", |word| Ok(SettingChange::NotificationScript(optional(word)))),
     one("client-reconfig-script", |word| Ok(SettingChange::ClientReconfigScript(optional(word)))),
+    one("notification-webhook", webhook),
     GroupOption { name: "rename-command", alias: None, parse: Parse::Two(rename_command) },
 ];
 
 const fn one(name: &'static str, parse: fn(&str) -> Result<SettingChange, Bad>) -> GroupOption {
     GroupOption { name, alias: None, parse: Parse::One(parse) }
+}
+
+/// Whether it makes the sentinels run or call something: not to be set by whoever reaches the port, unless the file allows it.
+pub const fn calls_out(change: &SettingChange) -> bool {
+    match change {
+        SettingChange::NotificationScript(_) | SettingChange::ClientReconfigScript(_) | SettingChange::NotificationWebhook(_) => true,
+        SettingChange::Quorum(_)
+        | SettingChange::DownAfterMs(_)
+        | SettingChange::CrashDownAfterMs(_)
+        | SettingChange::FailoverTimeoutMs(_)
+        | SettingChange::ParallelSyncs(_)
+        | SettingChange::MasterRebootDownAfterMs(_)
+        | SettingChange::AuthUser(_)
+        | SettingChange::AuthPass(_)
+        | SettingChange::PromotionPolicy(_)
+        | SettingChange::RenameCommand { .. } => false,
+    }
+}
+
+/// What stock Sentinel says of a script that cannot be run here, without the full stop that it has in one place only; none if it
+/// can, or if the change names no script.
+pub fn script_complaint(change: &SettingChange, dir: &Path) -> Option<&'static str> {
+    let (script, complaint) = if let SettingChange::NotificationScript(Some(script)) = change {
+        (script, "Notification script seems non existing or non executable")
+    } else if let SettingChange::ClientReconfigScript(Some(script)) = change {
+        (script, "Client reconfiguration script seems non existing or non executable")
+    } else {
+        return None;
+    };
+    (!is_runnable(&dir.join(script))).then_some(complaint)
 }
 
 impl GroupOption {
@@ -144,7 +175,7 @@ pub fn parse_changes(words: &[&str]) -> Result<Vec<SettingChange>, OptionError> 
 }
 
 /// Whether a script could be run: stock Sentinel asks the same when it is named.
-pub fn is_runnable(script: &Path) -> bool {
+fn is_runnable(script: &Path) -> bool {
     script.is_file() && rustix::fs::access(script, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
@@ -177,6 +208,12 @@ fn promotion_policy(word: &str) -> Result<SettingChange, Bad> {
     }
 }
 
+/// The problem does not repeat the value, which may hold a token.
+fn webhook(word: &str) -> Result<SettingChange, Bad> {
+    let url = optional(word).map(|word| WebhookUrl::new(&word)).transpose();
+    url.map(SettingChange::NotificationWebhook).map_err(|problem| Bad::Value(problem.to_string()))
+}
+
 fn rename_command(command: &str, to: &str) -> Result<SettingChange, Bad> {
     if command.is_empty() || to.is_empty() {
         return Err(Bad::Value("an empty name; expected a command and the name that the data nodes know it by".to_owned()));
@@ -194,6 +231,7 @@ mod tests {
             let values: &[&str] = match row.name {
                 "promotion-policy" => &["available"],
                 "rename-command" => &["config", "x1"],
+                "notification-webhook" => &["https://example.com/x"],
                 _ => &["7"],
             };
             assert_eq!(parse_change(&row.name.to_ascii_uppercase(), values).map(|change| change.option()), Ok(row.name));
@@ -210,6 +248,7 @@ mod tests {
             ("failover-timeout", "-1", "negative or zero time parameter."),
             ("primary-reboot-down-after-period", "-1", "negative time parameter."),
             ("parallel-syncs", "4294967296", "'4294967296' is not a whole number from 1 to 4294967295"),
+            ("notification-webhook", "example.com/x", "must begin with http:// or https://"),
             ("promotion-policy", "maybe", "expected auto, strict or available"),
         ] {
             let error = parse_change(option, &[value]);

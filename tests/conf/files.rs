@@ -83,5 +83,5 @@ fn scripts_are_found_below_dir() {
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let config = conf::load(&main, &[]).unwrap();
     assert_eq!(config.groups[0].settings.notification_script.as_deref(), Some("notify.sh"));
-    assert!(config.notes.iter().any(|note| note.text.contains("does not run scripts yet")));
+    assert!(!config.notes.iter().any(|note| note.text.contains("script")), "{:?}", config.notes);
 }

@@ -10,6 +10,8 @@ use raft_sentinel::base::{
 };
 use raft_sentinel::board::Board;
 use raft_sentinel::clock::Clock;
+use raft_sentinel::events::Hub;
+use raft_sentinel::hooks::{self, Hooks};
 use raft_sentinel::judge::{GroupView, Link, NodeView};
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::ballot::ReplicaWitness;
@@ -58,8 +60,9 @@ impl World {
         ctx.progress_every = progress_every;
         let (on_grpc, grpc) = free_port().await;
         let (on_http, http) = free_port().await;
+        let hooks = Hooks::new(hooks::Limits::default(), clock, std::env::temp_dir(), Hub::default());
         let served = tokio::spawn(grpc::serve(vec![on_grpc], ctx.clone(), stop.clone()));
-        tokio::spawn(http::serve(vec![on_http], ctx, stop.clone()));
+        tokio::spawn(http::serve(vec![on_http], ctx, hooks, stop.clone()));
         Self { fake, board, clock, grpc, http, stop, served }
     }
 

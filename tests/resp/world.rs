@@ -12,10 +12,13 @@ use raft_sentinel::base::{
 use raft_sentinel::board::Board;
 use raft_sentinel::clock::Clock;
 use raft_sentinel::conf::AclSettings;
+use raft_sentinel::events::{self, Hub};
+use raft_sentinel::hooks::{self, Hooks};
 use raft_sentinel::judge::{GroupView, Link, NodeView};
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Candidate, Command, Identity, SentinelRecord, State};
 use raft_sentinel::raft::PeerHealth;
+use raft_sentinel::serve::Agreement;
 use raft_sentinel::serve::resp::acl::Acl;
 use raft_sentinel::serve::resp::{Context, LocalFacts, Manners, serve};
 use tokio::net::TcpListener;
@@ -129,6 +132,7 @@ pub(crate) struct Options {
     pub(crate) stale_answers: bool,
     pub(crate) manners: Manners,
     pub(crate) users: AclSettings,
+    pub(crate) scripts_allowed: bool,
 }
 
 pub(crate) async fn world() -> World {
@@ -153,9 +157,15 @@ pub(crate) async fn world_with(options: Options) -> World {
         run_id: RunId::new("e".repeat(40)),
         start: Mono(0),
     };
+    let (hub, told) = (Hub::default(), Arc::clone(&fake));
+    let sources = events::Sources { facts: fake.events(), sights: board.notices(), me: fake.id(), state: Box::new(move || told.state()) };
+    tokio::spawn(sources.run(hub.clone(), cancel.clone()));
+    let dir = std::env::temp_dir();
     let context = Context {
-        agreement: Arc::clone(&fake) as Arc<dyn raft_sentinel::serve::Agreement>,
+        agreement: Arc::clone(&fake) as Arc<dyn Agreement>,
         board: board.clone(),
+        hooks: Hooks::new(hooks::Limits::default(), clock, dir.clone(), hub.clone()),
+        hub,
         clock,
         me,
         acl: Arc::new(Acl::new(&options.users, options.password.map(Secret::new).as_ref()).unwrap()),
@@ -164,6 +174,8 @@ pub(crate) async fn world_with(options: Options) -> World {
         stale_answers: options.stale_answers,
         resolve_hostnames: false,
         announce_hostnames: false,
+        deny_scripts_reconfig: !options.scripts_allowed,
+        dir,
         sentinel_user: None,
         sentinel_pass: Some(Secret::new("hunter2")),
         heard: tokio::sync::mpsc::channel(16).0,

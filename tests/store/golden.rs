@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use openraft::{BasicNode, EntryPayload, Membership};
 use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
-use raft_sentinel::base::{Addr, ClusterId, Epoch, Incarnation, LogIndex, NodeId, ReplId, RunId, Secret, SentinelId, WallTime};
+use raft_sentinel::base::{Addr, ClusterId, Epoch, Incarnation, LogIndex, NodeId, ReplId, RunId, Secret, SentinelId, WallTime, WebhookUrl};
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::ballot::ReplicaWitness;
 use raft_sentinel::machine::{
@@ -168,6 +168,7 @@ fn setting_changes() -> Vec<SettingChange> {
         SettingChange::PromotionPolicy(PromotionPolicy::Strict),
         SettingChange::NotificationScript(Some("/bin/notify".to_owned())),
         SettingChange::ClientReconfigScript(None),
+        SettingChange::NotificationWebhook(Some(WebhookUrl::new("https://hooks.example.com/x").unwrap())),
         SettingChange::RenameCommand { command: "CONFIG".to_owned(), to: "hidden".to_owned() },
     ]
 }

@@ -37,16 +37,19 @@ pub(crate) const ROOMS: &[Room] = &[
     room("tls",     &["base"]),
     room("redis",   &["base", "tls"]),
     room("probe",   &["base", "clock", "redis"]),
+    // Words for those who listen, and what an operator wants done.
+    room("events",  &["base", "board", "machine"]),
+    room("hooks",   &["base", "clock", "events", "machine"]),
     // Hands and mouth: they do not know each other.
     room("agent",   &["base", "board", "clock", "failpoint", "judge", "machine", "probe", "raft", "redis", "tls"]),
-    room("serve",   &["base", "board", "clock", "conf", "machine", "proto", "raft", "tls",
+    room("serve",   &["base", "board", "clock", "conf", "events", "hooks", "machine", "proto", "raft", "tls",
                       "judge::view", "judge::GroupView", "judge::NodeView", "judge::Link"]),
     // Operators.
     Room { name: "conf", may_use: &["base"], pure: false, except: &[("conf/cli.rs", "ctl")] },
     room("ctl",     &["base", "proto"]),
     // The only place that knows every room.
-    room("app",     &["agent", "base", "board", "clock", "conf", "ctl", "judge", "machine", "probe", "proto", "raft", "redis",
-                      "serve", "store", "tls"]),
+    room("app",     &["agent", "base", "board", "clock", "conf", "ctl", "events", "hooks", "judge", "machine", "probe", "proto", "raft",
+                      "redis", "serve", "store", "tls"]),
     room("main",    &["app", "conf", "ctl"]),
     // The map and the long pages: they use no room.
     room("lib",     &[]),
@@ -87,6 +90,9 @@ pub(crate) const LIBRARIES: &[(&str, &[&str])] = &[
     ("tonic",        &["app", "ctl", "proto", "raft", "serve"]),
     ("tokio_rustls", &["redis", "serve", "tls"]),
     ("axum",         &["serve"]),
+    ("hyper",        &["hooks"]),
+    ("rustls",       &["hooks"]),
+    ("tokio::process", &["hooks"]),
     ("clap",         &["conf", "ctl", "main"]),
     ("comfy_table",  &["ctl"]),
     ("tracing_subscriber", &["app", "main"]),

@@ -59,6 +59,7 @@ pub(super) static ROWS: &[Directive] = &[
     option("sentinel promotion-policy", 2),
     option("sentinel notification-script", 2),
     option("sentinel client-reconfig-script", 2),
+    option("sentinel notification-webhook", 2),
     option("sentinel rename-command", 3),
     // About one group: what a stock Sentinel had found.
     state("sentinel config-epoch", 2, config_epoch),

@@ -6,6 +6,7 @@
 
 mod counters;
 mod families;
+mod hooked;
 mod scrape;
 
 use std::future::IntoFuture;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::counters::Counters;
 use super::grpc::Context;
+use crate::hooks::Hooks;
 
 /// The text format of `OpenMetrics`, which Prometheus reads.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -32,6 +34,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
 struct Shared {
     ctx: Context,
+    hooks: Hooks,
     counters: Counters,
 }
 
@@ -39,7 +42,7 @@ struct Shared {
 ///
 /// # Errors
 /// When a listener fails; the others are stopped then.
-pub async fn serve(listeners: Vec<TcpListener>, ctx: Context, cancel: CancellationToken) -> io::Result<()> {
+pub async fn serve(listeners: Vec<TcpListener>, ctx: Context, hooks: Hooks, cancel: CancellationToken) -> io::Result<()> {
     // Dropping the guard stops whatever was started here, on every way out.
     let cancel = cancel.child_token();
     let _stop_all = cancel.clone().drop_guard();
@@ -51,7 +54,7 @@ pub async fn serve(listeners: Vec<TcpListener>, ctx: Context, cancel: Cancellati
         until.run_until_cancelled(counting).await;
         Ok(())
     });
-    let router = router(Arc::new(Shared { ctx, counters }));
+    let router = router(Arc::new(Shared { ctx, hooks, counters }));
     for listener in listeners {
         tasks.spawn(serve_one(listener, router.clone(), cancel.clone()));
     }
@@ -78,7 +81,8 @@ fn router(shared: Arc<Shared>) -> Router {
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    let families = scrape::families(&shared.ctx, &shared.counters.read());
+    let mut families = scrape::families(&shared.ctx, &shared.counters.read());
+    families.extend(hooked::families(&shared.hooks));
     match families::encode(families) {
         Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("the metrics could not be written: {error}\n")).into_response(),

@@ -172,13 +172,13 @@ fn flag(yes: bool) -> f64 {
     f64::from(u8::from(yes))
 }
 
-fn number(many: usize) -> f64 {
+pub(super) fn number(many: usize) -> f64 {
     big(many as u64)
 }
 
 /// Exact up to 2^53, which no index, offset or count here comes near.
 #[expect(clippy::cast_precision_loss, reason = "Prometheus knows only floating point numbers")]
-const fn big(number: u64) -> f64 {
+pub(super) const fn big(number: u64) -> f64 {
     number as f64
 }
 

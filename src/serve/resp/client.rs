@@ -9,10 +9,10 @@ use tokio::sync::broadcast;
 use super::acl::{DEFAULT, Denial, Occasion};
 use super::context::Context;
 use super::glob;
-use super::hub::{Hub, News};
 use super::registry::{Entry, Registry};
 use super::reply::Reply;
 use super::writer::Protocol;
+use crate::events::News;
 use crate::machine::{Command, Outcome, State};
 
 /// What all sessions share.
@@ -22,8 +22,6 @@ pub(crate) struct Shared {
     pub(crate) context: Arc<Context>,
     /// Who is connected.
     pub(crate) registry: Arc<Registry>,
-    /// Where events come from.
-    pub(crate) hub: Hub,
 }
 
 /// What a client hears.

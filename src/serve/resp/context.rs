@@ -1,6 +1,7 @@
 //! What this room is given by `app`.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -10,6 +11,8 @@ use super::acl::Acl;
 use crate::base::{Heard, Mono, RunId, Secret};
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::events::Hub;
+use crate::hooks::Hooks;
 use crate::serve::Agreement;
 
 /// The version of Redis whose Sentinel is spoken here. Clients choose their commands by it.
@@ -51,6 +54,10 @@ pub struct Context {
     pub agreement: Arc<dyn Agreement>,
     /// What this sentinel sees.
     pub board: Board,
+    /// Where subscribers hear events.
+    pub hub: Hub,
+    /// The scripts that run and wait here.
+    pub hooks: Hooks,
     /// This process's clocks.
     pub clock: Clock,
     /// What this process can say of itself.
@@ -67,6 +74,10 @@ pub struct Context {
     pub resolve_hostnames: bool,
     /// `sentinel announce-hostnames`, as configured.
     pub announce_hostnames: bool,
+    /// `sentinel deny-scripts-reconfig`: whether SENTINEL SET may not name what this sentinel runs or calls.
+    pub deny_scripts_reconfig: bool,
+    /// `dir`: relative paths of scripts begin here.
+    pub dir: PathBuf,
     /// `sentinel sentinel-user`, as configured.
     pub sentinel_user: Option<String>,
     /// `sentinel sentinel-pass`, as configured. Only shown to be there.

@@ -1,13 +1,14 @@
 //! The SENTINEL protocol: what clients and scripts of Redis Sentinel ask on port 26379.
 //!
-//! Here live the request reader, the replies, the one table of commands, and the events that subscribers hear. It reads what is
+//! Here live the request reader, the replies, the one table of commands, and the subscriptions. It reads what is
 //! agreed through [`Agreement`](crate::serve::Agreement) and what this sentinel sees from the [`Board`](crate::board::Board), and changes nothing
 //! but through proposals. It makes no decision, opens no link to a data node, and does not know `agent`.
 //! Started by `app` through [`serve`].
 //!
 //! In reading order: [`context`] and what it is given, `server` (listeners), `session` (one client: read,
-//! dispatch, write), `reader` and `inline` (bytes to words), `command` (the table and its handlers), [`acl`] (users and what they may do), `instance` (what is told
-//! of a data node or sentinel), `reply` and `writer` (values to bytes), `events` and `hub` (what subscribers hear).
+//! dispatch, write), `reader` and `inline` (bytes to words), `command` (the table and its handlers), [`acl`] (users and what they
+//! may do), `instance` (what is told
+//! of a data node or sentinel), `reply` and `writer` (values to bytes). What subscribers hear comes from [`events`](crate::events).
 
 pub mod acl;
 mod bounds;
@@ -15,9 +16,7 @@ mod client;
 mod command;
 pub mod context;
 mod door;
-mod events;
 mod glob;
-mod hub;
 mod inline;
 mod instance;
 mod number;

@@ -14,8 +14,6 @@ use super::bounds;
 use super::client::Shared;
 use super::context::Context;
 use super::door::{Arrival, Door, Endpoint, Visitor};
-use super::events;
-use super::hub::Hub;
 use super::registry::Admission;
 use super::session::{Ending, Session};
 
@@ -23,10 +21,8 @@ use super::session::{Ending, Session};
 ///
 /// Clients are answered at once, with or without a quorum; what needs one is answered with an error.
 pub async fn serve(doors: Vec<Door>, context: Arc<Context>, cancel: CancellationToken) {
-    let shared = Arc::new(Shared { context, registry: Arc::default(), hub: Hub::default() });
+    let shared = Arc::new(Shared { context, registry: Arc::default() });
     let tasks = TaskTracker::new();
-    // Listens to the sources before the first client can, so that no subscriber misses what follows its subscription.
-    tasks.spawn(events::run(Arc::clone(&shared), cancel.clone()));
     for door in doors {
         tasks.spawn(accept(door, Arc::clone(&shared), cancel.clone(), tasks.clone()));
     }

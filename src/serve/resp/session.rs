@@ -15,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::bounds;
 use super::client::{Client, Shared};
 use super::command;
-use super::hub::News;
 use super::reader::{Allowance, ProtocolError, Reader};
 use super::registry::Entry;
 use super::reply::Reply;
 use super::writer;
 use crate::base::limits;
+use crate::events::News;
 
 /// Why a session is over.
 #[derive(Debug, thiserror::Error)]
@@ -164,8 +164,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         };
         while let Some(news) = next {
             match &*news {
-                News::Event { channel, payload } => {
-                    for message in self.client.subscriptions.messages(channel, payload) {
+                News::Event(event) => {
+                    for message in self.client.subscriptions.messages(event.channel, &event.payload) {
                         self.write(&message);
                     }
                 }

@@ -97,12 +97,13 @@ fn seconds(ticks: u64) -> String {
 fn sentinel(client: &Client, text: &mut String) {
     let context = client.context();
     let state = context.agreement.state();
+    let scripts = context.hooks.counts();
     text.push_str("# Sentinel\r\n");
     put(text, "sentinel_masters", state.groups.len());
     put(text, "sentinel_tilt", 0);
     put(text, "sentinel_tilt_since_seconds", -1);
-    put(text, "sentinel_running_scripts", 0);
-    put(text, "sentinel_scripts_queue_length", 0);
+    put(text, "sentinel_running_scripts", scripts.running);
+    put(text, "sentinel_scripts_queue_length", scripts.queued);
     put(text, "sentinel_simulate_failure_flags", 0);
     for (number, group) in state.groups.values().enumerate() {
         let down = Portrait::new(context, &state, group).master_is_down();

@@ -51,7 +51,7 @@ fn add(client: &mut Client, kind: Kind, word: &'static str, names: &[Bytes]) -> 
         return Err(Reply::error(format!("ERR a client has at most {} subscriptions", bounds::SUBSCRIPTIONS)));
     }
     if client.subscriptions.news.is_none() {
-        client.subscriptions.news = Some(client.shared.hub.listen());
+        client.subscriptions.news = Some(client.shared.context.hub.listen());
     }
     let mut replies = Vec::with_capacity(names.len());
     for name in names {

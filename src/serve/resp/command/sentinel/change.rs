@@ -99,7 +99,7 @@ pub(super) async fn remove(client: &mut Client, words: &[Bytes]) -> Answer {
 pub(super) async fn set(client: &mut Client, words: &[Bytes]) -> Answer {
     let name = known_name(argument(words))?;
     group(&*client.confirmed().await?, argument(words))?;
-    let changes = options::parse(&words[3..])?;
+    let changes = options::parse(client.context(), &words[3..])?;
     let command = Command::SetOptions { group: name, changes, at: client.context().clock.wall() };
     settled(client.propose(command).await?)
 }

@@ -10,6 +10,7 @@ use super::super::super::glob;
 use super::super::super::reply::{Answer, Reply};
 use super::{group, local_state};
 use crate::base::Addr;
+use crate::hooks::{Pending, Standing};
 use crate::judge::GroupView;
 
 pub(super) fn myid(client: &mut Client, _: &[Bytes]) -> Answer {
@@ -20,8 +21,23 @@ pub(super) fn flushconfig(_: &mut Client, _: &[Bytes]) -> Answer {
     Ok(Reply::OK)
 }
 
-pub(super) fn pending_scripts(_: &mut Client, _: &[Bytes]) -> Answer {
-    Ok(Reply::Array(Vec::new()))
+pub(super) fn pending_scripts(client: &mut Client, _: &[Bytes]) -> Answer {
+    Ok(Reply::array(client.context().hooks.pending().into_iter().map(pending_script)))
+}
+
+fn pending_script(script: Pending) -> Reply {
+    let (flags, pid, time, ms) = match script.standing {
+        Standing::Running { pid, for_ms } => ("running", pid.unwrap_or(0), "run-time", for_ms),
+        Standing::Scheduled { in_ms } => ("scheduled", 0, "run-delay", in_ms),
+    };
+    let pair = |name: &'static str, value: String| (Reply::text(name), Reply::bulk(value));
+    Reply::Map(vec![
+        (Reply::text("argv"), Reply::array(script.argv.iter().map(Reply::bulk))),
+        pair("flags", flags.to_owned()),
+        pair("pid", pid.to_string()),
+        pair(time, ms.to_string()),
+        pair("retry-num", script.runs.to_string()),
+    ])
 }
 
 pub(super) fn debug(_: &mut Client, _: &[Bytes]) -> Answer {

@@ -2,24 +2,23 @@
 
 use bytes::Bytes;
 
+use super::super::super::context::Context;
 use super::super::super::reply::Reply;
 use crate::base::settings::SettingChange;
-use crate::conf::options::{OptionError, parse_changes};
+use crate::conf::options::{OptionError, calls_out, parse_changes, script_complaint};
 
 /// Reads `<option> <value> ...`.
-pub(super) fn parse(words: &[Bytes]) -> Result<Vec<SettingChange>, Reply> {
+pub(super) fn parse(context: &Context, words: &[Bytes]) -> Result<Vec<SettingChange>, Reply> {
     let texts: Vec<String> = words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
     let words: Vec<&str> = texts.iter().map(String::as_str).collect();
     let changes = parse_changes(&words).map_err(refuse)?;
-    match changes.iter().any(is_script) {
-        true => Err(scripts_denied()),
-        false => Ok(changes),
+    if context.deny_scripts_reconfig && changes.iter().any(calls_out) {
+        return Err(scripts_denied());
     }
-}
-
-/// A script's path is not to be set by whoever reaches the port.
-const fn is_script(change: &SettingChange) -> bool {
-    matches!(change, SettingChange::NotificationScript(_) | SettingChange::ClientReconfigScript(_))
+    match changes.iter().find_map(|change| script_complaint(change, &context.dir)) {
+        Some(complaint) => Err(Reply::error(format!("ERR {complaint}"))),
+        None => Ok(changes),
+    }
 }
 
 fn scripts_denied() -> Reply {
@@ -36,8 +35,9 @@ fn refuse(error: OptionError) -> Reply {
             Reply::error(format!("ERR Unknown option or number of arguments for SENTINEL SET '{}'", shown(&option)))
         }
         OptionError::Invalid { option, value, .. } => {
-            // Of a password only the password could be meant, and that is never repeated.
-            let value = if option.eq_ignore_ascii_case("auth-pass") { "******".to_owned() } else { shown(&value) };
+            // Passwords, and URLs that may hold a token, are never repeated.
+            let secret = ["auth-pass", "notification-webhook"].iter().any(|name| option.eq_ignore_ascii_case(name));
+            let value = if secret { "******".to_owned() } else { shown(&value) };
             Reply::error(format!("ERR Invalid argument '{value}' for SENTINEL SET '{}'", shown(&option)))
         }
         OptionError::NotSupported(why) => Reply::error(format!("ERR {why}")),

@@ -1,11 +1,12 @@
 //! What became true for all sentinels, as events.
 
+use super::spoken::Switch;
 use super::wording::{self, Wording, data_node, master, replica};
 use crate::base::{Addr, GroupName, NodeId};
 use crate::machine::{AbortReason, Choice, Event, FailoverId, Ineligible, Logged, State};
 
 /// The events of one fact, in stock Sentinel's order. `state` may be newer than the fact; `me` is this sentinel.
-pub(crate) fn worded(logged: &Logged, state: &State, me: NodeId) -> Vec<Wording> {
+pub(super) fn worded(logged: &Logged, state: &State, me: NodeId) -> Vec<Wording> {
     match (&logged.group, &logged.event) {
         (_, Event::SentinelJoined { id }) => sentinel_joined(*id, state, me),
         (_, Event::SentinelLeft { id }) => vec![Wording::private("-sentinel", format!("node {id}"))],
@@ -15,15 +16,16 @@ pub(crate) fn worded(logged: &Logged, state: &State, me: NodeId) -> Vec<Wording>
 }
 
 fn of_group(group: &GroupName, event: &Event, state: &State) -> Vec<Wording> {
-    let one = |channel, payload: String| vec![Wording::public(channel, payload)];
+    let one = |channel, payload: String| vec![Wording::warning(channel, payload)];
+    let minor = |channel, payload: String| vec![Wording::notice(channel, payload)];
     match event {
         Event::GroupAdded { master: addr, quorum } => one("+monitor", format!("{} quorum {quorum}", master(group, addr))),
         Event::GroupRemoved { master: addr } => one("-monitor", master(group, addr)),
         Event::OptionSet { master: addr, option, value } => one("+set", format!("{} {option} {value}", master(group, addr))),
         Event::GroupReset { master: addr } => one("+reset-master", master(group, addr)),
-        Event::ReplicaAdded { replica: addr, master } => one("+slave", replica(group, addr, master)),
+        Event::ReplicaAdded { replica: addr, master } => minor("+slave", replica(group, addr, master)),
         Event::ReplicaForgotten { replica: addr, master } => vec![Wording::private("-slave", replica(group, addr, master))],
-        Event::Restarted { node, master } => one("+reboot", data_node(group, node, master)),
+        Event::Restarted { node, master } => minor("+reboot", data_node(group, node, master)),
         Event::VotedDown { voter, epoch, testimony } => {
             let grounds = format!("{} for {} ms", testimony.evidence.as_str(), testimony.silent_ms);
             vec![Wording::private("+vote-down", format!("{group} epoch {epoch} by node {voter}: {grounds}"))]
@@ -38,10 +40,13 @@ fn of_group(group: &GroupName, event: &Event, state: &State) -> Vec<Wording> {
         Event::Decided { old, choice, .. } => decided(group, old, choice),
         Event::Promoted { master: addr, old, .. } => {
             let recorded = master(group, old);
-            vec![Wording::public("+promoted-slave", replica(group, addr, old)), Wording::public("+failover-state-reconf-slaves", recorded)]
+            vec![
+                Wording::warning("+promoted-slave", replica(group, addr, old)),
+                Wording::warning("+failover-state-reconf-slaves", recorded),
+            ]
         }
-        Event::SwitchMaster { from, to, .. } => switched(group, from, to, state),
-        Event::ReplicaFollows { replica: addr, master } => one("+slave-reconf-done", replica(group, addr, master)),
+        Event::SwitchMaster { epoch, from, to } => switched(group, Switch { epoch: *epoch, from: from.clone(), to: to.clone() }, state),
+        Event::ReplicaFollows { replica: addr, master } => minor("+slave-reconf-done", replica(group, addr, master)),
         Event::FailoverEnded { master: addr, .. } => one("+failover-end", master(group, addr)),
         Event::FailoverAborted { master: addr, reason, .. } => one(abort_channel(*reason), master(group, addr)),
         Event::FailoverBlocked { master: addr, reasons, .. } => one("+failover-blocked", blocked(group, addr, reasons)),
@@ -54,27 +59,30 @@ fn of_group(group: &GroupName, event: &Event, state: &State) -> Vec<Wording> {
 fn started(group: &GroupName, id: FailoverId, addr: &Addr) -> Vec<Wording> {
     let recorded = master(group, addr);
     vec![
-        Wording::public("+new-epoch", id.epoch.to_string()),
-        Wording::public("+try-failover", recorded.clone()),
-        Wording::public("+elected-leader", recorded.clone()),
-        Wording::public("+failover-state-select-slave", recorded),
+        Wording::warning("+new-epoch", id.epoch.to_string()),
+        Wording::warning("+try-failover", recorded.clone()),
+        Wording::warning("+elected-leader", recorded.clone()),
+        Wording::warning("+failover-state-select-slave", recorded),
     ]
 }
 
 fn decided(group: &GroupName, old: &Addr, choice: &Choice) -> Vec<Wording> {
     let chosen = replica(group, &choice.chosen, old);
-    ["+selected-slave", "+failover-state-send-slaveof-noone", "+failover-state-wait-promotion"]
-        .map(|channel| Wording::public(channel, chosen.clone()))
-        .into()
+    vec![
+        Wording::warning("+selected-slave", chosen.clone()),
+        Wording::notice("+failover-state-send-slaveof-noone", chosen.clone()),
+        Wording::notice("+failover-state-wait-promotion", chosen),
+    ]
 }
 
 /// The replicas are named anew under their new master, the old master last, since clients build their list from that.
-fn switched(group: &GroupName, from: &Addr, to: &Addr, state: &State) -> Vec<Wording> {
+fn switched(group: &GroupName, switch: Switch, state: &State) -> Vec<Wording> {
+    let (from, to) = (switch.from.clone(), switch.to.clone());
     let known = state.groups.get(group).map(|group| group.replicas.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
-    let (old, others): (Vec<_>, Vec<_>) = known.into_iter().filter(|addr| addr != to).partition(|addr| addr == from);
-    let switch = format!("{group} {} {} {} {}", from.host, from.port, to.host, to.port);
-    std::iter::once(Wording::public("+switch-master", switch))
-        .chain(others.into_iter().chain(old).map(|addr| Wording::public("+slave", replica(group, &addr, to))))
+    let (old, others): (Vec<_>, Vec<_>) = known.into_iter().filter(|addr| *addr != to).partition(|addr| *addr == from);
+    let payload = format!("{group} {} {} {} {}", from.host, from.port, to.host, to.port);
+    std::iter::once(Wording::warning("+switch-master", payload).that_switches(switch))
+        .chain(others.into_iter().chain(old).map(|addr| Wording::notice("+slave", replica(group, &addr, &to))))
         .collect()
 }
 
@@ -94,5 +102,5 @@ fn blocked(group: &GroupName, addr: &Addr, reasons: &[(Addr, Ineligible)]) -> St
 fn sentinel_joined(id: NodeId, state: &State, me: NodeId) -> Vec<Wording> {
     let Some(record) = state.sentinels.get(&id).filter(|_| id != me) else { return Vec::new() };
     let of = |name, master| wording::sentinel(&record.sentinel_id, &record.resp, name, master);
-    state.groups.iter().map(|(name, group)| Wording::public("+sentinel", of(name, &group.master.addr))).collect()
+    state.groups.iter().map(|(name, group)| Wording::notice("+sentinel", of(name, &group.master.addr))).collect()
 }

@@ -5,22 +5,22 @@ use crate::board::{Notice, NoticeKind};
 use crate::machine::State;
 
 /// The events of one notice; none if the group has been removed meanwhile.
-pub(crate) fn worded(notice: &Notice, state: &State) -> Vec<Wording> {
+pub(super) fn worded(notice: &Notice, state: &State) -> Vec<Wording> {
     let Some(group) = state.groups.get(&notice.group) else { return Vec::new() };
     let node = wording::data_node(&notice.group, &notice.node, &group.master.addr);
     let event = match &notice.what {
-        NoticeKind::Down => Wording::public("+sdown", node),
-        NoticeKind::Up => Wording::public("-sdown", node),
+        NoticeKind::Down => Wording::warning("+sdown", node),
+        NoticeKind::Up => Wording::warning("-sdown", node),
         NoticeKind::RoleChanged { to_master, expected } => {
             let role = if *to_master { "master" } else { "slave" };
             let channel = if *expected { "+role-change" } else { "-role-change" };
-            Wording::public(channel, format!("{node} new reported role is {role}"))
+            Wording::verbose(channel, format!("{node} new reported role is {role}"))
         }
-        NoticeKind::Demoted => Wording::public("+convert-to-slave", node),
-        NoticeKind::Repointed => Wording::public("+fix-slave-config", node),
+        NoticeKind::Demoted => Wording::notice("+convert-to-slave", node),
+        NoticeKind::Repointed => Wording::notice("+fix-slave-config", node),
         NoticeKind::Foreign { id, addr, present } => {
             let channel = if *present { "+foreign-sentinel" } else { "-foreign-sentinel" };
-            Wording::public(channel, wording::sentinel(id, addr, &notice.group, &group.master.addr))
+            Wording::warning(channel, wording::sentinel(id, addr, &notice.group, &group.master.addr))
         }
     };
     vec![event]

@@ -1,0 +1,59 @@
+//! Spreads events from the one task that words them to all who listen.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+use tracing::{info, warn};
+
+use super::spoken::Spoken;
+use crate::base::limits;
+
+/// What listeners are sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// An event that is to be published.
+    Event(Spoken),
+    /// Events were lost before they came here, so nobody may go on as if there had been none.
+    Gap {
+        /// How, for the log.
+        reason: String,
+    },
+}
+
+/// The fan-out. Cheap to clone; all clones are one.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    sender: broadcast::Sender<Arc<News>>,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self { sender: broadcast::Sender::new(limits::EVENTS_WAITING) }
+    }
+}
+
+impl Hub {
+    /// Logs an event, and sends it to all who listen if it is for them. Never waits.
+    pub fn say(&self, spoken: Spoken) {
+        info!(target: "event", "{} {}", spoken.channel, spoken.payload);
+        if spoken.published {
+            self.send(News::Event(spoken));
+        }
+    }
+
+    /// Tells all who listen that they missed something.
+    pub(super) fn gap(&self, reason: String) {
+        warn!("listeners for events have missed some: {reason}");
+        self.send(News::Gap { reason });
+    }
+
+    /// Listens from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Arc<News>> {
+        self.sender.subscribe()
+    }
+
+    fn send(&self, news: News) {
+        // An error means that nobody listens, which is fine.
+        let _ = self.sender.send(Arc::new(news));
+    }
+}

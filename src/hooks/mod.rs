@@ -1,0 +1,80 @@
+//! Hooks: what an operator wants done when something happens: scripts to run here, and webhooks to call.
+//!
+//! Events come from [`events`](crate::events), settings from the agreed state. Here lives what waits, runs and is retried. All queues
+//! are bounded and lose their oldest entry when they are full; nobody who decides or acts on Redis ever waits for this room,
+//! and nothing in it changes what is agreed. What waits is lost when the process ends, as in stock Sentinel.
+//! Started by `app`; `serve` shows what is pending and counted.
+//!
+//! In reading order: `due` (what an event calls for), [`script`] and [`webhook`] (the two kinds), `listen` (the loop).
+
+mod due;
+mod listen;
+pub mod script;
+pub mod webhook;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+pub use listen::Sources;
+pub use script::{Pending, Standing};
+
+use crate::base::{ClusterId, GroupName, NodeId, SentinelId};
+use crate::clock::Clock;
+use crate::events::Hub;
+
+/// Who tells.
+#[derive(Clone, Debug)]
+pub struct Teller {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// This sentinel's number.
+    pub node: NodeId,
+    /// This sentinel's public id.
+    pub sentinel: SentinelId,
+}
+
+/// Bounds and times; the defaults are those of production.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Of scripts.
+    pub scripts: script::Limits,
+    /// Of webhooks.
+    pub webhooks: webhook::Limits,
+}
+
+/// The scripts and webhooks of this sentinel. Cheap to clone; all clones are one.
+#[derive(Clone, Debug)]
+pub struct Hooks {
+    scripts: script::Desk,
+    webhooks: webhook::Office,
+}
+
+impl Hooks {
+    /// Nothing waits yet. Scripts run in `dir`, and what becomes of them is said to `hub`.
+    pub fn new(limits: Limits, clock: Clock, dir: PathBuf, hub: Hub) -> Self {
+        Self { scripts: script::Desk::new(limits.scripts, clock, dir, hub), webhooks: webhook::Office::new(limits.webhooks) }
+    }
+
+    /// Does what events call for until `cancel`. Scripts that run then go on by themselves; what waits is lost.
+    pub async fn run(self, sources: Sources, cancel: CancellationToken) {
+        let running = Arc::new(self.clone());
+        tokio::join!(self.scripts.run(cancel.clone()), listen::run(&running, sources, cancel));
+    }
+
+    /// The scripts that run or wait, oldest first.
+    pub fn pending(&self) -> Vec<Pending> {
+        self.scripts.pending()
+    }
+
+    /// What was counted of the scripts.
+    pub fn counts(&self) -> script::Counts {
+        self.scripts.counts()
+    }
+
+    /// What was counted of the webhooks of each group that has had something to send.
+    pub fn letters(&self) -> Vec<(GroupName, webhook::Counts)> {
+        self.webhooks.counts()
+    }
+}
