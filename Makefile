@@ -9,7 +9,7 @@ ARGS     ?=
 JOBS     ?= 4
 FEATURES := --features failpoints
 
-.PHONY: help demo test bench-failover bench-answers check fix need-redis
+.PHONY: help demo test bench-failover bench-answers check fix need-redis need-clients
 
 help:
 	@echo 'make demo            kill a master and watch the failover     (ARGS=--keep leaves the cluster running)'
@@ -24,7 +24,7 @@ demo: need-redis
 	@target/release/examples/quickstart $(ARGS)
 
 # Documentation tests are not for nextest. Both runners end with their own summary line, which is left in sight.
-test: need-redis
+test: need-redis need-clients
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		set -ex; \
 		$(CARGO) test --locked $(FEATURES) --doc; \
@@ -52,4 +52,8 @@ fix:
 	$(CARGO) fmt --all
 
 need-redis:
-	@sh scripts/need-redis
+	@sh scripts/need redis-server redis-sentinel util-linux
+
+# The client libraries that the tests follow a master with bring their own packages; these are what those need.
+need-clients:
+	@sh scripts/need python3-venv nodejs npm

@@ -15,7 +15,7 @@ use super::process::{Process, Recipe, find_program};
 use super::resp::{Conn, Reply};
 use super::timeline::Timeline;
 
-const INSTALL: &str = "sh scripts/need-redis (or: apt-get install -y redis-server redis-sentinel)";
+const INSTALL: &str = "sh scripts/need redis-server redis-sentinel (or: apt-get install -y redis-server redis-sentinel)";
 const START_LIMIT: Duration = Duration::from_secs(15);
 
 /// Whose sentinel it is.
