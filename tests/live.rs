@@ -42,6 +42,9 @@ mod members;
 #[path = "live/tls.rs"]
 mod tls;
 
+#[path = "live/hello.rs"]
+mod hello;
+
 #[path = "live/honesty.rs"]
 mod honesty;
 

@@ -4,6 +4,8 @@
 mod acts;
 #[path = "redis/fake.rs"]
 mod fake;
+#[path = "redis/hello.rs"]
+mod hello;
 #[path = "redis/partitions.rs"]
 mod partitions;
 #[path = "redis/proxy.rs"]

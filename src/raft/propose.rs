@@ -92,7 +92,8 @@ pub(super) async fn for_peer(core: &Core, command: Command, within_ms: u64) -> R
 async fn here(core: &Core, command: Command, begun: Instant, deadline: Instant) -> Attempt {
     match timeout_at(deadline, core.consensus.client_write(command)).await {
         Ok(Ok(written)) => Attempt::Done(Committed { index: LogIndex(written.log_id.index), outcome: written.data }),
-        // openraft says this before it appends, or when it has deleted the entry: in neither case can it be committed.
+        // openraft says this before it appends, or when it has deleted the entry. Of five, another that holds a deleted entry may still
+        // commit it in a later term, and the repeated proposal is then a second one: commands are made so that this does no harm.
         Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => Attempt::Nothing("the leader has changed".to_owned()),
         Ok(Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(error)))) => {
             Attempt::Failed(ProposeError::Stopped(error.to_string()))

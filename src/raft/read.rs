@@ -31,6 +31,8 @@ const WAITING: usize = 65_536;
 /// Between two rounds that failed.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 
+/// How often deadlines are looked at while a round takes long.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long it is waited for those who answered last before all are asked. A little more than they usually need.
 const HEDGE_AFTER: Duration = Duration::from_millis(5);
 
@@ -49,12 +51,16 @@ pub(super) struct ReadDesk {
 /// Works off what is handed in.
 pub(super) struct ReadClerk {
     waiters: mpsc::Receiver<Waiter>,
+    /// They asked before the running round began.
+    waiting: Vec<Waiter>,
+    /// They asked after that, so that it does not count for them.
+    late: Vec<Waiter>,
 }
 
 /// A desk and its clerk.
 pub(super) fn desk() -> (ReadDesk, ReadClerk) {
     let (sender, receiver) = mpsc::channel(WAITING);
-    (ReadDesk { waiters: sender }, ReadClerk { waiters: receiver })
+    (ReadDesk { waiters: sender }, ReadClerk { waiters: receiver, waiting: Vec::new(), late: Vec::new() })
 }
 
 impl ReadDesk {
@@ -97,20 +103,19 @@ impl ReadDesk {
 impl ReadClerk {
     /// Runs rounds while somebody waits, until this room stops.
     pub(super) async fn run(mut self, core: Arc<Core>) {
-        let mut waiting: Vec<Waiter> = Vec::new();
         // Calls are bounded; so is the answer of a log that waits for its disk.
         let patience = core.spans.call_within() * 3;
-        while self.gather(&core, &mut waiting).await {
-            let done = timeout(patience, round(&core)).await;
+        while self.gather(&core).await {
+            let done = self.see_through(timeout(patience, round(&core))).await;
             match done.unwrap_or_else(|_| Err(format!("no round was finished within {} ms", patience.as_millis()))) {
                 Ok(index) => {
-                    for waiter in waiting.drain(..) {
+                    for waiter in self.waiting.drain(..) {
                         // Whoever gave up does not listen any more.
                         let _ = waiter.answer.send(Ok(index));
                     }
                 }
                 Err(reason) => {
-                    give_up_on_overdue(&mut waiting, &reason);
+                    give_up_on_overdue(&mut self.waiting, &reason);
                     if !core.rest(RETRY_AFTER).await {
                         return;
                     }
@@ -120,24 +125,44 @@ impl ReadClerk {
     }
 
     /// Takes all who wait; sleeps while nobody does. Returns whether to go on.
-    async fn gather(&mut self, core: &Core, waiting: &mut Vec<Waiter>) -> bool {
-        waiting.retain(|waiter| !waiter.answer.is_closed());
-        if waiting.is_empty() {
+    async fn gather(&mut self, core: &Core) -> bool {
+        self.waiting.append(&mut self.late);
+        self.waiting.retain(|waiter| !waiter.answer.is_closed());
+        if self.waiting.is_empty() {
             let first = tokio::select! {
                 biased;
                 first = self.waiters.recv() => first,
                 () = core.stop.cancelled() => return false,
             };
             let Some(first) = first else { return false };
-            waiting.push(first);
+            self.waiting.push(first);
         }
         while let Ok(waiter) = self.waiters.try_recv() {
-            waiting.push(waiter);
+            self.waiting.push(waiter);
         }
         !core.stop.is_cancelled()
     }
+
+    /// Waits for a round, and for nobody longer than it wants to be waited for.
+    async fn see_through<T>(&mut self, round: impl Future<Output = T>) -> T {
+        let mut round = pin!(round);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut round => return done,
+                () = sleep(LOOK_EVERY) => {
+                    while let Ok(waiter) = self.waiters.try_recv() {
+                        self.late.push(waiter);
+                    }
+                    give_up_on_overdue(&mut self.waiting, SLOW);
+                    give_up_on_overdue(&mut self.late, SLOW);
+                }
+            }
+        }
+    }
 }
 
+const SLOW: &str = "no round was finished in time";
 const STOPPING: &str = "this sentinel is stopping";
 
 fn give_up_on_overdue(waiting: &mut Vec<Waiter>, reason: &str) {

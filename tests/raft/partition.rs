@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use raft_sentinel::raft::{Leadership, ProposeError};
+use raft_sentinel::raft::{Leadership, ProposeError, RaftConfig};
 
 use crate::cluster::{Cluster, eventually, leadership, monitor};
 
@@ -94,5 +94,29 @@ async fn a_leader_that_reaches_only_a_bridge_makes_way() {
     let new = cluster.leader_among(&rest).await;
     println!("another leader {:?} after the cut", begun.elapsed());
     cluster.nodes[&new].propose(monitor("without the old one")).await.unwrap();
+    cluster.stop_all().await;
+}
+
+/// A round asks those first who answered last. One of them has just fallen silent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_does_not_wait_for_a_voter_that_fell_silent() {
+    let patient = |config: &mut RaftConfig| (config.election_timeout_min_ms, config.election_timeout_max_ms) = (4000, 8000);
+    let mut cluster = Cluster::formed_with(3, patient).await;
+    let leader = cluster.leader().await;
+    let raft = cluster.nodes[&leader].clone();
+    for silent in (1..=3).filter(|id| *id != leader) {
+        raft.linearizable().await.unwrap();
+        cluster.net.cut(leader, silent);
+        // A call may take 4 s, a read no longer than 1 s: to wait for the silent one would fail.
+        for _ in 0..20 {
+            raft.linearizable().await.unwrap();
+        }
+        cluster.net.heal();
+        // Both are heard again, so that either may have answered last.
+        raft.propose(monitor(&format!("after {silent}"))).await.unwrap();
+        let healed = cluster.nodes[&silent].clone();
+        eventually("the healed one has it", || healed.state().group(&format!("after-{silent}")).is_some()).await;
+    }
+    assert_eq!(cluster.leader().await, leader);
     cluster.stop_all().await;
 }

@@ -166,6 +166,7 @@ pub(crate) async fn world_with(options: Options) -> World {
         announce_hostnames: false,
         sentinel_user: None,
         sentinel_pass: Some(Secret::new("hunter2")),
+        heard: tokio::sync::mpsc::channel(16).0,
         stop: stop.clone(),
     };
     let task = tokio::spawn(serve(vec![listener.into()], Arc::new(context), cancel.clone()));

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::acl::Acl;
-use crate::base::{Mono, RunId, Secret};
+use crate::base::{Heard, Mono, RunId, Secret};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::serve::Agreement;
@@ -70,6 +71,8 @@ pub struct Context {
     pub sentinel_user: Option<String>,
     /// `sentinel sentinel-pass`, as configured. Only shown to be there.
     pub sentinel_pass: Option<Secret>,
+    /// Where hellos go that are published on this port.
+    pub heard: mpsc::Sender<Heard>,
     /// Cancelled when a client says SHUTDOWN.
     pub stop: CancellationToken,
 }

@@ -93,7 +93,6 @@ fn blocked(group: &GroupName, addr: &Addr, reasons: &[(Addr, Ineligible)]) -> St
 
 fn sentinel_joined(id: NodeId, state: &State, me: NodeId) -> Vec<Wording> {
     let Some(record) = state.sentinels.get(&id).filter(|_| id != me) else { return Vec::new() };
-    let sentinel = format!("sentinel {} {} {}", record.sentinel_id, record.resp.host, record.resp.port);
-    let of_master = |(name, addr): (&GroupName, &Addr)| format!("{sentinel} @ {name} {} {}", addr.host, addr.port);
-    state.groups.iter().map(|(name, group)| Wording::public("+sentinel", of_master((name, &group.master.addr)))).collect()
+    let of = |name, master| wording::sentinel(&record.sentinel_id, &record.resp, name, master);
+    state.groups.iter().map(|(name, group)| Wording::public("+sentinel", of(name, &group.master.addr))).collect()
 }
