@@ -1,6 +1,6 @@
 //! Keys and certificates: from PEM files to the two ends of an encrypted connection.
 //!
-//! Lives here: reading the files ([`files`]), the end that is connected to ([`ServerTls`]), the end that connects
+//! Lives here: reading the files (`files`), the end that is connected to ([`ServerTls`]), the end that connects
 //! ([`ClientTls`]), and their renewal when the files change ([`keep_fresh`]). Does not live here: who listens, who is
 //! connected to, and what is said. Made by `app`, used by `redis` and `serve`.
 

@@ -178,7 +178,7 @@ impl User {
 
     /// The hashes in hex.
     pub(crate) fn hashes(&self) -> impl Iterator<Item = String> + '_ {
-        self.passwords.iter().map(|hash| hex(hash))
+        self.passwords.iter().map(hex)
     }
 
     /// The rules about commands.
