@@ -25,6 +25,7 @@
 //! | [`probe`] | looking at one data node | decisions |
 //! | [`agent`] | one loop for each group: input, step, intents | who asks from outside |
 //! | [`board`], [`clock`] | what this sentinel sees; what time it is | decisions |
+//! | [`failpoint`], [`simulate`] | where a test, or a drill, may end this process | why |
 //! | [`serve`] | answers: SENTINEL protocol, gRPC, HTTP | `agent` |
 //! | [`ctl`] | the operator's command line | anything but the gRPC services |
 //! | `app` | wires, starts and drains all of it | details |
@@ -45,4 +46,5 @@ pub mod proto;
 pub mod raft;
 pub mod redis;
 pub mod serve;
+pub mod simulate;
 pub mod store;

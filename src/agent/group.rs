@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
@@ -16,10 +16,13 @@ use crate::judge::{Input, Intent, Judge, ProposalKey, Remark, World};
 use crate::machine::{Command, Group, Outcome};
 use crate::probe::{self, Probe, ProbeSettings};
 use crate::raft::Leadership;
+use crate::simulate::Place;
 
 /// Sights that may wait for the judge; a probe that finds the box full waits.
 const SIGHTS_WAITING: usize = 256;
-pub(super) async fn run(parts: Parts, name: GroupName, cancel: CancellationToken) {
+
+/// Tends one group until it is no longer monitored, or `cancel`. `look` asks for a fresh look at all its data nodes.
+pub(super) async fn run(parts: Parts, name: GroupName, look: Arc<Notify>, cancel: CancellationToken) {
     let Some(group) = parts.raft.state().groups.get(&name).cloned() else { return };
     let (sights, seen) = mpsc::channel(SIGHTS_WAITING);
     let (results, ended) = mpsc::unbounded_channel();
@@ -27,7 +30,7 @@ pub(super) async fn run(parts: Parts, name: GroupName, cancel: CancellationToken
     let judge = Judge::new(parts.raft.id(), world.clone());
     let mut keeper = Keeper { parts, name, judge, group: world.group, probes: BTreeMap::new(), sights, results };
     keeper.keep_probes();
-    keeper.work(seen, ended, &cancel).await;
+    keeper.work(seen, ended, &look, &cancel).await;
     keeper.parts.board.hide(&keeper.name);
 }
 
@@ -52,7 +55,13 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn work(&mut self, mut seen: mpsc::Receiver<Seen>, mut ended: mpsc::UnboundedReceiver<Input>, cancel: &CancellationToken) {
+    async fn work(
+        &mut self,
+        mut seen: mpsc::Receiver<Seen>,
+        mut ended: mpsc::UnboundedReceiver<Input>,
+        look: &Notify,
+        cancel: &CancellationToken,
+    ) {
         let mut states = self.parts.raft.states();
         let mut leadership = self.parts.raft.leadership();
         loop {
@@ -71,6 +80,10 @@ impl Keeper {
                     if changed.is_err() { return }
                     leadership.borrow_and_update();
                     Input::Wake
+                }
+                () = look.notified() => {
+                    self.probes.values().for_each(Probe::look);
+                    continue;
                 }
                 () = tokio::time::sleep_until(wake_at.into()) => Input::Wake,
             };
@@ -133,12 +146,21 @@ impl Keeper {
         let (parts, results, group) = (self.parts.clone(), self.results.clone(), self.name.clone());
         tokio::spawn(async move {
             let entry = command.name();
+            if matches!(command, Command::Promote { .. }) {
+                parts.simulation.pass(Place::AfterElection);
+            }
+            let confirms = matches!(command, Command::Promoted { .. });
             failpoint::pass(&format!("before-{entry}"));
             let well = match parts.raft.propose(command).await {
                 Ok(committed) => {
                     failpoint::pass(&format!("after-{entry}"));
                     match committed.outcome {
-                        Outcome::Done | Outcome::Unchanged => true,
+                        Outcome::Done | Outcome::Unchanged => {
+                            if confirms {
+                                parts.simulation.pass(Place::AfterPromotion);
+                            }
+                            true
+                        }
                         Outcome::Refused(refusal) => {
                             tracing::debug!(%group, entry, %refusal, "refused");
                             false

@@ -22,7 +22,9 @@ use crate::clock::Clock;
 use crate::conf::Config;
 use crate::machine::SentinelRecord;
 use crate::raft::{Raft, RaftConfig, StartError};
+use crate::serve::resp::live::{Facts, Live};
 use crate::serve::{grpc, http, resp};
+use crate::simulate::Simulation;
 
 /// How long a stop may take before it is forced.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -77,7 +79,15 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     tracing::info!(node = %raft.id(), sentinel_id = %raft.sentinel_id(), port = config.resp.port, "this sentinel is up");
 
     let cancel = CancellationToken::new();
-    let house = House { config, clock, raft, board: Board::default(), cancel: cancel.clone(), tasks: TaskTracker::new() };
+    let house = House {
+        config,
+        clock,
+        raft,
+        board: Board::default(),
+        simulation: Simulation::default(),
+        cancel: cancel.clone(),
+        tasks: TaskTracker::new(),
+    };
     let (failed, mut failures) = tokio::sync::mpsc::channel(4);
     house.open(resp_listeners, grpc_listeners, http_listeners, failed);
 
@@ -97,6 +107,7 @@ struct House {
     clock: Clock,
     raft: Raft,
     board: Board,
+    simulation: Simulation,
     cancel: CancellationToken,
     tasks: TaskTracker,
 }
@@ -107,6 +118,7 @@ impl House {
             raft: self.raft.clone(),
             board: self.board.clone(),
             clock: self.clock,
+            simulation: self.simulation.clone(),
             client_name: format!("sentinel-{}", &self.raft.sentinel_id().as_str()[..8]),
         };
         self.tasks.spawn(agent::run(parts, self.config.groups.clone(), self.cancel.clone()));
@@ -174,8 +186,16 @@ impl House {
             stale_answers: sentinel.stale_answers,
             resolve_hostnames: sentinel.resolve_hostnames,
             announce_hostnames: sentinel.announce_hostnames,
-            sentinel_user: sentinel.user.clone(),
-            sentinel_pass: sentinel.pass.clone(),
+            live: Live::new(
+                Facts {
+                    log_level: config.log.level,
+                    sentinel_user: sentinel.user.clone(),
+                    sentinel_pass: sentinel.pass.clone(),
+                    ..Facts::default()
+                },
+                telemetry::set_level,
+            ),
+            simulation: self.simulation.clone(),
             stop: self.cancel.clone(),
         }
     }

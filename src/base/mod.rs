@@ -8,6 +8,7 @@ pub mod addr;
 pub mod ids;
 pub mod limits;
 pub mod observation;
+pub mod parameters;
 pub mod secret;
 pub mod seed;
 pub mod settings;

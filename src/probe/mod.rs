@@ -18,7 +18,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::base::observation::Seen;
-use crate::base::{Addr, GroupSettings};
+use crate::base::{Addr, GroupSettings, settings};
 use crate::clock::Clock;
 use crate::redis::Access;
 
@@ -37,16 +37,13 @@ pub struct ProbeSettings {
     pub down_after_ms: u64,
 }
 
-/// INFO is asked once a second. Stock asks every ten seconds, and so sees a wrong role or a new replica late.
-const INFO_PERIOD_MS: u64 = 1000;
-
 impl ProbeSettings {
     /// What a group's settings mean for its probes. `client_name` is what CLIENT LIST shows there.
     pub fn of(settings: &GroupSettings, client_name: impl Into<String>) -> Self {
         Self {
             access: Access::of(settings, client_name),
             ping_period_ms: settings.ping_period_ms(),
-            info_period_ms: INFO_PERIOD_MS,
+            info_period_ms: settings::INFO_PERIOD_MS,
             down_after_ms: settings.down_after_ms,
         }
     }

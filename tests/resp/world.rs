@@ -15,7 +15,9 @@ use raft_sentinel::judge::{GroupView, Link, NodeView};
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Candidate, Command, Identity, SentinelRecord, State};
 use raft_sentinel::raft::PeerHealth;
+use raft_sentinel::serve::resp::live::{Facts, Live};
 use raft_sentinel::serve::resp::{Context, LocalFacts, serve};
+use raft_sentinel::simulate::Simulation;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -159,8 +161,8 @@ pub(crate) async fn world_with(options: Options) -> World {
         stale_answers: options.stale_answers,
         resolve_hostnames: false,
         announce_hostnames: false,
-        sentinel_user: None,
-        sentinel_pass: Some(Secret::new("hunter2")),
+        live: Live::new(Facts { sentinel_pass: Some(Secret::new("hunter2")), ..Facts::default() }, |_| ()),
+        simulation: Simulation::default(),
         stop: stop.clone(),
     };
     let task = tokio::spawn(serve(vec![listener], Arc::new(context), cancel.clone()));

@@ -27,6 +27,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("clock",   &["base"]),
     room("proto",   &[]),
     room("failpoint", &[]),
+    room("simulate", &[]),
     // What is agreed, and what one sentinel makes of it.
     pure("machine", &["base"]),
     pure("judge",   &["base", "machine"]),
@@ -37,15 +38,16 @@ pub(crate) const ROOMS: &[Room] = &[
     room("redis",   &["base"]),
     room("probe",   &["base", "clock", "redis"]),
     // Hands and mouth: they do not know each other.
-    room("agent",   &["base", "board", "clock", "failpoint", "judge", "machine", "probe", "raft", "redis"]),
-    room("serve",   &["base", "board", "clock", "conf", "machine", "proto", "raft",
+    room("agent",   &["base", "board", "clock", "failpoint", "judge", "machine", "probe", "raft", "redis",
+                      "simulate"]),
+    room("serve",   &["base", "board", "clock", "conf", "machine", "proto", "raft", "simulate",
                       "judge::view", "judge::GroupView", "judge::NodeView", "judge::Link"]),
     // Operators.
     Room { name: "conf", may_use: &["base"], pure: false, except: &[("conf/cli.rs", "ctl")] },
     room("ctl",     &["base", "proto"]),
     // The only place that knows every room.
     room("app",     &["agent", "base", "board", "clock", "conf", "ctl", "judge", "machine", "probe", "proto", "raft", "redis",
-                      "serve", "store"]),
+                      "serve", "simulate", "store"]),
     room("main",    &["app", "conf", "ctl"]),
     // The map and the long pages: they use no room.
     room("lib",     &[]),
@@ -91,7 +93,8 @@ pub(crate) const LIBRARIES: &[(&str, &[&str])] = &[
     ("SystemTime",   &["clock"]),
     // Deadlines of calls. Whoever reasons with moments gets them from the clock, as an argument.
     ("Instant::now", &["clock", "ctl", "probe", "raft", "redis", "serve"]),
-    ("process::exit", &["main"]),
+    // A simulated failure is to look like a crash.
+    ("process::exit", &["main", "simulate"]),
 ];
 
 /// Lines in one file.

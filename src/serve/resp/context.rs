@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::live::Live;
 use crate::base::{Mono, RunId, Secret};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::serve::Agreement;
+use crate::simulate::Simulation;
 
 /// The version of Redis whose Sentinel is spoken here. Clients choose their commands by it.
 pub const COMPATIBLE_VERSION: &str = "7.2.4";
@@ -48,14 +50,14 @@ pub struct Context {
     pub maxclients: usize,
     /// `sentinel stale-answers yes`: without a quorum, answer from the local state instead of not at all.
     pub stale_answers: bool,
-    /// `sentinel resolve-hostnames`: whether SENTINEL MONITOR takes names.
+    /// `sentinel resolve-hostnames`, as configured: whether SENTINEL MONITOR takes names.
     pub resolve_hostnames: bool,
     /// `sentinel announce-hostnames`, as configured.
     pub announce_hostnames: bool,
-    /// `sentinel sentinel-user`, as configured.
-    pub sentinel_user: Option<String>,
-    /// `sentinel sentinel-pass`, as configured. Only shown to be there.
-    pub sentinel_pass: Option<Secret>,
+    /// What an operator may change of this process while it runs.
+    pub live: Live,
+    /// Where this process is to fail in a drill.
+    pub simulation: Simulation,
     /// Cancelled when a client says SHUTDOWN.
     pub stop: CancellationToken,
 }

@@ -5,7 +5,7 @@
 //! but through proposals. It makes no decision, opens no link to a data node, and does not know `agent`.
 //! Started by `app` through [`serve`].
 //!
-//! In reading order: [`context`] and what it is given, `server` (listeners), `session` (one client: read,
+//! In reading order: [`context`] and what it is given, [`live`] (what can be changed at run time), `server` (listeners), `session` (one client: read,
 //! dispatch, write), `reader` and `inline` (bytes to words), `command` (the table and its handlers), `instance` (what is told
 //! of a data node or sentinel), `reply` and `writer` (values to bytes), `events` and `hub` (what subscribers hear).
 
@@ -18,6 +18,7 @@ mod glob;
 mod hub;
 mod inline;
 mod instance;
+pub mod live;
 mod number;
 mod reader;
 mod registry;

@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod client_admin;
+mod client_modes;
 mod connection;
 mod info;
 mod pubsub;
