@@ -99,5 +99,8 @@ fn names(text: &str) -> String {
         Some((name, _)) if !line.contains(' ') => name.to_owned(),
         _ => line.split(' ').map(|word| word.split('=').next().unwrap_or_default()).collect::<Vec<_>>().join(" "),
     };
-    text.lines().map(of_line).collect::<Vec<_>>().join("\n    ")
+    let mut lines: Vec<String> = text.lines().map(of_line).collect();
+    // One line for each client that happens to be connected.
+    lines.dedup();
+    lines.join("\n    ")
 }

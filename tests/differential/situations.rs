@@ -24,6 +24,8 @@ const ABOUT_THE_STATE: [&str; 10] = [
     "SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {master} 0 *",
     "SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {dead} 0 *",
 ];
+/// Long enough that nobody who is merely slow on a busy machine is taken for dead.
+const DOWN_AFTER_MS: u64 = 3000;
 const SOON: Duration = Duration::from_secs(40);
 
 /// Both kinds, in the same situation.
@@ -36,7 +38,7 @@ pub(crate) struct Pair {
 
 impl Pair {
     fn start() -> Self {
-        let start = |flavour| thread::spawn(move || Plan::new(flavour).start());
+        let start = |flavour| thread::spawn(move || Plan { down_after_ms: DOWN_AFTER_MS, ..Plan::new(flavour) }.start());
         let (stock, ours) = (start(Flavour::Stock), start(Flavour::Ours));
         let (stock, ours) = (stock.join().expect("stock forms"), ours.join().expect("ours forms"));
         let masters = (stock.servers[0].port, ours.servers[0].port);
@@ -55,6 +57,8 @@ impl Pair {
         self.ours.server_mut(ours).restart();
         self.stock.wait_until_formed();
         self.ours.wait_until_formed();
+        let named = |cluster: &Cluster| cluster.sentinels[0].master().expect("a formed cluster has a master");
+        assert_eq!((named(&self.stock), named(&self.ours)), self.masters, "one failover was enough");
     }
 
     /// No number of votes is enough, and then the master dies.
@@ -66,9 +70,14 @@ impl Pair {
         self.stock.server_mut(stock).kill();
         self.ours.server_mut(ours).kill();
         for cluster in [&self.stock, &self.ours] {
-            cluster.timeline.wait_for("the master is subjectively down", SOON, || {
+            cluster.timeline.wait_for("the master is subjectively down, and the replicas say so", SOON, || {
                 let flags = cluster.sentinels[0].answer(&["SENTINEL", "MASTER", GROUP]).field("flags").unwrap_or_default();
-                if flags == "s_down,master,disconnected" { Ok(()) } else { Err(flags) }
+                let replicas = cluster.sentinels[0].answer(&["SENTINEL", "REPLICAS", GROUP]);
+                let unlinked = replicas.items().iter().filter(|replica| replica.field("master-link-status").as_deref() == Some("err"));
+                match (flags.as_str(), unlinked.count()) {
+                    ("s_down,master,disconnected", 2) => Ok(()),
+                    other => Err(format!("{other:?}")),
+                }
             });
         }
     }
@@ -160,8 +169,8 @@ fn whatever_differs_is_known() {
     for manner in [Manner::Resp2, Manner::Resp3] {
         found.extend(compare(&pair, "down without a quorum", manner, &ABOUT_THE_STATE));
     }
-    events::judge(&heard);
     judge(&found);
+    events::judge(&heard);
 }
 
 fn judge(found: &[Difference]) {

@@ -138,9 +138,9 @@ fn entry(row: &Row, full_name: &str, subject: Subject) -> Reply {
         Reply::Int(0),
         Reply::Int(0),
         Reply::Set(words(subject.categories())),
-        Reply::Array(Vec::new()),
-        Reply::Array(Vec::new()),
-        Reply::array(subs),
+        Reply::Set(Vec::new()),
+        Reply::Set(Vec::new()),
+        Reply::Set(subs.collect()),
     ])
 }
 
