@@ -38,3 +38,24 @@ mod seeing;
 
 #[path = "live/members.rs"]
 mod members;
+
+#[path = "live/honesty.rs"]
+mod honesty;
+
+#[path = "live/operators.rs"]
+mod operators;
+
+#[path = "live/redis_py.rs"]
+mod redis_py;
+
+#[path = "live/secrets.rs"]
+mod secrets;
+
+#[path = "live/strangers.rs"]
+mod strangers;
+
+#[path = "live/upgrade.rs"]
+mod upgrade;
+
+#[path = "live/watching.rs"]
+mod watching;

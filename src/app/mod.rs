@@ -43,7 +43,7 @@ pub enum AppError {
         source: std::io::Error,
     },
     /// The data directory cannot be used.
-    #[error("cannot use {dir} as the data directory ('dir'): {source}")]
+    #[error("cannot use {dir} as the data directory ('dir'): {source}; create it, or mount what belongs there")]
     Dir {
         /// The directory.
         dir: String,
@@ -74,7 +74,8 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let resp_listeners = listen::bind("the SENTINEL protocol", &config.resp.listen()).await?;
     let grpc_listeners = listen::bind("gRPC", &config.grpc_listen).await?;
     let http_listeners = listen::bind_addr("HTTP", config.http_listen.as_ref()).await?;
-    std::fs::create_dir_all(&config.dir).map_err(|source| AppError::Dir { dir: config.dir.display().to_string(), source })?;
+    // Not created: a mistyped or unmounted directory must not begin a new life of this sentinel.
+    std::fs::metadata(&config.dir).map_err(|source| AppError::Dir { dir: config.dir.display().to_string(), source })?;
     let raft = Raft::start(raft_config(&config), clock).await?;
     tracing::info!(node = %raft.id(), sentinel_id = %raft.sentinel_id(), port = config.resp.port, "this sentinel is up");
 

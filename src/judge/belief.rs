@@ -24,9 +24,15 @@ impl NodeView {
         }
     }
 
-    /// Forgets for how long the node has been silent: this sentinel was not awake to hear it.
-    pub const fn forgive_silence(&mut self, now: Mono) {
-        self.counts_from = now;
+    /// Does not count the `ms` milliseconds in which this sentinel was not awake to hear the node, and keeps no more than
+    /// `at_most_ms` of the silence before.
+    pub fn forgive_silence(&mut self, ms: u64, at_most_ms: u64, now: Mono) {
+        let earliest = Mono(now.0.saturating_sub(at_most_ms * 1000));
+        self.counts_from = self.counts_from.plus_ms(ms).max(earliest).min(now);
+        // A server that refused us before may be back: the crash limit starts over.
+        if let Link::Down { since, .. } = &mut self.link {
+            *since = now;
+        }
     }
 
     /// Does not count `ms` milliseconds of silence, in which this sentinel was late itself.

@@ -5,7 +5,7 @@ use std::cmp::{Ordering, Reverse};
 use super::view::{GroupView, Link, NodeView};
 use crate::base::observation::{NodeReport, ReplicaReport, RoleReport};
 use crate::base::{Addr, Mono, ReplId};
-use crate::machine::failover::ChosenFor;
+use crate::machine::ChosenFor;
 use crate::machine::{Candidate, Choice, Group, Ineligible};
 
 /// Stock's factor: data may be older than the outage by this many times `down-after-milliseconds`.

@@ -206,8 +206,12 @@ mod tests {
     #[test]
     fn time_in_which_we_slept_is_no_silence() {
         let mut node = node(&[(0, Sight::Linked), (500, Sight::Valid(ValidReply::Pong)), (600, Sight::Pinged)]);
-        node.forgive_silence(at(9000));
-        assert_eq!(judge(&node, &settings(), 9001), Verdict::Late { deadline: at(10_000) });
+        // Asleep from 900 on: 400 ms of silence are what we were awake for.
+        node.forgive_silence(8100, 500, at(9000));
+        assert_eq!(judge(&node, &settings(), 9001), Verdict::Late { deadline: at(9600) });
+        // However long the silence was before, we look for some time more.
+        node.forgive_silence(2000, 500, at(12_000));
+        assert_eq!(judge(&node, &settings(), 12_001), Verdict::Late { deadline: at(12_500) });
     }
 
     #[test]

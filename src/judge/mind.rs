@@ -14,8 +14,11 @@ use crate::machine::{Command, FailoverId, Group};
 
 /// The judge wants to be woken at least this often, so that it notices when it was not.
 const PULSE_MS: u64 = 250;
-/// Woken later than asked by more than this, it was not awake: what it believed of silence is worth nothing.
+/// Woken later than asked by more than this, it was not awake: it looks again before it holds anything to be silent.
 const STALL_MS: u64 = 250;
+/// How long that look takes: several PINGs, and the answers that waited meanwhile. Only who slept for a whole limit begins the
+/// limit anew: on a starved machine short stalls come every few seconds, and a long limit would never run out.
+const LOOK_AGAIN_AWAKE_MS: u64 = 500;
 /// Lateness below this is ordinary scheduling.
 const JITTER_MS: u64 = 10;
 /// A report older than this is no ground for a change of role.
@@ -65,7 +68,9 @@ pub struct World {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Attempt {
     pub(super) id: FailoverId,
-    /// When this sentinel began to lead it.
+    /// When this sentinel first led it.
+    pub(super) first: Mono,
+    /// When this sentinel began to lead it, without a lapse since.
     pub(super) since: Mono,
     /// When its candidates were last looked at.
     pub(super) looked: Mono,
@@ -80,6 +85,8 @@ pub struct Judge {
     /// Since when the recorded master has been that, for this sentinel.
     pub(super) master_since: Mono,
     pub(super) attempt: Option<Attempt>,
+    /// Whether this very step is the first one that leads.
+    pub(super) began_to_lead: bool,
     pub(super) proposals: Pending<ProposalKey>,
     pub(super) asks: Pending<Addr>,
     intents: Vec<Intent>,
@@ -96,6 +103,7 @@ impl Judge {
             view: GroupView::default(),
             master_since: now,
             attempt: None,
+            began_to_lead: false,
             proposals: Pending::default(),
             asks: Pending::default(),
             intents: Vec::new(),
@@ -118,8 +126,6 @@ impl Judge {
         self.vote();
         if self.world.leading {
             self.lead();
-        } else {
-            self.attempt = None;
         }
         let next = self.proposals.next(now).into_iter().chain(self.asks.next(now)).min();
         next.into_iter().for_each(|at| self.wake_by(at));
@@ -167,9 +173,11 @@ impl Judge {
     /// A sentinel that was paused, or starved, has heard nothing and must not take that for silence.
     fn notice_own_absence(&mut self, now: Mono) {
         let late_ms = now.ms_since(self.wake_at);
+        let limit_ms = self.world.group.settings.down_after_ms;
+        let silence_kept_ms = if late_ms < limit_ms { limit_ms.saturating_sub(LOOK_AGAIN_AWAKE_MS) } else { 0 };
         for node in self.view.nodes.values_mut() {
             if late_ms > STALL_MS {
-                node.forgive_silence(now);
+                node.forgive_silence(late_ms, silence_kept_ms, now);
             } else if late_ms > JITTER_MS {
                 node.excuse_silence(late_ms, now);
             }
@@ -178,12 +186,12 @@ impl Judge {
 
     fn adopt(&mut self, world: World) {
         let new_master = world.group.master.since != self.world.group.master.since;
-        let began_to_lead = world.leading && !self.world.leading;
+        self.began_to_lead = world.leading && !self.world.leading;
         self.world = world;
         if new_master {
             self.master_since = self.now();
         }
-        if new_master || began_to_lead {
+        if new_master || self.began_to_lead {
             self.proposals.clear();
             self.asks.clear();
         }

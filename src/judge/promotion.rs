@@ -28,8 +28,8 @@ impl Judge {
         let group = Arc::clone(&self.world.group);
         let Some(failover) = &group.failover else { return };
         let attempt = match self.attempt {
-            Some(attempt) if attempt.id == failover.id => attempt,
-            Some(_) | None => self.begin_attempt(failover),
+            Some(attempt) if attempt.id == failover.id && !self.began_to_lead => attempt,
+            known => self.begin_attempt(failover, known),
         };
         match &failover.phase {
             Phase::Choosing => self.choose_master(&group, failover, attempt),
@@ -41,8 +41,12 @@ impl Judge {
         }
     }
 
-    fn begin_attempt(&mut self, failover: &Failover) -> Attempt {
-        let attempt = Attempt { id: failover.id, since: self.now(), looked: self.now() };
+    /// Begins to lead a failover, or does so again after a lapse of leadership: then its time limit goes on, but its
+    /// candidates are looked at anew.
+    fn begin_attempt(&mut self, failover: &Failover, known: Option<Attempt>) -> Attempt {
+        let now = self.now();
+        let first = known.filter(|known| known.id == failover.id).map_or(now, |known| known.first);
+        let attempt = Attempt { id: failover.id, first, since: now, looked: now };
         self.attempt = Some(attempt);
         self.look_at_replicas();
         attempt
@@ -137,7 +141,7 @@ impl Judge {
         }
         let room = (group.settings.parallel_syncs as usize).saturating_sub(attaching);
         to_point.into_iter().take(room).for_each(|(addr, ask)| self.ask(&addr, ask));
-        let deadline = attempt.since.plus_ms(group.settings.failover_timeout_ms);
+        let deadline = attempt.first.plus_ms(group.settings.failover_timeout_ms);
         if waiting.is_empty() || now >= deadline {
             let Phase::Following { followed } = &failover.phase else { return };
             let left = group.replicas.keys().filter(|addr| !followed.contains(*addr)).cloned().collect();

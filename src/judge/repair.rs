@@ -31,11 +31,19 @@ impl Judge {
         if self.view.is_down(master) {
             return;
         }
+        let copying = reports.values().filter(|(_, report)| is_copying(report)).count();
+        let mut room = (group.settings.parallel_syncs as usize).saturating_sub(copying);
         for (addr, (at, report)) in reports.iter().filter(|(addr, _)| *addr != master) {
             match deviation(&group, report) {
-                Some(ask) if self.is_fresh(*at) => self.ask(addr, ask),
-                Some(_) => {}
                 None => self.record_replica(&group, addr, report),
+                Some(_) if !self.is_fresh(*at) => {}
+                // A second master is not left one for want of room.
+                Some(ask @ (Ask::Promote | Ask::Demote { .. })) => self.ask(addr, ask),
+                Some(ask @ Ask::Repoint { .. }) if room > 0 => {
+                    room -= 1;
+                    self.ask(addr, ask);
+                }
+                Some(Ask::Repoint { .. }) => {}
             }
         }
     }
@@ -84,6 +92,11 @@ impl Judge {
         let command = Command::ReplicaSeen { group: name, epoch, replica: replica.clone(), identity, at };
         self.propose(ProposalKey::Replica(replica.clone()), command);
     }
+}
+
+/// Whether a replica is receiving a full copy, which `parallel-syncs` is to bound.
+fn is_copying(report: &NodeReport) -> bool {
+    matches!(&report.role, RoleReport::Replica(replica) if replica.syncing)
 }
 
 /// What has to be asked of a node that is recorded as a replica; nothing if it is one of the recorded master.

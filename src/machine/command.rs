@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::ballot::Testimony;
-use super::failover::{AbortReason, Choice, FailoverId, Ineligible};
+use super::choice::{Choice, Ineligible};
+use super::failover::{AbortReason, FailoverId};
 use super::group::Identity;
 use super::state::SentinelRecord;
 use crate::base::parameters::ParameterChange;

@@ -1,7 +1,8 @@
 //! What became true by applying an entry: the facts that are logged, published and handed to scripts.
 
 use super::ballot::Testimony;
-use super::failover::{AbortReason, Choice, FailoverId, Ineligible};
+use super::choice::{Choice, Ineligible};
+use super::failover::{AbortReason, FailoverId};
 use crate::base::{Addr, Epoch, GroupName, LogIndex, NodeId, WallTime};
 
 /// A fact and its place in the history.

@@ -9,10 +9,12 @@
 //! Called by `raft` (apply, snapshot); read by `judge` and `serve`.
 //!
 //! In reading order: [`command`] (what may be said), [`state`] and [`group`] (what is known),
-//! [`ballot`] (who sees the master down), [`failover`] (the phases and their only writer),
+//! [`ballot`] (who sees the master down), [`choice`] (what a decision
+//! consists of), [`failover`] (the phases and their only writer),
 //! [`outcome`] and [`event`] (what came of it), [`invariants`] (what must never be false).
 
 pub mod ballot;
+pub mod choice;
 pub mod command;
 pub mod event;
 pub mod failover;
@@ -22,9 +24,10 @@ pub mod outcome;
 pub mod state;
 
 pub use ballot::{Ballot, DownVote, Evidence, Tally, Testimony};
+pub use choice::{Candidate, Choice, ChosenFor, Ineligible};
 pub use command::Command;
 pub use event::{Event, Logged};
-pub use failover::{AbortReason, Candidate, Cause, Choice, Decision, Ending, Failover, FailoverId, Ineligible, Phase, Stamp};
+pub use failover::{AbortReason, Cause, Decision, Ending, Failover, FailoverId, Phase, Stamp};
 pub use group::{Group, Identity, MasterRecord, ReplicaRecord};
 pub use outcome::{Outcome, Refusal};
 pub use state::{MasterChange, SentinelRecord, State};

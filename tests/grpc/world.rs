@@ -11,9 +11,9 @@ use raft_sentinel::base::{
 use raft_sentinel::board::Board;
 use raft_sentinel::clock::Clock;
 use raft_sentinel::judge::{GroupView, Link, NodeView};
+use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::ballot::ReplicaWitness;
 use raft_sentinel::machine::command::Origin;
-use raft_sentinel::machine::failover::ChosenFor;
 use raft_sentinel::machine::{Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, SentinelRecord, Testimony};
 use raft_sentinel::proto::admin::admin_client::AdminClient;
 use raft_sentinel::proto::sentinel::sentinel_client::SentinelClient;

@@ -1,28 +1,24 @@
 //! Clients of Redis Sentinel, as they are: redis-cli, the `redis` crate, redis-py, and the protocol itself.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redis::Commands as _;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 
-use crate::kit::process::{Process, Recipe, find_program};
+use crate::kit::process::find_program;
 use crate::kit::program;
-use crate::kit::sentinel::master_port;
-use crate::kit::{Cluster, Conn, Flavour, GROUP, History, Plan, Reply, Sentinel, Timeline};
+use crate::kit::{Cluster, Conn, Flavour, GROUP, History, Plan, Reply, Sentinel};
 
 const SOON: Duration = Duration::from_secs(15);
-const LOOK_UP: &[&str] = &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", GROUP];
 
 /// Kills the master and returns the next one.
-fn kill_the_master(cluster: &mut Cluster) -> u16 {
+pub(crate) fn kill_the_master(cluster: &mut Cluster) -> u16 {
     let old = cluster.sentinels[0].master().expect("a formed cluster has a master");
     cluster.server_mut(old).kill();
     cluster.wait_for_new_master(old, SOON)
 }
 
-fn others(cluster: &Cluster, master: u16) -> Vec<u16> {
+pub(crate) fn others(cluster: &Cluster, master: u16) -> Vec<u16> {
     cluster.servers.iter().map(|server| server.port).filter(|port| *port != master).collect()
 }
 
@@ -96,86 +92,6 @@ fn listening_port(conn: &mut redis::Connection) -> Result<u16, String> {
     info.get("tcp_port").ok_or_else(|| "INFO tells no port".to_owned())
 }
 
-const REDIS_PY: &str = "redis==6.4.0";
-
-/// Writes through `master_for` and reads through `slave_for` for ever; one line for each round.
-const PY_CLIENT: &str = r#"
-import sys, time
-from redis.sentinel import Sentinel
-from redis.exceptions import RedisError
-
-group, ports = sys.argv[1], [int(port) for port in sys.argv[2:]]
-sentinel = Sentinel([("127.0.0.1", port) for port in ports], socket_timeout=1, decode_responses=True)
-master = sentinel.master_for(group, socket_timeout=1, decode_responses=True)
-replica = sentinel.slave_for(group, socket_timeout=1, decode_responses=True)
-number = 0
-while True:
-    number += 1
-    try:
-        master.set("py", number)
-        wrote = master.info("server")["tcp_port"]
-        told = sentinel.discover_master(group)[1]
-        read = replica.info("server")["tcp_port"]
-        replicas = sorted(port for _, port in sentinel.discover_slaves(group))
-        print(f"wrote={wrote} told={told} read={read} replicas={replicas}", flush=True)
-    except RedisError as error:
-        print("failed:", type(error).__name__, error, flush=True)
-    time.sleep(0.05)
-"#;
-
-#[test]
-fn redis_py_finds_the_master_and_the_replicas_and_follows() {
-    let python = python_with_redis();
-    let mut cluster = Plan::new(Flavour::Ours).start();
-    let timeline = cluster.timeline.clone();
-    let (script, log) = (cluster.scratch.path().join("client.py"), cluster.scratch.path().join("py.log"));
-    fs::write(&script, PY_CLIENT).expect("the folder is there");
-    timeline.watch_log("redis-py", log.clone());
-    let ports = cluster.sentinels.iter().map(|sentinel| sentinel.ports.resp.to_string());
-    let args = [script.display().to_string(), GROUP.to_owned()].into_iter().chain(ports).collect();
-    let _client = Process::start(Recipe { program: python, args, env: Vec::new(), log: log.clone() });
-    let says = |master: u16, replicas: &[u16]| {
-        let mut replicas = replicas.to_vec();
-        replicas.sort_unstable();
-        let text = fs::read_to_string(&log).unwrap_or_default();
-        let line = text.lines().last().unwrap_or_default().to_owned();
-        let whom = format!("wrote={master} told={master} read=");
-        if line.starts_with(&whom) && line.ends_with(&format!(" replicas={replicas:?}")) { Ok(()) } else { Err(line) }
-    };
-    let old = cluster.servers[0].port;
-    timeline.wait_for("redis-py writes to the master and knows the replicas", SOON, || says(old, &others(&cluster, old)));
-    let new = kill_the_master(&mut cluster);
-    // The dead one is no replica to read from.
-    let up: Vec<u16> = others(&cluster, new).into_iter().filter(|port| *port != old).collect();
-    timeline.wait_for("redis-py writes to the new master", SOON, || says(new, &up));
-    assert!(cluster.server(new).ask(&["GET", "py"]).is_ok_and(|reply| reply.text().is_some()), "the write is there");
-    cluster.server_mut(old).restart();
-    timeline.wait_for("the old one is a replica again", SOON, || says(new, &others(&cluster, new)));
-}
-
-/// A Python with the pinned redis-py, made once and kept below `target/`.
-fn python_with_redis() -> PathBuf {
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    fs::create_dir_all(root).expect("target is ours");
-    let lock = File::create(root.join("redis-py.lock")).expect("target is ours");
-    // Tests run side by side, in several processes as well.
-    lock.lock().expect("a file can be locked");
-    let home = root.join(REDIS_PY.replace("==", "-py-"));
-    let (python, ready) = (home.join("bin/python"), home.join("ready"));
-    if !ready.exists() {
-        let _ = fs::remove_dir_all(&home);
-        let limit = Duration::from_secs(180);
-        let system = find_program("python3", "apt-get install -y python3 python3-venv").display().to_string();
-        let made = program::run(&system, &["-m", "venv", &home.display().to_string()], limit);
-        assert_eq!(made.code, Some(0), "python3 cannot make a virtual environment (apt-get install -y python3-venv): {made:?}");
-        let words = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", REDIS_PY];
-        let installed = program::run(&python.display().to_string(), &words, limit);
-        assert_eq!(installed.code, Some(0), "pip cannot install {REDIS_PY}, which this test needs; is PyPI reachable? {installed:?}");
-        fs::write(&ready, "").expect("target is ours");
-    }
-    python
-}
-
 /// A subscription that counts.
 struct Listener {
     conn: Conn,
@@ -235,7 +151,7 @@ fn a_switch_is_told_once_on_every_sentinel_in_both_protocols() {
 }
 
 /// The sentinel that leads, and one that does not.
-fn leader_and_follower(cluster: &Cluster) -> (usize, usize) {
+pub(crate) fn leader_and_follower(cluster: &Cluster) -> (usize, usize) {
     let leader = cluster.timeline.wait_for("a leader is known", SOON, || {
         let status = History::of(cluster.sentinels[0].ports.grpc).status()?;
         status.leader_id.and_then(|id| usize::try_from(id).ok()).ok_or("none".to_owned())
@@ -337,88 +253,4 @@ fn each_sentinel_describes_itself_and_the_others() {
 
 fn my_id(sentinel: &Sentinel) -> String {
     sentinel.ask(&["SENTINEL", "MYID"]).expect("it answers").text().expect("an id")
-}
-
-#[test]
-fn a_sentinel_without_a_quorum_says_so_soon_and_changes_nothing() {
-    let cluster = Plan { replicas: 1, ..Plan::new(Flavour::Ours) }.start();
-    let timeline = cluster.timeline.clone();
-    let (leader, follower) = leader_and_follower(&cluster);
-    for alone in [leader, follower] {
-        let others: Vec<&Sentinel> = cluster.sentinels.iter().filter(|other| other.id != alone + 1).collect();
-        others.iter().for_each(|other| other.stop());
-        let (alone, asked) = (&cluster.sentinels[alone], Instant::now());
-        let answer = alone.ask(LOOK_UP).expect("it answers");
-        let took = asked.elapsed();
-        println!("alone, {answer} after {took:?}");
-        assert!(answer.error().is_some_and(|text| text.starts_with("NOQUORUM ")), "{answer}");
-        assert!(took < Duration::from_millis(2500), "{took:?}");
-        for words in [
-            &["SENTINEL", "SET", GROUP, "quorum", "1"][..],
-            &["SENTINEL", "MONITOR", "late", "127.0.0.1", "6", "1"],
-            &["SENTINEL", "REMOVE", GROUP],
-            &["SENTINEL", "FAILOVER", GROUP],
-        ] {
-            let mut conn = alone.conn().expect("it answers");
-            let refused = conn.ask(words).expect("it answers in bounded time");
-            assert!(refused.error().is_some_and(|text| text.starts_with("NOQUORUM ")), "{words:?}: {refused}");
-        }
-        timeline.wait_for("CKQUORUM says what is missing", SOON, || {
-            let answer = alone.ask(&["SENTINEL", "CKQUORUM", GROUP]).map_err(|e| e.to_string())?;
-            let expected = "NOQUORUM 1 usable Sentinels. Not enough available Sentinels to reach the specified quorum for this master. \
-                            Not enough available Sentinels to reach the majority and authorize a failover";
-            if answer.error() == Some(expected) { Ok(()) } else { Err(answer.to_string()) }
-        });
-        others.iter().for_each(|other| other.cont());
-        timeline.wait_for("it answers again", SOON, || alone.master());
-    }
-    cluster.wait_until_formed();
-}
-
-/// Whoever slept through a failover must not tell of the old master: not even in the answer to a question that
-/// waited in its socket while it slept.
-#[test]
-fn a_sentinel_that_slept_through_a_failover_never_names_the_old_master() {
-    let mut cluster = Plan::new(Flavour::Ours).start();
-    for leads in [true, false] {
-        cluster.timeline.wait_for("all is well", SOON, || cluster.formed());
-        let (leader, follower) = leader_and_follower(&cluster);
-        let sleeper = if leads { leader } else { follower };
-        let mut waiting: Vec<Conn> = (0..3).map(|_| cluster.sentinels[sleeper].conn().expect("it answers")).collect();
-        for conn in &mut waiting {
-            conn.ask(LOOK_UP).expect("it answers");
-        }
-        cluster.sentinels[sleeper].stop();
-        let old = cluster.servers.iter().find(|server| server.role().as_deref() == Some("master")).expect("there is a master").port;
-        cluster.server_mut(old).kill();
-        let awake: Vec<usize> = (0..3).filter(|at| *at != sleeper).collect();
-        let new = wait_for_agreement(&cluster.timeline, &awake.iter().map(|at| &cluster.sentinels[*at]).collect::<Vec<_>>(), old);
-        for conn in &mut waiting {
-            conn.send(LOOK_UP).expect("the socket takes it");
-        }
-        let asked = waiting.len();
-        cluster.sentinels[sleeper].cont();
-        let mut answers: Vec<Reply> = waiting.iter_mut().map(|conn| conn.read().expect("it answers")).collect();
-        let awake_again = Instant::now();
-        while awake_again.elapsed() < Duration::from_millis(1500) {
-            answers.push(waiting[0].ask(LOOK_UP).expect("it answers"));
-        }
-        println!("leading: {leads}; first answers {:?}, then {} more", &answers[..asked], answers.len() - asked);
-        for answer in &answers {
-            let honest = master_port(answer) == Some(new) || answer.error().is_some();
-            assert!(honest, "{answer} instead of {new}\n{}", cluster.timeline.report());
-        }
-        cluster.server_mut(old).restart();
-        cluster.wait_for_replica(old, new, SOON);
-    }
-}
-
-fn wait_for_agreement(timeline: &Timeline, sentinels: &[&Sentinel], old: u16) -> u16 {
-    timeline.wait_for("those who are awake agree on another master", SOON, || {
-        let named: Vec<_> = sentinels.iter().map(|sentinel| sentinel.master()).collect();
-        match &named[0] {
-            Ok(port) if *port != old && named.iter().all(|other| other == &named[0]) => Ok(*port),
-            _ => Err(format!("{named:?}")),
-        }
-    })
 }

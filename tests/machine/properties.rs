@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use raft_sentinel::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, NodeId, ReplId, RunId, WallTime};
+use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::command::Origin;
-use raft_sentinel::machine::failover::ChosenFor;
 use raft_sentinel::machine::{
     AbortReason, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Outcome, State, Testimony, invariants,
 };

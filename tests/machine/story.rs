@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use raft_sentinel::base::settings::SettingChange;
 use raft_sentinel::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, NodeId, ReplId, RunId, WallTime};
+use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::command::Origin;
-use raft_sentinel::machine::failover::ChosenFor;
 use raft_sentinel::machine::{
     AbortReason, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Ineligible, Outcome, Phase, State, Testimony,
     invariants,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use raft_sentinel::base::{Addr, Epoch, LogIndex, NodeId, WallTime};
 use raft_sentinel::board::{Notice, NoticeKind};
-use raft_sentinel::machine::failover::ChosenFor;
+use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::{Choice, Command, Event, Evidence, FailoverId, Logged, Testimony};
 use raft_sentinel::serve::Agreement;
 

@@ -12,8 +12,8 @@ use openraft::{BasicNode, EntryPayload, Membership};
 use raft_sentinel::base::parameters::ParameterChange;
 use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
 use raft_sentinel::base::{Addr, ClusterId, Epoch, Incarnation, LogIndex, NodeId, ReplId, RunId, Secret, SentinelId, WallTime};
+use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::ballot::ReplicaWitness;
-use raft_sentinel::machine::failover::ChosenFor;
 use raft_sentinel::machine::{
     AbortReason, Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, Phase, SentinelRecord, State, Testimony,
 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use openraft::storage::RaftStateMachine;
 use openraft::{Membership, RaftSnapshotBuilder};
 use raft_sentinel::base::{Addr, Epoch, LogIndex, NodeId, ReplId, RunId, WallTime};
-use raft_sentinel::machine::failover::ChosenFor;
+use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::{Candidate, Choice, Command, Event, FailoverId, Identity, Logged, Outcome};
 use raft_sentinel::raft::types::Entry;
 use tokio::sync::broadcast::Receiver;
