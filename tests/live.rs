@@ -59,3 +59,12 @@ mod upgrade;
 
 #[path = "live/watching.rs"]
 mod watching;
+
+#[path = "live/javascript.rs"]
+mod javascript;
+
+#[path = "live/exporter.rs"]
+mod exporter;
+
+#[path = "live/drill.rs"]
+mod drill;
