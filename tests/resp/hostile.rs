@@ -181,7 +181,7 @@ async fn a_flood_of_one_does_not_drown_another() {
     let hostile: Vec<_> = floods.into_iter().map(|bytes| tokio::spawn(flood(world.addr, bytes))).collect();
     let mut good = Wire::open(world.addr).await;
     let mut slowest = Duration::ZERO;
-    for _ in 0..300 {
+    for _ in 0..100 {
         let start = std::time::Instant::now();
         assert!(good.ask("SENTINEL GET-MASTER-ADDR-BY-NAME mymaster").await.contains("6379"));
         slowest = slowest.max(start.elapsed());

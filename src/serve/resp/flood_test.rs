@@ -2,7 +2,7 @@
 
 use super::*;
 
-const FRAMES: u64 = 700_000;
+const FRAMES: u64 = 945_000;
 
 /// xorshift64*.
 struct Dice(u64);

@@ -4,7 +4,7 @@ import Redis from "ioredis";
 const [name, ...ports] = process.argv.slice(2);
 const sentinels = ports.map((port) => ({ host: "127.0.0.1", port: Number(port) }));
 const options = { sentinels, name, maxRetriesPerRequest: 1, commandTimeout: 1000, sentinelRetryStrategy: () => 50, retryStrategy: () => 50 };
-const master = new Redis({ ...options, failoverDetector: true });
+const master = new Redis(options);
 const replica = new Redis({ ...options, role: "slave" });
 for (const client of [master, replica]) client.on("error", () => {});
 
