@@ -9,7 +9,7 @@ ARGS     ?=
 JOBS     ?= 4
 FEATURES := --features failpoints
 
-.PHONY: help demo test bench-failover check fix need-redis
+.PHONY: help demo test bench-failover bench-answers check fix need-redis
 
 help:
 	@echo 'make demo            kill a master and watch the failover     (ARGS=--keep leaves the cluster running)'
@@ -17,6 +17,7 @@ help:
 	@echo 'make check           formatting, clippy and documentation; changes nothing'
 	@echo 'make fix             formats, and applies what clippy can fix'
 	@echo 'make bench-failover  time to the first write after a kill, beside stock Sentinel (ROUNDS=10 DOWN_AFTER=1000)'
+	@echo 'make bench-answers   answers a second, and the cost of a change, beside stock Sentinel (ARGS="--pipeline 16")'
 
 demo: need-redis
 	$(CARGO) build --release --locked --bin raft-sentinel --example quickstart
@@ -36,6 +37,10 @@ test: need-redis
 bench-failover: need-redis
 	$(CARGO) build --release --locked --bin raft-sentinel --example bench_failover
 	@target/release/examples/bench_failover --rounds $(ROUNDS) --down-after $(DOWN_AFTER) $(ARGS)
+
+bench-answers: need-redis
+	$(CARGO) build --release --locked --bin raft-sentinel --example bench_answers
+	@target/release/examples/bench_answers $(ARGS)
 
 check:
 	$(CARGO) fmt --all --check

@@ -34,7 +34,10 @@ fn run(serve: &Serve) -> Result<(), String> {
     die_of_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start the runtime: {error}"))?;
-    runtime.block_on(app::run(config)).map_err(|error| {
+    // As a task: run by `block_on` alone it would wake this thread for every word from consensus, thousands of times a second under load.
+    let serving = runtime.spawn(app::run(config));
+    let ended = runtime.block_on(serving).map_err(|lost| format!("cannot serve: {lost}"))?;
+    ended.map_err(|error| {
         tracing::error!("{error}");
         error.to_string()
     })

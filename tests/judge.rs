@@ -4,5 +4,7 @@
 mod failover;
 #[path = "judge/seeing.rs"]
 mod seeing;
+#[path = "judge/unfinished.rs"]
+mod unfinished;
 #[path = "judge/world.rs"]
 mod world;

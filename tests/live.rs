@@ -39,6 +39,9 @@ mod seeing;
 #[path = "live/members.rs"]
 mod members;
 
+#[path = "live/hello.rs"]
+mod hello;
+
 #[path = "live/honesty.rs"]
 mod honesty;
 
@@ -68,3 +71,5 @@ mod exporter;
 
 #[path = "live/drill.rs"]
 mod drill;
+#[path = "live/migration.rs"]
+mod migration;

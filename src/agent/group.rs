@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::Parts;
 use super::hands::{self, Errand};
+use super::{Channels, Parts};
 use crate::base::observation::Seen;
-use crate::base::{Addr, GroupName};
+use crate::base::{Addr, Claim, Epoch, GroupName};
 use crate::board::{Notice, NoticeKind};
 use crate::failpoint;
 use crate::judge::{Input, Intent, Judge, ProposalKey, Remark, World};
-use crate::machine::{Command, Group, Outcome};
-use crate::probe::{self, Probe, ProbeSettings};
+use crate::machine::{Command, Group, Outcome, Phase, State};
+use crate::probe::{self, HelloChannel, Probe, ProbeSettings};
 use crate::raft::Leadership;
 use crate::simulate::Place;
 
@@ -22,13 +22,17 @@ use crate::simulate::Place;
 const SIGHTS_WAITING: usize = 256;
 
 /// Tends one group until it is no longer monitored, or `cancel`. `look` asks for a fresh look at all its data nodes.
-pub(super) async fn run(parts: Parts, name: GroupName, look: Arc<Notify>, cancel: CancellationToken) {
+pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, look: Arc<Notify>, cancel: CancellationToken) {
     let Some(group) = parts.raft.state().groups.get(&name).cloned() else { return };
     let (sights, seen) = mpsc::channel(SIGHTS_WAITING);
     let (results, ended) = mpsc::unbounded_channel();
     let world = world(&parts, group);
     let judge = Judge::new(parts.raft.id(), world.clone());
-    let mut keeper = Keeper { parts, name, judge, group: world.group, probes: BTreeMap::new(), sights, results };
+    let (claim, said) = watch::channel(None);
+    let channel = HelloChannel { group: name.clone(), claim: said, out: channels.heard };
+    let current_epoch = channels.current_epoch;
+    let mut keeper =
+        Keeper { parts, name, judge, group: world.group, probes: BTreeMap::new(), sights, results, claim, channel, current_epoch };
     keeper.keep_probes();
     keeper.work(seen, ended, &look, &cancel).await;
     keeper.parts.board.hide(&keeper.name);
@@ -52,6 +56,9 @@ struct Keeper {
     probes: BTreeMap<Addr, Probe>,
     sights: mpsc::Sender<Seen>,
     results: mpsc::UnboundedSender<Input>,
+    claim: watch::Sender<Option<Claim>>,
+    channel: HelloChannel,
+    current_epoch: watch::Receiver<Epoch>,
 }
 
 impl Keeper {
@@ -87,8 +94,17 @@ impl Keeper {
                 }
                 () = tokio::time::sleep_until(wake_at.into()) => Input::Wake,
             };
-            let Some(group) = self.parts.raft.state().groups.get(&self.name).cloned() else { return };
+            let state = self.parts.raft.state();
+            let Some(group) = state.groups.get(&self.name).cloned() else {
+                // Whoever started this loop ends it, unless it never sees the group gone because it is monitored again already.
+                tokio::select! {
+                    () = cancel.cancelled() => return,
+                    changed = states.changed() => if changed.is_err() { return },
+                }
+                continue;
+            };
             self.step(input, group);
+            self.keep_claim(&state);
         }
     }
 
@@ -117,11 +133,43 @@ impl Keeper {
             match self.probes.get(addr) {
                 Some(probe) => probe.settings(settings.clone()),
                 None => {
-                    let probe = probe::spawn(addr.clone(), settings.clone(), self.parts.clock, self.sights.clone());
+                    let mut probe = probe::spawn(addr.clone(), settings.clone(), self.parts.clock, self.sights.clone());
+                    probe.join(&self.channel);
                     self.probes.insert(addr.clone(), probe);
                 }
             }
         }
+    }
+
+    /// Keeps what our hellos say up to date.
+    fn keep_claim(&self, state: &State) {
+        let claim = self.claim_now(state);
+        self.claim.send_if_modified(|current| {
+            let changed = *current != claim;
+            *current = claim;
+            changed
+        });
+    }
+
+    /// Nothing is said before the cluster knows this sentinel, who would be taken for a stranger, nor while a failover has not
+    /// come to its new master: nobody needs it then, and it would go on in the replication history that replicas are chosen by.
+    fn claim_now(&self, state: &State) -> Option<Claim> {
+        let (parts, group) = (&self.parts, &self.group);
+        let known = state.sentinels.get(&parts.raft.id()).is_some_and(|record| record.sentinel_id == *parts.raft.sentinel_id());
+        let settled = group.failover.as_ref().is_none_or(|failover| match failover.phase {
+            Phase::Choosing | Phase::Promoting => false,
+            Phase::Following { .. } => true,
+        });
+        let set = state.parameters.of(parts.raft.id());
+        (known && settled && parts.announce_port != 0).then(|| Claim {
+            announce_ip: set.ip.clone().or_else(|| parts.announce_ip.clone()),
+            port: set.port(parts.announce_port),
+            sentinel: parts.raft.sentinel_id().clone(),
+            current_epoch: *self.current_epoch.borrow(),
+            group: self.name.clone(),
+            master: group.master.addr.clone(),
+            epoch: group.epoch,
+        })
     }
 
     fn perform(&self, intent: Intent) {

@@ -52,13 +52,18 @@ pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc
 }
 
 /// Acts only while this sentinel certainly leads and the epoch is still the one it acts for.
+///
+/// The limit counts from before the check: if this process is stopped in between, the check is worth nothing when it goes on.
 async fn attempt(parts: &Parts, errand: &Errand, hands: &Hands) -> Result<ActReport, String> {
+    let begun = parts.clock.mono();
     parts.raft.confirm_leadership().await.map_err(|error| format!("it is not certain that this sentinel leads: {error}"))?;
     let current = parts.raft.state().groups.get(&errand.group).map(|group| group.epoch);
     if current != Some(errand.epoch) {
         return Err(format!("epoch {} is over", errand.epoch));
     }
-    hands.act(act(&errand.ask), ACT_LIMIT).await.map_err(|error| error.to_string())
+    let spent = Duration::from_millis(parts.clock.mono().ms_since(begun));
+    let left = ACT_LIMIT.saturating_sub(spent);
+    hands.act(act(&errand.ask), left).await.map_err(|error| error.to_string())
 }
 
 fn act(ask: &Ask) -> Act {

@@ -1,23 +1,24 @@
 //! Hands: one loop for each group that awaits an input, lets the judge take a step, and performs what it wants.
 //!
-//! This room decides nothing. It owns the probes (eyes) of its groups, the way to their data nodes (`hands`), and two quiet
-//! helpers: the `herald`, which presents its file's groups to the cluster, and the `warden`, by which
-//! a leader takes the votes of silent sentinels out of the count. Started by `app`.
+//! This room decides nothing. It owns the probes (eyes) of its groups, the way to their data nodes (`hands`), and three quiet
+//! helpers: the `herald`, which presents its file's groups to the cluster, the `warden`, by which a leader takes the votes of silent
+//! sentinels out of the count, and the `neighbours`, who notice others that watch the same data nodes. Started by `app`.
 
 mod group;
 mod hands;
 mod herald;
+mod neighbours;
 mod warden;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::base::{GroupName, GroupSeed};
+use crate::base::{Epoch, GroupName, GroupSeed, Heard};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::machine::{Event, Logged, State};
@@ -37,19 +38,49 @@ pub struct Parts {
     pub simulation: Simulation,
     /// The name under which the data nodes know our connections.
     pub client_name: String,
+    /// `sentinel announce-ip`: where our hellos say that we are.
+    pub announce_ip: Option<String>,
+    /// The port of the SENTINEL protocol, as announced; 0 is none, and no hellos.
+    pub announce_port: u16,
+}
+
+/// What is heard on hello channels on its way to those who notice: the way in, for the ears, and the way out.
+#[derive(Debug)]
+pub struct Hellos {
+    /// The way in.
+    pub heard: mpsc::Sender<Heard>,
+    /// The way out.
+    pub inbox: mpsc::Receiver<Heard>,
+}
+
+/// What the loops of all groups need for their hellos.
+#[derive(Clone, Debug)]
+struct Channels {
+    /// The largest epoch of all groups.
+    current_epoch: watch::Receiver<Epoch>,
+    heard: mpsc::Sender<Heard>,
 }
 
 /// Runs until `cancel` is cancelled and all its tasks have ended.
-pub async fn run(parts: Parts, seeds: Vec<GroupSeed>, cancel: CancellationToken) {
+pub async fn run(parts: Parts, seeds: Vec<GroupSeed>, hellos: Hellos, cancel: CancellationToken) {
     let tasks = TaskTracker::new();
     tasks.spawn(herald::run(parts.clone(), seeds, cancel.clone()));
     tasks.spawn(warden::run(parts.clone(), cancel.clone()));
+    tasks.spawn(neighbours::run(parts.clone(), hellos.inbox, cancel.clone()));
+    let (newest, current_epoch) = watch::channel(Epoch::default());
+    let house = House {
+        parts: parts.clone(),
+        channels: Channels { current_epoch, heard: hellos.heard },
+        tasks: tasks.clone(),
+        cancel: cancel.clone(),
+    };
     let mut groups: BTreeMap<GroupName, Tended> = BTreeMap::new();
     let mut states = parts.raft.states();
     let mut events = parts.raft.events();
     loop {
         let state = Arc::clone(&states.borrow_and_update());
-        tend(&parts, &state, &mut groups, &tasks, &cancel);
+        newest.send_replace(largest_epoch(&state));
+        house.tend(&state, &mut groups);
         tokio::select! {
             () = cancel.cancelled() => break,
             changed = states.changed() => if changed.is_err() { break },
@@ -81,20 +112,38 @@ fn look_again(logged: &Logged, groups: &BTreeMap<GroupName, Tended>) {
     }
 }
 
-/// Starts a loop for each new group, stops those of removed ones.
-fn tend(parts: &Parts, state: &State, groups: &mut BTreeMap<GroupName, Tended>, tasks: &TaskTracker, cancel: &CancellationToken) {
-    groups.retain(|name, tended| {
-        let stays = state.groups.contains_key(name);
-        if !stays {
-            tended.stop.cancel();
-        }
-        stays
-    });
-    for name in state.groups.keys() {
-        groups.entry(name.clone()).or_insert_with(|| {
-            let tended = Tended { stop: cancel.child_token(), look: Arc::default() };
-            tasks.spawn(group::run(parts.clone(), name.clone(), Arc::clone(&tended.look), tended.stop.clone()));
-            tended
+/// The largest epoch of a promotion, decided or under way, of any group.
+fn largest_epoch(state: &State) -> Epoch {
+    let running = state.groups.values().filter_map(|group| group.failover.as_ref()).map(|failover| failover.id.epoch);
+    let decided = state.groups.values().map(|group| group.epoch);
+    decided.chain(running).chain(state.retired.values().copied()).max().unwrap_or_default()
+}
+
+/// What the loops of the groups are started with.
+struct House {
+    parts: Parts,
+    channels: Channels,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+}
+
+impl House {
+    /// Starts a loop for each new group, stops those of removed ones.
+    fn tend(&self, state: &State, groups: &mut BTreeMap<GroupName, Tended>) {
+        groups.retain(|name, tended| {
+            let stays = state.groups.contains_key(name);
+            if !stays {
+                tended.stop.cancel();
+            }
+            stays
         });
+        for name in state.groups.keys() {
+            groups.entry(name.clone()).or_insert_with(|| {
+                let tended = Tended { stop: self.cancel.child_token(), look: Arc::default() };
+                let (parts, channels, look) = (self.parts.clone(), self.channels.clone(), Arc::clone(&tended.look));
+                self.tasks.spawn(group::run(parts, channels, name.clone(), look, tended.stop.clone()));
+                tended
+            });
+        }
     }
 }

@@ -12,11 +12,12 @@ use std::time::Duration;
 use rand::Rng;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent;
-use crate::base::{Addr, RunId};
+use crate::base::{Addr, Heard, RunId, limits};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::conf::Config;
@@ -121,9 +122,13 @@ impl House {
             clock: self.clock,
             simulation: self.simulation.clone(),
             client_name: format!("sentinel-{}", &self.raft.sentinel_id().as_str()[..8]),
+            announce_ip: self.config.sentinel.announce_ip.clone(),
+            announce_port: self.announced_port(),
         };
-        self.tasks.spawn(agent::run(parts, self.config.groups.clone(), self.cancel.clone()));
-        self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context()), self.cancel.clone()));
+        let (heard, inbox) = mpsc::channel(limits::HELLOS_WAITING);
+        let hellos = agent::Hellos { heard: heard.clone(), inbox };
+        self.tasks.spawn(agent::run(parts, self.config.groups.clone(), hellos, self.cancel.clone()));
+        self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context(heard)), self.cancel.clone()));
 
         let ctx = grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock);
         let (cancel, failed_grpc, ctx_grpc) = (self.cancel.clone(), failed.clone(), ctx.clone());
@@ -151,22 +156,26 @@ impl House {
         tracing::info!("this sentinel is now ready to exit, bye bye");
     }
 
+    /// The port of the SENTINEL protocol, as others are told.
+    fn announced_port(&self) -> u16 {
+        self.config.sentinel.announce_port.unwrap_or(self.config.resp.port)
+    }
+
     /// How the other sentinels and clients find this one.
     fn record(&self) -> SentinelRecord {
         let config = &self.config;
         let host = config.sentinel.announce_ip.clone().unwrap_or_else(|| config.raft.advertise.host.clone());
-        let port = config.sentinel.announce_port.unwrap_or(config.resp.port);
         let grpc_port = config.grpc_listen.first().map_or(0, |listen| listen.addr.port);
         SentinelRecord {
             sentinel_id: self.raft.sentinel_id().clone(),
             incarnation: self.raft.incarnation().clone(),
-            resp: Addr::new(host.clone(), port),
+            resp: Addr::new(host.clone(), self.announced_port()),
             grpc: Addr::new(host, grpc_port),
             raft: config.raft.advertise.clone(),
         }
     }
 
-    fn resp_context(&self) -> resp::Context {
+    fn resp_context(&self, heard: mpsc::Sender<Heard>) -> resp::Context {
         let (config, sentinel) = (&self.config, &self.config.sentinel);
         let absolute = |path: std::path::PathBuf| std::path::absolute(&path).unwrap_or(path).display().to_string();
         resp::Context {
@@ -197,6 +206,7 @@ impl House {
                 telemetry::set_level,
             ),
             simulation: self.simulation.clone(),
+            heard,
             stop: self.cancel.clone(),
         }
     }

@@ -42,6 +42,15 @@ pub const EVENTS_WAITING: usize = 4096;
 /// Clients on the SENTINEL port (`maxclients`).
 pub const CLIENTS: usize = 10_000;
 
+/// Bytes in one hello message. A name of 128 characters and two host names fit.
+pub const HELLO_BYTES: usize = 1024;
+/// Bytes in a host name (DNS's own rule).
+pub const HOST_BYTES: usize = 255;
+/// Hellos that may wait to be looked at; those of a data node wait in its link then, those on our own port are dropped.
+pub const HELLOS_WAITING: usize = 256;
+/// Sentinels of others remembered for each group.
+pub const FOREIGN_SENTINELS: usize = 64;
+
 /// INFO text accepted from a data node, in bytes.
 pub const INFO_BYTES: usize = 4 * 1024 * 1024;
 

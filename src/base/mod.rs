@@ -5,6 +5,8 @@
 //! What a word *means for the cluster* does not live here; that is `machine`.
 
 pub mod addr;
+pub mod heard;
+pub mod hello;
 pub mod ids;
 pub mod limits;
 pub mod observation;
@@ -15,6 +17,8 @@ pub mod settings;
 pub mod time;
 
 pub use addr::Addr;
+pub use heard::{Heard, HeardOn, NoChannel, OnChannel};
+pub use hello::{Claim, Hello};
 pub use ids::{ClusterId, Epoch, GroupName, Incarnation, LogIndex, NodeId, ReplId, RunId, SentinelId};
 pub use secret::Secret;
 pub use seed::GroupSeed;

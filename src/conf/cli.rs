@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::compare::{Finding, Weight, compare};
 use super::{ConfError, Config, load};
 
 /// A replacement for Redis Sentinel whose decisions are entries of a Raft log.
@@ -74,7 +75,7 @@ pub struct Serve {
 /// `raft-sentinel check`.
 #[derive(clap::Args)]
 pub struct Check {
-    /// The configurations, each by itself.
+    /// The configurations: each by itself, and those of one deployment beside each other.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 }
@@ -93,19 +94,23 @@ impl Serve {
 #[derive(Debug)]
 pub struct Report {
     results: Vec<(PathBuf, Result<Config, ConfError>)>,
+    between: Vec<Finding>,
 }
 
 impl Check {
     /// Reads the files.
     pub fn run(&self) -> Report {
-        Report { results: self.files.iter().map(|file| (file.clone(), load(file, &[]))).collect() }
+        let results: Vec<_> = self.files.iter().map(|file| (file.clone(), load(file, &[]))).collect();
+        let readable: Vec<_> = results.iter().filter_map(|(file, result)| Some((file.as_path(), result.as_ref().ok()?))).collect();
+        let between = compare(&readable);
+        Report { results, between }
     }
 }
 
 impl Report {
-    /// Whether every file could be served.
+    /// Whether every file could be served, and all of them together.
     pub fn is_ok(&self) -> bool {
-        self.results.iter().all(|(_, result)| result.is_ok())
+        self.results.iter().all(|(_, result)| result.is_ok()) && self.between.iter().all(|finding| finding.weight == Weight::Note)
     }
 }
 
@@ -114,7 +119,8 @@ impl fmt::Display for Report {
         self.results.iter().try_for_each(|(file, result)| match result {
             Ok(config) => show_accepted(f, file, config),
             Err(error) => writeln!(f, "error: {error}"),
-        })
+        })?;
+        self.between.iter().try_for_each(|finding| writeln!(f, "{finding}"))
     }
 }
 

@@ -88,7 +88,11 @@ fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Confi
     let raft = raft.finish(&Hints { own_host: own_host(&draft), neighbours: draft.neighbour_hosts() }).map_err(refused)?;
     let grpc_listen: Vec<Listen> = cross::grpc_listen(&draft).map_err(refused)?;
     let monitored_at: Vec<Place> = draft.groups().iter().map(|(place, _)| place.clone()).collect();
-    let groups = draft.take_groups();
+    let mut groups = draft.take_groups();
+    for group in &mut groups {
+        // Elections that came to nothing used epochs up, too: what is promoted here must be behind all of them.
+        group.epoch = group.epoch.max(draft.sentinel.current_epoch_seed);
+    }
     let mut config = Config {
         sources,
         dir: draft.dir.clone().unwrap_or_else(|| PathBuf::from(".")),

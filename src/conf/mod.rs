@@ -3,11 +3,12 @@
 //! Text goes in, a [`Config`] of plain data comes out, or one [`ConfError`] that names the place and what is expected.
 //! Nothing here runs, listens, logs or writes. In reading order: [`words`] splits a line, `source` reads files and the
 //! command line, `directive` is the table of what may be said, `draft` collects it, `load` applies the lines in stages,
-//! `cross` checks how they fit together. [`options`] is shared with SENTINEL SET.
+//! `cross` checks how they fit together, `compare` how the files of several sentinels do. [`options`] is shared with SENTINEL SET.
 //!
 //! Called by `main` (the [`cli`]) and `app` (the settings); `serve` uses [`options`].
 
 pub mod cli;
+mod compare;
 mod cross;
 mod default_user;
 mod directive;

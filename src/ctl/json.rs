@@ -31,7 +31,19 @@ pub(super) fn status(answer: &pb::StatusResponse) -> Value {
             "refused": unless_empty(&member.refused),
         })
     };
-    let group = |group: &pb::GroupView| json!({ "group": group.group, "master": group.master.as_ref().map(master), "nodes": all(&group.nodes, node) });
+    let stranger = |stranger: &pb::ForeignSentinel| {
+        json!({
+            "sentinel_id": stranger.sentinel_id, "address": at(stranger.address.as_ref()),
+            "last_heard_age_ms": stranger.last_heard_age_ms, "group": stranger.group, "master": at(stranger.master.as_ref()),
+            "epoch": stranger.epoch, "current_epoch": stranger.current_epoch,
+        })
+    };
+    let group = |group: &pb::GroupView| {
+        json!({
+            "group": group.group, "master": group.master.as_ref().map(master), "nodes": all(&group.nodes, node),
+            "foreign_sentinels": all(&group.foreign_sentinels, stranger),
+        })
+    };
     json!({
         "cluster_id": answer.cluster_id, "node_id": answer.node_id, "sentinel_id": answer.sentinel_id, "version": answer.version,
         "term": answer.term, "leader_id": answer.leader_id, "last_log_index": answer.last_log_index,

@@ -53,8 +53,31 @@ pub(super) fn status(from: &Addr, answer: &pb::StatusResponse) -> String {
     for group in &answer.groups {
         let master = group.master.clone().unwrap_or_default();
         text.push_str(&format!("\n\n{} (epoch {}), {}\n{}", group.group, master.epoch, master_state(&master), nodes(&group.nodes)));
+        if !group.foreign_sentinels.is_empty() {
+            text.push_str(&format!(
+                "\n\nNOT OF THIS CLUSTER, but watching {} (stop them):\n{}",
+                group.group,
+                strangers(&group.foreign_sentinels)
+            ));
+        }
     }
     text
+}
+
+fn strangers(all: &[pb::ForeignSentinel]) -> String {
+    let mut table = table(["SENTINEL ID", "ADDRESS", "LAST HEARD", "KNOWS THE MASTER AS", "AT", "EPOCH", "CURRENT EPOCH"]);
+    for stranger in all {
+        table.add_row([
+            stranger.sentinel_id.clone(),
+            words::address(stranger.address.as_ref()),
+            heard(Some(stranger.last_heard_age_ms)),
+            stranger.group.clone(),
+            words::address(stranger.master.as_ref()),
+            stranger.epoch.to_string(),
+            stranger.current_epoch.to_string(),
+        ]);
+    }
+    table.to_string()
 }
 
 fn members_of(answer: &pb::StatusResponse) -> String {

@@ -64,7 +64,7 @@ fn assess(group: &Group, view: &GroupView, addr: &Addr, look: Look) -> (Rank, Ca
         run_id: report.map(|report| report.run_id.clone()),
         priority: replica.map(|replica| replica.priority),
         offset: report.map(|report| report.offset),
-        ineligible: node.map_or(Some(Ineligible::NoReport), |node| refuse(group, view, node, look)),
+        ineligible: node.map_or(Some(Ineligible::NoReport), |node| refuse(group, view, addr, node, look)),
     };
     let rank = Rank {
         refused: candidate.ineligible.is_some(),
@@ -85,7 +85,7 @@ const fn as_replica(report: &NodeReport) -> Option<&ReplicaReport> {
 }
 
 /// Why the node cannot be promoted; none if it can.
-fn refuse(group: &Group, view: &GroupView, node: &NodeView, look: Look) -> Option<Ineligible> {
+fn refuse(group: &Group, view: &GroupView, addr: &Addr, node: &NodeView, look: Look) -> Option<Ineligible> {
     if node.cannot_judge.is_some() {
         return Some(Ineligible::Credentials);
     }
@@ -98,8 +98,19 @@ fn refuse(group: &Group, view: &GroupView, node: &NodeView, look: Look) -> Optio
     if report.loading {
         return Some(Ineligible::Loading);
     }
-    let Some(replica) = as_replica(report) else { return Some(Ineligible::NotAReplica) };
+    let Some(replica) = as_replica(report) else { return refuse_master(group, addr, report) };
     refuse_replica(replica, report).or_else(|| refuse_data(group, view, report, replica, look.now.ms_since(*at), look.now))
+}
+
+/// A master is no candidate, but for the one that clients still know because the last decision was never seen carried out. It ranks
+/// behind all replicas, and only with the data that it had.
+fn refuse_master(group: &Group, addr: &Addr, report: &NodeReport) -> Option<Ineligible> {
+    if !group.is_unfulfilled() || group.announced != *addr {
+        return Some(Ineligible::NotAReplica);
+    }
+    let known = group.replicas.get(addr).and_then(|record| record.identity.as_ref()).map(|identity| &identity.replid);
+    let same = known.is_none_or(|known| report.replid == *known || report.replid2.as_ref() == Some(known));
+    (!same).then(|| Ineligible::ForeignHistory { replid: report.replid.clone() })
 }
 
 fn refuse_replica(replica: &ReplicaReport, report: &NodeReport) -> Option<Ineligible> {
@@ -126,8 +137,8 @@ fn refuse_data(
         return Some(Ineligible::ForeignHistory { replid: report.replid.clone() });
     }
     let master_silent_ms = view.nodes.get(&group.master.addr).map_or(0, |master| now.ms_since(master.last_valid));
-    let limit_ms = master_silent_ms + STALE_AFTER_LIMITS * group.settings.down_after_ms;
-    let link_down_ms = replica.link_down_s.map_or(0, |seconds| seconds * 1000 + report_age_ms);
+    let limit_ms = STALE_AFTER_LIMITS.saturating_mul(group.settings.down_after_ms).saturating_add(master_silent_ms);
+    let link_down_ms = replica.link_down_s.map_or(0, |seconds| seconds.saturating_mul(1000).saturating_add(report_age_ms));
     (!replica.link_up && link_down_ms > limit_ms).then_some(Ineligible::StaleData { link_down_ms, limit_ms })
 }
 

@@ -109,7 +109,7 @@ fn judge_role(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict {
     match (standard.master_since, node.role()) {
         (Some(master_since), Some(Role::Replica)) => {
             let since = node.role_since.max(master_since);
-            due(since, standard.settings.down_after_ms + WRONG_ROLE_GRACE_MS, Evidence::WrongRole, now)
+            due(since, standard.settings.down_after_ms.saturating_add(WRONG_ROLE_GRACE_MS), Evidence::WrongRole, now)
         }
         (Some(_) | None, _) => Verdict::Up,
     }

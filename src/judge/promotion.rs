@@ -36,6 +36,7 @@ impl Judge {
             Phase::Promoting => self.promote_chosen(&group, failover),
             Phase::Following { followed } => {
                 let waiting: Vec<Addr> = group.replicas.keys().filter(|addr| !followed.contains(*addr)).cloned().collect();
+                self.keep_promoted(&group, attempt);
                 self.point_others(&group, failover, attempt, waiting);
             }
         }
@@ -71,7 +72,36 @@ impl Judge {
             None if matches!(failover.cause, Cause::Requested { .. }) => {
                 self.propose(ProposalKey::Step, Command::FailoverAborted { group: name, id, reason: AbortReason::NoGoodReplica, at });
             }
-            None => self.stay_blocked(group, failover, attempt, candidates),
+            None => {
+                self.fulfil_last_decision(group);
+                self.stay_blocked(group, failover, attempt, candidates);
+            }
+        }
+    }
+
+    /// With nobody else to choose, the replica that the last decision chose is promoted after all if it has returned.
+    fn fulfil_last_decision(&mut self, group: &Group) {
+        let chosen = &group.master.addr;
+        let fresh = |at: Mono| self.now().ms_since(at) <= FRESH_MS;
+        let a_replica = self.view.live_report(chosen).is_some_and(|(at, report)| fresh(at) && report.role() == Role::Replica);
+        if group.is_unfulfilled() && a_replica {
+            self.ask(chosen, Ask::Promote);
+        }
+    }
+
+    /// A new master that is a replica again (by a late REPLICAOF of a former leader, say) is made a master again. Only if
+    /// two reports say so: a single one may be from before its promotion.
+    fn keep_promoted(&mut self, group: &Group, attempt: Attempt) {
+        let master = &group.master.addr;
+        let Some(node) = self.view.nodes.get(master) else { return };
+        let (role_since, newest) = (node.role_since, self.view.live_report(master).map(|(at, report)| (at, report.role())));
+        match newest {
+            Some((at, Role::Replica)) if at > role_since && at >= attempt.since => self.ask(master, Ask::Promote),
+            Some((_, Role::Replica)) => {
+                self.want(Intent::Look(master.clone()));
+                self.wake_by(self.now().plus_ms(ATTACH_LOOK_MS));
+            }
+            Some((_, Role::Master)) | None => {}
         }
     }
 
@@ -119,7 +149,8 @@ impl Judge {
     fn point_others(&mut self, group: &Group, failover: &Failover, attempt: Attempt, waiting: Vec<Addr>) {
         let (now, name, id, at) = (self.now(), group.name.clone(), failover.id, self.world.wall);
         let reports = self.live_reports();
-        let mut waiting: Vec<Addr> = waiting.into_iter().filter(|addr| !self.out_of_reach(addr)).collect();
+        let is_master = |addr: &Addr| reports.get(addr).is_some_and(|(_, report)| self.is_the_master(report));
+        let mut waiting: Vec<Addr> = waiting.into_iter().filter(|addr| !self.out_of_reach(addr) && !is_master(addr)).collect();
         waiting.sort_by(|a, b| by_data(&self.view, a, b));
         let mut attaching = 0;
         let mut to_point = Vec::new();

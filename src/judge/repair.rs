@@ -9,7 +9,7 @@ use super::candidate::{Lineage, continues, lineage};
 use super::intent::{Ask, ProposalKey};
 use super::mind::{FRESH_MS, Judge};
 use crate::base::observation::{NodeReport, Role, RoleReport};
-use crate::base::{Addr, Mono};
+use crate::base::{Addr, Mono, limits};
 use crate::machine::{Command, Group, Identity};
 
 impl Judge {
@@ -17,11 +17,16 @@ impl Judge {
         let group = Arc::clone(&self.world.group);
         let master = &group.master.addr;
         let reports = self.live_reports();
-        let Some((_, of_master)) = reports.get(master).filter(|(at, _)| self.is_fresh(*at)) else { return };
+        let current = |at: Mono| self.is_fresh(at) && self.view.is_of_this_link(master, at);
+        let Some((_, of_master)) = reports.get(master).filter(|(at, _)| current(*at)) else { return };
         match &of_master.role {
             RoleReport::Master { replicas } => {
                 self.record_master(&group, of_master);
-                replicas.iter().for_each(|attached| self.record_attached(&group, &attached.addr));
+                // What does not fit the record is not proposed: it would be refused again and again.
+                let room = limits::REPLICAS_PER_GROUP.saturating_sub(group.replicas.len());
+                let unknown =
+                    replicas.iter().map(|attached| &attached.addr).filter(|addr| *addr != master && !group.replicas.contains_key(addr));
+                unknown.take(room).for_each(|addr| self.propose_replica(&group, addr, None));
             }
             RoleReport::Replica(_) => {
                 self.reinstate(&group, of_master);
@@ -34,6 +39,9 @@ impl Judge {
         let copying = reports.values().filter(|(_, report)| is_copying(report)).count();
         let mut room = (group.settings.parallel_syncs as usize).saturating_sub(copying);
         for (addr, (at, report)) in reports.iter().filter(|(addr, _)| *addr != master) {
+            if self.is_the_master(report) {
+                continue;
+            }
             match deviation(&group, report) {
                 None => self.record_replica(&group, addr, report),
                 Some(_) if !self.is_fresh(*at) => {}
@@ -48,17 +56,26 @@ impl Judge {
         }
     }
 
+    /// Whether this report of a recorded replica is the master's own, seen at a second address of it (a name beside an IP, say).
+    /// Whoever told that one to follow the master would make the master follow itself.
+    pub(super) fn is_the_master(&self, report: &NodeReport) -> bool {
+        let master = &self.world.group.master;
+        let recorded = master.identity.as_ref().map(|identity| &identity.run_id);
+        let seen = self.view.nodes.get(&master.addr).and_then(|node| node.report.as_ref()).map(|(_, report)| &report.run_id);
+        recorded == Some(&report.run_id) || seen == Some(&report.run_id)
+    }
+
     fn is_fresh(&self, at: Mono) -> bool {
         self.now().ms_since(at) <= FRESH_MS
     }
 
     /// The recorded master became a replica by somebody else's doing: it is made a master again.
     ///
-    /// Not if it was never seen as the master, or holds foreign data: then the record may be what is wrong. Data that goes
+    /// Also if the log chose it and nobody has seen that carried out. Not if it was never seen as the configured master, or holds foreign data: then the record may be what is wrong. Data that goes
     /// on from the recorded history is no such thing: nothing of it was given up for another master's.
     fn reinstate(&mut self, group: &Group, report: &NodeReport) {
         let ours = lineage(group, report) == Lineage::Same || continues(group, report);
-        if group.master.identity.is_some() && ours {
+        if (group.master.identity.is_some() && ours) || group.is_unfulfilled() {
             self.ask(&group.master.addr, Ask::Promote);
         }
     }
@@ -68,12 +85,6 @@ impl Judge {
         if group.master.identity.as_ref() != Some(&identity) {
             let (name, epoch, at) = (group.name.clone(), group.epoch, self.world.wall);
             self.propose(ProposalKey::Master, Command::MasterSeen { group: name, epoch, identity, at });
-        }
-    }
-
-    fn record_attached(&mut self, group: &Group, replica: &Addr) {
-        if *replica != group.master.addr && !group.replicas.contains_key(replica) {
-            self.propose_replica(group, replica, None);
         }
     }
 

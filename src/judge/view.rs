@@ -91,6 +91,11 @@ impl GroupView {
         node.report.as_ref().filter(|_| up).map(|(at, report)| (*at, report))
     }
 
+    /// Whether a report that came at `at` came after the present link was made: an older one may be of another process.
+    pub fn is_of_this_link(&self, addr: &Addr, at: Mono) -> bool {
+        self.nodes.get(addr).is_some_and(|node| matches!(node.link, Link::Up { since } if at >= since))
+    }
+
     /// Whether this sentinel sees the node down.
     pub fn is_down(&self, addr: &Addr) -> bool {
         self.nodes.get(addr).is_some_and(|node| node.down_since.is_some())

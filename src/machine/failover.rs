@@ -221,11 +221,8 @@ impl Group {
         let old = failover.old.addr.clone();
         self.master.identity = Some(identity.clone());
         let master = self.master.addr.clone();
-        let mut events = vec![Event::Promoted { id, master: master.clone(), old }];
-        if self.announced != master {
-            let from = std::mem::replace(&mut self.announced, master.clone());
-            events.push(Event::SwitchMaster { epoch: self.epoch, from, to: master });
-        }
+        let mut events = vec![Event::Promoted { id, master, old }];
+        self.announce_master(&mut events);
         self.remember(id, |decision| decision.promoted = Some(stamp));
         Ok((Outcome::Done, events))
     }

@@ -97,6 +97,13 @@ impl Group {
         std::iter::once(&self.master.addr).chain(self.replicas.keys())
     }
 
+    /// Whether the decision for the current master was never seen carried out.
+    ///
+    /// Clients were then not told of it: they still know the one that was last announced.
+    pub fn is_unfulfilled(&self) -> bool {
+        self.master.identity.is_none() && self.announced != self.master.addr
+    }
+
     /// Whether the master is objectively down.
     pub fn objectively_down(&self) -> bool {
         self.ballot.tally(self.settings.quorum).agreed()
@@ -118,8 +125,20 @@ impl Group {
             let continued = identity.replid2.as_ref() == Some(&before.replid);
             self.master.former_history = (!continued).then_some(before.replid);
         }
-        let master = &self.master.addr;
-        Ok((Outcome::Done, restarted.then(|| Event::Restarted { node: master.clone(), master: master.clone() }).into_iter().collect()))
+        let master = self.master.addr.clone();
+        let mut events: Vec<Event> = restarted.then(|| Event::Restarted { node: master.clone(), master }).into_iter().collect();
+        // Chosen by a failover that was superseded before anybody saw it promoted: its announcement is still owed.
+        self.announce_master(&mut events);
+        Ok((Outcome::Done, events))
+    }
+
+    /// Tells clients where the master is now, unless they know. To be called once it has been seen to be one.
+    pub(super) fn announce_master(&mut self, events: &mut Vec<Event>) {
+        let to = self.master.addr.clone();
+        if self.announced != to {
+            let from = std::mem::replace(&mut self.announced, to.clone());
+            events.push(Event::SwitchMaster { epoch: self.epoch, from, to });
+        }
     }
 
     pub(super) fn note_replica(&mut self, epoch: Epoch, replica: &Addr, identity: Option<&Identity>) -> Result<Applied, Refusal> {

@@ -24,6 +24,9 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
         if now.replicas.contains_key(&now.master.addr) {
             return fail(format!("the master {} is recorded as its own replica", now.master.addr));
         }
+        if now.objectively_down() && now.failover.is_none() {
+            return fail("the master is objectively down, and no failover is under way".to_owned());
+        }
         if let Some(failover) = &now.failover {
             let expected = match failover.phase {
                 Phase::Choosing => now.epoch.next(),

@@ -1,15 +1,19 @@
-//! The eyes and hands on one data node: two links to it, one to look and one to act.
+//! The eyes, hands, ears and voice on one data node: a link to it for each.
 //!
 //! The eyes (`eyes`) ping, ask for INFO, and report each thing seen as a [`Seen`]; the hands (`hands`) keep a second link
-//! ready, so that an act needs no connect and never waits behind a PING that a busy server has not answered.
+//! ready, so that an act needs no connect and never waits behind a PING that a busy server has not answered. The ears (`ears`)
+//! and the voice (`voice`) are on the server's hello channel; what they report goes another way and never means up or down.
 //! Nothing is decided here: not whether a node is down, nor what to do about it. Used by `agent`, one [`Probe`] for each node.
 //!
-//! Both follow the server at once: the end of a link is noticed when the system knows of it, not at the next PING. They stop
+//! All follow the server at once: the end of a link is noticed when the system knows of it, not at the next PING. They stop
 //! when the [`Probe`] is dropped.
 
+mod channel;
+mod ears;
 mod eyes;
 mod hands;
 mod rhythm;
+mod voice;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +24,9 @@ use tokio::task::AbortHandle;
 use crate::base::observation::Seen;
 use crate::base::{Addr, GroupSettings, settings};
 use crate::clock::Clock;
-use crate::redis::Access;
+use crate::redis::{Access, Dialer};
 
+pub use channel::HelloChannel;
 pub use hands::Hands;
 
 /// How to look at a data node.
@@ -29,6 +34,8 @@ pub use hands::Hands;
 pub struct ProbeSettings {
     /// How to get in.
     pub access: Access,
+    /// What CLIENT LIST shows of a link that only listens.
+    pub subscriber_name: String,
     /// From one PING to the next.
     pub ping_period_ms: u64,
     /// From one INFO to the next.
@@ -38,14 +45,21 @@ pub struct ProbeSettings {
 }
 
 impl ProbeSettings {
-    /// What a group's settings mean for its probes. `client_name` is what CLIENT LIST shows there.
+    /// What a group's settings mean for its probes. CLIENT LIST there shows `client_name` with stock's endings.
     pub fn of(settings: &GroupSettings, client_name: impl Into<String>) -> Self {
+        let client_name = client_name.into();
         Self {
-            access: Access::of(settings, client_name),
+            access: Access::of(settings, format!("{client_name}-cmd")),
+            subscriber_name: format!("{client_name}-pubsub"),
             ping_period_ms: settings.ping_period_ms(),
             info_period_ms: settings::INFO_PERIOD_MS,
             down_after_ms: settings.down_after_ms,
         }
+    }
+
+    /// How to get in to listen.
+    fn subscriber(&self) -> Access {
+        Access { client_name: self.subscriber_name.clone(), ..self.access.clone() }
     }
 
     /// How long to wait between attempts to connect: a server that comes back is seen within 100 ms.
@@ -71,7 +85,8 @@ pub struct Probe {
     settings: watch::Sender<ProbeSettings>,
     looks: Arc<Notify>,
     hands: Hands,
-    tasks: [AbortHandle; 2],
+    clock: Clock,
+    tasks: Vec<AbortHandle>,
 }
 
 /// Starts to look at `addr` and to report to `out`. Must be called inside the runtime.
@@ -82,8 +97,8 @@ pub fn spawn(addr: Addr, settings: ProbeSettings, clock: Clock, out: mpsc::Sende
     let looks = Arc::new(Notify::new());
     let eyes = eyes::Eyes::new(addr.clone(), followed.clone(), Arc::clone(&looks), clock, out);
     let (hands, arms) = hands::hands(addr.clone(), followed);
-    let tasks = [tokio::spawn(eyes.run()).abort_handle(), tokio::spawn(arms.run()).abort_handle()];
-    Probe { addr, settings, looks, hands, tasks }
+    let tasks = vec![tokio::spawn(eyes.run()).abort_handle(), tokio::spawn(arms.run()).abort_handle()];
+    Probe { addr, settings, looks, hands, clock, tasks }
 }
 
 impl Probe {
@@ -104,6 +119,20 @@ impl Probe {
             *current = new;
             changed
         });
+    }
+
+    /// Joins the hello channel of the node: listens there, and says what the channel's claim is.
+    pub fn join(&mut self, channel: &HelloChannel) {
+        let reporter =
+            || channel::Reporter { group: channel.group.clone(), addr: self.addr.clone(), clock: self.clock, out: channel.out.clone() };
+        let ears = ears::Ears { dialer: Dialer::new(self.addr.clone()), settings: self.settings.subscribe(), reporter: reporter() };
+        let voice = voice::Voice {
+            dialer: Dialer::new(self.addr.clone()),
+            settings: self.settings.subscribe(),
+            claim: channel.claim.clone(),
+            reporter: reporter(),
+        };
+        self.tasks.extend([tokio::spawn(ears.run()).abort_handle(), tokio::spawn(voice.run()).abort_handle()]);
     }
 
     /// The hands on this node, over a link of their own that is kept ready. They end with the probe.

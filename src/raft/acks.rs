@@ -3,6 +3,7 @@
 //! openraft's own figure is published as an age that is already old when one reads it. This one never flatters: a voter that
 //! answered a call sent at T had heard from us at T or later, so its lease for us ends at T + lease or later.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
@@ -39,6 +40,12 @@ impl Acks {
     /// Wakes whenever a voter answered.
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    /// Sorts voters by who acknowledged `vote` last; those who never did come last.
+    pub(super) fn sort_by_freshness(&self, vote: &Vote, voters: &mut [NodeId]) {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        voters.sort_by_key(|id| Reverse(newest.get(id).filter(|(of, _)| of == vote).map(|(_, sent)| *sent)));
     }
 
     /// The latest moment by which a quorum had been asked that then acknowledged `vote`.
@@ -95,6 +102,18 @@ mod tests {
         acks.note(NodeId(2), Vote::new_committed(3, NodeId(1)), Mono::from_ms(10));
         let now = Mono::from_ms(20);
         assert_eq!(acks.quorum(&Vote::new_committed(4, NodeId(1)), NodeId(1), &[set(&[1, 2, 3])], now), None);
+    }
+
+    #[test]
+    fn the_freshest_come_first_and_the_silent_last() {
+        let acks = Acks::default();
+        let vote = Vote::new_committed(3, NodeId(1));
+        acks.note(NodeId(3), vote, Mono::from_ms(20));
+        acks.note(NodeId(4), vote, Mono::from_ms(30));
+        acks.note(NodeId(5), Vote::new_committed(2, NodeId(1)), Mono::from_ms(40));
+        let mut voters = [NodeId(2), NodeId(3), NodeId(4), NodeId(5)];
+        acks.sort_by_freshness(&vote, &mut voters);
+        assert_eq!(voters, [NodeId(4), NodeId(3), NodeId(2), NodeId(5)]);
     }
 
     #[test]

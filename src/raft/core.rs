@@ -84,6 +84,11 @@ impl Core {
         }
     }
 
+    /// Whether openraft takes this node for the leader, without the rest of [`Core::standing`]: asked for in every round of reads.
+    pub(super) fn leads(&self) -> bool {
+        self.consensus.server_metrics().borrow().state == ServerState::Leader
+    }
+
     /// The current vote, without the rest of [`Core::standing`]: asked for on every call of a leader.
     pub(super) fn vote(&self) -> Vote {
         self.consensus.server_metrics().borrow().vote
@@ -104,6 +109,12 @@ impl Core {
         let standing = self.standing();
         let leads = standing.leads && standing.vote.committed;
         leads.then(|| self.acks.quorum(&standing.vote, self.me, &standing.voters, self.clock.mono())).flatten()
+    }
+
+    /// The state, if this node has applied the entry already.
+    pub(super) fn applied_already(&self, index: LogIndex) -> Option<Arc<State>> {
+        let state = self.states.borrow();
+        (state.applied >= index).then(|| Arc::clone(&state))
     }
 
     /// Waits until this node has applied the entry, and returns the state then.

@@ -50,12 +50,16 @@ impl PeerBook {
         Self { clock, pages: Mutex::default(), stranger: Mutex::default() }
     }
 
-    /// These are the other members now. What is known of those that stay is kept; a new address means a new connection.
+    /// These are the other members now. What is known of those that stay is kept; a new address means a new connection. When it was
+    /// last heard stays true: who moved has not been silent.
     pub(super) fn set_members(&self, members: &BTreeMap<NodeId, Addr>) {
         let mut pages = self.pages();
-        pages.retain(|id, page| members.get(id).is_some_and(|addr| *addr == page.addr));
+        pages.retain(|id, _| members.contains_key(id));
         for (id, addr) in members {
-            pages.entry(*id).or_insert_with(|| Page::new(addr.clone()));
+            let page = pages.entry(*id).or_insert_with(|| Page::new(addr.clone()));
+            if page.addr != *addr {
+                *page = Page { last_heard: page.last_heard, ..Page::new(addr.clone()) };
+            }
         }
     }
 

@@ -4,21 +4,23 @@
 //! far may answer. A round counts only for reads that were asked before it began; those that arrive while it runs share the next.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::acks::is_quorum;
 use super::config::{READ_WITHIN, ms};
 use super::core::Core;
 use super::error::ReadError;
 use super::status::Leadership;
-use super::types::Vote;
+use super::types::{LogId, Vote};
 use crate::base::{LogIndex, NodeId};
 use crate::machine::State;
 use crate::proto::peer;
@@ -29,26 +31,30 @@ const WAITING: usize = 65_536;
 /// Between two rounds that failed.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 
-type Waiter = oneshot::Sender<LogIndex>;
+/// How long it is waited for those who answered last before all are asked. A little more than they usually need.
+const HEDGE_AFTER: Duration = Duration::from_millis(5);
+
+/// Somebody who wants to read.
+struct Waiter {
+    /// From then on it is told why there is no index.
+    deadline: Instant,
+    answer: oneshot::Sender<Result<LogIndex, String>>,
+}
 
 /// Where reads are handed in.
 pub(super) struct ReadDesk {
     waiters: mpsc::Sender<Waiter>,
-    /// Why the last round failed.
-    trouble: Arc<Mutex<String>>,
 }
 
 /// Works off what is handed in.
 pub(super) struct ReadClerk {
     waiters: mpsc::Receiver<Waiter>,
-    trouble: Arc<Mutex<String>>,
 }
 
 /// A desk and its clerk.
 pub(super) fn desk() -> (ReadDesk, ReadClerk) {
     let (sender, receiver) = mpsc::channel(WAITING);
-    let trouble = Arc::new(Mutex::new("no round was finished in time".to_owned()));
-    (ReadDesk { waiters: sender, trouble: trouble.clone() }, ReadClerk { waiters: receiver, trouble })
+    (ReadDesk { waiters: sender }, ReadClerk { waiters: receiver })
 }
 
 impl ReadDesk {
@@ -56,13 +62,11 @@ impl ReadDesk {
     pub(super) async fn state(&self, core: &Core) -> Result<Arc<State>, ReadError> {
         let begun = Instant::now();
         let deadline = begun + READ_WITHIN;
-        let index = timeout_at(deadline, self.index()).await;
         let failed = |reason: String| ReadError { waited_ms: ms(begun.elapsed()), reason };
-        let index = match index {
-            Ok(Some(index)) => index,
-            Ok(None) => return Err(failed("this sentinel is stopping".to_owned())),
-            Err(_) => return Err(failed(self.trouble())),
-        };
+        let index = self.index(deadline).await.map_err(failed)?;
+        if let Some(state) = core.applied_already(index) {
+            return Ok(state);
+        }
         match timeout_at(deadline, core.applied(index)).await {
             Ok(Ok(state)) => Ok(state),
             Ok(Err(stopped)) => Err(failed(stopped.to_string())),
@@ -72,21 +76,21 @@ impl ReadDesk {
 
     /// The index for a peer, if this sentinel leads. Never passed on.
     pub(super) async fn index_as_leader(&self, core: &Core) -> Result<LogIndex, String> {
-        if !core.standing().leads {
+        if !core.leads() {
             return Err(format!("sentinel {} does not lead", core.me));
         }
-        let index = tokio::time::timeout(core.spans.call_within(), self.index()).await;
-        index.ok().flatten().ok_or_else(|| self.trouble())
+        self.index(Instant::now() + core.spans.call_within()).await
     }
 
-    async fn index(&self) -> Option<LogIndex> {
-        let (sender, receiver) = oneshot::channel();
-        self.waiters.send(sender).await.ok()?;
-        receiver.await.ok()
-    }
-
-    fn trouble(&self) -> String {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// No timer of its own: there may be thousands of reads a second, and the clerk sees to their deadlines.
+    async fn index(&self, deadline: Instant) -> Result<LogIndex, String> {
+        let (answer, index) = oneshot::channel();
+        let handed_in = self.waiters.try_send(Waiter { deadline, answer });
+        handed_in.map_err(|refused| match refused {
+            TrySendError::Full(_) => format!("{WAITING} reads wait already"),
+            TrySendError::Closed(_) => STOPPING.to_owned(),
+        })?;
+        index.await.unwrap_or_else(|_| Err(STOPPING.to_owned()))
     }
 }
 
@@ -94,16 +98,19 @@ impl ReadClerk {
     /// Runs rounds while somebody waits, until this room stops.
     pub(super) async fn run(mut self, core: Arc<Core>) {
         let mut waiting: Vec<Waiter> = Vec::new();
+        // Calls are bounded; so is the answer of a log that waits for its disk.
+        let patience = core.spans.call_within() * 3;
         while self.gather(&core, &mut waiting).await {
-            match round(&core).await {
+            let done = timeout(patience, round(&core)).await;
+            match done.unwrap_or_else(|_| Err(format!("no round was finished within {} ms", patience.as_millis()))) {
                 Ok(index) => {
                     for waiter in waiting.drain(..) {
                         // Whoever gave up does not listen any more.
-                        let _ = waiter.send(index);
+                        let _ = waiter.answer.send(Ok(index));
                     }
                 }
                 Err(reason) => {
-                    *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+                    give_up_on_overdue(&mut waiting, &reason);
                     if !core.rest(RETRY_AFTER).await {
                         return;
                     }
@@ -114,30 +121,36 @@ impl ReadClerk {
 
     /// Takes all who wait; sleeps while nobody does. Returns whether to go on.
     async fn gather(&mut self, core: &Core, waiting: &mut Vec<Waiter>) -> bool {
+        waiting.retain(|waiter| !waiter.answer.is_closed());
+        if waiting.is_empty() {
+            let first = tokio::select! {
+                biased;
+                first = self.waiters.recv() => first,
+                () = core.stop.cancelled() => return false,
+            };
+            let Some(first) = first else { return false };
+            waiting.push(first);
+        }
         while let Ok(waiter) = self.waiters.try_recv() {
             waiting.push(waiter);
         }
-        waiting.retain(|waiter| !waiter.is_closed());
-        if !waiting.is_empty() {
-            return !core.stop.is_cancelled();
-        }
-        let first = tokio::select! {
-            () = core.stop.cancelled() => return false,
-            first = self.waiters.recv() => first,
-        };
-        let Some(first) = first else { return false };
-        waiting.push(first);
-        while let Ok(waiter) = self.waiters.try_recv() {
-            waiting.push(waiter);
-        }
-        true
+        !core.stop.is_cancelled()
+    }
+}
+
+const STOPPING: &str = "this sentinel is stopping";
+
+fn give_up_on_overdue(waiting: &mut Vec<Waiter>, reason: &str) {
+    let now = Instant::now();
+    for waiter in waiting.extract_if(.., |waiter| waiter.deadline <= now) {
+        // Whoever gave up does not listen any more.
+        let _ = waiter.answer.send(Err(reason.to_owned()));
     }
 }
 
 /// One round: here if this sentinel leads, else by asking the one that does.
 async fn round(core: &Core) -> Result<LogIndex, String> {
-    let standing = core.standing();
-    if standing.leads {
+    if core.leads() {
         return confirm(core).await;
     }
     let Leadership::Following { leader } = *core.leadership.borrow() else {
@@ -162,7 +175,7 @@ async fn round(core: &Core) -> Result<LogIndex, String> {
 /// What consensus says at the beginning of a round.
 struct Opening {
     vote: Vote,
-    committed: Option<super::types::LogId>,
+    committed: Option<LogId>,
     voters: Vec<BTreeSet<NodeId>>,
 }
 
@@ -179,14 +192,21 @@ pub(super) async fn confirm(core: &Core) -> Result<LogIndex, String> {
             voters: state.membership_state.effective().membership().get_joint_config().clone(),
         })
         .await
-        .map_err(|_| "this sentinel is stopping".to_owned())?;
+        .map_err(|_| STOPPING.to_owned())?;
     if !opening.vote.committed || opening.vote.leader_id.node_id != core.me {
         return Err(format!("sentinel {} does not lead any more", core.me));
     }
-    // Until an entry of its own term is committed, a new leader does not know how far its predecessors had committed.
-    let committed = opening.committed.filter(|id| id.leader_id == opening.vote.leader_id);
+    let committed = known_committed(&opening.vote, opening.committed);
     let committed = committed.ok_or_else(|| "the leader is new and has committed nothing yet".to_owned())?;
     if acknowledged(core, &opening).await? { Ok(LogIndex(committed.index)) } else { Err("no quorum of sentinels answered".to_owned()) }
+}
+
+/// How far a leader certainly knows everything to be committed.
+///
+/// Until an entry of its own term is committed, a new leader does not know how far its predecessors had committed: by its own
+/// commit point alone it would answer with less than they did.
+fn known_committed(vote: &Vote, committed: Option<LogId>) -> Option<LogId> {
+    committed.filter(|id| id.leader_id == vote.leader_id)
 }
 
 async fn acknowledged(core: &Core, opening: &Opening) -> Result<bool, String> {
@@ -196,25 +216,65 @@ async fn acknowledged(core: &Core, opening: &Opening) -> Result<bool, String> {
     }
     // With no previous entry, none to append and nothing to commit, this says nothing but "I lead".
     let heartbeat = AppendEntriesRequest { vote: opening.vote, prev_log_id: None, entries: Vec::new(), leader_commit: None };
-    let others: BTreeSet<NodeId> = opening.voters.iter().flatten().copied().filter(|id| *id != core.me).collect();
-    let mut answers: FuturesUnordered<_> = others
-        .into_iter()
-        .map(|voter| {
-            let (link, heartbeat) = (core.network.link(voter), &heartbeat);
-            async move { (voter, link.append(heartbeat, core.spans.call_within()).await) }
-        })
-        .collect();
-    while let Some((voter, answer)) = answers.next().await {
-        match answer {
-            Ok(AppendEntriesResponse::HigherVote(vote)) => return Err(format!("sentinel {voter} knows of {vote}")),
-            Ok(_) => {
-                granted.insert(voter);
+    let mut unasked: Vec<NodeId> = opening.voters.iter().flatten().copied().filter(|id| *id != core.me).collect();
+    unasked.sort_unstable();
+    unasked.dedup();
+    core.acks.sort_by_freshness(&opening.vote, &mut unasked);
+    let mut unasked = unasked.into_iter();
+    let ask = |voter| {
+        let (link, heartbeat) = (core.network.link(voter), &heartbeat);
+        async move { (voter, link.append(heartbeat, core.spans.call_within()).await) }
+    };
+    // Whoever answered last will most likely do so again: a call costs more than all the rest of a round.
+    let mut answers: FuturesUnordered<_> = unasked.by_ref().take(first_asked(&opening.voters)).map(ask).collect();
+    let mut hedge = pin!(sleep(HEDGE_AFTER));
+    loop {
+        let answered = tokio::select! {
+            biased;
+            answered = answers.next() => answered,
+            () = &mut hedge, if unasked.len() > 0 => {
+                answers.extend(unasked.by_ref().map(ask));
+                continue;
             }
-            Err(problem) => tracing::debug!(%voter, %problem, "no acknowledgement"),
-        }
-        if is_quorum(&opening.voters, &granted) {
-            return Ok(true);
+        };
+        match answered {
+            Some((voter, Ok(AppendEntriesResponse::HigherVote(vote)))) => return Err(format!("sentinel {voter} knows of {vote}")),
+            Some((voter, Ok(_))) => {
+                granted.insert(voter);
+                if is_quorum(&opening.voters, &granted) {
+                    return Ok(true);
+                }
+            }
+            Some((voter, Err(problem))) => {
+                tracing::debug!(%voter, %problem, "no acknowledgement");
+                answers.extend(unasked.by_ref().map(ask));
+            }
+            None if unasked.len() > 0 => answers.extend(unasked.by_ref().map(ask)),
+            None => return Ok(false),
         }
     }
-    Ok(false)
+}
+
+/// How many others are asked at first: with this sentinel itself, a majority. All of them while the voters change.
+fn first_asked(configs: &[BTreeSet<NodeId>]) -> usize {
+    match configs {
+        [voters] => voters.len() / 2,
+        _ => usize::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::CommittedLeaderId;
+
+    use super::*;
+
+    #[test]
+    fn a_new_leader_knows_nothing_before_an_entry_of_its_own_term_is_committed() {
+        let entry = |term, leader| Some(LogId::new(CommittedLeaderId::new(term, NodeId(leader)), 7));
+        let vote = Vote::new_committed(3, NodeId(1));
+        assert_eq!(known_committed(&vote, None), None);
+        assert_eq!(known_committed(&vote, entry(2, 1)), None, "an entry of an earlier term");
+        assert_eq!(known_committed(&vote, entry(3, 1)), entry(3, 1));
+    }
 }

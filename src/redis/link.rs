@@ -49,6 +49,14 @@ impl Link {
         Ok(link)
     }
 
+    /// Our own address, as this link has it.
+    ///
+    /// # Errors
+    /// The end of the link.
+    pub fn local_host(&self) -> Result<String, LinkLoss> {
+        self.stream.local_addr().map(|addr| addr.ip().to_canonical().to_string()).map_err(|error| loss_of(&error))
+    }
+
     /// How to get in.
     pub const fn access(&self) -> &Access {
         &self.access

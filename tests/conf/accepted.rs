@@ -99,7 +99,7 @@ fn groups_are_read_whatever_the_order_of_the_lines() {
     assert_eq!((settings.master_reboot_down_after_ms, settings.crash_down_after_ms), (70, 80));
     assert_eq!((settings.auth_user.as_deref(), &settings.auth_pass), (Some("u"), &Some(Secret::new("a b"))));
     assert_eq!((settings.promotion_policy, settings.command("CONFIG")), (PromotionPolicy::Available, "x1"));
-    assert_eq!((&n.master, n.settings.down_after_ms, n.epoch), (&Addr::new("::1", 6379), 30_000, Epoch(0)));
+    assert_eq!((&n.master, n.settings.down_after_ms, n.epoch), (&Addr::new("::1", 6379), 30_000, Epoch(7)));
     let sentinel = &config.sentinel;
     assert_eq!((sentinel.id_seed.clone(), sentinel.current_epoch_seed), (Some(SentinelId::new(ID)), Epoch(7)));
     assert_eq!((sentinel.announce_ip.as_deref(), sentinel.announce_port), (Some("10.1.1.1"), Some(26000)));

@@ -9,6 +9,7 @@ mod live;
 mod migration;
 mod refused;
 mod robust;
+mod together;
 mod words;
 
 use std::path::Path;

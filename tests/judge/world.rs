@@ -30,6 +30,8 @@ pub(crate) struct Bench {
     pub(crate) state: State,
     pub(crate) nodes: BTreeMap<Addr, Node>,
     pub(crate) leader: Option<usize>,
+    /// Second addresses of data nodes (a name beside an IP, say).
+    pub(crate) aliases: BTreeMap<Addr, Addr>,
     /// Sentinels that are asleep (stopped): they take no steps.
     pub(crate) asleep: [bool; 3],
     pub(crate) events: Vec<(u64, Event)>,
@@ -59,6 +61,7 @@ impl Bench {
             state: State::default(),
             nodes,
             leader: Some(0),
+            aliases: BTreeMap::new(),
             asleep: [false; 3],
             events: Vec::new(),
             intents: Vec::new(),
@@ -89,6 +92,11 @@ impl Bench {
 
     pub(crate) fn node(&mut self, name: &str) -> &mut Node {
         self.nodes.get_mut(&addr(name)).expect("a node")
+    }
+
+    /// The node behind an address.
+    fn at(&self, addr: &Addr) -> Option<&Node> {
+        self.nodes.get(self.aliases.get(addr).unwrap_or(addr))
     }
 
     pub(crate) fn judge(&self, at: usize) -> &Judge {
@@ -181,7 +189,7 @@ impl Bench {
         for known in self.group().data_nodes() {
             let turn = (self.now_ms + 13 * at as u64) % 100;
             if turn == 0 {
-                let reachable = self.nodes.get(known).is_some_and(|node| node.alive && !node.refuses_credentials);
+                let reachable = self.at(known).is_some_and(|node| node.alive && !node.refuses_credentials);
                 let linked = self.judges[at].view().nodes.get(known).is_some_and(|node| matches!(node.link, Link::Up { .. }));
                 if reachable && !linked {
                     seen.push(self.see(known, Sight::Linked));
@@ -202,7 +210,7 @@ impl Bench {
     }
 
     fn answer_ping(&self, node: &Addr) -> Sight {
-        match self.nodes.get(node) {
+        match self.at(node) {
             Some(node) if node.alive && node.refuses_credentials => Sight::Unlinked(LinkLoss::Credentials("WRONGPASS".to_owned())),
             Some(node) if node.alive => Sight::Valid(ValidReply::Pong),
             Some(_) | None => Sight::Unlinked(LinkLoss::Refused),
@@ -210,6 +218,7 @@ impl Bench {
     }
 
     fn report(&self, addr: &Addr) -> Option<NodeReport> {
+        let addr = self.aliases.get(addr).unwrap_or(addr);
         let node = self.nodes.get(addr).filter(|node| node.alive && !node.refuses_credentials)?;
         let attached = |(at, other): (&Addr, &Node)| {
             (other.alive && other.follows.as_ref() == Some(addr)).then(|| AttachedReplica {
@@ -297,6 +306,7 @@ impl Bench {
     }
 
     fn obey(&mut self, node: &Addr, ask: &Ask) -> bool {
+        let node = self.aliases.get(node).unwrap_or(node);
         let Some(node) = self.nodes.get_mut(node).filter(|node| node.alive && !node.stubborn) else { return false };
         node.obeyed.push(ask.clone());
         node.follows = match ask {

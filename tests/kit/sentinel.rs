@@ -110,9 +110,20 @@ impl Sentinel {
         fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("create {}: {e}", dir.display()));
         let config = dir.join("sentinel.conf");
         fs::write(&config, config_text(flavour, &dir, orders)).unwrap_or_else(|e| panic!("write {}: {e}", config.display()));
-        let log = dir.join("log");
-        let ports = orders.own();
-        timeline.watch_log(&format!("{name}, {} on {}", flavour.name(), ports.resp), log.clone());
+        Self::spawn(flavour, config, orders.own(), timeline, orders)
+    }
+
+    /// Starts one of ours on a file that is there already (a stock one's, with lines added), and waits until it answers PING.
+    pub fn take_over(id: usize, config: PathBuf, ports: Ports, timeline: &Timeline) -> Self {
+        let orders = Orders { id, peers: Vec::new(), lines: Vec::new(), env: Vec::new(), args: Vec::new(), joins: Some(ports) };
+        let mut sentinel = Self::spawn(Flavour::Ours, config, ports, timeline, &orders);
+        sentinel.wait_until_answering();
+        sentinel
+    }
+
+    fn spawn(flavour: Flavour, config: PathBuf, ports: Ports, timeline: &Timeline, orders: &Orders) -> Self {
+        let log = config.with_file_name(if flavour == Flavour::Ours { "log" } else { "log-of-stock" });
+        timeline.watch_log(&format!("sentinel-{}, {} on {}", orders.id, flavour.name(), ports.resp), log.clone());
         let process = Process::start(recipe(flavour, &config, log, orders));
         Self { flavour, id: orders.id, ports, config, process, timeline: timeline.clone() }
     }
@@ -168,6 +179,11 @@ impl Sentinel {
     /// Whether it runs (or is suspended).
     pub fn is_running(&mut self) -> bool {
         self.process.is_running()
+    }
+
+    /// Its process id, while it has one.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.pid()
     }
 
     /// Changes the environment of its next start; an empty value removes the variable.

@@ -163,6 +163,7 @@ pub(crate) async fn world_with(options: Options) -> World {
         announce_hostnames: false,
         live: Live::new(Facts { sentinel_pass: Some(Secret::new("hunter2")), ..Facts::default() }, |_| ()),
         simulation: Simulation::default(),
+        heard: tokio::sync::mpsc::channel(16).0,
         stop: stop.clone(),
     };
     let task = tokio::spawn(serve(vec![listener], Arc::new(context), cancel.clone()));

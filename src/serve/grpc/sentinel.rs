@@ -41,7 +41,8 @@ impl Service {
     }
 
     fn nodes(&self, group: &Group) -> nodes::Eyes {
-        nodes::Eyes { view: self.ctx.board.group(&group.name), now: self.ctx.clock.mono() }
+        let board = &self.ctx.board;
+        nodes::Eyes { view: board.group(&group.name), neighbours: board.neighbours(&group.name), now: self.ctx.clock.mono() }
     }
 
     fn group_view(&self, group: &Group) -> pb::GroupView {
@@ -50,6 +51,7 @@ impl Service {
             group: group.name.to_string(),
             nodes: group.data_nodes().map(|addr| eyes.node(group, addr)).collect(),
             master: Some(masters::master(group)),
+            foreign_sentinels: members::foreign(&eyes.neighbours, eyes.now),
         }
     }
 }

@@ -21,10 +21,13 @@ pub(super) fn families(ctx: &Context, counts: &BTreeMap<GroupName, Failovers>) -
     all.push(of_peers(&ctx.agreement.peers(), now));
     let mut groups = Groups::default();
     for group in state.groups.values() {
-        groups.add(group, ctx.board.group(&group.name).as_deref().unwrap_or(&GroupView::default()));
+        let foreign = ctx.board.neighbours(&group.name).foreign.len();
+        groups.add(group, ctx.board.group(&group.name).as_deref().unwrap_or(&GroupView::default()), foreign);
     }
     all.extend(groups.0);
     all.push(of_failovers(counts));
+    let malformed = Family::counter("malformed_hellos", "Messages on hello channels, or published here, that were no hello");
+    all.push(malformed.with(big(ctx.board.malformed_hellos())));
     all
 }
 
@@ -77,7 +80,7 @@ fn of_failovers(counts: &BTreeMap<GroupName, Failovers>) -> Family {
 }
 
 /// The metrics of the groups; the order is that of the constants below.
-struct Groups([Family; 16]);
+struct Groups([Family; 17]);
 
 impl Default for Groups {
     fn default() -> Self {
@@ -94,6 +97,10 @@ impl Default for Groups {
             Family::gauge("group_last_failover_estimated_loss_bytes", "What the last decision is known to have lost"),
             Family::gauge("group_last_failover_duration_seconds", "From the start of the last failover until its new master was seen"),
             Family::gauge("group_failovers_remembered", "Failovers that ListDecisions can tell of"),
+            Family::gauge(
+                "foreign_sentinels",
+                "Sentinels that are not of this cluster but watch the same data nodes; there should be none",
+            ),
             Family::gauge("node_up", "1 if this sentinel sees the data node up, 0 if down; absent if it cannot judge"),
             Family::gauge("node_offset_bytes", "How much of the replication history the data node holds"),
             Family::gauge("node_cannot_judge", "1 if the data node refuses this sentinel's credentials"),
@@ -103,9 +110,10 @@ impl Default for Groups {
 }
 
 impl Groups {
-    fn add(&mut self, group: &Group, view: &GroupView) {
+    fn add(&mut self, group: &Group, view: &GroupView, foreign: usize) {
         let name = group.name.as_str();
-        let [epoch, master, votes, quorum, down, phases, blocked, known, eligible, loss, duration, remembered, nodes @ ..] = &mut self.0;
+        let [epoch, master, votes, quorum, down, phases, blocked, known, eligible, loss, duration, remembered, strangers, nodes @ ..] =
+            &mut self.0;
         epoch.add([("group", name)], big(group.epoch.0));
         master.add([("group", name), ("address", &group.master.addr.to_string())], 1.0);
         votes.add([("group", name)], number(group.ballot.votes().len()));
@@ -126,6 +134,7 @@ impl Groups {
             duration.add([("group", name)], big(promoted.at.micros_since(last.started.at)) / 1e6);
         }
         remembered.add([("group", name)], number(group.history.len()));
+        strangers.add([("group", name)], number(foreign));
         for addr in group.data_nodes() {
             add_node(nodes, group, view, addr);
         }

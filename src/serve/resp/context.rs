@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::live::Live;
-use crate::base::{Mono, RunId, Secret};
+use crate::base::{Heard, Mono, RunId, Secret};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::serve::Agreement;
@@ -58,6 +59,8 @@ pub struct Context {
     pub live: Live,
     /// Where this process is to fail in a drill.
     pub simulation: Simulation,
+    /// Where hellos go that are published on this port.
+    pub heard: mpsc::Sender<Heard>,
     /// Cancelled when a client says SHUTDOWN.
     pub stop: CancellationToken,
 }

@@ -1,6 +1,7 @@
 //! One client's session: read, dispatch, write, in order; and the events it subscribed to in between.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -63,6 +64,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Serves the client until the session is over.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Ending {
         let cut = self.cut.clone();
+        // A child of its own, and both waits made once: else all sessions would meet at the lock of `stop` for every request.
+        let stopping = stop.child_token();
+        let (mut stopped, mut killed) = (pin!(stopping.cancelled()), pin!(cut.cancelled()));
         loop {
             if let Err(ending) = self.serve_requests(&stop).await {
                 // The reason of a protocol error is in `out`; whoever is cut off may not take it any more.
@@ -72,10 +76,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 }
                 return ending;
             }
+            // In this order, since most often there are bytes. That they never end keeps no session: each request looks at both.
             let step = tokio::select! {
-                () = stop.cancelled() => Err(Ending::Cut),
-                () = cut.cancelled() => Err(Ending::Cut),
+                biased;
                 step = self.wait() => step,
+                () = &mut stopped => Err(Ending::Cut),
+                () = &mut killed => Err(Ending::Cut),
             };
             if let Err(ending) = step {
                 return ending;
@@ -168,7 +174,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let Self { stream, out, client, cut, .. } = self;
         let mut quiet_ms = 0;
         while !out.is_empty() {
+            // In this order, since most often the socket takes it at once; then no timer is started.
             let written = tokio::select! {
+                biased;
                 written = stream.write_buf(out) => written?,
                 () = cut.cancelled() => return Err(Ending::Cut),
                 () = sleep(Duration::from_millis(bounds::WRITE_LOOK_MS)) => {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::address;
 use crate::base::{Addr, Mono, NodeId};
+use crate::board::{Foreign, Neighbours};
 use crate::machine::{SentinelRecord, State};
 use crate::proto::{admin, sentinel as pb};
 use crate::raft::{Member, PeerHealth, RaftStatus};
@@ -50,6 +51,20 @@ pub(in super::super) fn public(raft: &RaftStatus, state: &State, peers: &BTreeMa
         refused: known.refused,
     };
     self::known(raft, state, peers, now).map(shown).collect()
+}
+
+/// Those who are no members but watch the same data nodes.
+pub(in super::super) fn foreign(neighbours: &Neighbours, now: Mono) -> Vec<pb::ForeignSentinel> {
+    let shown = |Foreign { hello, last_heard, .. }: &Foreign| pb::ForeignSentinel {
+        sentinel_id: hello.sentinel.to_string(),
+        address: Some(address(&hello.sender)),
+        last_heard_age_ms: now.ms_since(*last_heard),
+        group: hello.group.clone(),
+        master: Some(address(&hello.master)),
+        epoch: hello.epoch.0,
+        current_epoch: hello.current_epoch.0,
+    };
+    neighbours.foreign.values().map(shown).collect()
 }
 
 /// For operators.

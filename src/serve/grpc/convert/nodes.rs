@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::address;
 use crate::base::observation::{LinkLoss, NodeReport, ReplicaReport, Role, RoleReport};
 use crate::base::{Addr, Mono};
+use crate::board::Neighbours;
 use crate::judge::{GroupView, Link, NodeView};
 use crate::machine::Group;
 use crate::proto::sentinel as pb;
@@ -12,6 +13,7 @@ use crate::proto::sentinel as pb;
 /// This sentinel's view of a group, and the moment of looking at it.
 pub(in super::super) struct Eyes {
     pub(in super::super) view: Option<Arc<GroupView>>,
+    pub(in super::super) neighbours: Arc<Neighbours>,
     pub(in super::super) now: Mono,
 }
 
@@ -23,7 +25,10 @@ impl Eyes {
         let report = view.and_then(|view| view.report.as_ref()).map(|(_, report)| &**report);
         let replica = report.and_then(as_replica);
         let offset = report.map(|report| report.offset);
-        let (health, health_reason) = view.map_or((pb::Health::Unspecified, String::new()), |view| self.health(view));
+        let (health, mut health_reason) = view.map_or((pb::Health::Unspecified, String::new()), |view| self.health(view));
+        if let Some(complaint) = self.neighbours.complaint(addr).filter(|_| health_reason.is_empty()) {
+            health_reason = complaint;
+        }
         let mut node = pb::DataNode {
             address: Some(address(addr)),
             recorded_role: if is_master { pb::Role::Master } else { pb::Role::Replica }.into(),

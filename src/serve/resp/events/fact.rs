@@ -95,10 +95,7 @@ fn blocked(group: &GroupName, addr: &Addr, reasons: &[(Addr, Ineligible)]) -> St
 fn sentinel_joined(id: NodeId, before: Option<&Addr>, state: &State, me: NodeId) -> Vec<Wording> {
     let Some(record) = state.sentinels.get(&id).filter(|_| id != me) else { return Vec::new() };
     let (sentinel, at) = (&record.sentinel_id, &record.resp);
-    let joined = |name: &GroupName, addr: &Addr| {
-        let text = format!("sentinel {sentinel} {} {} @ {name} {} {}", at.host, at.port, addr.host, addr.port);
-        Wording::public("+sentinel", text)
-    };
+    let joined = |name: &GroupName, addr: &Addr| Wording::public("+sentinel", wording::sentinel(sentinel, at, name, addr));
     let moved = |name: &GroupName, addr: &Addr| {
         let text = format!("{} ip {} port {} for {sentinel}", master(name, addr), at.host, at.port);
         Wording::public("+sentinel-address-switch", text)

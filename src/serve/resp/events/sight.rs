@@ -8,16 +8,20 @@ use crate::machine::State;
 pub(crate) fn worded(notice: &Notice, state: &State) -> Vec<Wording> {
     let Some(group) = state.groups.get(&notice.group) else { return Vec::new() };
     let node = wording::data_node(&notice.group, &notice.node, &group.master.addr);
-    let event = match notice.what {
+    let event = match &notice.what {
         NoticeKind::Down => Wording::public("+sdown", node),
         NoticeKind::Up => Wording::public("-sdown", node),
         NoticeKind::RoleChanged { to_master, expected } => {
-            let role = if to_master { "master" } else { "slave" };
-            let channel = if expected { "+role-change" } else { "-role-change" };
+            let role = if *to_master { "master" } else { "slave" };
+            let channel = if *expected { "+role-change" } else { "-role-change" };
             Wording::public(channel, format!("{node} new reported role is {role}"))
         }
         NoticeKind::Demoted => Wording::public("+convert-to-slave", node),
         NoticeKind::Repointed => Wording::public("+fix-slave-config", node),
+        NoticeKind::Foreign { id, addr, present } => {
+            let channel = if *present { "+foreign-sentinel" } else { "-foreign-sentinel" };
+            Wording::public(channel, wording::sentinel(id, addr, &notice.group, &group.master.addr))
+        }
     };
     vec![event]
 }

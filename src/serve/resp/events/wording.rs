@@ -1,6 +1,6 @@
 //! An event's name and text.
 
-use crate::base::{Addr, GroupName};
+use crate::base::{Addr, GroupName, SentinelId};
 
 /// An event, ready to be logged and published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,11 @@ pub(crate) fn master(group: &GroupName, addr: &Addr) -> String {
 /// `slave <ip:port> <ip> <port> @ <name> <ip> <port>`.
 pub(crate) fn replica(group: &GroupName, addr: &Addr, master: &Addr) -> String {
     format!("slave {addr} {} {} @ {group} {} {}", addr.host, addr.port, master.host, master.port)
+}
+
+/// `sentinel <id> <ip> <port> @ <name> <ip> <port>`.
+pub(crate) fn sentinel(id: &SentinelId, addr: &Addr, group: &GroupName, master: &Addr) -> String {
+    format!("sentinel {id} {} {} @ {group} {} {}", addr.host, addr.port, master.host, master.port)
 }
 
 /// The one or the other: a node that is recorded as the master is one.

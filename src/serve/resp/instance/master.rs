@@ -33,14 +33,13 @@ pub(super) fn fields(portrait: &Portrait<'_>) -> Fields {
 
 fn flags(portrait: &Portrait<'_>) -> Vec<&'static str> {
     let group = portrait.group;
-    let node = portrait.view.nodes.get(&group.master.addr);
     let failover = unsettled(group);
     let requested = failover.is_some_and(|failover| matches!(failover.cause, Cause::Requested { .. }));
     let all = [
         (portrait.master_is_down(), "s_down"),
         (group.objectively_down(), "o_down"),
         (true, "master"),
-        (node::disconnected(node), "disconnected"),
+        (portrait.disconnected(&group.master.addr), "disconnected"),
         (failover.is_some(), "failover_in_progress"),
         (requested, "force_failover"),
     ];

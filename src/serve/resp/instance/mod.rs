@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::reply::Reply;
-use crate::base::{Mono, NodeId, WallTime};
+use crate::base::{Addr, Mono, NodeId, WallTime};
+use crate::board::Neighbours;
 use crate::judge::GroupView;
 use crate::machine::{Group, State};
 use crate::raft::PeerHealth;
@@ -45,6 +46,7 @@ pub(crate) struct Portrait<'a> {
     state: &'a State,
     group: &'a Group,
     view: Arc<GroupView>,
+    neighbours: Arc<Neighbours>,
     now: Mono,
     wall: WallTime,
 }
@@ -53,12 +55,18 @@ impl<'a> Portrait<'a> {
     /// The group now.
     pub(crate) fn new(context: &'a Context, state: &'a State, group: &'a Group) -> Self {
         let view = context.board.group(&group.name).unwrap_or_default();
-        Self { context, state, group, view, now: context.clock.mono(), wall: context.clock.wall() }
+        let neighbours = context.board.neighbours(&group.name);
+        Self { context, state, group, view, neighbours, now: context.clock.mono(), wall: context.clock.wall() }
     }
 
     /// Whether this sentinel sees the recorded master down.
     pub(crate) fn master_is_down(&self) -> bool {
         self.view.is_down(&self.group.master.addr)
+    }
+
+    /// Whether stock Sentinel would say so: there is no command link, or no subscription. Only the first can mean down.
+    fn disconnected(&self, addr: &Addr) -> bool {
+        node::unlinked(self.view.nodes.get(addr)) || self.neighbours.is_deaf_to(addr, self.now)
     }
 
     /// The master's entry.

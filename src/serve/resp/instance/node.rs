@@ -24,7 +24,7 @@ pub(super) fn report(node: Option<&NodeView>) -> Option<&NodeReport> {
 }
 
 /// Whether there is no command link.
-pub(super) fn disconnected(node: Option<&NodeView>) -> bool {
+pub(super) fn unlinked(node: Option<&NodeView>) -> bool {
     !matches!(node.map(|node| &node.link), Some(Link::Up { .. }))
 }
 

@@ -39,7 +39,7 @@ fn flags(portrait: &Portrait<'_>, addr: &Addr) -> Vec<&'static str> {
         flags.push("s_down");
     }
     flags.push("slave");
-    if node::disconnected(node) {
+    if portrait.disconnected(addr) {
         flags.push("disconnected");
     }
     if let Some(Failover { phase: Phase::Following { followed }, .. }) = &portrait.group.failover {

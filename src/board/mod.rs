@@ -1,22 +1,28 @@
 //! The notice board: what this sentinel sees, hung up by `agent`, read by `serve`.
 //!
-//! It holds the latest [`GroupView`] of each group and spreads [`Notice`]s of what changed in this sentinel's own eyes.
+//! It holds the latest [`GroupView`] of each group and what is heard around it ([`Neighbours`]), and spreads [`Notice`]s of what
+//! changed in this sentinel's own eyes.
 //! Nothing on it is agreed upon by the cluster; that is `machine::State`.
 
+mod neighbours;
+
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::broadcast;
 
-use crate::base::{Addr, GroupName, limits};
+use crate::base::{Addr, GroupName, SentinelId, limits};
 use crate::judge::GroupView;
+
+pub use neighbours::{Channel, Foreign, Neighbours, Trouble};
 
 /// Something that changed in this sentinel's own eyes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// The group.
     pub group: GroupName,
-    /// The data node.
+    /// The data node; the recorded master where it is about the group.
     pub node: Addr,
     /// What changed.
     pub what: NoticeKind,
@@ -40,6 +46,15 @@ pub enum NoticeKind {
     Demoted,
     /// A replica that followed another address was pointed at the master (`+fix-slave-config`).
     Repointed,
+    /// A sentinel that is not of this cluster watches the same data nodes (`+foreign-sentinel`), or no longer does (`-foreign-sentinel`).
+    Foreign {
+        /// Its public id.
+        id: SentinelId,
+        /// Where it says that it listens.
+        addr: Addr,
+        /// Whether it came, or went.
+        present: bool,
+    },
 }
 
 /// The board. Cheap to clone; all clones are one board.
@@ -47,11 +62,18 @@ pub enum NoticeKind {
 pub struct Board {
     groups: Arc<RwLock<BTreeMap<GroupName, Arc<GroupView>>>>,
     notices: broadcast::Sender<Arc<Notice>>,
+    neighbours: Arc<RwLock<BTreeMap<GroupName, Arc<Neighbours>>>>,
+    malformed_hellos: Arc<AtomicU64>,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        Self { groups: Arc::default(), notices: broadcast::Sender::new(limits::EVENTS_WAITING) }
+        Self {
+            groups: Arc::default(),
+            notices: broadcast::Sender::new(limits::EVENTS_WAITING),
+            neighbours: Arc::default(),
+            malformed_hellos: Arc::default(),
+        }
     }
 }
 
@@ -69,6 +91,26 @@ impl Board {
     /// Takes a group down that is no longer monitored.
     pub fn hide(&self, name: &GroupName) {
         self.groups.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// What is heard around a group.
+    pub fn neighbours(&self, name: &GroupName) -> Arc<Neighbours> {
+        self.neighbours.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_default()
+    }
+
+    /// Replaces what is heard around all groups.
+    pub fn show_neighbours(&self, all: BTreeMap<GroupName, Arc<Neighbours>>) {
+        *self.neighbours.write().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+
+    /// Counts a message on a hello channel that was no hello.
+    pub fn count_malformed_hello(&self) {
+        self.malformed_hellos.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Messages on hello channels that were no hello.
+    pub fn malformed_hellos(&self) -> u64 {
+        self.malformed_hellos.load(Ordering::Relaxed)
     }
 
     /// Spreads a notice to those who listen.

@@ -1,0 +1,54 @@
+//! What this sentinel heard on the hello channel of a data node, or was told on its own port.
+//!
+//! Kept apart from [`observation`](super::observation): nothing that is heard counts in the judgement of a server, adds a
+//! sentinel, raises an epoch or moves a master. It only tells who else is there.
+
+use super::hello::Hello;
+use super::{Addr, GroupName, Mono};
+
+/// One thing heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// When, by this process's monotonic clock.
+    pub at: Mono,
+    /// Where.
+    pub on: HeardOn,
+}
+
+/// Where something was heard, with what it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeardOn {
+    /// On the hello channel of a data node.
+    DataNode {
+        /// The group for which we listen there.
+        group: GroupName,
+        /// The data node.
+        addr: Addr,
+        /// What it was.
+        what: OnChannel,
+    },
+    /// On our own port, by PUBLISH: the hello, or none if the message was malformed.
+    OwnPort(Option<Box<Hello>>),
+}
+
+/// What can be heard of a data node's hello channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnChannel {
+    /// A hello; of ourselves too.
+    Hello(Box<Hello>),
+    /// A message that is no hello.
+    Malformed,
+    /// The subscription stands, or does not.
+    Ears(Result<(), NoChannel>),
+    /// Our own hello was taken, or was not.
+    Voice(Result<(), NoChannel>),
+}
+
+/// Why there is no subscription, or why our own hello is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoChannel {
+    /// Whether the server refuses it; otherwise there is no link.
+    pub refused: bool,
+    /// The server's or the system's words.
+    pub why: String,
+}
