@@ -29,6 +29,7 @@
 //! | [`board`], [`clock`] | what this sentinel sees; what time it is | decisions |
 //! | [`events`] | facts and sights in stock Sentinel's words, one stream for all | who listens |
 //! | [`hooks`] | scripts that run and webhooks that are called when something happens | who decided it |
+//! | [`failpoint`], [`simulate`] | where a test, or a drill, may end this process | why |
 //! | [`serve`] | answers: SENTINEL protocol, gRPC, HTTP | `agent` |
 //! | [`ctl`] | the operator's command line | anything but the gRPC services |
 //! | `app` | wires, starts and drains all of it | details |
@@ -51,5 +52,6 @@ pub mod proto;
 pub mod raft;
 pub mod redis;
 pub mod serve;
+pub mod simulate;
 pub mod store;
 pub mod tls;

@@ -69,5 +69,13 @@ mod upgrade;
 #[path = "live/watching.rs"]
 mod watching;
 
+#[path = "live/javascript.rs"]
+mod javascript;
+
+#[path = "live/exporter.rs"]
+mod exporter;
+
+#[path = "live/drill.rs"]
+mod drill;
 #[path = "live/migration.rs"]
 mod migration;

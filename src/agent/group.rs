@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::hands::{self, Errand};
@@ -16,11 +16,13 @@ use crate::judge::{Input, Intent, Judge, ProposalKey, Remark, World};
 use crate::machine::{Command, Group, Outcome, Phase, State};
 use crate::probe::{self, HelloChannel, Probe, ProbeSettings};
 use crate::raft::Leadership;
+use crate::simulate::Place;
 
 /// Sights that may wait for the judge; a probe that finds the box full waits.
 const SIGHTS_WAITING: usize = 256;
 
-pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, cancel: CancellationToken) {
+/// Tends one group until it is no longer monitored, or `cancel`. `look` asks for a fresh look at all its data nodes.
+pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, look: Arc<Notify>, cancel: CancellationToken) {
     let Some(group) = parts.raft.state().groups.get(&name).cloned() else { return };
     let (sights, seen) = mpsc::channel(SIGHTS_WAITING);
     let (results, ended) = mpsc::unbounded_channel();
@@ -32,7 +34,7 @@ pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, cance
     let mut keeper =
         Keeper { parts, name, judge, group: world.group, probes: BTreeMap::new(), sights, results, claim, channel, current_epoch };
     keeper.keep_probes();
-    keeper.work(seen, ended, &cancel).await;
+    keeper.work(seen, ended, &look, &cancel).await;
     keeper.parts.board.hide(&keeper.name);
 }
 
@@ -60,7 +62,13 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn work(&mut self, mut seen: mpsc::Receiver<Seen>, mut ended: mpsc::UnboundedReceiver<Input>, cancel: &CancellationToken) {
+    async fn work(
+        &mut self,
+        mut seen: mpsc::Receiver<Seen>,
+        mut ended: mpsc::UnboundedReceiver<Input>,
+        look: &Notify,
+        cancel: &CancellationToken,
+    ) {
         let mut states = self.parts.raft.states();
         let mut leadership = self.parts.raft.leadership();
         loop {
@@ -79,6 +87,10 @@ impl Keeper {
                     if changed.is_err() { return }
                     leadership.borrow_and_update();
                     Input::Wake
+                }
+                () = look.notified() => {
+                    self.probes.values().for_each(Probe::look);
+                    continue;
                 }
                 () = tokio::time::sleep_until(wake_at.into()) => Input::Wake,
             };
@@ -149,9 +161,10 @@ impl Keeper {
             Phase::Choosing | Phase::Promoting => false,
             Phase::Following { .. } => true,
         });
+        let set = state.parameters.of(parts.raft.id());
         (known && settled && parts.announce_port != 0).then(|| Claim {
-            announce_ip: parts.announce_ip.clone(),
-            port: parts.announce_port,
+            announce_ip: set.ip.clone().or_else(|| parts.announce_ip.clone()),
+            port: set.port(parts.announce_port),
             sentinel: parts.raft.sentinel_id().clone(),
             current_epoch: *self.current_epoch.borrow(),
             group: self.name.clone(),
@@ -182,12 +195,21 @@ impl Keeper {
         let (parts, results, group) = (self.parts.clone(), self.results.clone(), self.name.clone());
         tokio::spawn(async move {
             let entry = command.name();
+            if matches!(command, Command::Promote { .. }) {
+                parts.simulation.pass(Place::AfterElection);
+            }
+            let confirms = matches!(command, Command::Promoted { .. });
             failpoint::pass(&format!("before-{entry}"));
             let well = match parts.raft.propose(command).await {
                 Ok(committed) => {
                     failpoint::pass(&format!("after-{entry}"));
                     match committed.outcome {
-                        Outcome::Done | Outcome::Unchanged => true,
+                        Outcome::Done | Outcome::Unchanged => {
+                            if confirms {
+                                parts.simulation.pass(Place::AfterPromotion);
+                            }
+                            true
+                        }
                         Outcome::Refused(refusal) => {
                             tracing::debug!(%group, entry, %refusal, "refused");
                             false

@@ -13,15 +13,17 @@ mod warden;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::base::{Epoch, GroupName, GroupSeed, Heard};
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::machine::State;
+use crate::machine::{Event, Logged, State};
 use crate::raft::Raft;
+use crate::simulate::Simulation;
 use crate::tls::ClientTls;
 
 /// What the agent works with.
@@ -33,6 +35,8 @@ pub struct Parts {
     pub board: Board,
     /// The clocks.
     pub clock: Clock,
+    /// Where this process is to fail in a drill.
+    pub simulation: Simulation,
     /// The name under which the data nodes know our connections.
     pub client_name: String,
     /// `sentinel announce-ip`: where our hellos say that we are.
@@ -73,8 +77,9 @@ pub async fn run(parts: Parts, seeds: Vec<GroupSeed>, hellos: Hellos, cancel: Ca
         tasks: tasks.clone(),
         cancel: cancel.clone(),
     };
-    let mut groups: BTreeMap<GroupName, CancellationToken> = BTreeMap::new();
+    let mut groups: BTreeMap<GroupName, Tended> = BTreeMap::new();
     let mut states = parts.raft.states();
+    let mut events = parts.raft.events();
     loop {
         let state = Arc::clone(&states.borrow_and_update());
         newest.send_replace(largest_epoch(&state));
@@ -82,10 +87,32 @@ pub async fn run(parts: Parts, seeds: Vec<GroupSeed>, hellos: Hellos, cancel: Ca
         tokio::select! {
             () = cancel.cancelled() => break,
             changed = states.changed() => if changed.is_err() { break },
+            event = events.recv() => match event {
+                Ok(logged) => look_again(&logged, &groups),
+                // A look that was missed is one round of INFO late.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => break,
+            },
         }
     }
     tasks.close();
     tasks.wait().await;
+}
+
+/// A group with a running loop.
+struct Tended {
+    stop: CancellationToken,
+    /// Asks for a fresh look at all its data nodes.
+    look: Arc<Notify>,
+}
+
+/// An operator who resets a group wants to know how things are, not how they were at the last look.
+fn look_again(logged: &Logged, groups: &BTreeMap<GroupName, Tended>) {
+    if matches!(logged.event, Event::GroupReset { .. })
+        && let Some(tended) = logged.group.as_ref().and_then(|name| groups.get(name))
+    {
+        tended.look.notify_one();
+    }
 }
 
 /// The largest epoch of a promotion, decided or under way, of any group.
@@ -105,19 +132,20 @@ struct House {
 
 impl House {
     /// Starts a loop for each new group, stops those of removed ones.
-    fn tend(&self, state: &State, groups: &mut BTreeMap<GroupName, CancellationToken>) {
-        groups.retain(|name, token| {
+    fn tend(&self, state: &State, groups: &mut BTreeMap<GroupName, Tended>) {
+        groups.retain(|name, tended| {
             let stays = state.groups.contains_key(name);
             if !stays {
-                token.cancel();
+                tended.stop.cancel();
             }
             stays
         });
         for name in state.groups.keys() {
             groups.entry(name.clone()).or_insert_with(|| {
-                let token = self.cancel.child_token();
-                self.tasks.spawn(group::run(self.parts.clone(), self.channels.clone(), name.clone(), token.clone()));
-                token
+                let tended = Tended { stop: self.cancel.child_token(), look: Arc::default() };
+                let (parts, channels, look) = (self.parts.clone(), self.channels.clone(), Arc::clone(&tended.look));
+                self.tasks.spawn(group::run(parts, channels, name.clone(), look, tended.stop.clone()));
+                tended
             });
         }
     }

@@ -28,7 +28,9 @@ use crate::events::{self, Hub};
 use crate::hooks::{self, Hooks, Teller};
 use crate::machine::SentinelRecord;
 use crate::raft::{Raft, RaftConfig, StartError};
+use crate::serve::resp::live::{Facts, Live};
 use crate::serve::{grpc, http, resp};
+use crate::simulate::Simulation;
 use crate::tls::{TlsError, keep_fresh};
 use encryption::Encryption;
 use manager::{Manager, PidFile};
@@ -111,7 +113,8 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let hub = Hub::default();
     let hooks = Hooks::new(hooks::Limits::default(), clock, absolute(&config.dir), hub.clone());
     let (board, tasks) = (Board::default(), TaskTracker::new());
-    let house = House { config, clock, raft, board, acl, encryption, hub, hooks, cancel: cancel.clone(), tasks };
+    let simulation = Simulation::default();
+    let house = House { config, clock, raft, board, simulation, acl, encryption, hub, hooks, cancel: cancel.clone(), tasks };
     let (failed, mut failures) = tokio::sync::mpsc::channel(4);
     house.keep_up(&manager);
     house.open(doors, grpc_listeners, http_listeners, failed);
@@ -134,6 +137,7 @@ struct House {
     clock: Clock,
     raft: Raft,
     board: Board,
+    simulation: Simulation,
     acl: Arc<resp::acl::Acl>,
     encryption: Encryption,
     hub: Hub,
@@ -159,6 +163,7 @@ impl House {
             raft: self.raft.clone(),
             board: self.board.clone(),
             clock: self.clock,
+            simulation: self.simulation.clone(),
             client_name: format!("sentinel-{}", &self.raft.sentinel_id().as_str()[..8]),
             announce_ip: self.config.sentinel.announce_ip.clone(),
             announce_port: self.announced_port(),
@@ -261,8 +266,16 @@ impl House {
             announce_hostnames: sentinel.announce_hostnames,
             deny_scripts_reconfig: sentinel.deny_scripts_reconfig,
             dir: absolute(&config.dir),
-            sentinel_user: sentinel.user.clone(),
-            sentinel_pass: sentinel.pass.clone(),
+            live: Live::new(
+                Facts {
+                    log_level: config.log.level,
+                    sentinel_user: sentinel.user.clone(),
+                    sentinel_pass: sentinel.pass.clone(),
+                    ..Facts::default()
+                },
+                telemetry::set_level,
+            ),
+            simulation: self.simulation.clone(),
             heard,
             stop: self.cancel.clone(),
         }

@@ -10,6 +10,7 @@ pub mod hello;
 pub mod ids;
 pub mod limits;
 pub mod observation;
+pub mod parameters;
 pub mod secret;
 pub mod seed;
 pub mod settings;

@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Secret, WebhookUrl};
 
+/// How often a data node is asked for INFO, where nobody wants it sooner.
+pub const INFO_PERIOD_MS: u64 = 1000;
+/// The longest time between two PINGs to a data node.
+pub const PING_PERIOD_MAX_MS: u64 = 1000;
+
 /// How careful a promotion must be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -209,7 +214,7 @@ impl GroupSettings {
     /// Stock pings once a second whatever the limit. The limit counts from the last valid reply,
     /// so a short limit with rare pings would leave a healthy node almost no time to answer.
     pub fn ping_period_ms(&self) -> u64 {
-        (self.down_after_ms / 10).clamp(10, 1000)
+        (self.down_after_ms / 10).clamp(10, PING_PERIOD_MAX_MS)
     }
 
     /// The name under which the data nodes know `command` (upper case).

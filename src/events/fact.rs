@@ -8,7 +8,7 @@ use crate::machine::{AbortReason, Choice, Event, FailoverId, Ineligible, Logged,
 /// The events of one fact, in stock Sentinel's order. `state` may be newer than the fact; `me` is this sentinel.
 pub(super) fn worded(logged: &Logged, state: &State, me: NodeId) -> Vec<Wording> {
     match (&logged.group, &logged.event) {
-        (_, Event::SentinelJoined { id }) => sentinel_joined(*id, state, me),
+        (_, Event::SentinelJoined { id, before }) => sentinel_joined(*id, before.as_ref(), state, me),
         (_, Event::SentinelLeft { id }) => vec![Wording::private("-sentinel", format!("node {id}"))],
         (Some(group), event) => of_group(group, event, state),
         (None, _) => Vec::new(),
@@ -99,8 +99,19 @@ fn blocked(group: &GroupName, addr: &Addr, reasons: &[(Addr, Ineligible)]) -> St
     format!("{} #{}", wording::master(group, addr), reasons.join("; "))
 }
 
-fn sentinel_joined(id: NodeId, state: &State, me: NodeId) -> Vec<Wording> {
+/// A sentinel that only moved is told in other words; a new record without a new address is nothing that clients need.
+fn sentinel_joined(id: NodeId, before: Option<&Addr>, state: &State, me: NodeId) -> Vec<Wording> {
     let Some(record) = state.sentinels.get(&id).filter(|_| id != me) else { return Vec::new() };
-    let of = |name, master| wording::sentinel(&record.sentinel_id, &record.resp, name, master);
-    state.groups.iter().map(|(name, group)| Wording::notice("+sentinel", of(name, &group.master.addr))).collect()
+    let (sentinel, at) = (&record.sentinel_id, &record.resp);
+    let joined = |name: &GroupName, addr: &Addr| Wording::notice("+sentinel", wording::sentinel(sentinel, at, name, addr));
+    let moved = |name: &GroupName, addr: &Addr| {
+        let text = format!("{} ip {} port {} for {sentinel}", wording::master(name, addr), at.host, at.port);
+        Wording::notice("+sentinel-address-switch", text)
+    };
+    let groups = state.groups.iter().map(|(name, group)| (name, &group.master.addr));
+    match before {
+        None => groups.map(|(name, addr)| joined(name, addr)).collect(),
+        Some(before) if before != at => groups.map(|(name, addr)| moved(name, addr)).collect(),
+        Some(_) => Vec::new(),
+    }
 }

@@ -10,6 +10,7 @@ use super::choice::{Choice, Ineligible};
 use super::failover::{AbortReason, FailoverId};
 use super::group::Identity;
 use super::state::SentinelRecord;
+use crate::base::parameters::ParameterChange;
 use crate::base::settings::SettingChange;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, NodeId, WallTime};
 
@@ -216,6 +217,15 @@ pub enum Command {
         /// When that was found.
         at: WallTime,
     },
+    /// An operator sets parameters of the sentinels themselves: all of these.
+    SetParameters {
+        /// The sentinel that was asked; what belongs to one sentinel alone is meant of it.
+        sentinel: NodeId,
+        /// The changes, in order.
+        changes: Vec<ParameterChange>,
+        /// When it was said.
+        at: WallTime,
+    },
     /// A sentinel presents itself, or changed its addresses.
     SentinelJoined {
         /// Its number.
@@ -251,6 +261,7 @@ impl Command {
             Self::FailoverDone { .. } => "failover-done",
             Self::FailoverAborted { .. } => "failover-aborted",
             Self::FailoverBlocked { .. } => "failover-blocked",
+            Self::SetParameters { .. } => "set-parameters",
             Self::SentinelJoined { .. } => "sentinel-joined",
             Self::SentinelLeft { .. } => "sentinel-left",
         }

@@ -172,6 +172,8 @@ pub enum Event {
     SentinelJoined {
         /// Which.
         id: NodeId,
+        /// Where it spoke the SENTINEL protocol before, if it was known.
+        before: Option<Addr>,
     },
     /// A sentinel left for good.
     SentinelLeft {

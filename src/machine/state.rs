@@ -10,6 +10,7 @@ use super::event::{Event, Logged};
 use super::failover::Stamp;
 use super::group::{Applied, Group};
 use super::outcome::{Outcome, Refusal};
+use crate::base::parameters::Parameters;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, NodeId, SentinelId, WallTime, limits};
 
 /// Who and where a sentinel is.
@@ -51,6 +52,9 @@ pub struct State {
     pub retired: BTreeMap<GroupName, Epoch>,
     /// The sentinels that have presented themselves.
     pub sentinels: BTreeMap<NodeId, SentinelRecord>,
+    /// What was changed of the sentinels themselves at run time.
+    #[serde(default, skip_serializing_if = "Parameters::is_empty")]
+    pub parameters: Parameters,
     /// The voting members of the Raft group.
     pub voters: BTreeSet<NodeId>,
     /// The newest master changes, oldest first; bounded.
@@ -158,20 +162,32 @@ impl State {
                 self.in_group(group, stamp, |group| group.abort(*id, *reason, stamp))
             }
             Command::FailoverBlocked { group, id, reasons, at } => self.in_group(group, stamp_of(at), |group| group.block(*id, reasons)),
-            Command::SentinelJoined { id, record } => {
-                if self.sentinels.get(id) == Some(record) {
-                    return Ok((Outcome::Unchanged, Vec::new()));
-                }
-                self.sentinels.insert(*id, record.clone());
-                Ok((Outcome::Done, logged(Stamp { index, at: WallTime::default() }, None, vec![Event::SentinelJoined { id: *id }])))
+            Command::SetParameters { sentinel, changes, .. } => {
+                let before = self.parameters.clone();
+                self.parameters.change(*sentinel, changes);
+                Ok((if before == self.parameters { Outcome::Unchanged } else { Outcome::Done }, Vec::new()))
             }
-            Command::SentinelLeft { id } => match self.sentinels.remove(id) {
-                None => Ok((Outcome::Unchanged, Vec::new())),
-                Some(_) => {
-                    Ok((Outcome::Done, logged(Stamp { index, at: WallTime::default() }, None, vec![Event::SentinelLeft { id: *id }])))
-                }
-            },
+            Command::SentinelJoined { id, record } => Ok(self.join(*id, record, index)),
+            Command::SentinelLeft { id } => Ok(self.leave(*id, index)),
         }
+    }
+
+    fn join(&mut self, id: NodeId, record: &SentinelRecord, index: LogIndex) -> (Outcome, Vec<Logged>) {
+        if self.sentinels.get(&id) == Some(record) {
+            return (Outcome::Unchanged, Vec::new());
+        }
+        let before = self.sentinels.insert(id, record.clone()).map(|known| known.resp);
+        let stamp = Stamp { index, at: WallTime::default() };
+        (Outcome::Done, logged(stamp, None, vec![Event::SentinelJoined { id, before }]))
+    }
+
+    fn leave(&mut self, id: NodeId, index: LogIndex) -> (Outcome, Vec<Logged>) {
+        if self.sentinels.remove(&id).is_none() {
+            return (Outcome::Unchanged, Vec::new());
+        }
+        self.parameters.announced.remove(&id);
+        let stamp = Stamp { index, at: WallTime::default() };
+        (Outcome::Done, logged(stamp, None, vec![Event::SentinelLeft { id }]))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one for each field of the entry")]

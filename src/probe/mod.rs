@@ -22,7 +22,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::base::observation::Seen;
-use crate::base::{Addr, GroupSettings};
+use crate::base::{Addr, GroupSettings, settings};
 use crate::clock::Clock;
 use crate::redis::{Access, Dialer};
 
@@ -44,9 +44,6 @@ pub struct ProbeSettings {
     pub down_after_ms: u64,
 }
 
-/// INFO is asked once a second. Stock asks every ten seconds, and so sees a wrong role or a new replica late.
-const INFO_PERIOD_MS: u64 = 1000;
-
 impl ProbeSettings {
     /// What a group's settings mean for its probes. CLIENT LIST there shows `client_name` with stock's endings.
     pub fn of(settings: &GroupSettings, client_name: impl Into<String>) -> Self {
@@ -55,7 +52,7 @@ impl ProbeSettings {
             access: Access::of(settings, format!("{client_name}-cmd")),
             subscriber_name: format!("{client_name}-pubsub"),
             ping_period_ms: settings.ping_period_ms(),
-            info_period_ms: INFO_PERIOD_MS,
+            info_period_ms: settings::INFO_PERIOD_MS,
             down_after_ms: settings.down_after_ms,
         }
     }

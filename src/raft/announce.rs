@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::propose::propose;
+use crate::base::Addr;
+use crate::base::parameters::Announced;
 use crate::machine::{Command, SentinelRecord};
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -13,12 +15,16 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(super) async fn run(core: Arc<Core>, record: SentinelRecord) {
     let mut states = core.states.clone();
     loop {
-        let as_it_should_be = |state: &Arc<crate::machine::State>| state.sentinels.get(&core.me) == Some(&record);
         // Only members present themselves: one that was removed must not come back by its own word.
         let member = core.standing().members.contains_key(&core.me);
-        let known = as_it_should_be(&states.borrow_and_update());
+        let (record, known) = {
+            let state = states.borrow_and_update();
+            let record = as_set(&record, &state.parameters.of(core.me));
+            let known = state.sentinels.get(&core.me) == Some(&record);
+            (record, known)
+        };
         if member && !known {
-            let command = Command::SentinelJoined { id: core.me, record: record.clone() };
+            let command = Command::SentinelJoined { id: core.me, record };
             let proposed = tokio::select! {
                 () = core.stop.cancelled() => return,
                 proposed = propose(&core, command) => proposed,
@@ -36,4 +42,11 @@ pub(super) async fn run(core: Arc<Core>, record: SentinelRecord) {
             return;
         }
     }
+}
+
+/// What an operator set at run time (SENTINEL CONFIG SET announce-ip) counts more than the file.
+fn as_set(file: &SentinelRecord, set: &Announced) -> SentinelRecord {
+    let resp = Addr::new(set.host(&file.resp.host), set.port(file.resp.port));
+    let grpc = Addr::new(set.host(&file.grpc.host), file.grpc.port);
+    SentinelRecord { resp, grpc, ..file.clone() }
 }

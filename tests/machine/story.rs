@@ -236,7 +236,8 @@ fn describe(event: &Event) -> String {
         Event::FailoverEnded { left, .. } => format!("failover ends, {} left", left.len()),
         Event::FailoverAborted { reason, .. } => format!("failover given up: {}", reason.as_str()),
         Event::FailoverBlocked { reasons, .. } => format!("failover blocked, {} reasons", reasons.len()),
-        Event::SentinelJoined { id } => format!("sentinel {id} is known"),
+        Event::SentinelJoined { id, before: None } => format!("sentinel {id} is known"),
+        Event::SentinelJoined { id, before: Some(before) } => format!("sentinel {id} is known anew, before at {before}"),
         Event::SentinelLeft { id } => format!("sentinel {id} left"),
     }
 }

@@ -167,3 +167,35 @@ async fn a_subscriber_that_never_reads_is_cut_off() {
         assert!(round < 20_000, "still there: {list}");
     }
 }
+
+/// Others may send what they like, as fast as they can: a well-behaved client is answered all the while, and soon.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_one_does_not_drown_another() {
+    let world = world().await;
+    let floods: [Vec<u8>; 4] = [
+        b"*1000\r\n".iter().copied().chain(b"$1\r\nx\r\n".repeat(1000)).collect(),
+        b"SENTINEL MASTERS\r\n".repeat(500),
+        b"\xff\x00*3\r\n$-7\r\n\"".repeat(200),
+        b"*1\r\n$65536\r\n".iter().copied().chain(std::iter::repeat_n(b'y', 60_000)).collect(),
+    ];
+    let hostile: Vec<_> = floods.into_iter().map(|bytes| tokio::spawn(flood(world.addr, bytes))).collect();
+    let mut good = Wire::open(world.addr).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..100 {
+        let start = std::time::Instant::now();
+        assert!(good.ask("SENTINEL GET-MASTER-ADDR-BY-NAME mymaster").await.contains("6379"));
+        slowest = slowest.max(start.elapsed());
+    }
+    assert!(hostile.iter().all(|task| !task.is_finished()), "the flood has gone on all the time");
+    hostile.iter().for_each(tokio::task::JoinHandle::abort);
+    assert!(slowest < Duration::from_secs(2), "one answer took {slowest:?}");
+}
+
+/// Sends the same again and again, reads nothing, and is back at once when it is thrown out.
+async fn flood(addr: std::net::SocketAddr, bytes: Vec<u8>) {
+    loop {
+        let Ok(mut stream) = tokio::net::TcpStream::connect(addr).await else { continue };
+        // A server that reads no further is not pressed for ever: another connection presses it anew.
+        while let Ok(Ok(())) = timeout(Duration::from_millis(50), stream.write_all(&bytes)).await {}
+    }
+}

@@ -20,7 +20,9 @@ use raft_sentinel::machine::{Candidate, Command, Identity, SentinelRecord, State
 use raft_sentinel::raft::PeerHealth;
 use raft_sentinel::serve::Agreement;
 use raft_sentinel::serve::resp::acl::Acl;
+use raft_sentinel::serve::resp::live::{Facts, Live};
 use raft_sentinel::serve::resp::{Context, LocalFacts, Manners, serve};
+use raft_sentinel::simulate::Simulation;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -176,8 +178,8 @@ pub(crate) async fn world_with(options: Options) -> World {
         announce_hostnames: false,
         deny_scripts_reconfig: !options.scripts_allowed,
         dir,
-        sentinel_user: None,
-        sentinel_pass: Some(Secret::new("hunter2")),
+        live: Live::new(Facts { sentinel_pass: Some(Secret::new("hunter2")), ..Facts::default() }, |_| ()),
+        simulation: Simulation::default(),
         heard: tokio::sync::mpsc::channel(16).0,
         stop: stop.clone(),
     };

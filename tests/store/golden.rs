@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 
 use openraft::{BasicNode, EntryPayload, Membership};
+use raft_sentinel::base::parameters::ParameterChange;
 use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
 use raft_sentinel::base::{Addr, ClusterId, Epoch, Incarnation, LogIndex, NodeId, ReplId, RunId, Secret, SentinelId, WallTime, WebhookUrl};
 use raft_sentinel::machine::ChosenFor;
@@ -77,7 +78,7 @@ fn each_command_keeps_its_form() {
         check_json(&format!("command-{}", command.name()), command);
     }
     let seen: BTreeSet<usize> = commands.iter().map(place).collect();
-    assert_eq!(seen, (0..19).collect(), "a command has no golden file");
+    assert_eq!(seen, (0..20).collect(), "a command has no golden file");
 }
 
 #[test]
@@ -113,6 +114,7 @@ fn place(command: &Command) -> usize {
         Command::FailoverBlocked { .. } => 16,
         Command::SentinelJoined { .. } => 17,
         Command::SentinelLeft { .. } => 18,
+        Command::SetParameters { .. } => 19,
     }
 }
 
@@ -213,6 +215,7 @@ fn commands() -> Vec<Command> {
         Command::VotesExpired { voter: NodeId(3), silent_ms: 10_000, at },
         Command::RemoveGroup { group: group_name(9), at },
         Command::SentinelLeft { id: NodeId(9) },
+        Command::SetParameters { sentinel: NodeId(1), changes: parameter_changes(), at },
     ]
 }
 
@@ -228,7 +231,7 @@ fn state() -> State {
     for command in commands() {
         apply(&mut state, &command);
     }
-    state.apply_membership(LogIndex(19), (1..=3).map(NodeId).collect());
+    state.apply_membership(LogIndex(20), (1..=3).map(NodeId).collect());
     apply(&mut state, &Command::SentinelLeft { id: NodeId(9) });
     let (at, by) = (at(), NodeId(2));
     for number in 1..=3 {
@@ -257,4 +260,14 @@ fn the_state_has_something_in_every_corner() {
     assert!(!group(1).ballot.votes().is_empty() && !group(0).replicas.is_empty());
     let rest = (state.retired.len(), state.sentinels.len(), state.voters.len(), state.changes.is_empty());
     assert_eq!(rest, (1, 1, 3, false));
+}
+
+fn parameter_changes() -> Vec<ParameterChange> {
+    vec![
+        ParameterChange::ResolveHostnames(true),
+        ParameterChange::AnnounceHostnames(false),
+        ParameterChange::AnnounceIp(Some("10.0.0.9".to_owned())),
+        ParameterChange::AnnounceIp(None),
+        ParameterChange::AnnouncePort(7),
+    ]
 }

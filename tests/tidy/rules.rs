@@ -27,6 +27,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("clock",   &["base"]),
     room("proto",   &[]),
     room("failpoint", &[]),
+    room("simulate", &[]),
     // What is agreed, and what one sentinel makes of it.
     pure("machine", &["base"]),
     pure("judge",   &["base", "machine"]),
@@ -41,15 +42,15 @@ pub(crate) const ROOMS: &[Room] = &[
     room("events",  &["base", "board", "machine"]),
     room("hooks",   &["base", "clock", "events", "machine"]),
     // Hands and mouth: they do not know each other.
-    room("agent",   &["base", "board", "clock", "failpoint", "judge", "machine", "probe", "raft", "redis", "tls"]),
-    room("serve",   &["base", "board", "clock", "conf", "events", "hooks", "machine", "proto", "raft", "tls",
+    room("agent",   &["base", "board", "clock", "failpoint", "judge", "machine", "probe", "raft", "redis", "simulate", "tls"]),
+    room("serve",   &["base", "board", "clock", "conf", "events", "hooks", "machine", "proto", "raft", "simulate", "tls",
                       "judge::view", "judge::GroupView", "judge::NodeView", "judge::Link"]),
     // Operators.
     Room { name: "conf", may_use: &["base"], pure: false, except: &[("conf/cli.rs", "ctl")] },
     room("ctl",     &["base", "proto"]),
     // The only place that knows every room.
     room("app",     &["agent", "base", "board", "clock", "conf", "ctl", "events", "hooks", "judge", "machine", "probe", "proto", "raft",
-                      "redis", "serve", "store", "tls"]),
+                      "redis", "serve", "simulate", "store", "tls"]),
     room("main",    &["app", "conf", "ctl"]),
     // The map and the long pages: they use no room.
     room("lib",     &[]),
@@ -99,7 +100,8 @@ pub(crate) const LIBRARIES: &[(&str, &[&str])] = &[
     ("SystemTime",   &["clock"]),
     // Deadlines of calls. Whoever reasons with moments gets them from the clock, as an argument.
     ("Instant::now", &["clock", "ctl", "probe", "raft", "redis", "serve"]),
-    ("process::exit", &["main"]),
+    // A simulated failure is to look like a crash.
+    ("process::exit", &["main", "simulate"]),
 ];
 
 /// Lines in one file.

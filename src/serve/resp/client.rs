@@ -55,6 +55,19 @@ impl Subscriptions {
     }
 }
 
+/// Whether a client wants to be answered (CLIENT REPLY).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replies {
+    /// Always.
+    On,
+    /// Not until it says so.
+    Off,
+    /// Not after this request.
+    SkipNext,
+    /// Not this time.
+    Skip,
+}
+
 /// One client.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -70,6 +83,10 @@ pub(crate) struct Client {
     pub(crate) authenticated: bool,
     /// What it hears.
     pub(crate) subscriptions: Subscriptions,
+    /// Whether it wants to be answered.
+    pub(crate) replies: Replies,
+    /// CLIENT TRACKING on.
+    pub(crate) tracking: bool,
     /// Whether to close once the reply is out.
     pub(crate) closing: bool,
     confirmed: Option<Arc<State>>,
@@ -80,7 +97,18 @@ impl Client {
     pub(crate) fn new(shared: Arc<Shared>, entry: Arc<Entry>) -> Self {
         let authenticated = shared.context.acl.open();
         let (protocol, user) = (Protocol::default(), DEFAULT.to_owned());
-        Self { shared, entry, protocol, user, authenticated, subscriptions: Subscriptions::default(), closing: false, confirmed: None }
+        Self {
+            shared,
+            entry,
+            protocol,
+            user,
+            authenticated,
+            subscriptions: Subscriptions::default(),
+            replies: Replies::On,
+            tracking: false,
+            closing: false,
+            confirmed: None,
+        }
     }
 
     /// Whether it has to say a password first.
@@ -110,6 +138,17 @@ impl Client {
     /// Whether it hears anything.
     pub(crate) fn subscribed(&self) -> bool {
         self.subscriptions.count() > 0
+    }
+
+    /// Whether the request that was just served is to be answered; to be called once for each.
+    pub(crate) fn wants_reply(&mut self) -> bool {
+        let wanted = self.replies == Replies::On;
+        self.replies = match self.replies {
+            Replies::SkipNext => Replies::Skip,
+            Replies::Skip | Replies::On => Replies::On,
+            Replies::Off => Replies::Off,
+        };
+        wanted
     }
 
     /// To be called when more bytes have come: what was confirmed before is too old for requests that come after.

@@ -8,12 +8,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::acl::Acl;
-use crate::base::{Heard, Mono, RunId, Secret};
+use super::live::Live;
+use crate::base::{Heard, Mono, RunId};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::events::Hub;
 use crate::hooks::Hooks;
 use crate::serve::Agreement;
+use crate::simulate::Simulation;
 
 /// The version of Redis whose Sentinel is spoken here. Clients choose their commands by it.
 pub const COMPATIBLE_VERSION: &str = "7.2.4";
@@ -70,7 +72,7 @@ pub struct Context {
     pub maxclients: usize,
     /// `sentinel stale-answers yes`: without a quorum, answer from the local state instead of not at all.
     pub stale_answers: bool,
-    /// `sentinel resolve-hostnames`: whether SENTINEL MONITOR takes names.
+    /// `sentinel resolve-hostnames`, as configured: whether SENTINEL MONITOR takes names.
     pub resolve_hostnames: bool,
     /// `sentinel announce-hostnames`, as configured.
     pub announce_hostnames: bool,
@@ -78,10 +80,10 @@ pub struct Context {
     pub deny_scripts_reconfig: bool,
     /// `dir`: relative paths of scripts begin here.
     pub dir: PathBuf,
-    /// `sentinel sentinel-user`, as configured.
-    pub sentinel_user: Option<String>,
-    /// `sentinel sentinel-pass`, as configured. Only shown to be there.
-    pub sentinel_pass: Option<Secret>,
+    /// What an operator may change of this process while it runs.
+    pub live: Live,
+    /// Where this process is to fail in a drill.
+    pub simulation: Simulation,
     /// Where hellos go that are published on this port.
     pub heard: mpsc::Sender<Heard>,
     /// Cancelled when a client says SHUTDOWN.

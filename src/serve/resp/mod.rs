@@ -5,10 +5,10 @@
 //! but through proposals. It makes no decision, opens no link to a data node, and does not know `agent`.
 //! Started by `app` through [`serve`].
 //!
-//! In reading order: [`context`] and what it is given, `server` (listeners), `session` (one client: read,
-//! dispatch, write), `reader` and `inline` (bytes to words), `command` (the table and its handlers), [`acl`] (users and what they
-//! may do), `instance` (what is told
-//! of a data node or sentinel), `reply` and `writer` (values to bytes). What subscribers hear comes from [`events`](crate::events).
+//! In reading order: [`context`] and what it is given, [`live`] (what can be changed at run time), `server` (listeners), `session`
+//! (one client: read, dispatch, write), `reader` and `inline` (bytes to words), `command` (the table and its handlers), [`acl`]
+//! (users and what they may do), `instance` (what is told of a data node or sentinel), `reply` and `writer` (values to bytes).
+//! What subscribers hear comes from [`events`](crate::events).
 
 pub mod acl;
 mod bounds;
@@ -19,6 +19,7 @@ mod door;
 mod glob;
 mod inline;
 mod instance;
+pub mod live;
 mod number;
 mod reader;
 mod registry;

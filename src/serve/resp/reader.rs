@@ -185,3 +185,7 @@ fn shown(byte: u8) -> char {
 #[cfg(test)]
 #[path = "reader_test.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "flood_test.rs"]
+mod flood;

@@ -143,7 +143,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             };
             self.client.shared.registry.commands.fetch_add(1, Ordering::Relaxed);
             let reply = command::dispatch(&mut self.client, &words).await;
-            self.write(&reply);
+            if self.client.wants_reply() {
+                self.write(&reply);
+            }
             if self.out.len() >= bounds::WRITE_BYTES {
                 self.flush().await?;
             }

@@ -13,9 +13,17 @@ use super::table::TABLE;
 pub(super) static ROWS: &[Row] = &[
     Row::new("count", Arity::Exactly(2), "", "Returns the number of commands.", Run::Now(count)),
     Row::new("docs", Arity::AtLeast(2), "[<command> ...]", "Returns what commands are for.", Run::Now(docs)),
+    Row::new("getkeys", Arity::AtLeast(4), "<command> ...", "Refused: no command here has keys.", Run::Now(keys)),
+    Row::new("getkeysandflags", Arity::AtLeast(4), "<command> ...", "Refused: no command here has keys.", Run::Now(keys)),
     Row::new("help", Arity::Exactly(2), "", "Prints this help.", Run::Now(help)),
     Row::new("info", Arity::AtLeast(2), "[<command> ...]", "Returns what clients need to know of commands.", Run::Now(info)),
-    Row::new("list", Arity::AtLeast(2), "[FILTERBY PATTERN <pattern>]", "Returns the names of all commands.", Run::Now(list)),
+    Row::new(
+        "list",
+        Arity::AtLeast(2),
+        "[FILTERBY PATTERN <pattern>|ACLCAT <category>|MODULE <name>]",
+        "Returns the names of all commands.",
+        Run::Now(list),
+    ),
 ];
 
 pub(super) fn all(_: &mut Client, _: &[Bytes]) -> Answer {
@@ -26,14 +34,38 @@ fn count(_: &mut Client, _: &[Bytes]) -> Answer {
     Ok(Reply::Int(i64::try_from(TABLE.len()).unwrap_or(i64::MAX)))
 }
 
+/// Which commands are meant.
+enum Filter<'a> {
+    All,
+    Pattern(&'a [u8]),
+    Category(String),
+    /// No command comes from a module.
+    None,
+}
+
 fn list(_: &mut Client, words: &[Bytes]) -> Answer {
-    let pattern: &[u8] = match &words[2..] {
-        [] => b"*",
-        [filter, kind, pattern] if filter.eq_ignore_ascii_case(b"filterby") && kind.eq_ignore_ascii_case(b"pattern") => pattern,
+    let filter = match &words[2..] {
+        [] => Filter::All,
+        [filter, kind, value] if filter.eq_ignore_ascii_case(b"filterby") => match kind.to_ascii_lowercase().as_slice() {
+            b"pattern" => Filter::Pattern(value),
+            b"aclcat" => Filter::Category(super::lower(value)),
+            b"module" => Filter::None,
+            _ => return Err(Reply::error("ERR syntax error")),
+        },
         _ => return Err(Reply::error("ERR syntax error")),
     };
-    let names = TABLE.iter().flat_map(full_names).filter(|name| glob::matches(pattern, name.as_bytes()));
-    Ok(Reply::array(names.map(Reply::bulk)))
+    let wanted = |name: &String| match &filter {
+        Filter::All => true,
+        Filter::Pattern(pattern) => glob::matches(pattern, name.as_bytes()),
+        Filter::Category(category) => canonical(name).is_some_and(|own| categories::of(&own).contains(&category.as_str())),
+        Filter::None => false,
+    };
+    Ok(Reply::array(TABLE.iter().flat_map(full_names).filter(wanted).map(Reply::bulk)))
+}
+
+fn keys(_: &mut Client, words: &[Bytes]) -> Answer {
+    let known = row::named(TABLE, &words[2]).is_some();
+    Err(Reply::error(if known { "ERR The command has no key arguments" } else { "ERR Invalid command specified" }))
 }
 
 /// The names of all commands and subcommands, without aliases.
@@ -122,9 +154,9 @@ fn entry(row: &Row, full_name: &str, subject: Subject) -> Reply {
         Reply::Int(0),
         Reply::Int(0),
         Reply::Set(categories),
-        Reply::Array(Vec::new()),
-        Reply::Array(Vec::new()),
-        Reply::array(subs),
+        Reply::Set(Vec::new()),
+        Reply::Set(Vec::new()),
+        Reply::Set(subs.collect()),
     ])
 }
 

@@ -8,13 +8,15 @@ use super::super::client::Client;
 use super::super::number::integer;
 use super::super::registry::Entry;
 use super::super::reply::{Answer, Reply};
-use super::catalogue;
 use super::connection::{client_name, word};
 use super::row::{Arity, Row, Run};
+use super::{catalogue, client_modes};
 
 /// The subcommands.
 pub(super) static ROWS: &[Row] = &[
+    Row::new("caching", Arity::Exactly(3), "YES|NO", "Refused: there is nothing to track here.", Run::Now(client_modes::caching)),
     Row::new("getname", Arity::Exactly(2), "", "Returns the name of this connection.", Run::Now(getname)),
+    Row::new("getredir", Arity::Exactly(2), "", "Returns whether tracking is on, as 0 or -1.", Run::Now(client_modes::redirection)),
     Row::new("help", Arity::Exactly(2), "", "Prints this help.", Run::Now(catalogue::help)),
     Row::new("id", Arity::Exactly(2), "", "Returns the number of this connection.", Run::Now(id)),
     Row::new("info", Arity::Exactly(2), "", "Describes this connection.", Run::Now(info)),
@@ -27,8 +29,32 @@ pub(super) static ROWS: &[Row] = &[
     ),
     Row::new("list", Arity::AtLeast(2), "[TYPE normal|pubsub] [ID <id> ...]", "Describes all connections.", Run::Now(list)),
     Row::new("no-evict", Arity::Exactly(3), "on|off", "Noted, and without effect: no client is evicted here.", Run::Now(no_evict)),
+    Row::new(
+        "pause",
+        Arity::AtLeast(3),
+        "<timeout> WRITE",
+        "Without effect: there are no writes here, and clients must always find the master.",
+        Run::Now(client_modes::pause),
+    ),
+    Row::new("reply", Arity::Exactly(3), "ON|OFF|SKIP", "Says whether requests are answered.", Run::Now(client_modes::reply)),
     Row::new("setinfo", Arity::Exactly(4), "LIB-NAME|LIB-VER <value>", "Names the client library.", Run::Now(setinfo)),
     Row::new("setname", Arity::Exactly(3), "<name>", "Names this connection.", Run::Now(setname)),
+    Row::new(
+        "tracking",
+        Arity::AtLeast(3),
+        "ON|OFF [<option> ...]",
+        "Noted, and without effect: there are no keys here.",
+        Run::Now(client_modes::tracking),
+    ),
+    Row::new("trackinginfo", Arity::Exactly(2), "", "Returns whether tracking is on.", Run::Now(client_modes::tracking_info)),
+    Row::new(
+        "unblock",
+        Arity::AtLeast(3),
+        "<id> [TIMEOUT|ERROR]",
+        "Returns 0: nobody is ever blocked here.",
+        Run::Now(client_modes::unblock),
+    ),
+    Row::new("unpause", Arity::Exactly(2), "", "Nothing to do: nobody is ever paused here.", Run::Now(client_modes::unpause)),
 ];
 
 fn getname(client: &mut Client, _: &[Bytes]) -> Answer {
@@ -76,7 +102,7 @@ fn list(client: &mut Client, words: &[Bytes]) -> Answer {
         [] => Filter::default(),
         [kind, name] if kind.eq_ignore_ascii_case(b"type") => Filter { kind: Some(client_kind(name)?), ..Filter::default() },
         [kind, ids @ ..] if kind.eq_ignore_ascii_case(b"id") && !ids.is_empty() => {
-            Filter { ids: Some(ids.iter().map(|id| client_id(id)).collect::<Result<_, _>>()?), ..Filter::default() }
+            Filter { ids: Some(ids.iter().map(|id| listed_id(id)).collect::<Result<_, _>>()?), ..Filter::default() }
         }
         _ => return Err(syntax_error()),
     };
@@ -168,6 +194,11 @@ fn client_id(text: &[u8]) -> Result<u64, Reply> {
     id.ok_or_else(|| Reply::error("ERR client-id should be greater than 0"))
 }
 
+/// Redis words it differently in CLIENT LIST.
+fn listed_id(text: &[u8]) -> Result<u64, Reply> {
+    client_id(text).map_err(|_| Reply::error("ERR Invalid client ID"))
+}
+
 fn client_kind(text: &[u8]) -> Result<Kind, Reply> {
     match text.to_ascii_lowercase().as_slice() {
         b"normal" => Ok(Kind::Normal),
@@ -181,6 +212,6 @@ fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn syntax_error() -> Reply {
+pub(super) fn syntax_error() -> Reply {
     Reply::error("ERR syntax error")
 }

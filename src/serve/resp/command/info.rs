@@ -104,7 +104,7 @@ fn sentinel(client: &Client, text: &mut String) {
     put(text, "sentinel_tilt_since_seconds", -1);
     put(text, "sentinel_running_scripts", scripts.running);
     put(text, "sentinel_scripts_queue_length", scripts.queued);
-    put(text, "sentinel_simulate_failure_flags", 0);
+    put(text, "sentinel_simulate_failure_flags", context.simulation.bits());
     for (number, group) in state.groups.values().enumerate() {
         let down = Portrait::new(context, &state, group).master_is_down();
         let status = match (group.objectively_down(), down) {

@@ -7,6 +7,7 @@ mod acl_admin;
 mod catalogue;
 pub(crate) mod categories;
 mod client_admin;
+mod client_modes;
 mod connection;
 mod info;
 mod pubsub;

@@ -1,20 +1,19 @@
 //! Changes. Each is one entry of the log, for all sentinels: `+OK` means committed and applied here.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 
 use super::super::super::client::Client;
+use super::super::super::context::Context;
 use super::super::super::glob;
 use super::super::super::number::integer;
 use super::super::super::reply::{Answer, Reply};
-use super::{argument, group, no_such_master, options};
+use super::{argument, group, no_such_master, options, parameters};
 use crate::base::{Addr, GroupName, GroupSettings};
 use crate::machine::command::Origin;
 use crate::machine::{Command, Group, Outcome, Refusal};
 
 /// The outcome of a change as a reply.
-fn settled(outcome: Outcome) -> Answer {
+pub(super) fn settled(outcome: Outcome) -> Answer {
     match outcome {
         Outcome::Done | Outcome::Unchanged => Ok(Reply::OK),
         Outcome::Refused(refusal) => Err(refused(&refusal)),
@@ -66,28 +65,33 @@ pub(super) async fn monitor(client: &mut Client, words: &[Bytes]) -> Answer {
         return Err(Reply::error("ERR Quorum must be 1 or greater."));
     }
     let quorum = u32::try_from(quorum).map_err(|_| Reply::error("ERR Invalid quorum"))?;
-    let host = host_name(host, client.context().resolve_hostnames)?;
+    let context = client.context();
+    let host = std::str::from_utf8(host).ok().and_then(|host| parameters::host(host, parameters::resolve_hostnames(context)));
+    let host = host.ok_or_else(|| Reply::error("ERR Invalid IP address or hostname specified"))?;
     let port = u16::try_from(port).ok().filter(|port| *port > 0).ok_or_else(|| Reply::error("ERR Invalid port number."))?;
     // Stock Sentinel takes any name, and writes a file that it cannot read again.
     let name = GroupName::new(String::from_utf8_lossy(name)).map_err(|error| Reply::error(format!("ERR {error}")))?;
     let command = Command::ConfigureGroup {
         name,
         master: Addr::new(host, port),
-        settings: GroupSettings { quorum, ..GroupSettings::default() },
+        settings: starting_settings(context, quorum),
         replicas: Vec::new(),
         epoch: crate::base::Epoch::default(),
         origin: Origin::Operator,
-        at: client.context().clock.wall(),
+        at: context.clock.wall(),
     };
     settled(client.propose(command).await?)
 }
 
-fn host_name(host: &[u8], names_allowed: bool) -> Result<String, Reply> {
-    let invalid = || Reply::error("ERR Invalid IP address or hostname specified");
-    let host = std::str::from_utf8(host).map_err(|_| invalid())?;
-    let label = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let name = || names_allowed && (1..=253).contains(&host.len()) && host.bytes().all(label) && !host.starts_with(['-', '.']);
-    if host.parse::<IpAddr>().is_ok() || name() { Ok(host.to_owned()) } else { Err(invalid()) }
+/// The defaults are those of this sentinel, where a test harness changed them (SENTINEL DEBUG).
+fn starting_settings(context: &Context, quorum: u32) -> GroupSettings {
+    let facts = context.live.facts();
+    GroupSettings {
+        quorum,
+        down_after_ms: facts.default_down_after_ms,
+        failover_timeout_ms: facts.default_failover_timeout_ms,
+        ..GroupSettings::default()
+    }
 }
 
 pub(super) async fn remove(client: &mut Client, words: &[Bytes]) -> Answer {

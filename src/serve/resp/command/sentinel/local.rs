@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use super::super::super::client::Client;
 use super::super::super::context::Context;
-use super::super::super::glob;
 use super::super::super::reply::{Answer, Reply};
 use super::{group, local_state};
 use crate::base::Addr;
@@ -38,46 +37,6 @@ fn pending_script(script: Pending) -> Reply {
         pair(time, ms.to_string()),
         pair("retry-num", script.runs.to_string()),
     ])
-}
-
-pub(super) fn debug(_: &mut Client, _: &[Bytes]) -> Answer {
-    Err(unsupported("SENTINEL DEBUG"))
-}
-
-pub(super) fn simulate_failure(_: &mut Client, _: &[Bytes]) -> Answer {
-    Err(unsupported("SENTINEL SIMULATE-FAILURE"))
-}
-
-fn unsupported(command: &str) -> Reply {
-    Reply::error(format!("ERR {command} is not supported by raft-sentinel {}", env!("CARGO_PKG_VERSION")))
-}
-
-pub(super) fn config(client: &mut Client, words: &[Bytes]) -> Answer {
-    match words[2].to_ascii_lowercase().as_slice() {
-        b"get" => Ok(Reply::Map(config_get(client.context(), &words[3..]))),
-        b"set" => Err(Reply::error(format!(
-            "ERR SENTINEL CONFIG SET is not supported by raft-sentinel {}; change the configuration file and restart this sentinel",
-            env!("CARGO_PKG_VERSION")
-        ))),
-        _ => Err(Reply::error(
-            "ERR Only SENTINEL CONFIG GET <param> [<param> <param> ...] / SET <param> <value> [<param> <value> ...] are supported.",
-        )),
-    }
-}
-
-fn config_get(context: &Context, patterns: &[Bytes]) -> Vec<(Reply, Reply)> {
-    let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-    let parameters = [
-        ("resolve-hostnames", yes_no(context.resolve_hostnames)),
-        ("announce-hostnames", yes_no(context.announce_hostnames)),
-        ("announce-ip", context.me.announce_ip.clone().unwrap_or_default()),
-        ("announce-port", context.me.announce_port.to_string()),
-        ("sentinel-user", context.sentinel_user.clone().unwrap_or_default()),
-        // Stock Sentinel shows it in clear to whoever reaches the port.
-        ("sentinel-pass", context.sentinel_pass.as_ref().map_or("", |_| "******").to_owned()),
-    ];
-    let wanted = |name: &str| patterns.iter().any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()));
-    parameters.into_iter().filter(|(name, _)| wanted(name)).map(|(name, value)| (Reply::text(name), Reply::bulk(value))).collect()
 }
 
 pub(super) fn info_cache(client: &mut Client, words: &[Bytes]) -> Answer {

@@ -1,9 +1,11 @@
 //! SENTINEL: about monitored masters.
 
 mod change;
+mod drill;
 mod health;
 mod local;
 mod options;
+mod parameters;
 mod query;
 
 use bytes::Bytes;
@@ -25,8 +27,14 @@ macro_rules! wait {
 /// The subcommands.
 pub(super) static ROWS: &[Row] = &[
     Row::new("ckquorum", Arity::Exactly(3), "<master-name>", "Checks whether enough sentinels are there.", Run::Now(health::ckquorum)),
-    Row::new("config", Arity::AtLeast(4), "GET <pattern> ...", "Returns this sentinel's own parameters.", Run::Now(local::config)),
-    Row::new("debug", Arity::AtLeast(2), "", "Not supported.", Run::Now(local::debug)),
+    Row::new(
+        "config",
+        Arity::AtLeast(4),
+        "GET <pattern> ... | SET <parameter> <value> ...",
+        "Returns or changes parameters of the sentinels themselves: all of these or none.",
+        wait!(parameters::config),
+    ),
+    Row::new("debug", Arity::AtLeast(2), "[<tunable> <ms> ...]", "Returns or changes tunables of this sentinel.", Run::Now(drill::debug)),
     Row::new(
         "failover",
         Arity::Exactly(3),
@@ -89,7 +97,13 @@ pub(super) static ROWS: &[Row] = &[
         "Changes settings of a master, on all sentinels: all of these or none.",
         wait!(change::set),
     ),
-    Row::new("simulate-failure", Arity::AtLeast(3), "", "Not supported.", Run::Now(local::simulate_failure)),
+    Row::new(
+        "simulate-failure",
+        Arity::AtLeast(3),
+        "[crash-after-election] [crash-after-promotion] [help]",
+        "Ends this sentinel (exit code 99) in the next failover that it leads.",
+        Run::Now(drill::simulate_failure),
+    ),
 ];
 
 /// The group of that name in `state`.

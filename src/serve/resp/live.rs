@@ -1,0 +1,73 @@
+//! What an operator may change of this process while it runs, and what lasts no longer than it does.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::base::{GroupSettings, Secret};
+use crate::conf::LogLevel;
+
+/// The values. `Debug` shows no password.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// `loglevel`.
+    pub log_level: LogLevel,
+    /// `sentinel sentinel-user`. Sentinels know each other by their place in the Raft group: it is kept for who asks for it.
+    pub sentinel_user: Option<String>,
+    /// `sentinel sentinel-pass`. Only shown to be there.
+    pub sentinel_pass: Option<Secret>,
+    /// `down-after-milliseconds` of masters that are monitored from now on (SENTINEL DEBUG DEFAULT-DOWN-AFTER).
+    pub default_down_after_ms: u64,
+    /// `failover-timeout` of masters that are monitored from now on (SENTINEL DEBUG DEFAULT-FAILOVER-TIMEOUT).
+    pub default_failover_timeout_ms: u64,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        let defaults = GroupSettings::default();
+        Self {
+            log_level: LogLevel::default(),
+            sentinel_user: None,
+            sentinel_pass: None,
+            default_down_after_ms: defaults.down_after_ms,
+            default_failover_timeout_ms: defaults.failover_timeout_ms,
+        }
+    }
+}
+
+/// The values, and the way to put them into effect.
+pub struct Live {
+    facts: Mutex<Facts>,
+    apply_log_level: fn(LogLevel),
+}
+
+impl Live {
+    /// Starts with what the configuration says; `apply_log_level` is called when the level changes.
+    pub const fn new(facts: Facts, apply_log_level: fn(LogLevel)) -> Self {
+        Self { facts: Mutex::new(facts), apply_log_level }
+    }
+
+    /// The values now.
+    pub(crate) fn facts(&self) -> Facts {
+        self.lock().clone()
+    }
+
+    /// Changes values, all at once for those who look, and puts them into effect.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Facts)) {
+        let mut facts = self.lock();
+        let before = facts.log_level;
+        change(&mut facts);
+        if facts.log_level != before {
+            (self.apply_log_level)(facts.log_level);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.facts().fmt(f)
+    }
+}
