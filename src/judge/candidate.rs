@@ -133,7 +133,7 @@ fn refuse_data(
     report_age_ms: u64,
     now: Mono,
 ) -> Option<Ineligible> {
-    if lineage(group, report) == Lineage::Foreign {
+    if lineage(group, report) == Lineage::Foreign && view.shared_history(group) != Some(&report.replid) {
         return Some(Ineligible::ForeignHistory { replid: report.replid.clone() });
     }
     let master_silent_ms = view.nodes.get(&group.master.addr).map_or(0, |master| now.ms_since(master.last_valid));

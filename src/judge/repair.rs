@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::candidate::{Lineage, continues, lineage};
-use super::intent::{Ask, ProposalKey};
+use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{FRESH_MS, Judge};
 use super::view::GroupView;
 use crate::base::observation::{NodeReport, Role, RoleReport};
@@ -19,7 +19,7 @@ impl Judge {
         let master = &group.master.addr;
         let reports = self.live_reports();
         let current = |at: Mono| self.is_fresh(at) && self.view.is_of_this_link(master, at);
-        let Some((_, of_master)) = reports.get(master).filter(|(at, _)| current(*at)) else { return };
+        let Some((master_at, of_master)) = reports.get(master).filter(|(at, _)| current(*at)) else { return };
         match &of_master.role {
             RoleReport::Master { replicas } => {
                 self.record_master(&group, of_master);
@@ -47,6 +47,8 @@ impl Judge {
             match deviation(&self.view, &group, report) {
                 None => self.record_replica(&group, addr, report),
                 Some(_) if !self.is_fresh(*at) => {}
+                // Whoever changed this node may have changed the master with it: first see what that is now.
+                Some(_) if at > master_at => self.want(Intent::Look(master.clone())),
                 // A second master is not left one for want of room.
                 Some(ask @ (Ask::Promote | Ask::Demote { .. })) => self.ask(addr, ask),
                 Some(ask @ Ask::Repoint { .. }) if room > 0 => {
@@ -73,10 +75,12 @@ impl Judge {
 
     /// The recorded master became a replica by somebody else's doing: it is made a master again.
     ///
-    /// Also if the log chose it and nobody has seen that carried out. Not if it was never seen as the configured master, or holds foreign data: then the record may be what is wrong. Data that goes
-    /// on from the recorded history is no such thing: nothing of it was given up for another master's.
+    /// Also if the log chose it and nobody has seen that carried out. Not if it was never seen as the configured master, or holds
+    /// foreign data: then the record may be what is wrong. Data that goes on from the recorded history is no such thing, nor is
+    /// what every data node holds by now: nothing else is left to be kept.
     fn reinstate(&mut self, group: &Group, report: &NodeReport) {
-        let ours = lineage(group, report) == Lineage::Same || continues(group, report);
+        let shared = self.view.shared_history(group) == Some(&report.replid);
+        let ours = lineage(group, report) == Lineage::Same || continues(group, report) || shared;
         if (group.master.identity.is_some() && ours) || group.is_unfulfilled() {
             self.ask(&group.master.addr, Ask::Promote);
         }

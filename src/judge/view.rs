@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::observation::{LinkLoss, NodeReport, Role};
-use crate::base::{Addr, Mono};
-use crate::machine::Candidate;
+use crate::base::{Addr, Mono, ReplId};
+use crate::machine::{Candidate, Group};
 
 /// The command link to a data node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +104,13 @@ impl GroupView {
     /// Whether a report that came at `at` came after the present link was made: an older one may be of another process.
     pub fn is_of_this_link(&self, addr: &Addr, at: Mono) -> bool {
         self.nodes.get(addr).is_some_and(|node| matches!(node.link, Link::Up { since } if at >= since))
+    }
+
+    /// The replication history that all data nodes of the group hold, where all are in sight and agree.
+    pub fn shared_history(&self, group: &Group) -> Option<&ReplId> {
+        let mut held = group.data_nodes().map(|addr| self.live_report(addr).map(|(_, report)| &report.replid));
+        let first = held.next()??;
+        held.all(|replid| replid == Some(first)).then_some(first)
     }
 
     /// Whether this sentinel sees the node down.

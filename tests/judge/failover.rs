@@ -182,3 +182,16 @@ fn a_node_that_restarts_empty_as_a_replica_is_recorded_with_its_new_process() {
     bench.run(3000);
     assert!(bench.events.iter().any(|(_, event)| matches!(event, Event::Restarted { node, .. } if *node == addr("blue"))));
 }
+
+#[test]
+fn a_history_that_every_node_holds_is_the_groups() {
+    let mut bench = Bench::new(&["blue", "green"]);
+    // By hand, all follow each other in a loop, after a full copy from a replica that was a master for a moment.
+    bench.node("red").follows = Some(addr("blue"));
+    bench.node("blue").follows = Some(addr("red"));
+    for name in ["red", "blue", "green"] {
+        bench.node(name).history = "of a moment";
+    }
+    bench.run_until("all is as recorded", Bench::settled);
+    assert_eq!(bench.group().epoch, Epoch(0), "repair is no failover");
+}
