@@ -19,12 +19,13 @@ const fn known(question: &'static str, here: &'static str, page: &'static str) -
 #[rustfmt::skip]
 pub(crate) const KNOWN: &[Known] = &[
     known("QUIT", "+OK", "`QUIT`"),
+    known("COMMAND COUNT", ":16", "`QUIT`"),
     known("CLIENT SETINFO LIB-NAME x", "+OK", "`CLIENT SETINFO`"),
     known("CLIENT LIST", "id addr laddr name age idle flags", "fields of `CLIENT LIST` and `CLIENT INFO`"),
     known("CLIENT INFO", "id addr laddr name age idle flags", "fields of `CLIENT LIST` and `CLIENT INFO`"),
     known("CLIENT PAUSE 1 ALL", "-ERR CLIENT PAUSE ALL is not supported", "`CLIENT PAUSE` without `WRITE`"),
     known("COMMAND LIST FILTERBY PATTERN sentinel|m*", "$sentinel|masters", "order of `COMMAND LIST`"),
-    known("COMMAND INFO*", "$", "flags and categories in `COMMAND INFO`"),
+    known("COMMAND INFO*", "$", "flags in `COMMAND INFO`"),
     known("INFO", "# Sentinel", "fields of `INFO server`, `clients`, `stats`, `cpu`"),
     known("INFO server", "redis_mode", "fields of `INFO server`, `clients`, `stats`, `cpu`"),
     known("INFO clients", "connected_clients", "fields of `INFO server`, `clients`, `stats`, `cpu`"),

@@ -92,7 +92,7 @@ pub(crate) const LIBRARIES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["redis", "serve", "tls"]),
     ("axum",         &["serve"]),
     ("hyper",        &["hooks"]),
-    ("rustls",       &["hooks"]),
+    ("rustls",       &["hooks", "redis", "tls"]),
     ("tokio::process", &["hooks"]),
     ("clap",         &["conf", "ctl", "main"]),
     ("comfy_table",  &["ctl"]),
