@@ -24,7 +24,6 @@ pub(crate) const KNOWN: &[Known] = &[
     known("CLIENT LIST", "id addr laddr name age idle flags", "fields of `CLIENT LIST` and `CLIENT INFO`"),
     known("CLIENT INFO", "id addr laddr name age idle flags", "fields of `CLIENT LIST` and `CLIENT INFO`"),
     known("CLIENT PAUSE 1 ALL", "-ERR CLIENT PAUSE ALL is not supported", "`CLIENT PAUSE` without `WRITE`"),
-    known("COMMAND LIST FILTERBY PATTERN sentinel|m*", "$sentinel|masters", "order of `COMMAND LIST`"),
     known("COMMAND INFO*", "$", "flags in `COMMAND INFO`"),
     known("INFO", "# Sentinel", "fields of `INFO server`, `clients`, `stats`, `cpu`"),
     known("INFO server", "redis_mode", "fields of `INFO server`, `clients`, `stats`, `cpu`"),

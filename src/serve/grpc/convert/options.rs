@@ -2,8 +2,9 @@
 
 use tonic::Status;
 
-use crate::base::settings::{PromotionPolicy, SettingChange};
+use crate::base::settings::SettingChange;
 use crate::base::{Addr, GroupName, NodeId, Secret};
+use crate::conf::options::{OptionError, parse_change};
 use crate::proto::admin as pb;
 
 /// The longest host name that DNS allows.
@@ -49,7 +50,7 @@ pub(in super::super) fn changes(options: pb::GroupOptions) -> Result<Vec<Setting
         options.master_reboot_down_after_ms.map(SettingChange::MasterRebootDownAfterMs),
         options.auth_user.map(|user| SettingChange::AuthUser(unless_empty(user))),
         options.auth_pass.map(|pass| SettingChange::AuthPass(unless_empty(pass).map(Secret::new))),
-        policy.map(SettingChange::PromotionPolicy),
+        policy,
     ];
     let renames = options.rename_commands.into_iter().map(rename).collect::<Result<Vec<_>, _>>()?;
     Ok(simple.into_iter().flatten().chain(renames).collect())
@@ -59,11 +60,12 @@ fn unless_empty(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-fn policy(word: &str) -> Result<PromotionPolicy, Status> {
-    let all = [PromotionPolicy::Auto, PromotionPolicy::Strict, PromotionPolicy::Available];
-    all.into_iter()
-        .find(|policy| policy.as_str() == word)
-        .ok_or_else(|| Status::invalid_argument("promotion_policy is one of auto, strict, available"))
+/// By the same table as the file and SENTINEL SET: what this release cannot do is refused there.
+fn policy(word: &str) -> Result<SettingChange, Status> {
+    parse_change("promotion-policy", &[word]).map_err(|problem| match problem {
+        OptionError::NotSupported(why) => Status::failed_precondition(why),
+        OptionError::Unknown { .. } | OptionError::Invalid { .. } => Status::invalid_argument(format!("promotion_policy: {problem}")),
+    })
 }
 
 fn rename(rename: pb::RenameCommand) -> Result<SettingChange, Status> {
