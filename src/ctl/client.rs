@@ -17,12 +17,12 @@ pub(super) const ASK_LIMIT: Duration = Duration::from_secs(10);
 /// For a change of members, which waits until a new one has caught up.
 pub(super) const MEMBERS_LIMIT: Duration = Duration::from_secs(180);
 /// Largest answer: a cluster with thousands of groups.
-pub(super) const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// Sentinels asked in one call at most, hints included, so that two that point at each other do not keep us.
 const ATTEMPTS: usize = 16;
 
 /// Makes a connection to one sentinel.
-pub(super) async fn connect(addr: &Addr, limit: Option<Duration>) -> Result<Channel, Status> {
+pub(crate) async fn connect(addr: &Addr, limit: Option<Duration>) -> Result<Channel, Status> {
     let bad = |error: tonic::transport::Error| Status::unavailable(format!("cannot connect: {}", root_cause(&error)));
     let endpoint = Endpoint::from_shared(format!("http://{}", addr.authority())).map_err(bad)?;
     let endpoint = endpoint.connect_timeout(CONNECT_LIMIT).tcp_nodelay(true);
@@ -79,7 +79,7 @@ fn leader_hint(status: &Status) -> Option<Addr> {
 }
 
 /// A refusal for people.
-pub(super) fn phrase(status: &Status) -> String {
+pub(crate) fn phrase(status: &Status) -> String {
     match status.code() {
         Code::Unknown | Code::Internal | Code::Cancelled => format!("{} (the connection broke; the outcome is unknown)", status.message()),
         _ => status.message().to_owned(),
