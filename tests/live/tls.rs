@@ -36,7 +36,7 @@ fn world(sentinel_lines: impl Fn(&Authority, u16) -> Vec<String>) -> World {
     let mut lines = vec![format!("sentinel monitor {GROUP} 127.0.0.1 {} 1", servers[0].1)];
     lines.push(format!("sentinel down-after-milliseconds {GROUP} 500"));
     lines.extend(sentinel_lines(&ca, tls_port));
-    let orders = Orders { id: 1, peers: vec![Ports::free()], lines, env: Vec::new(), args: Vec::new(), joins: None };
+    let orders = Orders { id: 1, peers: vec![Ports::free()], lines, ..Orders::default() };
     let sentinel = Sentinel::start(Flavour::Ours, scratch.path(), &timeline, &orders);
     World { sentinel, servers, tls_port, timeline, ca, scratch }
 }
@@ -185,7 +185,7 @@ fn other_ways_in_and_out() {
     let lines = [format!("unixsocket {socket}"), "unixsocketperm 600".to_owned(), format!("pidfile {pid_file}")];
     let lines = lines.into_iter().chain(["timeout 1".to_owned(), "supervised auto".to_owned()]).collect();
     let env = vec![("NOTIFY_SOCKET".to_owned(), notify.clone()), ("WATCHDOG_USEC".to_owned(), "300000".to_owned())];
-    let orders = Orders { id: 1, peers: vec![Ports::free()], lines, env, args: Vec::new(), joins: None };
+    let orders = Orders { id: 1, peers: vec![Ports::free()], lines, env, ..Orders::default() };
     let mut sentinel = Sentinel::start(Flavour::Ours, scratch.path(), &timeline, &orders);
 
     let list = program::run("redis-cli", &["-s", &socket, "CLIENT", "LIST"], SOON).success();
