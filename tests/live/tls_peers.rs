@@ -43,7 +43,7 @@ fn world() -> World {
             lines.extend(["tls-replication yes", "raft tls yes", "grpc tls yes"].map(str::to_owned));
             lines.push(format!("sentinel monitor {GROUP} 127.0.0.1 {} 2", servers[0].1));
             lines.push(format!("sentinel down-after-milliseconds {GROUP} 1000"));
-            let orders = Orders { id, peers: ports.clone(), lines, env: Vec::new(), args: Vec::new(), joins: None };
+            let orders = Orders { id, peers: ports.clone(), lines, env: Vec::new(), args: Vec::new(), joins: None, host: None };
             Sentinel::start(Flavour::Ours, scratch.path(), &timeline, &orders)
         })
         .collect();
