@@ -11,8 +11,11 @@ use crate::record::{Marks, Record};
 use crate::scenario::Scenario;
 use crate::stage::Stage;
 
-/// Writes of each client before anything happens.
-const WRITES_BEFORE: usize = 20;
+/// The longest period in which sentinels do something.
+const RHYTHM: Duration = Duration::from_secs(1);
+/// Writes of each client before the warm-up is counted.
+const WRITES_BEFORE: usize = 5;
+const WARM_UP: Duration = Duration::from_secs(1);
 const FIRST_WRITES_LIMIT: Duration = Duration::from_secs(20);
 /// Stock Sentinel waits twice the failover timeout before a second attempt when its first one fails.
 const SERVED_LIMIT: Duration = Duration::from_secs(60);
@@ -33,6 +36,9 @@ pub(crate) struct Act<'a> {
 
 /// Plays a scenario on a stage that has formed. `settling` is called when all that counts in milliseconds is over.
 pub(crate) fn play(mut stage: Stage, scenario: &Scenario, settling: impl FnOnce()) -> anyhow::Result<Record> {
+    // At a moment that nobody can foresee: sentinels look at servers in a rhythm. The clients write equally long before every fault, so
+    // that what is lost can be compared.
+    thread::sleep(RHYTHM.mul_f64(rand::random()));
     let clock = Clock::start();
     let cast = Cast::enter(&stage, clock);
     let mut act = Act { stage: &mut stage, cast: &cast, clock, marks: Marks::default(), notes: Vec::new() };
@@ -85,13 +91,13 @@ impl Act<'_> {
         thread::sleep(AFTERWARDS);
     }
 
-    /// Waits until every client writes, and then for a moment that nobody can foresee: sentinels look at servers in a rhythm.
+    /// Waits until every client writes, and lets them.
     fn warm_up(&self) -> anyhow::Result<()> {
         self.stage.wait_for("clients that write", FIRST_WRITES_LIMIT, |_| {
             let least = self.cast.least_written();
             if least >= WRITES_BEFORE { Ok(()) } else { Err(format!("one has written {least} values")) }
         })?;
-        thread::sleep(Duration::from_millis(500) + Duration::from_millis(1000).mul_f64(rand::random()));
+        thread::sleep(WARM_UP);
         Ok(())
     }
 

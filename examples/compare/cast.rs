@@ -44,7 +44,8 @@ impl Cast {
         let watched: Vec<Watched> = stage.groups.iter().map(|group| Watched { name: group.name.clone(), nodes: addrs(group) }).collect();
         let observer = Observer::open(&stage.ground.watcher(), &watched, &sentinels, pace.look, clock);
         let directory = Directory::open(&stage.ground.of_clients(), sentinels);
-        let clients = stage.groups.iter().enumerate().map(|(number, group)| clients_of(stage, group, number, &pace, &directory, clock)).collect();
+        let clients =
+            stage.groups.iter().enumerate().map(|(number, group)| clients_of(stage, group, number, &pace, &directory, clock)).collect();
         Self { clients, observer, _directory: directory }
     }
 
@@ -65,16 +66,13 @@ impl Cast {
         for clients in self.clients.drain(..) {
             logs.push(clients.into_iter().map(|mut client| (client.finish(), client)).collect());
         }
-        let seen = self.observer.close();
-        let mut records = Vec::new();
-        for ((logs, (nodes, sentinels)), group) in logs.into_iter().zip(seen).zip(&stage.groups) {
+        let mut records = self.observer.close();
+        for ((logs, record), group) in logs.into_iter().zip(&mut records).zip(&stage.groups) {
             let master = stage.most_named(group).with_context(|| format!("no sentinel names a master of {}", group.name))?;
-            let mut clients = Vec::new();
             for (mut log, client) in logs {
                 log.lost = lost(stage, group, master, &log, &client)?;
-                clients.push(log);
+                record.clients.push(log);
             }
-            records.push(GroupRecord { clients, nodes, sentinels });
         }
         Ok(records)
     }

@@ -136,7 +136,10 @@ mod tests {
 
     #[test]
     fn an_announcement_names_the_new_master() {
-        assert_eq!(switched("mymaster 10.0.0.1 6379 10.0.0.2 6380"), Some(("mymaster".to_owned(), "10.0.0.2:6380".parse().expect("an address"))));
+        assert_eq!(
+            switched("mymaster 10.0.0.1 6379 10.0.0.2 6380"),
+            Some(("mymaster".to_owned(), "10.0.0.2:6380".parse().expect("an address")))
+        );
         assert_eq!(switched("mymaster 10.0.0.1 6379"), None);
     }
 }

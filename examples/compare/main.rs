@@ -125,8 +125,7 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     results.products = products(&args.product, &mut results.left_out)?;
     let hosts = Ground::can_have_hosts();
     let scenarios = scenarios(&args.only, &hosts, &mut results.left_out)?;
-    results.settings =
-        Settings { down_after_ms: args.down_after, failover_timeout_ms: args.failover_timeout, hosts: hosts.is_ok() };
+    results.settings = Settings { down_after_ms: args.down_after, failover_timeout_ms: args.failover_timeout, hosts: hosts.is_ok() };
     results.machine = machine::describe(&results.products);
     results.scenarios = scenarios.iter().map(|scenario| told(scenario)).collect();
     report::print_head(&results);

@@ -30,19 +30,18 @@ pub(crate) type SpecOf<'a> = &'a dyn Fn(&Turn) -> Spec;
 pub(crate) fn run_all(turns: &[Turn], spec: SpecOf<'_>) -> anyhow::Result<Vec<Cell>> {
     let begun = Instant::now();
     let mut gathered: Vec<(Turn, Run, Strip)> = Vec::new();
-    let mut next = turns.first().map(|turn| set_up(spec(turn)));
+    let mut next = Ahead::set_up(turns.first().map(spec));
     for (number, turn) in turns.iter().enumerate() {
         let Turn { scenario, product, number: run, of } = turn;
         print!("{:>3}/{}  {:<17} {:<25} run {run}/{of}  ", number + 1, turns.len(), scenario.id, product.name());
         flush();
         let stage = next.take().context("a stage is set up for every turn")?;
-        let stage = stage.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked));
         let stage = stage.with_context(|| format!("set up {} for {}", product.name(), scenario.id))?;
         let (load, folder) = (machine::load(), stage.folder());
         say("running");
         let record = act::play(stage, scenario, || {
             say("settling");
-            next = turns.get(number + 1).map(|turn| set_up(spec(turn)));
+            next = Ahead::set_up(turns.get(number + 1).map(spec));
         });
         let record = record.with_context(|| format!("{}, {}, in {folder}", scenario.id, product.name()))?;
         let made = Run { groups: measure::figures(&record), unsettled: record.unsettled.clone(), load };
@@ -52,22 +51,35 @@ pub(crate) fn run_all(turns: &[Turn], spec: SpecOf<'_>) -> anyhow::Result<Vec<Ce
     Ok(cells(gathered))
 }
 
-fn set_up(spec: Spec) -> JoinHandle<anyhow::Result<Stage>> {
-    thread::spawn(move || Stage::set_up(&spec))
+/// A stage that is being set up. If it is not wanted any more it is taken down, whatever became of it.
+struct Ahead(Option<JoinHandle<anyhow::Result<Stage>>>);
+
+impl Ahead {
+    fn set_up(spec: Option<Spec>) -> Self {
+        Self(spec.map(|spec| thread::spawn(move || Stage::set_up(&spec))))
+    }
+
+    fn take(&mut self) -> Option<anyhow::Result<Stage>> {
+        Some(self.0.take()?.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked)))
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
 }
 
 fn in_short(run: &Run) -> String {
     let sum = |figure: fn(&measure::Figures) -> usize| run.groups.iter().map(figure).sum::<usize>();
     let two: f64 = run.groups.iter().map(|figures| figures.two_masters_ms).fold(0.0, f64::max);
-    let mut text = format!(
-        "no writes {:.0} ms, two masters {two:.0} ms, lost {}+{}, stale {}",
-        run.unavailable_ms(),
-        sum(|figures| figures.lost_plain),
-        sum(|figures| figures.lost_confirmed),
-        sum(|figures| figures.stale_answers),
-    );
+    let [lost, beside, confirmed] =
+        [sum(|figures| figures.lost), sum(|figures| figures.lost_beside), sum(|figures| figures.lost_confirmed)];
+    let stale = sum(|figures| figures.stale_answers);
+    let mut text = format!("no writes {:.0} ms, two masters {two:.0} ms, ", run.unavailable_ms());
+    text += &format!("lost {lost}, beside {beside}, after WAIT {confirmed}; {stale} stale answers");
     if let Some(instead) = &run.unsettled {
-        text += &format!("; NOT SETTLED: {instead}");
+        text += &format!("; NOT WHOLE AGAIN: {instead}");
     }
     text
 }

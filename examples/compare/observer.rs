@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
 use crate::kit::resp::{Conn, Reply};
-use crate::record::{Answer, Look, Said, Seen};
+use crate::record::{Answer, GroupRecord, Look, Said, Seen};
 use crate::stage::{Place, settled::addr_in};
 
 const NODE_LIMIT: Duration = Duration::from_millis(200);
@@ -54,14 +54,16 @@ impl Observer {
         Self { stop, nodes, sentinels }
     }
 
-    /// Stops asking. For each group: the looks at each node, and the answers of each sentinel.
-    pub(crate) fn close(mut self) -> Vec<(Vec<Vec<Look>>, Vec<Vec<Answer>>)> {
+    /// Stops asking, and hands out what was seen of each group; of clients it knows nothing.
+    pub(crate) fn close(mut self) -> Vec<GroupRecord> {
         self.stop.store(true, Ordering::Relaxed);
-        let groups = self.nodes.drain(..).map(|nodes| nodes.into_iter().map(|eye| eye.join().unwrap_or_default()).collect::<Vec<_>>());
-        let groups: Vec<_> = groups.collect();
+        let looks = |nodes: Vec<JoinHandle<Vec<Look>>>| nodes.into_iter().map(|eye| eye.join().unwrap_or_default()).collect();
+        let nodes: Vec<Vec<Vec<Look>>> = self.nodes.drain(..).map(looks).collect();
         let mut answers: Vec<Vec<Vec<Answer>>> = self.sentinels.drain(..).map(|eye| eye.join().unwrap_or_default()).collect();
-        let mut of_group = |group: usize| answers.iter_mut().map(|by_group| by_group.get_mut(group).map(std::mem::take).unwrap_or_default()).collect();
-        groups.into_iter().enumerate().map(|(number, nodes)| (nodes, of_group(number))).collect()
+        let mut of_group =
+            |group: usize| answers.iter_mut().map(|by_group| by_group.get_mut(group).map(std::mem::take).unwrap_or_default()).collect();
+        let record = |(number, nodes)| GroupRecord { clients: Vec::new(), nodes, sentinels: of_group(number) };
+        nodes.into_iter().enumerate().map(record).collect()
     }
 }
 

@@ -23,12 +23,12 @@ pub(crate) struct Figures {
     pub(crate) unavailable_ms: f64,
     /// Time in which two or more data nodes took writes.
     pub(crate) two_masters_ms: f64,
-    /// Acknowledged writes without WAIT, or not confirmed by it, that the last master does not hold.
-    pub(crate) lost_plain: usize,
-    /// The same for writes that WAIT confirmed.
+    /// Acknowledged writes of the clients that follow the sentinels, not confirmed by WAIT, that the last master does not hold.
+    pub(crate) lost: usize,
+    /// The same of the clients that stay beside the first master.
+    pub(crate) lost_beside: usize,
+    /// The same for writes that WAIT confirmed, of all clients.
     pub(crate) lost_confirmed: usize,
-    /// How many of all lost writes were made by the clients that follow the sentinels.
-    pub(crate) lost_by_followers: usize,
     /// All acknowledged writes.
     pub(crate) acknowledged: usize,
     /// Answers that named an old master after some sentinel had named a newer one.
@@ -52,7 +52,8 @@ pub(crate) fn figures(record: &Record) -> Vec<Figures> {
 
 /// Who took writes and who was named when, for the group that was worst off.
 pub(crate) fn strip(record: &Record) -> Strip {
-    let worst = figures(record).iter().enumerate().max_by(|one, other| one.1.unavailable_ms.total_cmp(&other.1.unavailable_ms)).map(|(n, _)| n);
+    let worst =
+        figures(record).iter().enumerate().max_by(|one, other| one.1.unavailable_ms.total_cmp(&other.1.unavailable_ms)).map(|(n, _)| n);
     strip::of_group(record, worst.unwrap_or(0))
 }
 
@@ -60,16 +61,16 @@ fn of_group(group: &GroupRecord, marks: Marks) -> Figures {
     let Marks { fault, end, .. } = marks;
     let reigns: Vec<Vec<Span>> = group.nodes.iter().map(|looks| reign::accepting(looks)).collect();
     let stale = answers::stale(&group.sentinels);
-    let lost = |confirmed: bool| group.clients.iter().map(|client| lost_of(client, confirmed)).sum();
+    let plain = |habit: Habit| group.clients.iter().filter(|client| client.habit == habit).map(|client| lost_of(client, false)).sum();
     let follower = group.clients.iter().find(|client| client.habit == Habit::Follows && !client.waits);
     let acks: Vec<Us> = follower.iter().flat_map(|client| &client.acks).map(|ack| ack.at).collect();
     let since = group.sentinels.iter().flatten().filter(|answer| answer.asked >= fault);
     Figures {
         unavailable_ms: ms(outage::unavailable(&acks, fault, end)),
         two_masters_ms: ms(spans::shared(&reigns, Span { from: fault, to: end })),
-        lost_plain: lost(false),
-        lost_confirmed: lost(true),
-        lost_by_followers: group.clients.iter().filter(|client| client.habit == Habit::Follows).map(|client| client.lost.len()).sum(),
+        lost: plain(Habit::Follows),
+        lost_beside: plain(Habit::Stays),
+        lost_confirmed: group.clients.iter().map(|client| lost_of(client, true)).sum(),
         acknowledged: group.clients.iter().map(|client| client.acks.len()).sum(),
         stale_answers: stale.count,
         stale_ms: ms(stale.longest),

@@ -4,8 +4,8 @@ use super::spans::Span;
 use crate::clock::Us;
 use crate::record::ClientLog;
 
-/// A pause from which on it counts as an outage of its own, when there are several.
-const OUTAGE: Us = 50_000;
+/// A pause from which on it counts as an outage of its own, when there are several. Busy machines make shorter ones all the time.
+const OUTAGE: Us = 200_000;
 
 /// Time without an acknowledgement in the gaps that end after `fault`, whole, up to `end`: the longest, or all that last [`OUTAGE`] or more, whichever is longer.
 pub(super) fn unavailable(acks: &[Us], fault: Us, end: Us) -> Us {
@@ -55,8 +55,8 @@ mod tests {
 
     #[test]
     fn several_outages_add_up_and_hiccups_do_not() {
-        let acks = [10_000, 110_000, 130_000, 330_000, 340_000];
-        assert_eq!(unavailable(&acks, 20_000, 345_000), 100_000 + 200_000);
+        let acks = [10_000, 310_000, 430_000, 730_000, 740_000];
+        assert_eq!(unavailable(&acks, 20_000, 745_000), 300_000 + 300_000);
         assert_eq!(unavailable(&[10_000, 20_000, 40_000], 10_000, 45_000), 20_000, "without an outage it is the longest pause");
     }
 

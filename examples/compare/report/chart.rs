@@ -95,7 +95,15 @@ impl Scale {
         }
         if worst > self.most {
             // Cut: two strokes across the end of the bar.
-            let _ = write!(svg, "<path class=\"cut\" d=\"M{:.1} {:.1}l4 -{h:.1}M{:.1} {:.1}l4 -{h:.1}\"/>", far - 10.0, y + BAR, far - 6.0, y + BAR, h = BAR);
+            let _ = write!(
+                svg,
+                "<path class=\"cut\" d=\"M{:.1} {:.1}l4 -{h:.1}M{:.1} {:.1}l4 -{h:.1}\"/>",
+                far - 10.0,
+                y + BAR,
+                far - 6.0,
+                y + BAR,
+                h = BAR
+            );
         }
         let _ = write!(svg, "<text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">{numbers}</text></g>", far + 5.0, middle + 3.5);
     }

@@ -11,7 +11,7 @@ use crate::results::Results;
 const BEGIN: &str = "<!-- compare: begin -->";
 const END: &str = "<!-- compare: end -->";
 /// What the short table shows of each product.
-const SHOWN: [usize; 4] = [0, 1, 2, 3];
+const SHOWN: [usize; 6] = [0, 1, 2, 3, 4, 5];
 
 /// The text with the table of these results in its place.
 pub(crate) fn with_table(text: &str, results: &Results) -> anyhow::Result<String> {
@@ -54,10 +54,11 @@ const fn short(product: Product) -> &'static str {
 
 fn legend(results: &Results) -> String {
     let machine = &results.machine;
-    let explained = |column: &Column| format!("*{}*: {}", column.title, column.meaning.replace("  ", " "));
+    let explained = |column: &Column| format!("*{}*: {}", column.title, column.meaning);
     let meanings = SHOWN.map(|number| explained(&COLUMNS[number])).join(" ");
     let versions = machine.versions.iter().map(|(product, version)| format!("{} {version}", product.name())).collect::<Vec<_>>().join("; ");
-    let runs = |scenario: &str| results.products.iter().filter_map(|product| results.cell(scenario, *product)).map(|cell| cell.runs.len()).max();
+    let runs =
+        |scenario: &str| results.products.iter().filter_map(|product| results.cell(scenario, *product)).map(|cell| cell.runs.len()).max();
     let most = results.scenarios.iter().filter_map(|scenario| runs(&scenario.id)).max().unwrap_or(0);
     let least = results.scenarios.iter().filter_map(|scenario| runs(&scenario.id)).min().unwrap_or(0);
     let (low, high) = results.loads();
@@ -82,7 +83,7 @@ mod tests {
     use crate::results::{Cell, Run, Told};
 
     fn results() -> Results {
-        let groups = vec![Figures { unavailable_ms: 2200.0, lost_plain: 12, ..Figures::default() }];
+        let groups = vec![Figures { unavailable_ms: 2200.0, lost: 12, ..Figures::default() }];
         let runs = vec![Run { groups, ..Run::default() }];
         let cells = vec![Cell { scenario: "crash".to_owned(), product: Product::RedisSentinel, runs, strip: Strip::default() }];
         let told = Told { id: "crash".to_owned(), title: "The master crashes".to_owned(), what: String::new() };
@@ -94,7 +95,7 @@ mod tests {
         let text = format!("before\n{BEGIN}\noutdated\n{END}\nafter\n");
         let once = with_table(&text, &results()).expect("both marks are there");
         assert!(once.starts_with(&format!("before\n{BEGIN}\n| scenario")) && once.ends_with(&format!("{END}\nafter\n")), "{once}");
-        assert!(once.contains("| The master crashes | stock | 2,200 ms | 0 | 12 | 0 |") && !once.contains("outdated"), "{once}");
+        assert!(once.contains("| The master crashes | stock | 2,200 ms | 0 | 12 | 0 | 0 | 0 |") && !once.contains("outdated"), "{once}");
         assert_eq!(with_table(&once, &results()).expect("the marks are still there"), once);
     }
 

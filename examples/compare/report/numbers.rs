@@ -24,12 +24,12 @@ const fn count(number: usize) -> Option<f64> {
 }
 
 /// Less is better in all of them, save that a failover needs one promotion.
-pub(super) const COLUMNS: [Column; 7] = [
+pub(super) const COLUMNS: [Column; 8] = [
     Column {
         title: "no writes",
         unit: Unit::Time,
         meaning: "Time without an acknowledged write for the application that follows the sentinels, from the last write before the fault: \
-                  the longest pause, or the sum of all that last 50 ms or more.",
+                  the longest pause, or the sum of all that last 200 ms or more.",
         figure: |figures| Some(figures.unavailable_ms),
     },
     Column {
@@ -41,13 +41,19 @@ pub(super) const COLUMNS: [Column; 7] = [
     Column {
         title: "lost",
         unit: Unit::Count,
-        meaning: "Acknowledged writes, not confirmed by WAIT, that the master does not hold in the end; of all clients.",
-        figure: |figures| count(figures.lost_plain),
+        meaning: "Acknowledged writes of the applications, not confirmed by WAIT, that the master does not hold in the end.",
+        figure: |figures| count(figures.lost),
+    },
+    Column {
+        title: "lost beside",
+        unit: Unit::Count,
+        meaning: "The same of clients in the first master's host that go on writing to its address, whatever happens.",
+        figure: |figures| count(figures.lost_beside),
     },
     Column {
         title: "lost after WAIT",
         unit: Unit::Count,
-        meaning: "The same for writes for which WAIT 1 told that a replica has them.",
+        meaning: "The same of all clients, for writes for which WAIT 1 told that a replica has them.",
         figure: |figures| count(figures.lost_confirmed),
     },
     Column {

@@ -11,9 +11,9 @@ use crate::results::{Cell, Results, Told};
 
 const STYLE: &str = include_str!("page.css");
 /// The columns that have a chart of their own.
-const CHARTS: [usize; 4] = [0, 1, 2, 3];
+const CHARTS: [usize; 6] = [0, 1, 2, 3, 4, 5];
 /// The column in which less is not better.
-const PROMOTIONS: usize = 5;
+const PROMOTIONS: usize = 6;
 
 /// All results as a page.
 pub(crate) fn page(results: &Results) -> String {
@@ -44,7 +44,10 @@ fn facts(html: &mut String, results: &Results) {
     let hosts = if settings.hosts { "every member on a host of its own (network namespaces)" } else { "all members on one host" };
     let rows = [
         ("products", format!("{versions}, watching Redis {}", machine.redis)),
-        ("machine", format!("{} × {}, Linux {}; load average {low:.1} to {high:.1} before the runs", machine.cores, machine.cpu, machine.kernel)),
+        (
+            "machine",
+            format!("{} × {}, Linux {}; load average {low:.1} to {high:.1} before the runs", machine.cores, machine.cpu, machine.kernel),
+        ),
         (
             "deployment",
             format!(
@@ -60,7 +63,8 @@ fn facts(html: &mut String, results: &Results) {
     }
     *html += "</dl>\n";
     if !machine.optimised {
-        *html += "<p class=\"warn\">Measured with a build that is not optimised: the figures of raft-sentinel are worse than they are.</p>\n";
+        *html +=
+            "<p class=\"warn\">Measured with a build that is not optimised: the figures of raft-sentinel are worse than they are.</p>\n";
     }
     for (what, why) in &results.left_out {
         let _ = writeln!(html, "<p class=\"quiet\">Left out: {}: {}</p>", escaped(what), escaped(why));
@@ -150,7 +154,8 @@ fn charts(html: &mut String, results: &Results) {
     *html += "<div class=\"charts\">\n";
     for column in CHARTS.map(|number| &COLUMNS[number]) {
         let svg = chart::bars(results, column);
-        let _ = writeln!(html, "<figure><h4>{}</h4>{svg}<figcaption>{}</figcaption></figure>", escaped(column.title), escaped(column.meaning));
+        let _ =
+            writeln!(html, "<figure><h4>{}</h4>{svg}<figcaption>{}</figcaption></figure>", escaped(column.title), escaped(column.meaning));
     }
     *html += "</div>\n";
 }
@@ -185,7 +190,8 @@ fn stories(html: &mut String, results: &Results, scenario: &Told) {
     let _ = writeln!(html, "<h3 id=\"{}\">{}</h3>\n<p>{}</p>", escaped(&scenario.id), escaped(&scenario.title), escaped(&scenario.what));
     for cell in cells {
         let several = cell.runs.first().is_some_and(|run| run.groups.len() > 1);
-        let which = if several { format!(" <span class=\"quiet\">(group {}, the worst off)</span>", cell.strip.group + 1) } else { String::new() };
+        let which =
+            if several { format!(" <span class=\"quiet\">(group {}, the worst off)</span>", cell.strip.group + 1) } else { String::new() };
         let picture = story::picture(&cell.strip, window, &format!("{}, {}", scenario.title, cell.product.name()));
         let _ = writeln!(html, "<div class=\"scenario-block\"><h4>{}{which}{}</h4>{picture}", swatch(cell.product), unsettled(cell));
         *html += "<ol class=\"notes\">";
@@ -228,7 +234,8 @@ mod tests {
 
     #[test]
     fn the_best_is_marked_only_where_it_is_clear() {
-        let (slow, quick, as_quick) = (cell(Product::RedisSentinel, 2200.0), cell(Product::Available, 1000.0), cell(Product::Strict, 1015.0));
+        let (slow, quick, as_quick) =
+            (cell(Product::RedisSentinel, 2200.0), cell(Product::Available, 1000.0), cell(Product::Strict, 1015.0));
         let cells = [&slow, &quick, &as_quick];
         let best = cells.map(|cell| is_best(cell, &cells, &COLUMNS[0]));
         assert_eq!(best, [false, true, true]);

@@ -48,10 +48,7 @@ pub(super) fn picture(strip: &Strip, window: Window, name: &str) -> String {
     let height = bottom + FOOT;
     let mut svg = format!("<svg class=\"story\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{}\">", escaped(name));
     axis(&mut svg, window, bottom);
-    for (row, y) in strip.rows.iter().zip(&ys) {
-        let _ = write!(svg, "<text class=\"name\" x=\"{:.0}\" y=\"{:.1}\">{}</text>", LEFT - 8.0, y + 12.5, escaped(&row.name));
-        row.bars.iter().filter(|bar| window.is_seen(bar)).for_each(|bar| draw(&mut svg, window, *y, bar, &row.name));
-    }
+    end(&mut svg, strip, window, bottom);
     for (from, to) in doubles(strip) {
         let (x, width) = (window.x(from), window.x(to) - window.x(from));
         let height = ys.get(TRIO - 1).map_or(ROW, |y| y + ROW - TOP);
@@ -63,6 +60,10 @@ pub(super) fn picture(strip: &Strip, window: Window, name: &str) -> String {
             height + 3.0,
             span(from, to)
         );
+    }
+    for (row, y) in strip.rows.iter().zip(&ys) {
+        let _ = write!(svg, "<text class=\"name\" x=\"{:.0}\" y=\"{:.1}\">{}</text>", LEFT - 8.0, y + 12.5, escaped(&row.name));
+        row.bars.iter().filter(|bar| window.is_seen(bar)).for_each(|bar| draw(&mut svg, window, *y, bar, &row.name));
     }
     marks(&mut svg, strip, window, bottom);
     svg + "</svg>"
@@ -122,8 +123,24 @@ fn axis(svg: &mut String, window: Window, bottom: f64) {
 fn marks(svg: &mut String, strip: &Strip, window: Window, bottom: f64) {
     for (number, (at, text)) in (1..).zip(&strip.notes) {
         let x = window.x(*at);
-        let _ = write!(svg, "<g><title>{}</title><line class=\"mark\" x1=\"{x:.1}\" y1=\"14\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>", escaped(text));
+        let _ = write!(
+            svg,
+            "<g><title>{}</title><line class=\"mark\" x1=\"{x:.1}\" y1=\"14\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>",
+            escaped(text)
+        );
         let _ = write!(svg, "<text class=\"number\" x=\"{x:.1}\" y=\"11\">{number}</text></g>");
+    }
+}
+
+/// Where the run ended, if others took longer.
+fn end(svg: &mut String, strip: &Strip, window: Window, bottom: f64) {
+    let (x, far) = (window.x(strip.end), window.x(window.to));
+    if far - x < 1.0 {
+        return;
+    }
+    let _ = write!(svg, "<line class=\"end\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>", TOP - 4.0);
+    if far - x > 80.0 {
+        let _ = write!(svg, "<text class=\"told\" x=\"{:.1}\" y=\"{:.1}\">end of the run</text>", x + 6.0, TOP + 10.0);
     }
 }
 

@@ -25,7 +25,8 @@ pub(super) fn planned(act: &mut Act<'_>) -> anyhow::Result<()> {
 /// Both products know the same drill. Stock's sentinels elect one for each failover, so all are armed, and the others disarmed when the
 /// first has ended; of ours one leads before anything happens, so that one is armed.
 pub(super) fn leader_killed(act: &mut Act<'_>) -> anyhow::Result<()> {
-    let armed: Vec<usize> = if act.stage.spec.product.is_ours() { vec![leader(act.stage)?] } else { (0..act.stage.sentinels.len()).collect() };
+    let armed: Vec<usize> =
+        if act.stage.spec.product.is_ours() { vec![leader(act.stage)?] } else { (0..act.stage.sentinels.len()).collect() };
     act.prepare("whichever sentinel leads the failover is to end in it", |stage| {
         let arm = |number: &usize| stage.expect_ok(&stage.sentinels[*number], &["SENTINEL", "SIMULATE-FAILURE", "crash-after-election"]);
         armed.iter().try_for_each(arm)

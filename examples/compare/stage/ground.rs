@@ -30,7 +30,8 @@ impl Ground {
     }
 
     pub(super) fn lay(spec: &Spec) -> anyhow::Result<Self> {
-        let names: Vec<String> = (1..=TRIO).flat_map(|number| [data_host(number), sentinel_host(number)]).chain([CLIENT.to_owned()]).collect();
+        let names: Vec<String> =
+            (1..=TRIO).flat_map(|number| [data_host(number), sentinel_host(number)]).chain([CLIENT.to_owned()]).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let net = spec.with_network.then(|| Net::new(&names)).transpose().context("make a network of hosts")?;
         Ok(Self { net, together: spec.together })
