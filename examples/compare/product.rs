@@ -89,8 +89,9 @@ impl Product {
             Ok(output) => {
                 let said = [output.stdout, output.stderr].concat();
                 let said = String::from_utf8_lossy(&said).into_owned();
-                let why = said.lines().find(|line| line.contains("promotion-policy")).unwrap_or_else(|| said.trim());
-                Some(format!("this raft-sentinel refuses its policy: {}", why.trim()))
+                // What comes before is the name of a file that is gone by then.
+                let why = said.lines().find_map(|line| Some(line.split_once("promotion-policy: ")?.1)).unwrap_or(&said);
+                Some(format!("this raft-sentinel refuses it: {}", why.trim()))
             }
             Err(e) => Some(format!("run {}: {e}", sentinel::our_binary().display())),
         }
