@@ -9,12 +9,13 @@ ARGS     ?=
 JOBS     ?= 4
 FEATURES := --features failpoints
 
-.PHONY: help demo test test-faults bench-failover bench-answers check fix need-redis need-clients need-net
+.PHONY: help demo test test-faults compare bench-failover bench-answers check fix need-redis need-clients need-net
 
 help:
 	@echo 'make demo            kill a master and watch the failover     (ARGS=--keep leaves the cluster running)'
 	@echo 'make test            all tests, with real redis-server processes'
 	@echo 'make test-faults     real processes in network namespaces, cut, stopped and killed; needs root'
+	@echo 'make compare         twelve kinds of trouble, beside stock Sentinel: a table and a page   (ARGS="--only crash,hang --runs 5")'
 	@echo 'make check           formatting, clippy and documentation; changes nothing'
 	@echo 'make fix             formats, and applies what clippy can fix'
 	@echo 'make bench-failover  time to the first write after a kill, beside stock Sentinel (ROUNDS=10 DOWN_AFTER=1000)'
@@ -38,6 +39,12 @@ test: need-redis need-clients
 # Not part of the tests above: it needs root, and takes minutes.
 test-faults: need-redis need-net
 	$(CARGO) test --locked $(FEATURES) --no-fail-fast --test faults -- --test-threads $(JOBS)
+
+# As root, members live in network namespaces; without, the scenarios that cut connections are left out.
+compare: need-redis
+	@sh scripts/need iproute2 || true
+	$(CARGO) build --release --locked --bin raft-sentinel --example compare
+	@target/release/examples/compare $(ARGS)
 
 bench-failover: need-redis
 	$(CARGO) build --release --locked --bin raft-sentinel --example bench_failover

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::base::Addr;
+use crate::ctl::command::TlsTarget;
 
 const EXAMPLE: &str = "\
 Where redis-server was started before, the gate is started with the same command behind `--`:
@@ -44,6 +45,9 @@ pub struct Gate {
     /// Give up after this time (exit code 75); for ever if not given
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
+    /// How to reach the sentinels
+    #[command(flatten)]
+    pub tls: TlsTarget,
     /// redis-server (or valkey-server) with its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub server: Vec<String>,

@@ -256,6 +256,11 @@ impl fmt::Display for Reason {
             Self::Replaced => write!(f, "this node is the recorded master, and the sentinels are replacing it just now"),
             Self::Lacking { found, holder, holding, blocked } => {
                 write!(f, "this node is the recorded master, but {found}, while its replica {holder} holds {holding}")?;
+                if let Found::Snapshot { history: Some((history, _)), .. } = found
+                    && holding.history.as_ref() != Some(history)
+                {
+                    write!(f, " of another history, the recorded one")?;
+                }
                 match blocked {
                     None => write!(f, ": waiting until the sentinels promote a replica"),
                     Some(why) => write!(f, ". The sentinels would promote a replica and cannot: {why}"),

@@ -4,7 +4,7 @@
 //! bound to all, one that this host has. Names are resolved on both sides.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use tokio::net::lookup_host;
 
@@ -98,9 +98,27 @@ async fn resolve(host: &str) -> Result<BTreeSet<IpAddr>, std::io::Error> {
     Ok(lookup_host((host, 0)).await?.map(|addr| addr.ip().to_canonical()).collect())
 }
 
-/// Whether this host has the address: nobody can bind to one that it has not.
+/// Whether this host has the address. Nothing is sent to find out.
 fn is_local(ip: &IpAddr) -> bool {
-    !ip.is_unspecified() && UdpSocket::bind((*ip, 0)).is_ok()
+    if ip.is_unspecified() || ip.is_loopback() {
+        return ip.is_loopback();
+    }
+    // Nobody can bind to an address that the host has not, unless the host allows just that (`ip_nonlocal_bind`, where
+    // an address moves between hosts). Then one that is for documentation only can be bound to as well.
+    let nobodys = if ip.is_ipv4() { Ipv4Addr::new(192, 0, 2, 1).into() } else { Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into() };
+    can_bind(*ip) && (!can_bind(nobodys) || source_towards(*ip) == Some(*ip))
+}
+
+fn can_bind(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// The address from which this host would speak to `ip`: for one of its own it is that one.
+fn source_towards(ip: IpAddr) -> Option<IpAddr> {
+    let any: IpAddr = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((ip, 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 #[cfg(test)]
@@ -149,6 +167,14 @@ mod tests {
         let told = Some(addr(ELSEWHERE, 1));
         assert_eq!(who(told.clone(), settings.clone(), addr(ELSEWHERE, 1), &[]).await, Who::Master);
         assert_eq!(who(told, settings, addr("127.0.0.1", 6379), &[]).await, Who::Newcomer, "nothing else counts");
+    }
+
+    #[test]
+    fn addresses_of_this_host_are_told_from_others() {
+        for (ip, expected) in [("127.0.0.1", true), ("127.9.9.9", true), ("192.0.2.7", false), ("0.0.0.0", false), ("2001:db8::7", false)] {
+            assert_eq!(is_local(&ip.parse().unwrap()), expected, "{ip}");
+        }
+        assert_eq!(source_towards(Ipv4Addr::LOCALHOST.into()), Some(Ipv4Addr::LOCALHOST.into()));
     }
 
     #[test]
