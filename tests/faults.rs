@@ -7,7 +7,7 @@
 //!
 //! In reading order: [`world`] (what a scenario runs in), [`clients`] (writers), [`readers`] and [`answers`] (questions to the
 //! sentinels, and whether the answers are linearizable), [`verdict`] (what is checked for each history, and the numbers);
-//! then the scenarios, and [`checker`], which shows that all of this finds what is wrong where something is.
+//! then the scenarios. [`by_hand`] and [`checker`] show that all of this finds what is wrong where something is.
 
 #[path = "kit/mod.rs"]
 mod kit;
@@ -25,8 +25,12 @@ mod world;
 
 #[path = "faults/behind.rs"]
 mod behind;
+#[path = "faults/by_hand.rs"]
+mod by_hand;
 #[path = "faults/checker.rs"]
 mod checker;
+#[path = "faults/crashes.rs"]
+mod crashes;
 #[path = "faults/cuts.rs"]
 mod cuts;
 #[path = "faults/network.rs"]

@@ -12,6 +12,8 @@ use crate::kit::{Conn, GROUP, Reply};
 
 /// Between two attempts; it is also the resolution of what is measured.
 const PAUSE: Duration = Duration::from_millis(4);
+/// After a refusal.
+const LONGER_PAUSE: Duration = Duration::from_millis(10);
 /// What a client that can go elsewhere waits for a server or a sentinel.
 const IMPATIENT: Duration = Duration::from_millis(300);
 /// A client that goes nowhere else waits: what a stopped server has in its buffers is answered when it goes on.
@@ -124,16 +126,19 @@ struct Session {
 impl Session {
     fn run(mut self) {
         while !self.stop.load(Ordering::Relaxed) {
-            // Whatever goes wrong costs the connection, and the master is asked for again.
-            match self.connection() {
-                Ok((server, mut conn)) => {
-                    if self.write(server, &mut conn).unwrap_or(false) {
+            // Who follows asks for the master again whatever goes wrong.
+            let mut pause = LONGER_PAUSE;
+            if let Ok((server, mut conn)) = self.connection() {
+                let stays = matches!(self.client.aim, Aim::Always(_));
+                match self.write(server, &mut conn) {
+                    Ok(done) if done || stays => {
                         self.conn = Some((server, conn));
+                        pause = if done { PAUSE } else { LONGER_PAUSE };
                     }
+                    Ok(_) | Err(_) => {}
                 }
-                Err(_) => self.turn += 1,
             }
-            thread::sleep(PAUSE);
+            thread::sleep(pause);
         }
     }
 
@@ -163,7 +168,7 @@ impl Session {
         let waited = self.client.wait.map(|wanted| conn.ask(&["WAIT", &wanted.to_string(), WAIT_MS]).map(|reply| (wanted, reply)));
         ack.confirmed = matches!(&waited, Some(Ok((wanted, Reply::Integer(count)))) if *count >= i64::from(*wanted));
         self.acks.lock().unwrap_or_else(PoisonError::into_inner).push(ack);
-        Ok(!matches!(waited, Some(Err(_))))
+        waited.transpose().map(|_| true)
     }
 }
 

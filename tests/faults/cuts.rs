@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::kit::Plan;
 use crate::kit::net::Net;
-use crate::world::{Policy, World, prove, run};
+use crate::world::{Policy, World, prove, prove_with, run};
 
 /// Long enough for a failover behind the fence.
 const CUT: Duration = Duration::from_secs(8);
@@ -51,6 +52,30 @@ fn of_the_master_with_one_replica_and_one_sentinel() {
     let verdict = run("cut: master, one replica, the leading sentinel", policy, policy.plan(), |world| {
         let leader = format!("sentinel-{}", world.leader());
         cut_off_and_heal(world, &["redis-0", "redis-1", &leader]);
+    });
+    verdict.hold(policy);
+    assert!(policy != Policy::Strict || verdict.failovers == 0, "{verdict:?}");
+}
+
+/// A minority of five data nodes: the one replica is not enough for the fence of two.
+#[test]
+fn of_the_master_with_one_replica_of_four() {
+    prove_with(
+        "cut: master with one replica of four",
+        |plan| Plan { replicas: 4, ..plan },
+        |world| {
+            cut_off_and_heal(world, &["redis-0", "redis-1"]);
+        },
+    );
+}
+
+/// A majority of five.
+#[test]
+fn of_the_master_with_two_replicas_of_four() {
+    let policy = Policy::wanted();
+    let plan = Plan { replicas: 4, ..policy.plan() };
+    let verdict = run("cut: master with two replicas of four", policy, plan, |world| {
+        cut_off_and_heal(world, &["redis-0", "redis-1", "redis-2"]);
     });
     verdict.hold(policy);
     assert!(policy != Policy::Strict || verdict.failovers == 0, "{verdict:?}");

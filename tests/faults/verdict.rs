@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::answers::{Misfit, Reign};
@@ -42,6 +42,8 @@ pub(crate) struct Verdict {
     pub(crate) gap: Duration,
     /// From the heal to the first write of a follower.
     pub(crate) back: Option<Duration>,
+    /// From the heal until there was one master, followed by all servers and named by all sentinels.
+    pub(crate) settled: Duration,
     /// Writes that a deposed master took after the first one of its successor.
     pub(crate) strays: Vec<Stray>,
     pub(crate) acked: usize,
@@ -55,21 +57,21 @@ pub(crate) struct Verdict {
     pub(crate) epochs: Result<(), String>,
 }
 
-/// A write taken by a server that was no longer the master.
+/// A write taken by a server that was not the master, or no longer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stray {
     pub(crate) ack: Ack,
     /// It was not taken before this moment.
     pub(crate) taken: Instant,
-    /// How long that is after the first write of the successor.
+    /// How long that is after the first write of the master.
     pub(crate) late: Duration,
 }
 
 impl Story {
-    /// The writes that a deposed master took for certain after its successor's first.
+    /// The writes that anybody took for certain between the first one of a master and the first one of its successor, but for that master.
     pub(crate) fn strays(&self) -> Vec<Stray> {
         let mut strays = Vec::new();
-        for (number, reign) in self.reigns.iter().enumerate().skip(1) {
+        for (number, reign) in self.reigns.iter().enumerate() {
             let next = self.reigns.get(number + 1);
             let Some(first) = self.first_of(reign) else { continue };
             let end = next.and_then(|next| self.first_of(next));
@@ -126,13 +128,7 @@ impl Verdict {
     pub(crate) fn complaints(&self) -> Vec<String> {
         let mut found = self.complaints_but_for_strays();
         if let (Some(first), Some(last)) = (self.strays.first(), self.strays.last()) {
-            found.push(format!(
-                "{} writes were taken by {} when its successor had taken some, from {} to {} ms after the first",
-                self.strays.len(),
-                first.ack.port,
-                first.late.as_millis(),
-                last.late.as_millis()
-            ));
+            found.push(format!("{} writes were taken by servers that were not the master, from {first} to {last}", self.strays.len(),));
         }
         found
     }
@@ -182,12 +178,13 @@ pub(crate) fn missing(acks: &[Ack], server: &RedisServer) -> Vec<Ack> {
 }
 
 /// The widths of the columns of the table.
-const COLUMNS: [(&str, usize); 11] = [
+const COLUMNS: [(&str, usize); 12] = [
     ("policy", 9),
     ("failovers", 9),
     ("decided", 7),
     ("no write", 8),
     ("back", 6),
+    ("settled", 7),
     ("overlap", 7),
     ("strays", 6),
     ("acked", 6),
@@ -207,6 +204,7 @@ impl Verdict {
             ms(self.decided),
             ms(Some(self.gap)),
             ms(self.back),
+            ms(Some(self.settled)),
             ms(Some(self.overlap())),
             self.strays.len().to_string(),
             self.acked.to_string(),
@@ -225,22 +223,37 @@ fn head() -> String {
     format!("{:<NAME$} {}", "scenario (times in ms)", cells.join(" "))
 }
 
+/// Where tables and reports lie: `target/tmp/faults`.
+fn folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults");
+    fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("create {}: {e}", folder.display()));
+    folder
+}
+
 /// Adds a row to the table of this run, and shows it.
 pub(crate) fn publish(row: &str) {
     println!("{}\n{row}", head());
-    let table = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults.txt");
-    let written = fs::create_dir_all(env!("CARGO_TARGET_TMPDIR")).and_then(|()| {
+    let table = folder().join("table.txt");
+    // One write for each row: scenarios run beside each other.
+    let add = || {
         let mut file = File::options().create(true).append(true).open(&table)?;
-        // One write for each row: scenarios run beside each other.
         let head = if file.metadata()?.len() == 0 { head() + "\n" } else { String::new() };
         file.write_all(format!("{head}{row}\n").as_bytes())
-    });
-    written.unwrap_or_else(|e| panic!("write to {}: {e}", table.display()));
+    };
+    add().unwrap_or_else(|e| panic!("write to {}: {e}", table.display()));
+}
+
+/// Keeps what happened in one scenario, and shows it where the test runner shows output: if the test fails.
+pub(crate) fn keep_report(name: &str, policy: &str, report: &str) {
+    println!("{report}");
+    let word = |c: char| if c.is_alphanumeric() { c } else { '-' };
+    let file = folder().join(format!("{} {name}.log", policy).chars().map(|c| if c == '.' { c } else { word(c) }).collect::<String>());
+    fs::write(&file, report).unwrap_or_else(|e| panic!("write {}: {e}", file.display()));
 }
 
 impl fmt::Display for Stray {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on {}, {} ms late", self.ack.key(), self.ack.port, self.late.as_millis())
+        write!(f, "{} on {}, {} ms after the first write of the master", self.ack.key(), self.ack.port, self.late.as_millis())
     }
 }
 

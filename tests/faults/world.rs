@@ -2,7 +2,8 @@
 //! sides, readers; and the judgement at the end.
 //!
 //! The hosts are `redis-0` (the first master), `redis-1`, ..., `sentinel-1`, ..., and `client`, which no fault concerns. One client and
-//! its readers sit in `redis-0`: whatever is cut off, they are beside the old master.
+//! its readers sit in `redis-0`: whatever is cut off, they are beside the old master. The report of each
+//! scenario (its timeline and the ends of all logs) is kept beside the table.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -266,6 +267,7 @@ impl World {
         let struck = self.struck.expect("a scenario strikes");
         let healed = self.healed.expect("a scenario heals");
         let master = self.settle();
+        let settled = healed.elapsed();
         self.last(CALM);
         let (reigns, epochs) = self.reigns(master);
         let acks = self.clients.finish();
@@ -280,6 +282,7 @@ impl World {
             failovers: story.reigns.len() - 1,
             gap: story.gap(),
             back: story.back(),
+            settled,
             strays: story.strays(),
             acked: story.acks.len(),
             confirmed: story.acks.iter().filter(|ack| ack.confirmed).count(),
@@ -289,8 +292,7 @@ impl World {
             epochs,
         };
         verdict::publish(&verdict.row(name, self.policy.name()));
-        // Shown by the test runner only if the test fails.
-        println!("{}", self.timeline.report());
+        verdict::keep_report(name, self.policy.name(), &self.timeline.report());
         verdict
     }
 }
@@ -317,18 +319,20 @@ fn wait_for_fence(cluster: &Cluster) -> u32 {
     })
 }
 
-/// Beside the first master: two that never leave it, and one that follows. Elsewhere: two that follow; their places in the list.
+/// Beside the first master: two that never leave it, and one that follows. Elsewhere: two that follow; their places in the list. And
+/// one beside each replica, who should get nothing but refusals as long as it is one.
 fn clients(cluster: &Cluster, net: &Net, wait: u32) -> (Vec<Client>, BTreeSet<usize>) {
     let sentinels = cluster.sentinels.iter().map(|sentinel| sentinel.ports.resp_addr()).collect();
     let (here, follow) = (Aim::Always(cluster.servers[0].addr()), Aim::Following(sentinels));
     let client = |host: &str, aim: &Aim, wait| Client { host: net.host(host).clone(), aim: aim.clone(), wait };
-    let list = vec![
+    let mut list = vec![
         client(MASTER_HOST, &here, None),
         client(MASTER_HOST, &here, Some(wait)),
         client(MASTER_HOST, &follow, Some(wait)),
         client(CLIENT, &follow, None),
         client(CLIENT, &follow, Some(wait)),
     ];
+    list.extend(cluster.servers[1..].iter().map(|server| client(&server.name, &Aim::Always(server.addr()), None)));
     (list, BTreeSet::from([3, 4]))
 }
 
