@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::answers::{Reign, check};
 use crate::clients::Ack;
 use crate::readers::Answer;
-use crate::verdict::Story;
+use crate::verdict::{Decided, Story, check_epochs};
 
 const A: u16 = 1;
 const B: u16 = 2;
@@ -96,6 +96,18 @@ fn a_missing_decision_does_not_fit() {
     let clock = clock();
     let reigns = [clock.reign(0, A, 0), clock.reign(2, B, 100)];
     assert!(check(&reigns, &[clock.answer(0, (110, 130), B, None)]).is_err());
+}
+
+#[test]
+fn epochs_are_one_sequence_for_all() {
+    let clock = clock();
+    let decided = |epoch, port, revision| Decided { reign: clock.reign(epoch, port, 0), revision, at_us: revision };
+    let history = vec![decided(1, B, 10), decided(2, A, 20)];
+    assert!(check_epochs(&[history.clone(), history.clone()], A).is_ok());
+    assert!(check_epochs(&[history.clone(), history.clone()], B).is_err(), "it leads elsewhere");
+    assert!(check_epochs(&[history, vec![decided(1, B, 10)]], A).is_err(), "one lacks a decision");
+    assert!(check_epochs(&[vec![decided(1, B, 10), decided(3, A, 20)]], A).is_err(), "a gap");
+    assert!(check_epochs(&[vec![decided(1, B, 20), decided(2, A, 10)]], A).is_err(), "the log says another order");
 }
 
 #[test]

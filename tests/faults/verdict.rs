@@ -162,6 +162,34 @@ impl Verdict {
     }
 }
 
+/// A decision as one sentinel tells it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decided {
+    pub(crate) reign: Reign,
+    pub(crate) revision: u64,
+    /// The same moment as in `reign`, as it was told.
+    pub(crate) at_us: u64,
+}
+
+/// All sentinels tell one sequence, oldest first, of epochs without a gap, which leads to this master.
+///
+/// # Errors
+/// With what they tell.
+pub(crate) fn check_epochs(histories: &[Vec<Decided>], last_master: u16) -> Result<(), String> {
+    let told = |history: &[Decided]| -> Vec<(u64, u16, u64, u64)> {
+        history.iter().map(|decided| (decided.reign.epoch, decided.reign.port, decided.revision, decided.at_us)).collect()
+    };
+    let all: Vec<_> = histories.iter().map(|history| told(history)).collect();
+    let same = all.iter().all(|other| *other == all[0]);
+    let no_gap = (1..).zip(&all[0]).all(|(number, (epoch, ..))| *epoch == number);
+    let ordered = all[0].windows(2).all(|pair| pair[0].2 < pair[1].2);
+    let leads_there = all[0].last().is_none_or(|(_, port, ..)| *port == last_master);
+    if same && no_gap && ordered && leads_there {
+        return Ok(());
+    }
+    Err(format!("the decisions (epoch, master, revision, moment) are not one sequence that leads to {last_master}: {all:?}"))
+}
+
 /// The keys among these that `server` lacks or holds with another value.
 pub(crate) fn missing(acks: &[Ack], server: &RedisServer) -> Vec<Ack> {
     let mut conn = server.conn(Duration::from_secs(5)).unwrap_or_else(|e| panic!("connect to {}: {e}", server.name));

@@ -17,7 +17,7 @@ use crate::clients::{Aim, Client, Clients};
 use crate::kit::net::{Host, Net};
 use crate::kit::{Cluster, Flavour, GROUP, Plan, Timeline};
 use crate::readers::{Question, Readers};
-use crate::verdict::{self, Story, Verdict};
+use crate::verdict::{self, Decided, Story, Verdict};
 
 /// The host of the clients that no fault concerns.
 pub(crate) const CLIENT: &str = "client";
@@ -249,18 +249,10 @@ impl World {
             reigns.extend(changed.then_some(Reign { epoch: 1, port: last_master, decided: self.struck }));
             return (reigns, Ok(()));
         }
-        let histories: Vec<_> = self.cluster.sentinels.iter().map(|sentinel| self.cluster.decisions(sentinel.id)).collect();
-        let mut decided: Vec<&proto::Decision> = histories[0].iter().filter(|decision| decision.choice.is_some()).collect();
-        decided.reverse();
-        reigns.extend(decided.iter().map(|decision| reign(decision)));
-        let grow = reigns.windows(2).all(|pair| pair[1].epoch == pair[0].epoch + 1);
-        let revisions: Vec<u64> = decided.iter().filter_map(|decision| decision.decided.map(|at| at.index)).collect();
-        let ordered = revisions.windows(2).all(|pair| pair[0] < pair[1]);
-        let same = histories.iter().all(|history| *history == histories[0]);
-        let found =
-            format!("epochs {:?}, revisions {revisions:?}, the same for all: {same}", reigns.iter().map(|r| r.epoch).collect::<Vec<_>>());
-        let last = reigns.last().is_some_and(|reign| reign.port == last_master);
-        (reigns, if grow && ordered && same && last { Ok(()) } else { Err(format!("the decisions are not one sequence: {found}")) })
+        let histories: Vec<_> = self.cluster.sentinels.iter().map(|sentinel| decided(self.cluster.decisions(sentinel.id))).collect();
+        let epochs = verdict::check_epochs(&histories, last_master);
+        reigns.extend(histories[0].iter().map(|decision| decision.reign));
+        (reigns, epochs)
     }
 
     fn judge(mut self, name: &str) -> Verdict {
@@ -297,11 +289,17 @@ impl World {
     }
 }
 
-fn reign(decision: &proto::Decision) -> Reign {
-    let chosen = decision.choice.as_ref().and_then(|choice| choice.chosen.as_ref());
-    let port = chosen.and_then(|addr| u16::try_from(addr.port).ok()).expect("a decision names a port");
-    let decided = decision.decided.as_ref().map(|moment| instant_of(moment.at_us));
-    Reign { epoch: decision.epoch, port, decided }
+/// The decisions of a history that is told newest first, oldest first.
+fn decided(history: Vec<proto::Decision>) -> Vec<Decided> {
+    let decisions = history.into_iter().rev().filter(|decision| decision.choice.is_some());
+    let read = |decision: proto::Decision| {
+        let chosen = decision.choice.and_then(|choice| choice.chosen);
+        let port = chosen.and_then(|addr| u16::try_from(addr.port).ok()).expect("a decision names a port");
+        let moment = decision.decided.expect("a decision has a moment");
+        let reign = Reign { epoch: decision.epoch, port, decided: Some(instant_of(moment.at_us)) };
+        Decided { reign, revision: moment.index, at_us: moment.at_us }
+    };
+    decisions.map(read).collect()
 }
 
 /// A wall time of this machine on its monotonic clock.
