@@ -10,7 +10,7 @@ use crate::kit::program::{Ended, run};
 use crate::kit::sentinel::{Ports, our_binary};
 use crate::kit::{Cluster, Conn, Flavour, GROUP, Plan, Reply, Scratch, Sentinel, Timeline};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 /// Long enough for a decision that must not be taken to be taken.
 const A_WHILE: Duration = Duration::from_millis(1500);
 
