@@ -4,3 +4,6 @@ mod kit;
 
 #[path = "faults/network.rs"]
 mod network;
+
+#[path = "faults/protected.rs"]
+mod protected;
