@@ -83,5 +83,7 @@ mod exporter;
 
 #[path = "live/drill.rs"]
 mod drill;
+#[path = "live/gate.rs"]
+mod gate;
 #[path = "live/migration.rs"]
 mod migration;
