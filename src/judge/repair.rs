@@ -21,7 +21,11 @@ impl Judge {
         let current = |at: Mono| self.is_fresh(at) && self.view.is_of_this_link(master, at);
         let Some((master_at, of_master)) = reports.get(master).filter(|(at, _)| current(*at)) else { return };
         match &of_master.role {
-            RoleReport::Master { replicas } => {
+            RoleReport::Master { replicas, .. } => {
+                // Not what is to be recorded, but what is to be replaced: votes are under way.
+                if self.lost_history(&group).is_some() {
+                    return;
+                }
                 self.record_master(&group, of_master);
                 // What does not fit the record is not proposed: it would be refused again and again.
                 let room = limits::REPLICAS_PER_GROUP.saturating_sub(group.replicas.len());
@@ -38,6 +42,8 @@ impl Judge {
         if self.view.is_down(master) {
             return;
         }
+        self.tend_fence(&group, of_master);
+        self.forget_replicas(&group);
         let copying = reports.values().filter(|(_, report)| is_copying(report)).count();
         let mut room = (group.settings.parallel_syncs as usize).saturating_sub(copying);
         for (addr, (at, report)) in reports.iter().filter(|(addr, _)| *addr != master) {
@@ -49,14 +55,38 @@ impl Judge {
                 Some(_) if !self.is_fresh(*at) => {}
                 // Whoever changed this node may have changed the master with it: first see what that is now.
                 Some(_) if at > master_at => self.want(Intent::Look(master.clone())),
+                // What was seen of it before the master restarted may have been the master itself, under its second name.
+                Some(Ask::Demote { .. }) if self.view.nodes.get(master).is_some_and(|node| *at < node.process_since) => {
+                    self.want(Intent::Look(addr.clone()));
+                }
                 // A second master is not left one for want of room.
-                Some(ask @ (Ask::Promote | Ask::Demote { .. })) => self.ask(addr, ask),
-                Some(ask @ Ask::Repoint { .. }) if room > 0 => {
+                // Nor is one left alone that a failover had taken from its master: it goes on from where it was.
+                Some(ask) if !matches!(ask, Ask::Repoint { .. }) || is_detached(report) => {
+                    self.ask(addr, ask);
+                }
+                Some(ask) if room > 0 => {
                     room -= 1;
                     self.ask(addr, ask);
                 }
-                Some(Ask::Repoint { .. }) => {}
+                Some(_) => {}
             }
+        }
+    }
+
+    /// Forgets replicas that have been down for as long as an operator said that they may be.
+    fn forget_replicas(&mut self, group: &Group) {
+        let after_ms = group.settings.replica_forget_after_ms;
+        if after_ms == 0 {
+            return;
+        }
+        let gone = |addr: &&Addr| {
+            let down_since = self.view.nodes.get(*addr).and_then(|node| node.down_since);
+            down_since.is_some_and(|since| self.now() >= since.plus_ms(after_ms))
+        };
+        let gone: Vec<Addr> = group.replicas.keys().filter(gone).cloned().collect();
+        for replica in gone {
+            let command = Command::ReplicaForgotten { group: group.name.clone(), replica: replica.clone(), at: self.world.wall };
+            self.propose(ProposalKey::Forget(replica), command);
         }
     }
 
@@ -82,7 +112,7 @@ impl Judge {
         let shared = self.view.shared_history(group) == Some(&report.replid);
         let ours = lineage(group, report) == Lineage::Same || continues(group, report) || shared;
         if (group.master.identity.is_some() && ours) || group.is_unfulfilled() {
-            self.ask(&group.master.addr, Ask::Promote);
+            self.ask(&group.master.addr, Ask::Promote { fence: group.promotion_fence() });
         }
     }
 
@@ -114,6 +144,11 @@ impl Judge {
 /// Whether a replica is receiving a full copy, which `parallel-syncs` is to bound.
 fn is_copying(report: &NodeReport) -> bool {
     matches!(&report.role, RoleReport::Replica(replica) if replica.syncing)
+}
+
+/// Whether a failover has taken it from its master, and nothing else has happened to it.
+pub(super) fn is_detached(report: &NodeReport) -> bool {
+    matches!(&report.role, RoleReport::Replica(replica) if replica.master == Addr::nobody())
 }
 
 /// What has to be asked of a node that is recorded as a replica; nothing if it is one of the recorded master.
@@ -174,6 +209,7 @@ mod tests {
             syncing: false,
             priority: 100,
             announced: true,
+            place_lost: false,
         };
         NodeReport {
             run_id: RunId::new("a".repeat(40)),
