@@ -9,11 +9,12 @@ ARGS     ?=
 JOBS     ?= 4
 FEATURES := --features failpoints
 
-.PHONY: help demo test bench-failover bench-answers check fix need-redis need-clients
+.PHONY: help demo test test-faults bench-failover bench-answers check fix need-redis need-clients need-net
 
 help:
 	@echo 'make demo            kill a master and watch the failover     (ARGS=--keep leaves the cluster running)'
 	@echo 'make test            all tests, with real redis-server processes'
+	@echo 'make test-faults     real processes in network namespaces, cut, stopped and killed; needs root'
 	@echo 'make check           formatting, clippy and documentation; changes nothing'
 	@echo 'make fix             formats, and applies what clippy can fix'
 	@echo 'make bench-failover  time to the first write after a kill, beside stock Sentinel (ROUNDS=10 DOWN_AFTER=1000)'
@@ -34,6 +35,10 @@ test: need-redis need-clients
 		$(CARGO) test --locked $(FEATURES) --no-fail-fast -- --test-threads $(JOBS); \
 	fi
 
+# Not part of the tests above: it needs root, and takes minutes.
+test-faults: need-redis need-net
+	$(CARGO) test --locked $(FEATURES) --no-fail-fast --test faults -- --test-threads $(JOBS)
+
 bench-failover: need-redis
 	$(CARGO) build --release --locked --bin raft-sentinel --example bench_failover
 	@target/release/examples/bench_failover --rounds $(ROUNDS) --down-after $(DOWN_AFTER) $(ARGS)
@@ -44,11 +49,11 @@ bench-answers: need-redis
 
 check:
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --all-targets $(FEATURES) -- -D warnings
+	$(CARGO) clippy --locked --all-targets --test faults $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps $(FEATURES)
 
 fix:
-	$(CARGO) clippy --fix --allow-dirty --allow-staged --all-targets $(FEATURES)
+	$(CARGO) clippy --fix --allow-dirty --allow-staged --all-targets --test faults $(FEATURES)
 	$(CARGO) fmt --all
 
 need-redis:
@@ -57,3 +62,6 @@ need-redis:
 # The client libraries that the tests follow a master with bring their own packages; these are what those need.
 need-clients:
 	@sh scripts/need python3-venv nodejs npm
+
+need-net:
+	@sh scripts/need iproute2 util-linux

@@ -4,6 +4,8 @@
 //! cargo run --example follow_master -- mymaster 127.0.0.1:28379 127.0.0.1:28380 127.0.0.1:28381
 //! ```
 //!
+//! `RAFT_SENTINEL_CACERT`, and `RAFT_SENTINEL_CERT` with `RAFT_SENTINEL_KEY`, name PEM files for sentinels with `grpc tls yes`.
+//!
 //! Two tasks. One watches the master: it keeps one `WatchMasters` stream open, and when its sentinel dies or is cut off it
 //! resumes on the next one *after the last revision it saw*, so no change is missed and none is seen twice. The other writes a
 //! counter to whatever master it was told last.
@@ -26,7 +28,7 @@ use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tonic::transport::Endpoint;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
 
 /// Sentinels speak every five seconds, plus a bounded wait for a quorum.
@@ -79,12 +81,23 @@ async fn follow(group: String, sentinels: Vec<String>, told: watch::Sender<Optio
     }
 }
 
+/// How a sentinel is reached: over TLS where `RAFT_SENTINEL_CACERT` says whom to trust. Read each time, as certificates are renewed.
+fn endpoint(sentinel: &str) -> Result<Endpoint, tonic::transport::Error> {
+    let file = |variable| std::env::var_os(variable).and_then(|path| std::fs::read(path).ok());
+    let Some(ca) = file("RAFT_SENTINEL_CACERT") else { return Endpoint::from_shared(format!("http://{sentinel}")) };
+    let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
+    if let (Some(cert), Some(key)) = (file("RAFT_SENTINEL_CERT"), file("RAFT_SENTINEL_KEY")) {
+        tls = tls.identity(Identity::from_pem(cert, key));
+    }
+    Endpoint::from_shared(format!("https://{sentinel}"))?.tls_config(tls)
+}
+
 /// Watches through one sentinel until that is no longer good enough.
 async fn follow_one(group: &str, sentinel: &str, revision: &mut Option<u64>, told: &watch::Sender<Option<Master>>) -> Result<(), Status> {
     let unreachable = |error: tonic::transport::Error| Status::unavailable(format!("cannot connect: {error}"));
     let silent = |_| Status::unavailable("it is silent");
 
-    let endpoint = Endpoint::from_shared(format!("http://{sentinel}")).map_err(unreachable)?.connect_timeout(CONNECT_LIMIT);
+    let endpoint = endpoint(sentinel).map_err(unreachable)?.connect_timeout(CONNECT_LIMIT);
     let mut client = SentinelClient::new(endpoint.connect().await.map_err(unreachable)?);
     let request = WatchMastersRequest { groups: vec![group.to_owned()], after_revision: *revision, ..Default::default() };
     let mut stream = timeout(SILENCE_LIMIT, client.watch_masters(request)).await.map_err(silent)??.into_inner();

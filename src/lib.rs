@@ -23,6 +23,7 @@
 //! | [`store`] | the log, the vote and the snapshots on disk | what commands mean |
 //! | [`raft`] | consensus, peers, proposals, reads | Redis |
 //! | [`tls`] | keys and certificates | who listens, who is connected to |
+//! | [`transport`] | gRPC connections, in clear text or TLS | what is asked and answered |
 //! | [`redis`] | talking to a monitored server | what it is for |
 //! | [`probe`] | looking at one data node | decisions |
 //! | [`agent`] | one loop for each group: input, step, intents | who asks from outside |
@@ -55,3 +56,4 @@ pub mod serve;
 pub mod simulate;
 pub mod store;
 pub mod tls;
+pub mod transport;

@@ -48,6 +48,9 @@ mod hello;
 #[path = "live/tls.rs"]
 mod tls;
 
+#[path = "live/tls_peers.rs"]
+mod tls_peers;
+
 #[path = "live/honesty.rs"]
 mod honesty;
 

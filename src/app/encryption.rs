@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::AppError;
+use crate::base::{ClientCertificates, TlsSettings};
 use crate::conf::Config;
-use crate::tls::{ClientTls, Renewable, ServerTls};
+use crate::raft::PeerTls;
+use crate::tls::{ClientTls, Renewable, ServerTls, rehearse};
 
 /// What is encrypted.
 #[derive(Default)]
@@ -13,19 +15,55 @@ pub(super) struct Encryption {
     pub(super) server: Option<ServerTls>,
     /// `tls-replication`.
     pub(super) client: Option<ClientTls>,
+    /// `raft tls`.
+    pub(super) raft: Option<PeerTls>,
+    /// `grpc tls`.
+    pub(super) grpc: Option<ServerTls>,
 }
 
 impl Encryption {
     /// Reads the files of what is asked for.
     pub(super) fn load(config: &Config) -> Result<Self, AppError> {
-        let server = (config.resp.tls_port != 0).then(|| ServerTls::load(&config.tls)).transpose().map_err(AppError::TlsPort)?;
-        let client = config.tls_replication.then(|| ClientTls::load(&config.tls)).transpose().map_err(AppError::TlsReplication)?;
-        Ok(Self { server, client })
+        let tls = &config.tls;
+        let server = (config.resp.tls_port != 0).then(|| ServerTls::load("connections to tls-port", tls));
+        let client = config.tls_replication.then(|| ClientTls::load("connections to the data nodes", tls));
+        let grpc = config.grpc_tls.then(|| ServerTls::load("connections to the gRPC port", tls));
+        Ok(Self {
+            server: server.transpose().map_err(AppError::TlsPort)?,
+            client: client.transpose().map_err(AppError::TlsReplication)?,
+            raft: config.raft.tls.then(|| peers(tls)).transpose()?,
+            grpc: grpc.transpose().map_err(AppError::GrpcTls)?,
+        })
+    }
+
+    /// Whether this sentinel would let itself in as a peer.
+    pub(super) fn rehearse(&self, config: &Config) -> Result<(), AppError> {
+        let tried = self.raft.as_ref().map(|tls| rehearse(&tls.connect, &tls.accept, &config.raft.advertise.host));
+        tried.transpose().map(drop).map_err(AppError::RaftTls)
     }
 
     /// What has to be renewed when files change.
     pub(super) fn renewables(&self) -> Vec<Arc<dyn Renewable>> {
-        let (server, client) = (self.server.as_ref().map(ServerTls::renewable), self.client.as_ref().map(ClientTls::renewable));
-        server.into_iter().chain(client).collect()
+        let accepting = [self.server.as_ref(), self.raft.as_ref().map(|tls| &tls.accept), self.grpc.as_ref()];
+        let connecting = [self.client.as_ref(), self.raft.as_ref().map(|tls| &tls.connect)];
+        let accepting = accepting.into_iter().flatten().map(ServerTls::renewable);
+        accepting.chain(connecting.into_iter().flatten().map(ClientTls::renewable)).collect()
     }
+}
+
+/// Between sentinels everybody has a certificate, whatever clients are asked for.
+fn peers(tls: &TlsSettings) -> Result<PeerTls, AppError> {
+    let mutual = TlsSettings { clients: ClientCertificates::Required, ..tls.clone() };
+    Ok(PeerTls {
+        accept: ServerTls::load("connections from peers", &mutual).map_err(AppError::RaftTls)?,
+        connect: ClientTls::load("connections to peers", &mutual).map_err(AppError::RaftTls)?,
+    })
+}
+
+/// Opens the files that a configuration names for TLS, and tries them where both ends are ours.
+///
+/// # Errors
+/// Which file cannot be used, for what, and why.
+pub fn check_certificates(config: &Config) -> Result<(), String> {
+    Encryption::load(config).and_then(|encryption| encryption.rehearse(config)).map_err(|error| error.to_string())
 }

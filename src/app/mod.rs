@@ -33,6 +33,7 @@ use crate::serve::{grpc, http, resp};
 use crate::simulate::Simulation;
 use crate::tls::{TlsError, keep_fresh};
 use encryption::Encryption;
+pub use encryption::check_certificates;
 use manager::{Manager, PidFile};
 
 /// How long a stop may take before it is forced.
@@ -68,6 +69,12 @@ pub enum AppError {
     /// The certificates for `tls-replication` cannot be used.
     #[error("tls-replication: {0}")]
     TlsReplication(TlsError),
+    /// The certificates for `raft tls` cannot be used.
+    #[error("raft tls: {0}")]
+    RaftTls(TlsError),
+    /// The certificates for `grpc tls` cannot be used.
+    #[error("grpc tls: {0}")]
+    GrpcTls(TlsError),
     /// The data directory cannot be used.
     #[error("cannot use {dir} as the data directory ('dir'): {source}; create it, or mount what belongs there")]
     Dir {
@@ -99,12 +106,16 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let mut signals = Signals::new().map_err(AppError::Signals)?;
     let acl = Arc::new(resp::acl::Acl::new(&config.resp.acl, config.resp.requirepass.as_ref())?);
     let encryption = Encryption::load(&config)?;
+    if let Err(error) = encryption.rehearse(&config) {
+        // Not the end: the files of the others, or this host's clock, may be what is wrong.
+        tracing::error!("{error}");
+    }
     let doors = listen::doors(&config.resp, encryption.server.as_ref()).await?;
     let grpc_listeners = listen::bind("gRPC", &config.grpc_listen).await?;
     let http_listeners = listen::bind_addr("HTTP", config.http_listen.as_ref()).await?;
     // Not created: a mistyped or unmounted directory must not begin a new life of this sentinel.
     std::fs::metadata(&config.dir).map_err(|source| AppError::Dir { dir: config.dir.display().to_string(), source })?;
-    let raft = Raft::start(raft_config(&config), clock).await?;
+    let raft = Raft::start(raft_config(&config, &encryption), clock).await?;
     tracing::info!(node = %raft.id(), sentinel_id = %raft.sentinel_id(), port = config.resp.port, "this sentinel is up");
 
     let cancel = CancellationToken::new();
@@ -176,9 +187,9 @@ impl House {
 
         let ctx = grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock);
         let hooks = self.hooks.clone();
-        let (cancel, failed_grpc, ctx_grpc) = (self.cancel.clone(), failed.clone(), ctx.clone());
+        let (cancel, failed_grpc, ctx_grpc, tls) = (self.cancel.clone(), failed.clone(), ctx.clone(), self.encryption.grpc.clone());
         self.tasks.spawn(async move {
-            if let Err(error) = grpc::serve(grpc, ctx_grpc, cancel).await {
+            if let Err(error) = grpc::serve(grpc, tls, ctx_grpc, cancel).await {
                 let _ = failed_grpc.send(error.to_string()).await;
             }
         });
@@ -288,12 +299,13 @@ const fn listening_port(config: &Config) -> u16 {
     if (config.tls_replication && tls != 0) || plain == 0 { tls } else { plain }
 }
 
-fn raft_config(config: &Config) -> RaftConfig {
+fn raft_config(config: &Config, encryption: &Encryption) -> RaftConfig {
     let raft = &config.raft;
     RaftConfig {
         advertise: raft.advertise.clone(),
         cluster_id: raft.cluster_id.clone(),
         sentinel_id_seed: config.sentinel.id_seed.clone(),
+        tls: encryption.raft.clone(),
         heartbeat_ms: raft.heartbeat_ms,
         election_timeout_min_ms: raft.election_timeout_min_ms,
         election_timeout_max_ms: raft.election_timeout_max_ms,

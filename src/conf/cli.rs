@@ -1,5 +1,6 @@
 //! The command line: what the program is asked to do. Doing it is for others.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -94,30 +95,41 @@ impl Serve {
 #[derive(Debug)]
 pub struct Report {
     results: Vec<(PathBuf, Result<Config, ConfError>)>,
+    /// What is wrong with the files that they name.
+    named: BTreeMap<PathBuf, String>,
     between: Vec<Finding>,
 }
 
 impl Check {
-    /// Reads the files.
-    pub fn run(&self) -> Report {
+    /// Reads the files. `further` looks at what a configuration names, and says what is wrong with it.
+    pub fn run(&self, further: impl Fn(&Config) -> Result<(), String>) -> Report {
         let results: Vec<_> = self.files.iter().map(|file| (file.clone(), load(file, &[]))).collect();
         let readable: Vec<_> = results.iter().filter_map(|(file, result)| Some((file.as_path(), result.as_ref().ok()?))).collect();
         let between = compare(&readable);
-        Report { results, between }
+        let named = readable.iter().filter_map(|(file, config)| Some(((*file).to_owned(), further(config).err()?))).collect();
+        Report { results, named, between }
     }
 }
 
 impl Report {
     /// Whether every file could be served, and all of them together.
     pub fn is_ok(&self) -> bool {
-        self.results.iter().all(|(_, result)| result.is_ok()) && self.between.iter().all(|finding| finding.weight == Weight::Note)
+        self.results.iter().all(|(_, result)| result.is_ok())
+            && self.named.is_empty()
+            && self.between.iter().all(|finding| finding.weight == Weight::Note)
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.results.iter().try_for_each(|(file, result)| match result {
-            Ok(config) => show_accepted(f, file, config),
+            Ok(config) => {
+                config.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))?;
+                match self.named.get(file) {
+                    None => show_accepted(f, file, config),
+                    Some(problem) => writeln!(f, "error: {}: {problem}", file.display()),
+                }
+            }
             Err(error) => writeln!(f, "error: {error}"),
         })?;
         self.between.iter().try_for_each(|finding| writeln!(f, "{finding}"))
@@ -125,7 +137,6 @@ impl fmt::Display for Report {
 }
 
 fn show_accepted(f: &mut fmt::Formatter<'_>, file: &Path, config: &Config) -> fmt::Result {
-    config.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))?;
     let names: Vec<&str> = config.groups.iter().map(|group| group.name.as_str()).collect();
     let groups = if names.is_empty() { "no master".to_owned() } else { names.join(", ") };
     let raft = &config.raft;

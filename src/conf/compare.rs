@@ -74,6 +74,10 @@ impl Findings {
             let (ours, theirs) = (id(&a.raft), id(&b.raft));
             self.conflict(format!("{here} has the cluster-id {ours}, {there} {theirs}: these sentinels refuse each other"));
         }
+        if a.raft.tls != b.raft.tls {
+            let (ours, theirs) = (yes_no(a.raft.tls), yes_no(b.raft.tls));
+            self.conflict(format!("{here} says raft tls {ours}, {there} {theirs}: these sentinels cannot talk to each other"));
+        }
         if a.raft.peers == b.raft.peers {
             return;
         }
@@ -206,6 +210,10 @@ fn expected_at(files: &[Read<'_>], id: NodeId) -> Option<Addr> {
 /// Whose address this is in the files.
 fn owner(files: &[Read<'_>], addr: &Addr) -> Option<NodeId> {
     files.iter().find_map(|(_, config)| config.raft.peers.iter().find(|(_, known)| *known == addr).map(|(id, _)| *id))
+}
+
+const fn yes_no(said: bool) -> &'static str {
+    if said { "yes" } else { "no" }
 }
 
 fn peer_differences(a: &BTreeMap<NodeId, Addr>, b: &BTreeMap<NodeId, Addr>, here: &dyn fmt::Display, there: &dyn fmt::Display) -> String {

@@ -4,7 +4,7 @@ use super::draft::{Draft, Grpc};
 use super::place::{Note, Place};
 use super::settings::{Config, Listen};
 use super::value::{Problem, is_wildcard};
-use crate::base::Addr;
+use crate::base::{Addr, ClientCertificates};
 
 /// How far the gRPC port is from the SENTINEL port where it is not said.
 const GRPC_PORT_OFFSET: u16 = 2000;
@@ -61,20 +61,26 @@ pub(super) fn notes(config: &Config, main: &Place, groups: &[Place]) -> Vec<Note
             format!("raft advertise {} is not what 'raft peer {}' says: the others start with the latter", raft.advertise, raft.node_id),
         );
     }
+    let remote = raft.peers.iter().any(|(id, addr)| *id != raft.node_id && !is_loopback(addr));
+    if remote && config.tls_replication && !raft.tls {
+        let text = "tls-replication encrypts what is said to the data nodes; what sentinels say to each other is in clear text: \
+                    add 'raft tls yes' on all of them";
+        note(main, text.to_owned());
+    }
     if config.grpc_listen.is_empty() {
         note(main, "gRPC is off: the operators' commands cannot reach this sentinel".to_owned());
     }
-    let open_grpc = config.grpc_listen.iter().find(|listen| !is_loopback(&listen.addr));
+    let asked = config.grpc_tls && config.tls.clients == ClientCertificates::Required;
+    let open_grpc = config.grpc_listen.iter().find(|listen| !asked && !is_loopback(&listen.addr));
     if let (Some(open), Some(_)) = (open_grpc, &config.resp.requirepass) {
         note(
             main,
             format!(
-                "requirepass protects the SENTINEL port; the gRPC port {} asks for no password: keep it on a trusted network",
+                "requirepass protects the SENTINEL port; the gRPC port {} asks for no password: keep it on a trusted network, or ask for certificates (grpc tls yes)",
                 open.addr
             ),
         );
     }
-    let remote = raft.peers.iter().any(|(id, addr)| *id != raft.node_id && !is_loopback(addr));
     for (place, group) in groups.iter().zip(&config.groups) {
         let (name, quorum) = (&group.name, group.settings.quorum);
         if quorum as usize > peers {

@@ -8,6 +8,7 @@ use super::place::{ConfError, Note, Place};
 use super::raft_group::Hints;
 use super::settings::{Config, Listen, UnixSocket};
 use super::source::{Line, Source};
+use super::tls::Uses;
 use super::value::Problem;
 use super::{cross, users, value};
 
@@ -90,7 +91,8 @@ fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Confi
     let monitored_at: Vec<Place> = draft.groups().iter().map(|(place, _)| place.clone()).collect();
     let dir = draft.dir.clone().unwrap_or_else(|| PathBuf::from("."));
     let tls_replication = draft.tls.replication;
-    let tls = std::mem::take(&mut draft.tls).finish(&dir, draft.resp.tls_port).map_err(refused)?;
+    let uses = Uses { port: draft.resp.tls_port != 0, raft: raft.tls, grpc: draft.grpc_tls && !grpc_listen.is_empty() };
+    let tls = std::mem::take(&mut draft.tls).finish(&dir, &uses).map_err(refused)?;
     draft.resp.unix = draft.unix_path.take().map(|path| UnixSocket { path: dir.join(path), mode: draft.unix_mode });
     draft.resp.acl.file = draft.resp.acl.file.take().map(|path| dir.join(path));
     let mut groups = draft.take_groups();
@@ -110,6 +112,7 @@ fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Confi
         sentinel: draft.sentinel,
         raft,
         grpc_listen,
+        grpc_tls: uses.grpc,
         http_listen: draft.http,
         groups,
         notes: draft.notes,

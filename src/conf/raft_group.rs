@@ -16,6 +16,7 @@ pub(super) struct RaftDraft {
     pub(super) listen: Option<Addr>,
     pub(super) advertise: Option<Addr>,
     pub(super) cluster_id: Option<ClusterId>,
+    pub(super) tls: bool,
     pub(super) heartbeat_ms: u64,
     pub(super) election_timeout_ms: (u64, u64),
     peers: BTreeMap<NodeId, Addr>,
@@ -28,6 +29,7 @@ impl Default for RaftDraft {
             listen: None,
             advertise: None,
             cluster_id: None,
+            tls: false,
             // So that the loss of the leading sentinel costs well under a second within one data centre.
             heartbeat_ms: 50,
             election_timeout_ms: (150, 300),
@@ -81,6 +83,7 @@ impl RaftDraft {
             listen: listen.clone(),
             advertise: advertise.clone(),
             cluster_id: self.cluster_id,
+            tls: self.tls,
             heartbeat_ms: self.heartbeat_ms,
             election_timeout_min_ms: min,
             election_timeout_max_ms: max,

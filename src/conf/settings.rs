@@ -32,6 +32,8 @@ pub struct Config {
     pub raft: RaftSettings,
     /// Where gRPC clients ask; empty when that is turned off.
     pub grpc_listen: Vec<Listen>,
+    /// `grpc tls`: whether they do so over TLS.
+    pub grpc_tls: bool,
     /// Where metrics and health are served; none is off.
     pub http_listen: Option<Addr>,
     /// Groups that the log may not know yet.
@@ -261,6 +263,8 @@ pub struct RaftSettings {
     pub peers: BTreeMap<NodeId, Addr>,
     /// `raft cluster-id`; none lets the group choose one when it forms.
     pub cluster_id: Option<ClusterId>,
+    /// `raft tls`: whether sentinels talk to each other over TLS, each with a certificate.
+    pub tls: bool,
     /// `raft heartbeat-ms`.
     pub heartbeat_ms: u64,
     /// `raft election-timeout-ms`, the shorter one.

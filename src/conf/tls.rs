@@ -5,6 +5,22 @@ use std::path::{Path, PathBuf};
 use super::value::Problem;
 use crate::base::{ClientCertificates, KeyPair, TLS_SUITES, TlsSettings, TlsVersion};
 
+/// Which ports speak TLS.
+pub(super) struct Uses {
+    /// `tls-port`.
+    pub(super) port: bool,
+    /// `raft tls`.
+    pub(super) raft: bool,
+    /// `grpc tls`.
+    pub(super) grpc: bool,
+}
+
+impl Uses {
+    const fn listening(&self) -> [(&'static str, bool); 3] {
+        [("tls-port", self.port), ("raft tls yes", self.raft), ("grpc tls yes", self.grpc)]
+    }
+}
+
 /// What was said about TLS.
 pub(super) struct TlsDraft {
     pub(super) replication: bool,
@@ -38,7 +54,7 @@ impl Default for TlsDraft {
 
 impl TlsDraft {
     /// The settings; relative paths start in `dir`. Only names are looked at here, the files are read at the start.
-    pub(super) fn finish(self, dir: &Path, port: u16) -> Result<TlsSettings, Problem> {
+    pub(super) fn finish(self, dir: &Path, uses: &Uses) -> Result<TlsSettings, Problem> {
         let server = pair("tls-cert-file", "tls-key-file", self.cert, self.key, dir)?;
         let client = pair("tls-client-cert-file", "tls-client-key-file", self.client_cert, self.client_key, dir)?;
         let settings = TlsSettings {
@@ -52,13 +68,21 @@ impl TlsDraft {
             ..self.settings
         };
         let no_ca = settings.ca_file.is_none() && settings.ca_dir.is_none();
-        if port != 0 && settings.server.is_none() {
-            return Err("tls-port needs tls-cert-file and tls-key-file".to_owned());
+        for (what, _) in uses.listening().into_iter().filter(|(_, used)| *used) {
+            if settings.server.is_none() {
+                return Err(format!("{what} needs tls-cert-file and tls-key-file"));
+            }
         }
-        if port != 0 && settings.clients != ClientCertificates::Unasked && no_ca {
-            return Err("tls-port asks clients for certificates: say who signs them with tls-ca-cert-file or tls-ca-cert-dir, \
-                        or set tls-auth-clients no"
-                .to_owned());
+        for (what, _) in [("tls-port", uses.port), ("grpc tls yes", uses.grpc)].into_iter().filter(|(_, used)| *used) {
+            if settings.clients != ClientCertificates::Unasked && no_ca {
+                return Err(format!(
+                    "{what} asks clients for certificates: say who signs them with tls-ca-cert-file or tls-ca-cert-dir, \
+                     or set tls-auth-clients no"
+                ));
+            }
+        }
+        if uses.raft && no_ca {
+            return Err("raft tls yes needs tls-ca-cert-file or tls-ca-cert-dir, to know which sentinels to trust".to_owned());
         }
         if self.replication && no_ca {
             return Err("tls-replication yes needs tls-ca-cert-file or tls-ca-cert-dir, to know whose servers to trust".to_owned());

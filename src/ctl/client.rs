@@ -5,10 +5,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::bail;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
-use crate::base::Addr;
+use super::command::{Target, TlsTarget};
+use crate::base::{Addr, KeyPair, TlsSettings};
+use crate::tls::{self, ClientTls};
+use crate::transport::Dial;
 
 /// To make a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
@@ -21,14 +24,32 @@ pub(super) const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// Sentinels asked in one call at most, hints included, so that two that point at each other do not keep us.
 const ATTEMPTS: usize = 16;
 
+/// How the sentinels are to be reached.
+///
+/// # Errors
+/// When the files that were named for TLS cannot be used.
+pub(super) fn dial(target: &Target) -> anyhow::Result<Dial> {
+    let TlsTarget { tls, cacert, cert, key } = &target.tls;
+    let load = || {
+        let pair = cert.as_ref().zip(key.as_ref()).map(|(cert, key)| KeyPair { cert: cert.clone(), key: key.clone() });
+        ClientTls::load("connections to sentinels", &TlsSettings { client: pair, ca_file: cacert.clone(), ..TlsSettings::default() })
+    };
+    if *tls && cacert.is_none() {
+        bail!("--tls needs --cacert FILE, to know whose sentinels to trust");
+    }
+    if cert.is_some() != key.is_some() {
+        bail!("--cert and --key belong together");
+    }
+    Ok(Dial { tls: tls.then(load).transpose()?, within: CONNECT_LIMIT })
+}
+
 /// Makes a connection to one sentinel.
-pub(super) async fn connect(addr: &Addr, limit: Option<Duration>) -> Result<Channel, Status> {
+pub(super) async fn connect(dial: &Dial, addr: &Addr, limit: Option<Duration>) -> Result<Channel, Status> {
     let bad = |error: tonic::transport::Error| Status::unavailable(format!("cannot connect: {}", root_cause(&error)));
-    let endpoint = Endpoint::from_shared(format!("http://{}", addr.authority())).map_err(bad)?;
-    let endpoint = endpoint.connect_timeout(CONNECT_LIMIT).tcp_nodelay(true);
+    let endpoint = dial.endpoint(addr).map_err(bad)?;
     let endpoint = endpoint.http2_keep_alive_interval(Duration::from_secs(10)).keep_alive_timeout(Duration::from_secs(5));
     let endpoint = limit.map_or(endpoint.clone(), |limit| endpoint.timeout(limit));
-    endpoint.connect().await.map_err(bad)
+    dial.connect(&endpoint).await.map_err(bad)
 }
 
 /// Asks the sentinels in order until one answers.
@@ -36,17 +57,18 @@ pub(super) async fn connect(addr: &Addr, limit: Option<Duration>) -> Result<Chan
 /// The next one is asked only where the last one certainly did nothing: it could not be reached, it said UNAVAILABLE, or it
 /// named the leader. Every other refusal is final.
 pub(super) async fn ask<T>(
-    addrs: &[Addr],
+    target: &Target,
     limit: Duration,
     call: impl AsyncFn(Channel) -> Result<Response<T>, Status>,
 ) -> anyhow::Result<(Addr, T)> {
-    let mut left: VecDeque<Addr> = addrs.iter().cloned().collect();
+    let dial = dial(target)?;
+    let mut left: VecDeque<Addr> = target.addr.iter().cloned().collect();
     let mut tried: Vec<(Addr, Status)> = Vec::new();
     while let Some(addr) = left.pop_front() {
         if tried.len() >= ATTEMPTS || tried.iter().any(|(asked, _)| *asked == addr) {
             continue;
         }
-        let answer = match connect(&addr, Some(limit)).await {
+        let answer = match connect(&dial, &addr, Some(limit)).await {
             Ok(channel) => call(channel).await,
             Err(status) => Err(status),
         };
@@ -80,8 +102,15 @@ fn leader_hint(status: &Status) -> Option<Addr> {
 
 /// A refusal for people.
 pub(super) fn phrase(status: &Status) -> String {
+    if let Some(why) = tls::trouble(status) {
+        return format!("no TLS connection: {why}");
+    }
     match status.code() {
-        Code::Unknown | Code::Internal | Code::Cancelled => format!("{} (the connection broke; the outcome is unknown)", status.message()),
+        Code::Unknown | Code::Internal | Code::Cancelled => format!(
+            "{} (the connection broke; the outcome is unknown). If it asks for TLS (grpc tls yes), its log says why it turns us away: \
+             see --tls, --cacert, --cert and --key",
+            status.message()
+        ),
         _ => status.message().to_owned(),
     }
 }

@@ -1,5 +1,7 @@
 //! What may be typed.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use crate::base::Addr;
@@ -13,6 +15,26 @@ pub struct Target {
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,
+    /// How to reach them.
+    #[command(flatten)]
+    pub tls: TlsTarget,
+}
+
+/// TLS towards the sentinels (`grpc tls yes`), in the words of redis-cli.
+#[derive(Args, Clone, Debug)]
+pub struct TlsTarget {
+    /// Ask over TLS
+    #[arg(long, env = "RAFT_SENTINEL_TLS")]
+    pub tls: bool,
+    /// Certificates of the authorities that sign the sentinels' certificates
+    #[arg(long, value_name = "FILE", env = "RAFT_SENTINEL_CACERT")]
+    pub cacert: Option<PathBuf>,
+    /// Our certificate, for sentinels that ask for one
+    #[arg(long, value_name = "FILE", env = "RAFT_SENTINEL_CERT")]
+    pub cert: Option<PathBuf>,
+    /// The private key of --cert
+    #[arg(long, value_name = "FILE", env = "RAFT_SENTINEL_KEY")]
+    pub key: Option<PathBuf>,
 }
 
 /// Questions and changes for running sentinels.

@@ -71,6 +71,7 @@ fn master(master: &pb::Master) -> Value {
         "configured_policy": words::policy(master.configured_policy()), "effective_policy": words::policy(master.effective_policy()),
         "wait_replicas": master.wait_replicas, "replicas_known": master.replicas_known, "down_votes": master.down_votes,
         "quorum": master.quorum, "objectively_down": master.objectively_down, "failover": master.failover.as_ref().map(failover),
+        "history": unless_empty(&master.history),
     })
 }
 
@@ -89,7 +90,8 @@ fn node(node: &pb::DataNode) -> Value {
         "health_reason": unless_empty(&node.health_reason), "last_seen_age_ms": node.last_seen_age_ms, "offset": node.offset,
         "lag_bytes": node.lag_bytes, "link_status": words::link(node.link_status()), "follows": at(node.follows.as_ref()),
         "priority": node.priority, "eligible": node.eligible, "ineligible_reason": unless_empty(&node.ineligible_reason),
-        "run_id": unless_empty(&node.run_id), "version": unless_empty(&node.version),
+        "run_id": unless_empty(&node.run_id), "version": unless_empty(&node.version), "report_age_ms": node.report_age_ms,
+        "history": unless_empty(&node.history), "keys": node.keys,
     })
 }
 

@@ -11,6 +11,7 @@ use super::passport::{Passport, Refused};
 use super::peers::PeerBook;
 use crate::base::{NodeId, limits};
 use crate::proto::peer::{self, peer_client::PeerClient};
+use crate::tls;
 
 /// Why a call has no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -105,6 +106,9 @@ impl Calls {
             let reason = format!("refused by sentinel {peer}: {}", status.message());
             self.peers.note_refused(peer, &reason);
             return CallError::Refused { peer, reason: status.message().to_owned() };
+        }
+        if let Some(why) = tls::trouble(status) {
+            self.peers.note_refused(peer, &format!("no TLS connection to sentinel {peer} (raft tls): {why}"));
         }
         if never_connected(status) {
             return CallError::NotSent { peer, problem: innermost(status) };

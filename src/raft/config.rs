@@ -9,6 +9,16 @@ use sha2::{Digest, Sha256};
 
 use super::error::StartError;
 use crate::base::{Addr, ClusterId, NodeId, SentinelId, limits};
+use crate::tls::{ClientTls, ServerTls};
+
+/// How sentinels prove to each other that they belong together. Both ends check who signed the other's certificate.
+#[derive(Clone, Debug)]
+pub struct PeerTls {
+    /// For those that call us.
+    pub accept: ServerTls,
+    /// For those that we call.
+    pub connect: ClientTls,
+}
 
 /// Settings of this sentinel's part in the group.
 #[derive(Clone, Debug)]
@@ -27,6 +37,8 @@ pub struct RaftConfig {
     pub cluster_id: Option<ClusterId>,
     /// The public id to start with when the data directory is new (from a stock configuration file).
     pub sentinel_id_seed: Option<SentinelId>,
+    /// Encrypts what is said between peers; none is clear text.
+    pub tls: Option<PeerTls>,
     /// How often the leader calls its followers.
     pub heartbeat_ms: u64,
     /// For how long an acknowledgement lets a leader act without asking again.
@@ -50,6 +62,7 @@ impl RaftConfig {
             peers,
             cluster_id: None,
             sentinel_id_seed: None,
+            tls: None,
             heartbeat_ms: 50,
             election_timeout_min_ms: 150,
             election_timeout_max_ms: 300,

@@ -45,7 +45,7 @@ mod status;
 pub mod types;
 mod wire;
 
-pub use config::RaftConfig;
+pub use config::{PeerTls, RaftConfig};
 pub use error::{MembershipError, ProposeError, ReadError, StartError};
 pub use node::Raft;
 pub use status::{Committed, Leadership, Member, PeerHealth, RaftStatus};

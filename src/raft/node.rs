@@ -41,7 +41,7 @@ impl Raft {
         let settings = Arc::new(config.openraft(&spans)?);
         let listener = server::listen(&config.listen).await?;
         let opened = open(&config).await?;
-        let peers = Arc::new(PeerBook::new(clock));
+        let peers = Arc::new(PeerBook::new(clock, config.tls.as_ref().map(|tls| tls.connect.clone())));
         peers.set_members(&pulse::others(config.node_id, &BTreeMap::new(), &config.peers));
         let passport = Passport::new(opened.identity.clone(), opened.states.clone(), peers.clone());
         let calls = Calls::new(passport.clone(), peers.clone());

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use super::status::PeerHealth;
 use crate::base::{Addr, Mono, NodeId};
 use crate::clock::Clock;
+use crate::tls::ClientTls;
+use crate::transport::Dial;
 
 /// A refusal is told again when it changes, and else at most this often.
 const REPEAT_AFTER_MS: u64 = 60_000;
@@ -23,6 +25,7 @@ const KEEPALIVE_WITHIN: Duration = Duration::from_millis(1000);
 #[derive(Debug)]
 pub(super) struct PeerBook {
     clock: Clock,
+    dial: Dial,
     pages: Mutex<BTreeMap<NodeId, Page>>,
     /// The last refusal of somebody who is in no page.
     stranger: Mutex<Option<Told>>,
@@ -45,9 +48,9 @@ struct Told {
 }
 
 impl PeerBook {
-    /// An empty book.
-    pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, pages: Mutex::default(), stranger: Mutex::default() }
+    /// An empty book. `tls` is spoken with those in it.
+    pub(super) fn new(clock: Clock, tls: Option<ClientTls>) -> Self {
+        Self { clock, dial: Dial { tls, within: CONNECT_WITHIN }, pages: Mutex::default(), stranger: Mutex::default() }
     }
 
     /// These are the other members now. What is known of those that stay is kept; a new address means a new connection. When it was
@@ -56,9 +59,9 @@ impl PeerBook {
         let mut pages = self.pages();
         pages.retain(|id, _| members.contains_key(id));
         for (id, addr) in members {
-            let page = pages.entry(*id).or_insert_with(|| Page::new(addr.clone()));
+            let page = pages.entry(*id).or_insert_with(|| self.page(addr));
             if page.addr != *addr {
-                *page = Page { last_heard: page.last_heard, ..Page::new(addr.clone()) };
+                *page = Page { last_heard: page.last_heard, ..self.page(addr) };
             }
         }
     }
@@ -138,38 +141,30 @@ impl PeerBook {
         self.pages().iter().map(|(id, page)| (*id, health(page))).collect()
     }
 
+    fn page(&self, addr: &Addr) -> Page {
+        let channel = self.lazy_channel(addr);
+        Page { addr: addr.clone(), channel, last_heard: None, refused: None, told: None, formed: false }
+    }
+
+    /// None when the address cannot be part of a URL; a call then fails as unreachable.
+    fn lazy_channel(&self, addr: &Addr) -> Option<Channel> {
+        match self.dial.endpoint(addr) {
+            Ok(endpoint) => {
+                let endpoint = endpoint.http2_keep_alive_interval(KEEPALIVE_EVERY).keep_alive_timeout(KEEPALIVE_WITHIN);
+                Some(self.dial.lazy(&endpoint.keep_alive_while_idle(true)))
+            }
+            Err(problem) => {
+                tracing::warn!(%addr, "the address of a peer cannot be used: {problem}");
+                None
+            }
+        }
+    }
+
     fn pages(&self) -> MutexGuard<'_, BTreeMap<NodeId, Page>> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Page {
-    fn new(addr: Addr) -> Self {
-        let channel = lazy_channel(&addr);
-        Self { addr, channel, last_heard: None, refused: None, told: None, formed: false }
-    }
-}
-
 fn due(told: Option<&Told>, reason: &str, now: Mono) -> bool {
     told.is_none_or(|told| told.reason != reason || now.ms_since(told.at) >= REPEAT_AFTER_MS)
-}
-
-/// None when the address cannot be part of a URL; a call then fails as unreachable.
-fn lazy_channel(addr: &Addr) -> Option<Channel> {
-    let endpoint = Endpoint::from_shared(format!("http://{}", addr.authority()));
-    match endpoint {
-        Ok(endpoint) => Some(
-            endpoint
-                .connect_timeout(CONNECT_WITHIN)
-                .tcp_nodelay(true)
-                .http2_keep_alive_interval(KEEPALIVE_EVERY)
-                .keep_alive_timeout(KEEPALIVE_WITHIN)
-                .keep_alive_while_idle(true)
-                .connect_lazy(),
-        ),
-        Err(problem) => {
-            tracing::warn!(%addr, "the address of a peer cannot be used: {problem}");
-            None
-        }
-    }
 }

@@ -13,6 +13,7 @@ use super::error::StartError;
 use super::service::Service;
 use crate::base::{Addr, limits};
 use crate::proto::peer::peer_server::PeerServer;
+use crate::transport;
 
 /// Calls of one peer at a time. A peer needs one for replication and a few for pings, reads and forwarded proposals.
 const CALLS_PER_CONNECTION: u32 = 1024;
@@ -29,7 +30,9 @@ pub(super) async fn serve(core: Arc<Core>, listener: TcpListener) {
     let service = PeerServer::new(Service { core: core.clone() })
         .max_decoding_message_size(limits::PEER_MESSAGE_BYTES)
         .max_encoding_message_size(limits::PEER_MESSAGE_BYTES);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let tcp = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let tls = core.config.tls.as_ref().map(|tls| tls.accept.clone());
+    let incoming = transport::incoming(tcp, tls, "the port for peers", core.clock);
     let server = Server::builder()
         .max_concurrent_streams(CALLS_PER_CONNECTION)
         .http2_keepalive_interval(Some(Duration::from_secs(1)))

@@ -31,12 +31,12 @@ impl PartialEq for ClientTls {
 impl Eq for ClientTls {}
 
 impl ClientTls {
-    /// Reads the files.
+    /// Reads the files. `what` is said of these connections when the files change ("connections to the data nodes").
     ///
     /// # Errors
     /// Which file cannot be used, and why.
-    pub fn load(settings: &TlsSettings) -> Result<Self, TlsError> {
-        Renewed::load("connections to the data nodes", settings.clone(), config).map(|renewed| Self(Arc::new(renewed)))
+    pub fn load(what: &'static str, settings: &TlsSettings) -> Result<Self, TlsError> {
+        Renewed::load(what, settings.clone(), config).map(|renewed| Self(Arc::new(renewed)))
     }
 
     /// Speaks TLS on a fresh connection to `host`. A name is told to the server (SNI), an address is not.
@@ -50,6 +50,10 @@ impl ClientTls {
             io::Error::new(io::ErrorKind::InvalidInput, Error::General(format!("'{host}' cannot be the name of a TLS server")))
         })?;
         TlsConnector::from(self.0.current()).connect(name, stream).await
+    }
+
+    pub(super) fn current(&self) -> Arc<ClientConfig> {
+        self.0.current()
     }
 
     /// For [`keep_fresh`](super::keep_fresh).

@@ -2,15 +2,20 @@
 //!
 //! Lives here: reading the files (`files`), the end that is connected to ([`ServerTls`]), the end that connects
 //! ([`ClientTls`]), and their renewal when the files change ([`keep_fresh`]). Does not live here: who listens, who is
-//! connected to, and what is said. Made by `app`, used by `redis` and `serve`.
+//! connected to, and what is said. Made by `app` and `ctl`, used by `redis`,
+//! `serve` and `transport`. [`rehearse`] tries two ends on each other, [`trouble`] finds TLS among the causes of an error.
 
 mod client;
 mod files;
+mod rehearsal;
 mod renewal;
 mod server;
 mod suites;
+mod trouble;
 
 pub use client::ClientTls;
 pub use files::TlsError;
+pub use rehearsal::rehearse;
 pub use renewal::{Renewable, keep_fresh};
 pub use server::ServerTls;
+pub use trouble::trouble;

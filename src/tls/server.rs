@@ -19,12 +19,12 @@ use crate::base::{ClientCertificates, TlsSettings};
 pub struct ServerTls(Arc<Renewed<ServerConfig>>);
 
 impl ServerTls {
-    /// Reads the files.
+    /// Reads the files. `what` is said of these connections when the files change ("connections to tls-port").
     ///
     /// # Errors
     /// Which file cannot be used, and why.
-    pub fn load(settings: &TlsSettings) -> Result<Self, TlsError> {
-        Renewed::load("connections to this sentinel", settings.clone(), config).map(|renewed| Self(Arc::new(renewed)))
+    pub fn load(what: &'static str, settings: &TlsSettings) -> Result<Self, TlsError> {
+        Renewed::load(what, settings.clone(), config).map(|renewed| Self(Arc::new(renewed)))
     }
 
     /// Speaks TLS on a fresh connection.
@@ -33,6 +33,10 @@ impl ServerTls {
     /// What is wrong with the other side, as the library words it.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
         TlsAcceptor::from(self.0.current()).accept(stream).await
+    }
+
+    pub(super) fn current(&self) -> Arc<ServerConfig> {
+        self.0.current()
     }
 
     /// For [`keep_fresh`](super::keep_fresh).

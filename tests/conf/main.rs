@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
 mod accepted;
+mod certificates;
 mod command_line;
 mod files;
 mod live;
@@ -11,6 +12,9 @@ mod refused;
 mod robust;
 mod together;
 mod words;
+
+#[path = "../kit/mod.rs"]
+mod kit;
 
 use std::path::Path;
 

@@ -136,6 +136,34 @@ async fn replicas_are_told_as_they_look_from_here_and_flip() {
 }
 
 #[tokio::test]
+async fn what_a_replica_holds_is_told_unless_it_loads() {
+    let world = World::start().await;
+    world.monitor("a");
+    let told = master(&world, "a", Consistency::Linearizable).await.unwrap().master.unwrap();
+    assert_eq!(told.history, "", "it was never seen");
+    let unseen = &replicas(&world).await[0];
+    assert_eq!((unseen.history.as_str(), unseen.keys, unseen.report_age_ms), ("", None, None));
+
+    let now = world.clock.mono();
+    let holds = |loading| {
+        move |view: &mut GroupView| {
+            let (_, report) = view.nodes.get_mut(&node(2)).unwrap().report.as_mut().unwrap();
+            let report = std::sync::Arc::make_mut(report);
+            report.raw = "# Keyspace\r\ndb0:keys=40,expires=1,avg_ttl=0\r\ndb11:keys=2,expires=0,avg_ttl=0\r\ndbx:keys=7\r\n".to_owned();
+            report.loading = loading;
+        }
+    };
+    world.board.show(&name("a"), view(now, holds(false)));
+    let told = &replicas(&world).await;
+    assert_eq!((told[0].history.as_str(), told[0].keys), ("history", Some(42)));
+    assert_eq!(told[1].keys, Some(0));
+    assert!(told[0].report_age_ms.is_some_and(|age| age < 20_000));
+    world.board.show(&name("a"), view(now, holds(true)));
+    let loading = &replicas(&world).await[0];
+    assert_eq!((loading.history.as_str(), loading.keys), ("", None), "not known before all is loaded");
+}
+
+#[tokio::test]
 async fn a_decision_is_told_with_its_grounds_and_its_course() {
     let world = World::start().await;
     world.monitor("a");

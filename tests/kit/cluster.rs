@@ -1,8 +1,11 @@
 //! A whole deployment: one master, its replicas, and the sentinels that watch them.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::GROUP;
+use super::net::{Host, Net};
 use super::resp::Reply;
 use super::scratch::Scratch;
 use super::sentinel::{Flavour, Orders, Ports, Sentinel};
@@ -40,6 +43,9 @@ pub struct Plan {
     pub env: Vec<(String, String)>,
     /// Arguments of every sentinel after its file's name; ours only.
     pub args: Vec<String>,
+    /// The network in whose hosts everything runs (see [`Plan::hosts`]); this machine if none. Whoever starts and asks must be in
+    /// its observer.
+    pub net: Option<Arc<Net>>,
 }
 
 impl Plan {
@@ -58,7 +64,13 @@ impl Plan {
             server_lines: Vec::new(),
             env: Vec::new(),
             args: Vec::new(),
+            net: None,
         }
+    }
+
+    /// The names of the hosts that it needs in a network: one for each server and each sentinel.
+    pub fn hosts(&self) -> Vec<String> {
+        (0..=self.replicas).map(server_name).chain((1..=self.sentinels).map(sentinel_name)).collect()
     }
 
     /// Starts all of it and waits until it has formed.
@@ -72,33 +84,43 @@ impl Plan {
     pub fn launch(self) -> Cluster {
         let (scratch, timeline) = (Scratch::new(), Timeline::default());
         let servers = self.start_servers(&scratch, &timeline);
-        let ports: Vec<Ports> = (0..self.sentinels).map(|_| Ports::free()).collect();
-        let start = |id| Sentinel::start(self.flavour, scratch.path(), &timeline, &self.orders(id, &ports, servers[0].port));
+        let ports: Vec<Ports> = (1..=self.sentinels).map(|id| self.ports(id)).collect();
+        let start = |id| Sentinel::start(self.flavour, scratch.path(), &timeline, &self.orders(id, &ports, servers[0].addr()));
         let sentinels = (1..=self.sentinels).map(start).collect();
         Cluster { sentinels, servers, timeline, plan: self, scratch }
     }
 
     fn start_servers(&self, scratch: &Scratch, timeline: &Timeline) -> Vec<RedisServer> {
         let mut options = ServerOptions { password: self.password.clone(), lines: self.server_lines.clone(), ..ServerOptions::default() };
-        let master = RedisServer::start("redis-0", scratch.path(), timeline, &options);
-        options.replica_of = Some(master.port);
+        options.host = self.host(&server_name(0));
+        let master = RedisServer::start(&server_name(0), scratch.path(), timeline, &options);
+        options.replica_of = Some(master.addr());
         let mut servers = vec![master];
         for number in 1..=self.replicas {
             options.priority = self.priorities.get(number - 1).copied();
-            servers.push(RedisServer::start(&format!("redis-{number}"), scratch.path(), timeline, &options));
+            options.host = self.host(&server_name(number));
+            servers.push(RedisServer::start(&server_name(number), scratch.path(), timeline, &options));
         }
         servers
     }
 
-    /// What sentinel `id` is told; `ports` are those of the initial members.
-    pub fn orders(&self, id: usize, ports: &[Ports], master: u16) -> Orders {
-        let lines = self.group_lines(master);
-        Orders { id, peers: ports.to_vec(), lines, env: self.env.clone(), args: self.args.clone(), joins: None }
+    fn host(&self, name: &str) -> Option<Host> {
+        self.net.as_ref().map(|net| net.host(name).clone())
     }
 
-    fn group_lines(&self, master: u16) -> Vec<String> {
+    fn ports(&self, id: usize) -> Ports {
+        self.host(&sentinel_name(id)).map_or_else(Ports::free, |host| Ports::on(host.ip()))
+    }
+
+    /// What sentinel `id` is told; `ports` are those of the initial members.
+    pub fn orders(&self, id: usize, ports: &[Ports], master: SocketAddr) -> Orders {
+        let (lines, host) = (self.group_lines(master), self.host(&sentinel_name(id)));
+        Orders { id, peers: ports.to_vec(), lines, env: self.env.clone(), args: self.args.clone(), joins: None, host }
+    }
+
+    fn group_lines(&self, master: SocketAddr) -> Vec<String> {
         let mut lines = vec![
-            format!("sentinel monitor {GROUP} 127.0.0.1 {master} {}", self.quorum),
+            format!("sentinel monitor {GROUP} {} {} {}", master.ip(), master.port(), self.quorum),
             format!("sentinel down-after-milliseconds {GROUP} {}", self.down_after_ms),
             format!("sentinel failover-timeout {GROUP} {}", self.failover_timeout_ms),
         ];
@@ -106,6 +128,14 @@ impl Plan {
         lines.extend(self.lines.iter().cloned());
         lines
     }
+}
+
+fn server_name(number: usize) -> String {
+    format!("redis-{number}")
+}
+
+fn sentinel_name(id: usize) -> String {
+    format!("sentinel-{id}")
 }
 
 /// A running deployment. Everything in it ends with it.

@@ -1,6 +1,7 @@
 //! All gRPC services of one sentinel, from code that knows no tasks.
 
 use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use raft_sentinel::proto::admin::admin_client::AdminClient;
@@ -16,10 +17,15 @@ pub struct Grpc {
 }
 
 impl Grpc {
-    /// Will ask the sentinel whose gRPC port this is.
+    /// Will ask the sentinel whose gRPC port on the loopback interface this is.
     pub fn of(port: u16) -> Self {
+        Self::at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    /// Will ask the sentinel whose gRPC address this is.
+    pub fn at(addr: SocketAddr) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime can be made");
-        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).expect("a port makes a valid URI");
+        let endpoint = Endpoint::from_shared(format!("http://{addr}")).expect("an address makes a valid URI");
         let endpoint = endpoint.connect_timeout(Duration::from_secs(2));
         let channel = runtime.block_on(async { endpoint.connect_lazy() });
         Self { runtime, channel }

@@ -1,5 +1,6 @@
 //! Asking our sentinels over gRPC, from code that knows no tasks.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use raft_sentinel::proto::sentinel as proto;
@@ -16,10 +17,15 @@ pub struct History {
 }
 
 impl History {
-    /// Will ask the sentinel whose gRPC port this is. Connects when first asked.
+    /// Will ask the sentinel whose gRPC port on the loopback interface this is. Connects when first asked.
     pub fn of(port: u16) -> Self {
+        Self::at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    /// Will ask the sentinel whose gRPC address this is. Connects when first asked.
+    pub fn at(addr: SocketAddr) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
-        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).expect("a port makes a valid URI");
+        let endpoint = Endpoint::from_shared(format!("http://{addr}")).expect("an address makes a valid URI");
         let endpoint = endpoint.connect_timeout(LIMIT).timeout(LIMIT);
         let channel = runtime.block_on(async { endpoint.connect_lazy() });
         Self { runtime, client: SentinelClient::new(channel) }

@@ -44,7 +44,7 @@ impl Cluster {
     /// # Errors
     /// When it does not answer.
     pub fn status(&self, id: usize) -> Result<proto::StatusResponse, String> {
-        History::of(self.sentinel(id).ports.grpc).status()
+        self.sentinel(id).history().status()
     }
 
     /// Waits until all of `among` say that the same one of them leads.
@@ -80,7 +80,7 @@ impl Cluster {
 
     /// Waits until all of `among` tell the same history of `count` failovers, all of them over; newest first.
     pub fn wait_for_history(&self, among: &[usize], count: usize, deadline: Duration) -> Vec<proto::Decision> {
-        let mut clients: Vec<History> = among.iter().map(|id| History::of(self.sentinel(*id).ports.grpc)).collect();
+        let mut clients: Vec<History> = among.iter().map(|id| self.sentinel(*id).history()).collect();
         self.timeline.wait_for(&format!("{among:?} tell one history of {count}, all over"), deadline, || {
             let told: Vec<_> = clients.iter_mut().map(|client| client.decisions(GROUP)).collect::<Result<_, _>>()?;
             let open = told[0].iter().any(|decision| decision.ending.is_none());
@@ -91,7 +91,7 @@ impl Cluster {
 
     /// The history as one sentinel tells it as soon as it can, newest first.
     pub fn decisions(&self, id: usize) -> Vec<proto::Decision> {
-        let mut client = History::of(self.sentinel(id).ports.grpc);
+        let mut client = self.sentinel(id).history();
         self.timeline.wait_for(&format!("sentinel {id} tells its history"), ANSWER_LIMIT, || client.decisions(GROUP))
     }
 

@@ -15,6 +15,8 @@ use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::net::Host;
+
 type Order = (Command, Sender<io::Result<Child>>);
 
 static SPAWNER: LazyLock<Mutex<Sender<Order>>> = LazyLock::new(|| {
@@ -141,6 +143,15 @@ impl Drop for Process {
 }
 
 impl Recipe {
+    /// The same program in a host of a network, if one is given; the process id is still the program's.
+    pub fn within(self, host: Option<&Host>) -> Self {
+        let Some(host) = host else { return self };
+        let [enter, arguments @ ..] = host.prefix();
+        let program = self.program.display().to_string();
+        let args = arguments.into_iter().chain([program]).chain(self.args).collect();
+        Self { program: PathBuf::from(enter), args, ..self }
+    }
+
     fn command(&self) -> Command {
         let log = File::options().create(true).append(true).open(&self.log);
         let log = log.unwrap_or_else(|e| panic!("open {}: {e}", self.log.display()));

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A reply.
@@ -83,7 +83,15 @@ impl Conn {
     /// # Errors
     /// When nobody listens there, or not in time.
     pub fn open(port: u16, limit: Duration) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), limit)?;
+        Self::open_at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), limit)
+    }
+
+    /// The same for any address.
+    ///
+    /// # Errors
+    /// When nobody listens there, or not in time.
+    pub fn open_at(addr: SocketAddr, limit: Duration) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&addr, limit)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(limit))?;
         stream.set_write_timeout(Some(limit))?;

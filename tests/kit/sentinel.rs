@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::OnceLock;
@@ -10,6 +11,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::GROUP;
+use super::history::History;
+use super::net::Host;
 use super::ports::free_port;
 use super::process::{Process, Recipe, find_program};
 use super::resp::{Conn, Reply};
@@ -37,9 +40,11 @@ impl Flavour {
     }
 }
 
-/// The ports of one sentinel. A stock one only uses the first.
+/// Where one sentinel listens. A stock one only uses the first port.
 #[derive(Clone, Copy, Debug)]
 pub struct Ports {
+    /// The address of all of them.
+    pub ip: Ipv4Addr,
     /// SENTINEL protocol.
     pub resp: u16,
     /// Peers.
@@ -51,14 +56,29 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Four free ports.
+    /// Four free ports on the loopback interface.
     pub fn free() -> Self {
-        Self { resp: free_port(), raft: free_port(), grpc: free_port(), http: free_port() }
+        Self::on(Ipv4Addr::LOCALHOST)
+    }
+
+    /// Four free ports on this address.
+    pub fn on(ip: Ipv4Addr) -> Self {
+        Self { ip, resp: free_port(), raft: free_port(), grpc: free_port(), http: free_port() }
+    }
+
+    /// The address of the SENTINEL protocol.
+    pub fn resp_addr(self) -> SocketAddr {
+        (self.ip, self.resp).into()
+    }
+
+    /// The address for gRPC clients.
+    pub fn grpc_addr(self) -> SocketAddr {
+        (self.ip, self.grpc).into()
     }
 }
 
 /// What a sentinel is to be told in its configuration file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Orders {
     /// Its number; the ports of all are in `peers`.
     pub id: usize,
@@ -72,6 +92,8 @@ pub struct Orders {
     pub args: Vec<String>,
     /// Its own ports, where it is not among the initial members.
     pub joins: Option<Ports>,
+    /// The host of a network that it runs in; this machine if none.
+    pub host: Option<Host>,
 }
 
 impl Orders {
@@ -115,7 +137,7 @@ impl Sentinel {
 
     /// Starts one of ours on a file that is there already (a stock one's, with lines added), and waits until it answers PING.
     pub fn take_over(id: usize, config: PathBuf, ports: Ports, timeline: &Timeline) -> Self {
-        let orders = Orders { id, peers: Vec::new(), lines: Vec::new(), env: Vec::new(), args: Vec::new(), joins: Some(ports) };
+        let orders = Orders { id, joins: Some(ports), ..Orders::default() };
         let mut sentinel = Self::spawn(Flavour::Ours, config, ports, timeline, &orders);
         sentinel.wait_until_answering();
         sentinel
@@ -124,7 +146,7 @@ impl Sentinel {
     fn spawn(flavour: Flavour, config: PathBuf, ports: Ports, timeline: &Timeline, orders: &Orders) -> Self {
         let log = config.with_file_name(if flavour == Flavour::Ours { "log" } else { "log-of-stock" });
         timeline.watch_log(&format!("sentinel-{}, {} on {}", orders.id, flavour.name(), ports.resp), log.clone());
-        let process = Process::start(recipe(flavour, &config, log, orders));
+        let process = Process::start(recipe(flavour, &config, log, orders).within(orders.host.as_ref()));
         Self { flavour, id: orders.id, ports, config, process, timeline: timeline.clone() }
     }
 
@@ -206,7 +228,12 @@ impl Sentinel {
     /// # Errors
     /// When it does not answer.
     pub fn conn(&self) -> io::Result<Conn> {
-        Conn::open(self.ports.resp, Duration::from_secs(3))
+        Conn::open_at(self.ports.resp_addr(), Duration::from_secs(3))
+    }
+
+    /// A client of its gRPC port.
+    pub fn history(&self) -> History {
+        History::at(self.ports.grpc_addr())
     }
 
     /// Asks until a quorum is there to answer: on a busy machine sentinels lose their leader now and then, and say so.
@@ -299,13 +326,13 @@ fn recipe(flavour: Flavour, config: &Path, log: PathBuf, orders: &Orders) -> Rec
 
 fn config_text(flavour: Flavour, dir: &Path, orders: &Orders) -> String {
     let mine = orders.own();
-    let mut lines = vec![format!("port {}", mine.resp), "bind 127.0.0.1".to_owned(), format!("dir {}", dir.display())];
+    let mut lines = vec![format!("port {}", mine.resp), format!("bind {}", mine.ip), format!("dir {}", dir.display())];
     if flavour == Flavour::Ours {
         lines.push(format!("raft node-id {}", orders.id));
-        lines.push(format!("raft listen 127.0.0.1:{}", mine.raft));
-        lines.extend((1..).zip(&orders.peers).map(|(id, peer)| format!("raft peer {id} 127.0.0.1:{}", peer.raft)));
-        lines.push(format!("grpc listen 127.0.0.1:{}", mine.grpc));
-        lines.push(format!("http listen 127.0.0.1:{}", mine.http));
+        lines.push(format!("raft listen {}:{}", mine.ip, mine.raft));
+        lines.extend((1..).zip(&orders.peers).map(|(id, peer)| format!("raft peer {id} {}:{}", peer.ip, peer.raft)));
+        lines.push(format!("grpc listen {}:{}", mine.ip, mine.grpc));
+        lines.push(format!("http listen {}:{}", mine.ip, mine.http));
     }
     lines.extend(orders.lines.iter().cloned());
     lines.join("\n") + "\n"

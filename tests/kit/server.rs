@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use super::net::Host;
 use super::ports::free_port;
 use super::process::{Process, Recipe, find_program};
 use super::resp::{Conn, Reply};
@@ -17,22 +19,26 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 /// How a server is to be started.
 #[derive(Clone, Debug, Default)]
 pub struct ServerOptions {
-    /// The port of its master.
-    pub replica_of: Option<u16>,
+    /// Where its master listens.
+    pub replica_of: Option<SocketAddr>,
     /// `requirepass`, and `masterauth` with the same.
     pub password: Option<String>,
     /// `replica-priority`.
     pub priority: Option<u32>,
     /// More lines for the configuration file.
     pub lines: Vec<String>,
+    /// The host of a network that it runs in; this machine if none.
+    pub host: Option<Host>,
 }
 
-/// A redis-server on a free port of the loopback interface, with a folder of its own and no persistence.
+/// A redis-server on a free port of the loopback interface or of a host, with a folder of its own and no persistence.
 #[derive(Debug)]
 pub struct RedisServer {
     /// Its name in the timeline.
     pub name: String,
-    /// Where it listens.
+    /// The address on which it listens.
+    pub ip: Ipv4Addr,
+    /// Where it listens; no two servers of a test have the same.
     pub port: u16,
     password: Option<String>,
     process: Process,
@@ -42,15 +48,16 @@ pub struct RedisServer {
 impl RedisServer {
     /// Starts a server below `root` and waits until it answers.
     pub fn start(name: &str, root: &Path, timeline: &Timeline, options: &ServerOptions) -> Self {
-        let port = free_port();
+        let (ip, port) = (options.host.as_ref().map_or(Ipv4Addr::LOCALHOST, Host::ip), free_port());
         let dir = root.join(name);
         fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("create {}: {e}", dir.display()));
         let file = dir.join("redis.conf");
-        fs::write(&file, config(port, &dir, options)).unwrap_or_else(|e| panic!("write {}: {e}", file.display()));
+        fs::write(&file, config(ip, port, &dir, options)).unwrap_or_else(|e| panic!("write {}: {e}", file.display()));
         let log = dir.join("log");
         timeline.watch_log(&format!("{name}, redis-server on {port}"), log.clone());
-        let process = Process::start(recipe(file, log));
-        let mut server = Self { name: name.to_owned(), port, password: options.password.clone(), process, timeline: timeline.clone() };
+        let process = Process::start(recipe(file, log).within(options.host.as_ref()));
+        let (name, password) = (name.to_owned(), options.password.clone());
+        let mut server = Self { name, ip, port, password, process, timeline: timeline.clone() };
         server.wait_until_answering();
         server
     }
@@ -87,12 +94,17 @@ impl RedisServer {
         self.wait_until_answering();
     }
 
+    /// Its address and port.
+    pub fn addr(&self) -> SocketAddr {
+        (self.ip, self.port).into()
+    }
+
     /// A connection, authenticated if there is a password.
     ///
     /// # Errors
     /// When it does not answer.
     pub fn conn(&self, limit: Duration) -> io::Result<Conn> {
-        let mut conn = Conn::open(self.port, limit)?;
+        let mut conn = Conn::open_at(self.addr(), limit)?;
         if let Some(password) = &self.password {
             conn.ask(&["AUTH", password])?;
         }
@@ -138,7 +150,7 @@ impl RedisServer {
                 panic!("{} ended at once ({status})\n{}", self.name, self.timeline.report());
             }
             // Any reply will do: NOAUTH and LOADING are answers too.
-            Conn::open(self.port, Duration::from_millis(500)).and_then(|mut conn| conn.ask(&["PING"])).map_err(|e| e.to_string())
+            Conn::open_at(self.addr(), Duration::from_millis(500)).and_then(|mut conn| conn.ask(&["PING"])).map_err(|e| e.to_string())
         });
     }
 }
@@ -148,17 +160,19 @@ fn recipe(file: PathBuf, log: PathBuf) -> Recipe {
     Recipe { program, args: vec![file.display().to_string()], env: Vec::new(), log }
 }
 
-fn config(port: u16, dir: &Path, options: &ServerOptions) -> String {
+fn config(ip: Ipv4Addr, port: u16, dir: &Path, options: &ServerOptions) -> String {
     let mut lines = vec![
         format!("port {port}"),
-        "bind 127.0.0.1".to_owned(),
+        format!("bind {ip}"),
         format!("dir {}", dir.display()),
         "save \"\"".to_owned(),
         "appendonly no".to_owned(),
         "repl-diskless-sync-delay 0".to_owned(),
         "enable-debug-command local".to_owned(),
     ];
-    lines.extend(options.replica_of.map(|master| format!("replicaof 127.0.0.1 {master}")));
+    // In a closed network of its own a server may be open.
+    lines.extend(options.host.is_some().then(|| "protected-mode no".to_owned()));
+    lines.extend(options.replica_of.map(|master| format!("replicaof {} {}", master.ip(), master.port())));
     lines.extend(options.password.iter().flat_map(|secret| [format!("requirepass {secret}"), format!("masterauth {secret}")]));
     lines.extend(options.priority.map(|priority| format!("replica-priority {priority}")));
     lines.extend(options.lines.iter().cloned());

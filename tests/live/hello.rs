@@ -103,7 +103,7 @@ fn start_stock(cluster: &Cluster) -> Sentinel {
         format!("sentinel down-after-milliseconds {GROUP} 1000"),
         format!("sentinel failover-timeout {GROUP} 5000"),
     ];
-    let orders = Orders { id: 9, peers: Vec::new(), lines, env: Vec::new(), args: Vec::new(), joins: Some(Ports::free()) };
+    let orders = Orders { id: 9, lines, joins: Some(Ports::free()), ..Orders::default() };
     Sentinel::start(Flavour::Stock, cluster.scratch.path(), &cluster.timeline, &orders)
 }
 

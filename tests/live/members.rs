@@ -127,7 +127,7 @@ fn here(port: u16) -> pb::Address {
 /// Starts a sentinel that is not among the initial members. It becomes the last of the cluster.
 fn newcomer(cluster: &mut Cluster, id: usize) {
     let initial: Vec<Ports> = cluster.sentinels.iter().take(cluster.plan.sentinels).map(|sentinel| sentinel.ports).collect();
-    let mut orders = cluster.plan.orders(id, &initial, cluster.servers[0].port);
+    let mut orders = cluster.plan.orders(id, &initial, cluster.servers[0].addr());
     orders.joins = Some(Ports::free());
     let sentinel = Sentinel::start(Flavour::Ours, cluster.scratch.path(), &cluster.timeline, &orders);
     cluster.sentinels.push(sentinel);

@@ -158,7 +158,7 @@ fn replicas_are_found_recorded_and_missed_without_harm() {
     for id in ALL {
         assert_eq!(listed(&cluster, id), expected(&cluster));
     }
-    let options = ServerOptions { replica_of: Some(master), ..ServerOptions::default() };
+    let options = ServerOptions { replica_of: Some(cluster.server(master).addr()), ..ServerOptions::default() };
     let late = RedisServer::start("redis-late", cluster.scratch.path(), &timeline, &options);
     let started = Instant::now();
     cluster.servers.push(late);

@@ -204,7 +204,7 @@ fn the_port_answers_at_once_when_the_others_are_not_there() {
     let peers: Vec<Ports> = (0..3).map(|_| Ports::free()).collect();
     let plan = Plan::new(Flavour::Ours);
     let started = Instant::now();
-    let alone = Sentinel::start(Flavour::Ours, scratch.path(), &timeline, &plan.orders(1, &peers, free_port()));
+    let alone = Sentinel::start(Flavour::Ours, scratch.path(), &timeline, &plan.orders(1, &peers, ([127, 0, 0, 1], free_port()).into()));
     let took = started.elapsed();
     println!("PING was answered {took:?} after the start");
     assert!(took < Duration::from_secs(5), "{took:?}");
@@ -221,7 +221,7 @@ fn an_empty_cluster_of_redis_is_watched_as_soon_as_it_comes() {
     let server = RedisServer::start("late", scratch.path(), &timeline, &ServerOptions::default());
     let plan = Plan { sentinels: 1, quorum: 1, replicas: 0, ..Plan::new(Flavour::Ours) };
     let peers = [Ports::free()];
-    let sentinel = Sentinel::start(Flavour::Ours, scratch.path(), &timeline, &plan.orders(1, &peers, server.port));
+    let sentinel = Sentinel::start(Flavour::Ours, scratch.path(), &timeline, &plan.orders(1, &peers, server.addr()));
     timeline.wait_for("a single sentinel names the master", SOON, || match sentinel.master() {
         Ok(port) if port == server.port => Ok(()),
         other => Err(format!("{other:?}")),

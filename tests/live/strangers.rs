@@ -62,7 +62,7 @@ fn a_sentinel_of_another_cluster_is_refused() {
     let mut peers: Vec<Ports> = cluster.sentinels[..2].iter().map(|sentinel| sentinel.ports).collect();
     peers.push(Ports::free());
     let elsewhere = cluster.scratch.path().join("elsewhere");
-    let stranger = Sentinel::start(Flavour::Ours, &elsewhere, &timeline, &cluster.plan.orders(3, &peers, cluster.servers[0].port));
+    let stranger = Sentinel::start(Flavour::Ours, &elsewhere, &timeline, &cluster.plan.orders(3, &peers, cluster.servers[0].addr()));
     for sentinel in [&stranger, &cluster.sentinels[0], &cluster.sentinels[1]] {
         timeline.wait_for(&format!("sentinel {} logs why", sentinel.id), SOON, || {
             let log = sentinel.log();

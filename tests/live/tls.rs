@@ -36,7 +36,7 @@ fn world(sentinel_lines: impl Fn(&Authority, u16) -> Vec<String>) -> World {
     let mut lines = vec![format!("sentinel monitor {GROUP} 127.0.0.1 {} 1", servers[0].1)];
     lines.push(format!("sentinel down-after-milliseconds {GROUP} 500"));
     lines.extend(sentinel_lines(&ca, tls_port));
-    let orders = Orders { id: 1, peers: vec![Ports::free()], lines, env: Vec::new(), args: Vec::new(), joins: None };
+    let orders = Orders { id: 1, peers: vec![Ports::free()], lines, ..Orders::default() };
     let sentinel = Sentinel::start(Flavour::Ours, scratch.path(), &timeline, &orders);
     World { sentinel, servers, tls_port, timeline, ca, scratch }
 }
@@ -59,6 +59,24 @@ impl World {
             let seen = self.field(name)?;
             if seen == value { Ok(()) } else { Err(seen) }
         });
+    }
+
+    /// Whether the sentinel says that it cannot judge the master.
+    fn cannot_judge(&self) -> Result<(), String> {
+        let metrics = program::run("curl", &["-s", &format!("http://127.0.0.1:{}/metrics", self.sentinel.ports.http)], SOON).success();
+        let line = metrics.lines().find(|line| line.contains("node_cannot_judge{")).map(str::to_owned);
+        if line.as_deref().is_some_and(|line| line.contains("} 1")) { Ok(()) } else { Err(format!("{line:?}")) }
+    }
+
+    /// For many times the limit: it cannot judge the master, and says so, and it never is down.
+    fn assert_not_judged(&self) {
+        self.timeline.wait_for("the master cannot be judged", SOON, || self.cannot_judge());
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(100));
+            let flags = self.field("flags").expect("it answers");
+            assert!(!flags.contains("_down"), "{flags}");
+        }
+        self.cannot_judge().expect("still so");
     }
 
     /// Asks the sentinel's TLS port with redis-cli, which trusts `ca` and shows `cert`.
@@ -108,32 +126,20 @@ fn a_server_whose_certificate_is_not_trusted_is_not_judged() {
         let other = std::path::Path::new(&ca.file("")).join("other");
         std::fs::create_dir_all(&other).expect("a folder below a scratch folder can be made");
         Authority::new(&other, "theirs");
-        vec!["tls-replication yes".to_owned(), format!("tls-ca-cert-file {}/theirs.crt", other.display())]
+        // The servers would let us in: it is us who do not trust them.
+        let mut lines = files(ca);
+        lines[2] = format!("tls-ca-cert-file {}/theirs.crt", other.display());
+        lines.push("tls-replication yes".to_owned());
+        lines
     });
-    let cannot = || {
-        let metrics = program::run("curl", &["-s", &format!("http://127.0.0.1:{}/metrics", world.sentinel.ports.http)], SOON).success();
-        let line = metrics.lines().find(|line| line.contains("node_cannot_judge{")).map(str::to_owned);
-        if line.as_deref().is_some_and(|line| line.contains("} 1")) { Ok(()) } else { Err(format!("{line:?}")) }
-    };
-    world.timeline.wait_for("the master cannot be judged", SOON, cannot);
-    // Many times the limit: it is still not down.
-    for _ in 0..15 {
-        std::thread::sleep(Duration::from_millis(100));
-        let flags = world.field("flags").expect("it answers");
-        assert!(!flags.contains("_down"), "{flags}");
-    }
-    cannot().expect("still so");
+    world.assert_not_judged();
 }
 
 #[test]
 fn a_server_that_does_not_trust_us_is_not_judged() {
     // No certificate to show, and the servers want one: in TLS 1.3 they say so after the handshake.
     let world = world(|ca, _| vec!["tls-replication yes".to_owned(), format!("tls-ca-cert-file {}", ca.file("ours.crt"))]);
-    for _ in 0..20 {
-        std::thread::sleep(Duration::from_millis(100));
-        let flags = world.field("flags").expect("it answers");
-        assert!(!flags.contains("_down"), "{flags}");
-    }
+    world.assert_not_judged();
 }
 
 #[test]
@@ -179,7 +185,7 @@ fn other_ways_in_and_out() {
     let lines = [format!("unixsocket {socket}"), "unixsocketperm 600".to_owned(), format!("pidfile {pid_file}")];
     let lines = lines.into_iter().chain(["timeout 1".to_owned(), "supervised auto".to_owned()]).collect();
     let env = vec![("NOTIFY_SOCKET".to_owned(), notify.clone()), ("WATCHDOG_USEC".to_owned(), "300000".to_owned())];
-    let orders = Orders { id: 1, peers: vec![Ports::free()], lines, env, args: Vec::new(), joins: None };
+    let orders = Orders { id: 1, peers: vec![Ports::free()], lines, env, ..Orders::default() };
     let mut sentinel = Sentinel::start(Flavour::Ours, scratch.path(), &timeline, &orders);
 
     let list = program::run("redis-cli", &["-s", &socket, "CLIENT", "LIST"], SOON).success();

@@ -84,7 +84,7 @@ fn a_file_that_stock_sentinel_has_rewritten_is_served_with_what_it_knew() {
             // The kit writes the port, the bind address and the directory itself.
             let kept = |line: &&str| !["port ", "bind ", "dir "].iter().any(|own| line.starts_with(own));
             let lines = file.lines().filter(kept).map(str::to_owned).collect();
-            let orders = Orders { id, peers: ports.clone(), lines, env: Vec::new(), args: Vec::new(), joins: None };
+            let orders = Orders { id, peers: ports.clone(), lines, ..Orders::default() };
             Sentinel::start(Flavour::Ours, scratch.path(), &timeline, &orders)
         })
         .collect();

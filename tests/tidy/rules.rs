@@ -34,8 +34,9 @@ pub(crate) const ROOMS: &[Room] = &[
     room("board",   &["base", "judge::view", "judge::GroupView", "judge::NodeView", "judge::Link"]),
     // Disk, peers, servers.
     room("store",   &["base", "machine", "raft::types"]),
-    room("raft",    &["base", "clock", "machine", "proto", "store"]),
+    room("raft",    &["base", "clock", "machine", "proto", "store", "tls", "transport"]),
     room("tls",     &["base"]),
+    room("transport", &["base", "clock", "tls"]),
     room("redis",   &["base", "tls"]),
     room("probe",   &["base", "clock", "redis"]),
     // Words for those who listen, and what an operator wants done.
@@ -43,14 +44,14 @@ pub(crate) const ROOMS: &[Room] = &[
     room("hooks",   &["base", "clock", "events", "machine"]),
     // Hands and mouth: they do not know each other.
     room("agent",   &["base", "board", "clock", "failpoint", "judge", "machine", "probe", "raft", "redis", "simulate", "tls"]),
-    room("serve",   &["base", "board", "clock", "conf", "events", "hooks", "machine", "proto", "raft", "simulate", "tls",
+    room("serve",   &["base", "board", "clock", "conf", "events", "hooks", "machine", "proto", "raft", "simulate", "tls", "transport",
                       "judge::view", "judge::GroupView", "judge::NodeView", "judge::Link"]),
     // Operators.
     Room { name: "conf", may_use: &["base"], pure: false, except: &[("conf/cli.rs", "ctl")] },
-    room("ctl",     &["base", "proto"]),
+    room("ctl",     &["base", "proto", "tls", "transport"]),
     // The only place that knows every room.
     room("app",     &["agent", "base", "board", "clock", "conf", "ctl", "events", "hooks", "judge", "machine", "probe", "proto", "raft",
-                      "redis", "serve", "simulate", "store", "tls"]),
+                      "redis", "serve", "simulate", "store", "tls", "transport"]),
     room("main",    &["app", "conf", "ctl"]),
     // The map and the long pages: they use no room.
     room("lib",     &[]),
@@ -88,10 +89,11 @@ pub(crate) const LIBRARIES: &[(&str, &[&str])] = &[
     ("openraft",     &["raft", "store"]),
     ("redb",         &["store"]),
     ("::redis",      &["redis"]),
-    ("tonic",        &["app", "ctl", "proto", "raft", "serve"]),
-    ("tokio_rustls", &["redis", "serve", "tls"]),
+    ("tonic",        &["app", "ctl", "proto", "raft", "serve", "transport"]),
+    ("tokio_rustls", &["redis", "serve", "tls", "transport"]),
     ("axum",         &["serve"]),
     ("hyper",        &["hooks"]),
+    ("hyper_util",   &["hooks", "transport"]),
     ("rustls",       &["hooks", "redis", "tls"]),
     ("tokio::process", &["hooks"]),
     ("clap",         &["conf", "ctl", "main"]),

@@ -4,7 +4,7 @@ use super::{Args, Directive, Stage, Treatment};
 use crate::base::{ClusterId, NodeId};
 use crate::conf::draft::{Draft, Grpc};
 use crate::conf::settings::Listen;
-use crate::conf::value::{Problem, listening_addr, reachable_addr, shown, whole};
+use crate::conf::value::{Problem, listening_addr, reachable_addr, shown, whole, yes_no};
 
 /// Longest span that a Raft timer may have, in milliseconds.
 const TIMER_MS: u64 = 60_000;
@@ -27,12 +27,20 @@ pub(super) static ROWS: &[Directive] = &[
         draft.raft.cluster_id = Some(cluster_id(&args[0])?);
         Ok(())
     }),
+    row("raft tls", 1, |draft, args| {
+        draft.raft.tls = yes_no(&args[0])?;
+        Ok(())
+    }),
     row("raft heartbeat-ms", 1, |draft, args| {
         draft.raft.heartbeat_ms = whole(&args[0], &(5..=TIMER_MS))?;
         Ok(())
     }),
     row("raft election-timeout-ms", 2, election_timeout),
     row("grpc listen", 1, grpc_listen),
+    row("grpc tls", 1, |draft, args| {
+        draft.grpc_tls = yes_no(&args[0])?;
+        Ok(())
+    }),
     row("http listen", 1, |draft, args| {
         draft.http = if args[0].eq_ignore_ascii_case("off") { None } else { Some(listening_addr(&args[0])?) };
         Ok(())

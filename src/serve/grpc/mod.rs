@@ -17,9 +17,11 @@ mod refuse;
 mod sentinel;
 mod watch;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::Stream;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +35,8 @@ use crate::clock::Clock;
 use crate::proto::admin::admin_server::{AdminServer, SERVICE_NAME as ADMIN};
 use crate::proto::sentinel::sentinel_server::{SERVICE_NAME as SENTINEL, SentinelServer};
 use crate::serve::Consensus;
+use crate::tls::ServerTls;
+use crate::transport::{self, Incoming};
 
 /// Requests and watches at the same time on one connection.
 const STREAMS_PER_CONNECTION: u32 = 256;
@@ -79,18 +83,22 @@ pub enum ServeError {
     },
 }
 
-/// Serves on all listeners until `cancel`; then ends all watches, lets running calls finish, and returns.
+/// Serves on all listeners, with TLS if there is `tls`, until `cancel`; then ends all watches, lets running calls finish, and returns.
 ///
 /// # Errors
 /// [`ServeError`] when a listener fails; the others are stopped then.
-pub async fn serve(listeners: Vec<TcpListener>, ctx: Context, cancel: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(listeners: Vec<TcpListener>, tls: Option<ServerTls>, ctx: Context, cancel: CancellationToken) -> Result<(), ServeError> {
     // Dropping the guard stops whatever was started here, on every way out.
     let cancel = cancel.child_token();
     let _stop_all = cancel.clone().drop_guard();
+    let clock = ctx.clock;
     let routes = routes(ctx, &cancel)?;
     let mut servers = JoinSet::new();
     for listener in listeners {
-        servers.spawn(serve_one(listener, routes.clone(), cancel.clone()));
+        let at = listener.local_addr().map_or_else(|_| "an unknown address".to_owned(), |addr| addr.to_string());
+        let tcp = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE_EVERY));
+        let incoming = transport::incoming(tcp, tls.clone(), "the gRPC port", clock);
+        servers.spawn(serve_one(at, incoming, routes.clone(), cancel.clone()));
     }
     while let Some(ended) = servers.join_next().await {
         match ended {
@@ -102,9 +110,12 @@ pub async fn serve(listeners: Vec<TcpListener>, ctx: Context, cancel: Cancellati
     Ok(())
 }
 
-async fn serve_one(listener: TcpListener, routes: Routes, cancel: CancellationToken) -> Result<(), ServeError> {
-    let at = listener.local_addr().map_or_else(|_| "an unknown address".to_owned(), |addr| addr.to_string());
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE_EVERY));
+async fn serve_one(
+    at: String,
+    incoming: impl Stream<Item = io::Result<Incoming>>,
+    routes: Routes,
+    cancel: CancellationToken,
+) -> Result<(), ServeError> {
     let server = Server::builder()
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))

@@ -22,6 +22,7 @@ pub(in super::super) fn master(group: &Group) -> pb::Master {
         quorum: group.settings.quorum,
         objectively_down: group.objectively_down(),
         failover: group.failover.as_ref().map(progress),
+        history: group.master.identity.as_ref().map(|identity| identity.replid.to_string()).unwrap_or_default(),
     }
 }
 

@@ -25,6 +25,8 @@ impl Eyes {
         let report = view.and_then(|view| view.report.as_ref()).map(|(_, report)| &**report);
         let replica = report.and_then(as_replica);
         let offset = report.map(|report| report.offset);
+        // What it says of its data while it loads them is not about them yet.
+        let loaded = report.filter(|report| !report.loading);
         let (health, mut health_reason) = view.map_or((pb::Health::Unspecified, String::new()), |view| self.health(view));
         if let Some(complaint) = self.neighbours.complaint(addr).filter(|_| health_reason.is_empty()) {
             health_reason = complaint;
@@ -45,6 +47,9 @@ impl Eyes {
             ineligible_reason: String::new(),
             run_id: report.map(|report| report.run_id.to_string()).unwrap_or_default(),
             version: report.map(|report| report.version.clone()).unwrap_or_default(),
+            report_age_ms: view.and_then(|view| view.report.as_ref()).map(|(at, _)| self.now.ms_since(*at)),
+            history: loaded.map(|report| report.replid.to_string()).unwrap_or_default(),
+            keys: loaded.map(|report| keys(&report.raw)),
         };
         if !is_master {
             self.judge_eligibility(addr, &mut node);
@@ -112,6 +117,16 @@ const fn as_replica(report: &NodeReport) -> Option<&ReplicaReport> {
         RoleReport::Master { .. } => None,
         RoleReport::Replica(replica) => Some(replica),
     }
+}
+
+/// The keys of all databases. INFO has a line for each database that is not empty: `db0:keys=12,expires=0,...`.
+fn keys(info: &str) -> u64 {
+    let database = |line: &str| -> Option<u64> {
+        let (number, fields) = line.trim_end().strip_prefix("db")?.split_once(":keys=")?;
+        number.parse::<u32>().ok()?;
+        fields.split(',').next()?.parse().ok()
+    };
+    info.lines().filter_map(database).fold(0, u64::saturating_add)
 }
 
 const fn role(role: Role) -> pb::Role {

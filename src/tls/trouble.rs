@@ -1,0 +1,40 @@
+//! TLS among the causes of an error.
+
+use std::error::Error;
+use std::io;
+
+/// What went wrong with TLS, if that is why `error` came about: in our words of the handshake, or as the other side put it.
+pub fn trouble(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(this) = cause {
+        // An I/O error hides the error that it was made from: its source is that one's source.
+        let inner = this.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).or_else(|| this.downcast_ref::<rustls::Error>());
+        if let Some(tls) = tls {
+            return Some(tls.to_string());
+        }
+        cause = match inner {
+            Some(inner) => Some(inner as &(dyn Error + 'static)),
+            None => this.source(),
+        };
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] io::Error);
+
+    #[test]
+    fn it_is_found_behind_other_errors() {
+        let tls = || io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError);
+        assert!(trouble(&tls()).is_some());
+        assert!(trouble(&Outer(tls())).is_some());
+        assert!(trouble(&Outer(io::Error::other(Outer(tls())))).is_some());
+        assert!(trouble(&Outer(io::Error::other("refused"))).is_none());
+    }
+}
