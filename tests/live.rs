@@ -82,3 +82,6 @@ mod exporter;
 mod drill;
 #[path = "live/migration.rs"]
 mod migration;
+
+#[path = "live/strict.rs"]
+mod strict;
