@@ -48,6 +48,9 @@ mod hello;
 #[path = "live/tls.rs"]
 mod tls;
 
+#[path = "live/acl.rs"]
+mod acl;
+
 #[path = "live/tls_peers.rs"]
 mod tls_peers;
 
