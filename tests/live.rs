@@ -87,3 +87,6 @@ mod drill;
 mod gate;
 #[path = "live/migration.rs"]
 mod migration;
+
+#[path = "live/strict.rs"]
+mod strict;
