@@ -237,6 +237,8 @@ impl Keeper {
             Remark::RoleChanged { to_master, expected } => NoticeKind::RoleChanged { to_master, expected },
             Remark::Demoted => NoticeKind::Demoted,
             Remark::Repointed => NoticeKind::Repointed,
+            Remark::FenceProblem { why } => NoticeKind::FenceProblem { why },
+            Remark::FenceWell => NoticeKind::FenceWell,
         };
         self.parts.board.notify(Notice { group: self.name.clone(), node, what });
     }
