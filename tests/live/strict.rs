@@ -7,8 +7,8 @@ use crate::kit::{Cluster, Flavour, Plan};
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn strict() -> Plan {
-    let mut plan = Plan::new(Flavour::Ours);
-    plan.lines = vec!["sentinel promotion-policy mymaster strict".to_owned(), "sentinel fence-max-lag mymaster 1".to_owned()];
+    let mut plan = Plan::new(Flavour::Ours).with_policy("strict");
+    plan.lines.push("sentinel fence-max-lag mymaster 1".to_owned());
     plan
 }
 
@@ -109,6 +109,8 @@ fn a_planned_change_loses_nothing() {
 fn a_master_that_restarts_without_its_data_is_replaced_by_one_that_has_it() {
     let mut plan = strict();
     plan.down_after_ms = 5000;
+    // Redis's own default: the copy of the emptiness begins a few seconds after it was asked for.
+    plan.server_lines.push("repl-diskless-sync-delay 5".to_owned());
     let mut cluster = armed(plan);
     let (writer, timeline) = (cluster.writer(), cluster.timeline.clone());
     timeline.wait_until("the client writes", LIMIT, || writer.count() >= 200);

@@ -3,6 +3,7 @@
 use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
 use raft_sentinel::base::{Fence, NodeId, ReplId, WallTime};
 use raft_sentinel::machine::{Basis, Cause, Choice, ChosenFor, Command, Ineligible, Manner, Phase};
+use raft_sentinel::serve::Agreement;
 
 use super::events::{failover_id, listener, message, vote};
 use super::wire::Wire;
