@@ -13,11 +13,11 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use raft_sentinel::proto::sentinel as proto;
 
 use crate::answers::{self, Reign};
-use crate::clients::{Aim, Client, Clients};
+use crate::clients::{Ack, Aim, Client, Clients};
 use crate::kit::net::{Host, Net};
 use crate::kit::{Cluster, Flavour, GROUP, Plan, Timeline};
 use crate::readers::{Question, Readers};
-use crate::verdict::{self, Decided, Story, Verdict};
+use crate::verdict::{self, Decided, SERVICE_LIMIT, Story, Verdict};
 
 /// The host of the clients that no fault concerns.
 pub(crate) const CLIENT: &str = "client";
@@ -222,21 +222,36 @@ impl World {
         self.net.hosts().iter().map(|host| host.name().to_owned()).filter(|name| !these.contains(&name.as_str())).collect()
     }
 
-    /// Waits until all is as it should be: one master, all others follow it, all sentinels name it.
-    fn settle(&mut self) -> u16 {
-        let timeline = self.timeline.clone();
-        let master = timeline.wait_for("all sentinels name one master, and nobody else is one", SETTLED_LIMIT, || {
+    /// Waits until all is as it should be: one master, which all others follow and all sentinels name, and no failover under way.
+    fn settle(&self) -> u16 {
+        self.timeline.wait_for("all is as it should be", SETTLED_LIMIT, || {
             let named: Vec<u16> = self.cluster.sentinels.iter().map(crate::kit::Sentinel::master).collect::<Result<_, _>>()?;
+            let master = named[0];
             let masters = self.cluster.masters();
-            match masters.as_slice() {
-                [master] if named.iter().all(|name| name == master) => Ok(*master),
-                _ => Err(format!("named {named:?}, masters {masters:?}")),
+            if named.iter().any(|name| *name != master) || masters != [master] {
+                return Err(format!("named {named:?}, masters {masters:?}"));
             }
-        });
-        for port in self.cluster.others(master) {
-            self.cluster.wait_for_replica(port, master, SETTLED_LIMIT);
+            let astray = self.cluster.servers.iter().find(|server| server.port != master && server.linked_to() != Some(master));
+            if let Some(server) = astray {
+                return Err(format!("{} is linked to {:?} rather than {master}", server.port, server.linked_to()));
+            }
+            if self.policy == Policy::Stock {
+                return Ok(master);
+            }
+            let failover = self.cluster.recorded(self.cluster.sentinels[0].id)?.failover;
+            failover.map_or(Ok(master), |failover| Err(format!("{failover:?}")))
+        })
+    }
+
+    /// Waits until a client writes again, or for as long as that may take.
+    fn await_service(&self, healed: Instant) {
+        while healed.elapsed() < SERVICE_LIMIT {
+            let back = |ack: &Ack| self.followers.contains(&ack.client) && ack.sent > healed;
+            if self.clients.acks().iter().any(back) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
         }
-        master
     }
 
     /// The master of each epoch, in order, with what is wrong with the sequence.
@@ -255,11 +270,12 @@ impl World {
         (reigns, epochs)
     }
 
-    fn judge(mut self, name: &str) -> Verdict {
+    fn judge(self, name: &str) -> Verdict {
         let struck = self.struck.expect("a scenario strikes");
         let healed = self.healed.expect("a scenario heals");
         let master = self.settle();
         let settled = healed.elapsed();
+        self.await_service(healed);
         self.last(CALM);
         let (reigns, epochs) = self.reigns(master);
         let acks = self.clients.finish();
