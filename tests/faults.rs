@@ -37,5 +37,7 @@ mod cuts;
 mod network;
 #[path = "faults/phases.rs"]
 mod phases;
+#[path = "faults/protected.rs"]
+mod protected;
 #[path = "faults/stops.rs"]
 mod stops;
