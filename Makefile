@@ -8,7 +8,7 @@ ARGS     ?=
 # The tests start many servers and measure time: a few at once is all a small machine can do.
 JOBS     ?= 4
 # Whose promises the faults are to show: strict, or available to see what strict is for.
-POLICY   ?= available
+POLICY   ?= strict
 FEATURES := --features failpoints
 
 .PHONY: help demo test test-faults compare bench-failover bench-answers check fix need-redis need-clients need-net

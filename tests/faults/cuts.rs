@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::kit::Plan;
 use crate::kit::net::Net;
+use crate::verdict::Verdict;
 use crate::world::{Policy, World, prove, prove_with, run};
 
 /// Long enough for a failover behind the fence.
@@ -14,6 +15,11 @@ fn cut_off_and_heal(world: &mut World, these: &[&str]) {
     world.cut_off(these);
     world.last(CUT);
     world.heal();
+}
+
+/// When the cut heals, the sentinels may see the replicas before the master, and a failover is as good as none.
+fn nobody_is_promoted_while_it_lasts(policy: Policy, verdict: &Verdict) {
+    assert!(policy != Policy::Strict || verdict.decided.is_none_or(|after| after >= CUT), "{verdict:?}");
 }
 
 #[test]
@@ -43,7 +49,7 @@ fn of_the_master_with_one_replica() {
     let policy = Policy::wanted();
     let verdict = run("cut: master with one replica", policy, policy.plan(), |world| cut_off_and_heal(world, &["redis-0", "redis-1"]));
     verdict.hold(policy);
-    assert!(policy != Policy::Strict || verdict.failovers == 0, "{verdict:?}");
+    nobody_is_promoted_while_it_lasts(policy, &verdict);
 }
 
 #[test]
@@ -54,7 +60,7 @@ fn of_the_master_with_one_replica_and_one_sentinel() {
         cut_off_and_heal(world, &["redis-0", "redis-1", &leader]);
     });
     verdict.hold(policy);
-    assert!(policy != Policy::Strict || verdict.failovers == 0, "{verdict:?}");
+    nobody_is_promoted_while_it_lasts(policy, &verdict);
 }
 
 /// A minority of five data nodes: the one replica is not enough for the fence of two.
@@ -78,7 +84,7 @@ fn of_the_master_with_two_replicas_of_four() {
         cut_off_and_heal(world, &["redis-0", "redis-1", "redis-2"]);
     });
     verdict.hold(policy);
-    assert!(policy != Policy::Strict || verdict.failovers == 0, "{verdict:?}");
+    nobody_is_promoted_while_it_lasts(policy, &verdict);
 }
 
 /// The master is healthy, and so are its replicas; only those who judge do not see it.

@@ -17,7 +17,7 @@ use crate::clients::{Ack, Aim, Client, Clients};
 use crate::kit::net::{Host, Net};
 use crate::kit::{Cluster, Flavour, GROUP, Plan, Timeline};
 use crate::readers::{Question, Readers};
-use crate::verdict::{self, Decided, SERVICE_LIMIT, Story, Verdict};
+use crate::verdict::{self, Decided, RESIDUE_OF_CUT, SERVICE_LIMIT, Story, Verdict};
 
 /// The host of the clients that no fault concerns.
 pub(crate) const CLIENT: &str = "client";
@@ -80,8 +80,8 @@ pub(crate) struct World {
     /// The clients that follow the sentinels where nothing is cut off.
     followers: BTreeSet<usize>,
     first_master: u16,
-    struck: Option<Instant>,
-    healed: Option<Instant>,
+    /// From when to when there was a fault; the last one may still be there.
+    faults: Vec<(Instant, Option<Instant>)>,
     suspended: Vec<(u16, Instant, Instant)>,
 }
 
@@ -113,15 +113,14 @@ pub(crate) fn prove_with(name: &str, change: impl FnOnce(Plan) -> Plan, act: imp
 }
 
 impl Verdict {
-    /// Fails unless the policy's promises were kept.
+    /// Fails unless the policy's promises were kept, but for what Redis leaves when a cut heals.
     pub(crate) fn hold(&self, policy: Policy) {
-        let complaints = if policy == Policy::Strict { self.complaints() } else { self.complaints_of_any_policy() };
-        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+        self.hold_with(policy, RESIDUE_OF_CUT);
     }
 
-    /// The same but for writes that a deposed master took.
-    pub(crate) fn hold_but_for_strays(&self, policy: Policy) {
-        let complaints = if policy == Policy::Strict { self.complaints_but_for_strays() } else { self.complaints_of_any_policy() };
+    /// The same with another residue.
+    pub(crate) fn hold_with(&self, policy: Policy, residue: Duration) {
+        let complaints = if policy == Policy::Strict { self.complaints(residue) } else { self.complaints_of_any_policy() };
         assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     }
 }
@@ -134,19 +133,8 @@ impl World {
         let (clients, followers) = clients(&cluster, &net, wait);
         let clients = Clients::start(&clients);
         let readers = Readers::start(&questions(&cluster, &net));
-        let world = Self {
-            cluster,
-            timeline,
-            net,
-            policy,
-            clients,
-            readers,
-            followers,
-            first_master,
-            struck: None,
-            healed: None,
-            suspended: Vec::new(),
-        };
+        let world =
+            Self { cluster, timeline, net, policy, clients, readers, followers, first_master, faults: Vec::new(), suspended: Vec::new() };
         world.last(CALM);
         world
     }
@@ -179,13 +167,16 @@ impl World {
     /// A fault strikes now.
     pub(crate) fn strike(&mut self, what: &str) {
         self.timeline.note(format!("FAULT: {what}"));
-        self.struck.get_or_insert_with(Instant::now);
+        if self.faults.last().is_none_or(|(_, to)| to.is_some()) {
+            self.faults.push((Instant::now(), None));
+        }
     }
 
-    /// A fault is gone now; the last call counts.
+    /// All faults are gone now; the last call counts.
     pub(crate) fn mend(&mut self, what: &str) {
         self.timeline.note(format!("REPAIR: {what}"));
-        self.healed = Some(Instant::now());
+        let now = Instant::now();
+        self.faults.last_mut().expect("there was a fault").1 = Some(now);
     }
 
     /// Suspends the first master and these sentinels for so long.
@@ -261,7 +252,7 @@ impl World {
         if self.policy == Policy::Stock {
             // It keeps no history: what is known is who was the master and who is.
             let changed = last_master != self.first_master;
-            reigns.extend(changed.then_some(Reign { epoch: 1, port: last_master, decided: self.struck }));
+            reigns.extend(changed.then_some(Reign { epoch: 1, port: last_master, decided: self.faults.first().map(|(from, _)| *from) }));
             return (reigns, Ok(()));
         }
         let histories: Vec<_> = self.cluster.sentinels.iter().map(|sentinel| decided(self.cluster.decisions(sentinel.id))).collect();
@@ -271,8 +262,8 @@ impl World {
     }
 
     fn judge(self, name: &str) -> Verdict {
-        let struck = self.struck.expect("a scenario strikes");
-        let healed = self.healed.expect("a scenario heals");
+        let faults: Vec<(Instant, Instant)> = self.faults.iter().map(|(from, to)| (*from, to.expect("a scenario heals"))).collect();
+        let healed = faults.last().expect("a scenario strikes").1;
         let master = self.settle();
         let settled = healed.elapsed();
         self.await_service(healed);
@@ -284,7 +275,7 @@ impl World {
             verdict::missing(&acks, self.cluster.server(master)).into_iter().partition(|ack| ack.confirmed);
         self.timeline.note(format!("reigns {reigns:?}, writes by server {:?}", verdict::shares(&acks)));
         let fits = answers::check(&reigns, &answers).map(|()| answers.len());
-        let story = Story { reigns, acks, followers: self.followers, struck, healed, suspended: self.suspended };
+        let story = Story { reigns, acks, followers: self.followers, faults, suspended: self.suspended };
         let verdict = Verdict {
             decided: story.decided(),
             failovers: story.reigns.len() - 1,
