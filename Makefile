@@ -16,7 +16,7 @@ FEATURES := --features failpoints
 help:
 	@echo 'make demo            kill a master and watch the failover     (ARGS=--keep leaves the cluster running)'
 	@echo 'make test            all tests, with real redis-server processes'
-	@echo 'make test-faults     real processes in network namespaces, cut, stopped and killed; needs root'
+	@echo 'make test-faults     real processes in network namespaces, cut, stopped and killed; needs root (ARGS=cuts: only those)'
 	@echo 'make compare         twelve kinds of trouble, beside stock Sentinel: a table and a page   (ARGS="--only crash,hang --runs 5")'
 	@echo 'make check           formatting, clippy and documentation; changes nothing'
 	@echo 'make fix             formats, and applies what clippy can fix'
