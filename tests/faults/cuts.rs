@@ -171,6 +171,28 @@ fn that_flap() {
     });
 }
 
+/// The master hears its former replicas again and nobody hears it. What they had sent before they were taken from it arrives and counts
+/// as fresh; the end of their connections, which they send when that is acknowledged, does not. This is the most that a fence
+/// that Redis holds leaves open: for the longest lag, and until Redis looks the next time.
+#[test]
+fn that_heals_one_way_from_the_replicas_to_the_master() {
+    let policy = Policy::wanted();
+    let verdict = run("cut: master, healed one way from its replicas", policy, policy.plan(), |world| {
+        world.cut_off(&["redis-0"]);
+        world.timeline.wait_for("the successor is made", 2 * CUT, || match world.cluster.recorded(1)? {
+            master if master.epoch == 1 && master.confirmed => Ok(()),
+            master => Err(format!("{master:?}")),
+        });
+        world.cut("from its replicas to the master the way is open", |net| {
+            ["redis-1", "redis-2"].iter().try_for_each(|host| net.heal_one_way(host, "redis-0"))
+        });
+        // What is lost on the way is sent again after ever longer times.
+        world.last(2 * CUT);
+        world.heal();
+    });
+    verdict.hold_through_a_late_acknowledgement(policy);
+}
+
 /// Heals so long after the cut of the master: before it is noticed, while it is, while replicas are being taken from it, while
 /// the fence is waited for, and about when the successor is made.
 fn heals_after(ms: u64) {

@@ -88,6 +88,10 @@ fn a_cut_is_silent_concerns_whom_it_names_and_heals() {
 
     net.separate(&["a", "b"], &["c"]).expect("the rules are taken");
     assert_eq!(reach(&net, &hosts), "ab ba oa ob oc");
+    net.heal_one_way("a", "c").expect("the rule goes");
+    assert_eq!(reach(&net, &hosts), "ab ba oa ob oc", "one way is not enough for a handshake");
+    net.heal_one_way("c", "a").expect("the rule goes");
+    assert_eq!(reach(&net, &hosts), "ab ac ba ca oa ob oc");
     net.heal().expect("the rules go");
     assert_eq!(reach(&net, &hosts), all);
 }

@@ -71,6 +71,8 @@ pub(crate) struct Stray {
 /// buffers before it notices that its replicas left. And an acknowledgement of a replica that the network held back counts as fresh
 /// when it arrives, until what the replica sent behind it, the end of its connection, arrives too. WAIT confirms none of that.
 pub(crate) const RESIDUE_OF_CUT: Duration = Duration::from_millis(250);
+/// The same where the end of the connection never comes: the longest lag (1 s), a second until Redis looks again, and the margin of a busy machine.
+pub(crate) const RESIDUE_OF_LATE_ACK: Duration = Duration::from_millis(2500);
 /// The same for a master that was suspended, with what it has to do when it wakes up.
 pub(crate) const RESIDUE_OF_STOP: Duration = Duration::from_millis(1500);
 
@@ -144,18 +146,24 @@ impl Story {
 impl Verdict {
     /// Everything that the strict policy promises not to happen. When the faults are gone, Redis may leave this much of a residue.
     pub(crate) fn complaints(&self, residue: Duration) -> Vec<String> {
-        let mut found = self.complaints_of_any_policy();
-        if let Some(ack) = self.confirmed_lost.first() {
-            let lost = self.confirmed_lost.len();
-            found.push(format!("{lost} writes that WAIT had confirmed are lost, the first is {} on {}", ack.key(), ack.port));
-        }
-        found.extend(self.strays.iter().find(|stray| stray.ack.confirmed).map(|stray| format!("WAIT confirmed {stray}")));
+        let mut found = self.complaints_but_for_strays();
         let during: Vec<&Stray> = self.strays.iter().filter(|stray| stray.during_fault).collect();
         if let (Some(first), Some(last)) = (during.first(), during.last()) {
             found.push(format!("{} writes were taken by servers that were not the master, from {first} to {last}", during.len()));
         } else if self.overlap() > residue {
             found.push(format!("after the faults two masters took writes for {:?}, Redis leaves no more than {residue:?}", self.overlap()));
         }
+        found
+    }
+
+    /// The same but for writes on a deposed master that WAIT did not confirm.
+    pub(crate) fn complaints_but_for_strays(&self) -> Vec<String> {
+        let mut found = self.complaints_of_any_policy();
+        if let Some(ack) = self.confirmed_lost.first() {
+            let lost = self.confirmed_lost.len();
+            found.push(format!("{lost} writes that WAIT had confirmed are lost, the first is {} on {}", ack.key(), ack.port));
+        }
+        found.extend(self.strays.iter().find(|stray| stray.ack.confirmed).map(|stray| format!("WAIT confirmed {stray}")));
         found
     }
 

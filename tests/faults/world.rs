@@ -17,7 +17,7 @@ use crate::clients::{Ack, Aim, Client, Clients};
 use crate::kit::net::{Host, Net};
 use crate::kit::{Cluster, Flavour, GROUP, Plan, Timeline};
 use crate::readers::{Question, Readers};
-use crate::verdict::{self, Decided, RESIDUE_OF_CUT, SERVICE_LIMIT, Story, Verdict};
+use crate::verdict::{self, Decided, RESIDUE_OF_CUT, RESIDUE_OF_LATE_ACK, SERVICE_LIMIT, Story, Verdict};
 
 /// The host of the clients that no fault concerns.
 pub(crate) const CLIENT: &str = "client";
@@ -116,6 +116,20 @@ impl Verdict {
     /// Fails unless the policy's promises were kept, but for what Redis leaves when a cut heals.
     pub(crate) fn hold(&self, policy: Policy) {
         self.hold_with(policy, RESIDUE_OF_CUT);
+    }
+
+    /// The same where a late acknowledgement of a former replica opened the fence while the fault lasted.
+    pub(crate) fn hold_through_a_late_acknowledgement(&self, policy: Policy) {
+        if policy == Policy::Strict {
+            let mut complaints = self.complaints_but_for_strays();
+            let overlap = self.overlap();
+            if overlap > RESIDUE_OF_LATE_ACK {
+                complaints.push(format!(
+                    "two masters took writes for {overlap:?}, a late acknowledgement opens the fence for {RESIDUE_OF_LATE_ACK:?}"
+                ));
+            }
+            assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+        }
     }
 
     /// The same with another residue.
