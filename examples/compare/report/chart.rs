@@ -70,9 +70,14 @@ impl Scale {
             let value = self.most * f64::from(quarter) / 4.0;
             let x = self.x(value);
             let _ = write!(svg, "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>");
-            let label = shown(value, unit);
+            let label = self.label(value, unit);
             let _ = write!(svg, "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\">{label}</text>", bottom + 16.0);
         }
+    }
+
+    /// In the same unit all along the axis.
+    fn label(&self, value: f64, unit: Unit) -> String {
+        if unit == Unit::Time && self.most >= 2000.0 { format!("{} s", value / 1000.0) } else { shown(value, unit) }
     }
 
     fn bar(&self, svg: &mut String, y: f64, key: &str, title: &str, (median, worst): (f64, f64), unit: Unit) {

@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::chart;
 use super::numbers::{COLUMNS, Column, spread};
 use super::story::{self, Window};
-use super::text::{escaped, key_of};
-use crate::product::Product;
+use super::text::{escaped, swatch};
+use super::{chart, glance};
 use crate::results::{Cell, Results, Told};
 
 const STYLE: &str = include_str!("page.css");
@@ -21,9 +20,10 @@ pub(crate) fn page(results: &Results) -> String {
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n\
-         <p>The same trouble for each of them, in turn, on real Redis: what it did to clients. Less is better in every column but one.</p>\n"
+         <p>The same trouble for each of them, in turn, on real Redis: what it did to clients. Less is better in every figure but the number of promotions.</p>\n"
     );
     facts(&mut html, results);
+    html += &glance::table(results);
     html += "<h2>In figures</h2>\n";
     summary(&mut html, results);
     html += "<h2>In pictures</h2>\n";
@@ -127,10 +127,6 @@ fn clearly_less(one: f64, other: f64, column: &Column) -> bool {
     one < other * 0.9 && other - one >= least
 }
 
-fn swatch(product: Product) -> String {
-    format!("<span class=\"product {}\"></span>{}", key_of(product), product.name())
-}
-
 fn unsettled(cell: &Cell) -> String {
     match cell.unsettled() {
         0 => String::new(),
@@ -224,6 +220,7 @@ fn method(html: &mut String, results: &Results) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::product::Product;
     use crate::measure::{Figures, Strip};
     use crate::results::Run;
 
