@@ -220,8 +220,8 @@ fn method(html: &mut String, results: &Results) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::product::Product;
     use crate::measure::{Figures, Strip};
+    use crate::product::Product;
     use crate::results::Run;
 
     fn cell(product: Product, unavailable_ms: f64) -> Cell {
