@@ -8,8 +8,8 @@ use crate::stage::conf::node_letter;
 
 /// A pause in a client's writes up to which they are one bar.
 const TOGETHER: Us = 60_000;
-/// What is shown before the fault.
-const BEFORE: Us = SECOND;
+/// What is kept of the time before the fault.
+const BEFORE: Us = 5 * SECOND;
 
 /// What a bar says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
