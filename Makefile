@@ -7,6 +7,8 @@ DOWN_AFTER ?= 1000
 ARGS     ?=
 # The tests start many servers and measure time: a few at once is all a small machine can do.
 JOBS     ?= 4
+# Whose promises the faults are to show: strict, or available to see what strict is for.
+POLICY   ?= available
 FEATURES := --features failpoints
 
 .PHONY: help demo test test-faults compare bench-failover bench-answers check fix need-redis need-clients need-net
@@ -38,7 +40,9 @@ test: need-redis need-clients
 
 # Not part of the tests above: it needs root, and takes minutes.
 test-faults: need-redis need-net
-	$(CARGO) test --locked $(FEATURES) --no-fail-fast --test faults -- --test-threads $(JOBS)
+	@rm -rf target/tmp/faults
+	@POLICY=$(POLICY) $(CARGO) test --locked $(FEATURES) --no-fail-fast --test faults -- --test-threads $(JOBS) $(ARGS); \
+		status=$$?; cat target/tmp/faults/table.txt; exit $$status
 
 # As root, members live in network namespaces; without, the scenarios that cut connections are left out.
 compare: need-redis

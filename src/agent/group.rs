@@ -39,11 +39,14 @@ pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, look:
 }
 
 fn world(parts: &Parts, group: Arc<Group>) -> World {
+    let state = parts.raft.state();
+    let voters = &state.voters;
     World {
         now: parts.clock.mono(),
         wall: parts.clock.wall(),
         group,
-        voting: parts.raft.state().voters.contains(&parts.raft.id()),
+        voting: voters.contains(&parts.raft.id()),
+        majority: voters.len() / 2 + 1,
         leading: matches!(*parts.raft.leadership().borrow(), Leadership::Leading { .. }),
     }
 }
@@ -129,6 +132,7 @@ impl Keeper {
         let group = Arc::clone(&self.group);
         self.probes.retain(|addr, _| group.data_nodes().any(|node| node == addr));
         let mut settings = ProbeSettings::of(&group.settings, &self.parts.client_name);
+        settings.watch_fence = group.wanted_fence().is_some() || group.fence.is_some();
         settings.access = settings.access.over(self.parts.tls.clone());
         for addr in group.data_nodes() {
             match self.probes.get(addr) {
@@ -158,7 +162,7 @@ impl Keeper {
         let (parts, group) = (&self.parts, &self.group);
         let known = state.sentinels.get(&parts.raft.id()).is_some_and(|record| record.sentinel_id == *parts.raft.sentinel_id());
         let settled = group.failover.as_ref().is_none_or(|failover| match failover.phase {
-            Phase::Choosing | Phase::Promoting => false,
+            Phase::Choosing | Phase::Detaching | Phase::Draining { .. } | Phase::Promoting => false,
             Phase::Following { .. } => true,
         });
         let set = state.parameters.of(parts.raft.id());
@@ -181,9 +185,9 @@ impl Keeper {
                     probe.look();
                 }
             }
-            Intent::Ask { node, ask, epoch } => {
+            Intent::Ask { node, ask, permit } => {
                 let Some(probe) = self.probes.get(&node) else { return };
-                let errand = Errand { group: self.name.clone(), node, ask, epoch };
+                let errand = Errand { group: self.name.clone(), node, ask, permit };
                 let (parts, hands, sights, results) = (self.parts.clone(), probe.hands(), self.sights.clone(), self.results.clone());
                 tokio::spawn(hands::run(parts, errand, hands, sights, results));
             }
@@ -226,12 +230,20 @@ impl Keeper {
         });
     }
 
+    /// Whether the replicas are being pointed at a new master.
+    fn is_following(&self) -> bool {
+        let state = self.parts.raft.state();
+        let failover = state.groups.get(&self.name).and_then(|group| group.failover.as_ref());
+        failover.is_some_and(|failover| matches!(failover.phase, Phase::Following { .. }))
+    }
+
     fn notify(&self, node: Addr, what: Remark) {
         let what = match what {
             Remark::Down => NoticeKind::Down,
             Remark::Up => NoticeKind::Up,
             Remark::RoleChanged { to_master, expected } => NoticeKind::RoleChanged { to_master, expected },
             Remark::Demoted => NoticeKind::Demoted,
+            Remark::Repointed if self.is_following() => NoticeKind::PointedAtNewMaster,
             Remark::Repointed => NoticeKind::Repointed,
         };
         self.parts.board.notify(Notice { group: self.name.clone(), node, what });

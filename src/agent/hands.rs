@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::Parts;
 use crate::base::observation::{Seen, Sight};
-use crate::base::{Addr, Epoch, GroupName};
+use crate::base::{Addr, FenceSight, GroupName};
 use crate::failpoint;
-use crate::judge::{Ask, Input};
+use crate::judge::{Ask, Input, Permit};
 use crate::probe::Hands;
 use crate::redis::{Act, ActReport, Clients};
 
@@ -21,8 +22,8 @@ pub(super) struct Errand {
     pub(super) group: GroupName,
     pub(super) node: Addr,
     pub(super) ask: Ask,
-    /// The epoch that permits it: in any other it must not be done.
-    pub(super) epoch: Epoch,
+    /// What permits it: if the log says otherwise by now it must not be done.
+    pub(super) permit: Permit,
 }
 
 /// Carries out the errand and sends what came of it: first what was seen, then that it has ended.
@@ -34,17 +35,18 @@ pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc
     let well = match outcome {
         Ok(done) => {
             log_outcome(&errand, &done);
-            let report = done.node().cloned();
-            if let Some(report) = report {
-                let seen = Seen { addr: errand.node.clone(), at: parts.clock.mono(), what: Sight::Report(Box::new(report)) };
+            let fence = done.fence.map(|fence| Sight::Fence(FenceSight::Holds(fence)));
+            let report = done.node().cloned().map(|report| Sight::Report(Box::new(report)));
+            for what in fence.into_iter().chain(report) {
+                let seen = Seen { addr: errand.node.clone(), at: parts.clock.mono(), what };
                 // An error means that the group is no longer monitored; the same goes for the send below.
                 let _ = sights.send(seen).await;
             }
             true
         }
         Err(why) => {
-            let Errand { group, node, epoch, .. } = &errand;
-            tracing::warn!(%group, %node, %epoch, "could not {name} it: {why}; it is tried again if it is still due");
+            let Errand { group, node, permit, .. } = &errand;
+            tracing::warn!(%group, %node, epoch = %permit.epoch, "could not {name} it: {why}; it is tried again if it is still due");
             false
         }
     };
@@ -55,28 +57,31 @@ pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc
 ///
 /// The limit counts from before the check: if this process is stopped in between, the check is worth nothing when it goes on.
 async fn attempt(parts: &Parts, errand: &Errand, hands: &Hands) -> Result<ActReport, String> {
-    let begun = parts.clock.mono();
+    let deadline = Instant::now() + ACT_LIMIT;
     parts.raft.confirm_leadership().await.map_err(|error| format!("it is not certain that this sentinel leads: {error}"))?;
-    let current = parts.raft.state().groups.get(&errand.group).map(|group| group.epoch);
-    if current != Some(errand.epoch) {
-        return Err(format!("epoch {} is over", errand.epoch));
+    let current = parts.raft.state().groups.get(&errand.group).map(|group| Permit::of(group));
+    if current != Some(errand.permit) {
+        return Err(format!("it was due in epoch {}, and the failover or the epoch is another one by now", errand.permit.epoch));
     }
-    let spent = Duration::from_millis(parts.clock.mono().ms_since(begun));
-    let left = ACT_LIMIT.saturating_sub(spent);
-    hands.act(act(&errand.ask), left).await.map_err(|error| error.to_string())
+    hands.act_by(act(&errand.ask), deadline).await.map_err(|error| error.to_string())
 }
 
 fn act(ask: &Ask) -> Act {
     match ask {
-        Ask::Promote => Act::Promote,
+        Ask::Promote { fence } => Act::Promote { fence: *fence },
         Ask::Demote { master } => Act::Follow { master: master.clone(), clients: Clients::Kill },
         Ask::Repoint { master } => Act::Follow { master: master.clone(), clients: Clients::Keep },
+        Ask::Detach { fence } => Act::Detach { fence: *fence },
+        Ask::Lend => Act::Lend,
+        Ask::Arm(fence) => Act::Arm(*fence),
+        Ask::Pause { ms } => Act::Pause { ms: *ms },
+        Ask::Unpause => Act::Unpause,
     }
 }
 
 fn log_outcome(errand: &Errand, done: &ActReport) {
-    let Errand { group, node, ask, epoch } = errand;
+    let Errand { group, node, ask, permit } = errand;
     let refused: Vec<String> =
         done.steps.iter().filter_map(|step| step.result.as_ref().err().map(|error| format!("{:?}: {error}", step.step))).collect();
-    tracing::info!(%group, %node, %epoch, refused = refused.join("; "), "asked to {}", ask.name());
+    tracing::info!(%group, %node, epoch = %permit.epoch, refused = refused.join("; "), "asked to {}", ask.name());
 }

@@ -32,6 +32,11 @@ impl Addr {
         Self { host: host.into(), port }
     }
 
+    /// Where a replica is sent that is to follow nobody and stay a replica: no server listens on this port.
+    pub fn nobody() -> Self {
+        Self::new("127.0.0.1", 1)
+    }
+
     /// The text that `tokio::net::TcpStream::connect` and URLs understand (IPv6 in brackets).
     pub fn authority(&self) -> String {
         if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }

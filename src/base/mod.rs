@@ -5,6 +5,7 @@
 //! What a word *means for the cluster* does not live here; that is `machine`.
 
 pub mod addr;
+pub mod fence;
 pub mod heard;
 pub mod hello;
 pub mod ids;
@@ -19,6 +20,7 @@ pub mod tls;
 pub mod webhook;
 
 pub use addr::Addr;
+pub use fence::{Fence, FenceSight};
 pub use heard::{Heard, HeardOn, NoChannel, OnChannel};
 pub use hello::{Claim, Hello};
 pub use ids::{ClusterId, Epoch, GroupName, Incarnation, LogIndex, NodeId, ReplId, RunId, SentinelId};

@@ -1,6 +1,6 @@
 //! What this sentinel saw of one data node. Emitted by `probe`, believed or not by `judge`.
 
-use super::{Addr, Mono, ReplId, RunId};
+use super::{Addr, FenceSight, Mono, ReplId, RunId};
 
 /// One thing seen of one data node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub enum Sight {
     Report(Box<NodeReport>),
     /// An INFO was answered with something that is not one; the text says what.
     BadReport(String),
+    /// CONFIG GET was answered: what the server holds of the fence.
+    Fence(FenceSight),
 }
 
 /// Why there is no link.
@@ -112,6 +114,8 @@ pub enum RoleReport {
     Master {
         /// `slaveN:` lines.
         replicas: Vec<AttachedReplica>,
+        /// `min_slaves_good_slaves`: how many of them count for the fence; none where no fence is in force.
+        good_replicas: Option<u32>,
     },
     /// A replica and its link to its master.
     Replica(ReplicaReport),
@@ -147,6 +151,9 @@ pub struct ReplicaReport {
     pub priority: u32,
     /// `replica_announced`.
     pub announced: bool,
+    /// It gave up its place in the history for a full copy that has not come to its end: what it holds is older than the offset
+    /// that it once acknowledged, or is gone.
+    pub place_lost: bool,
 }
 
 impl NodeReport {

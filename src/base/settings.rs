@@ -57,6 +57,10 @@ pub struct GroupSettings {
     pub auth_pass: Option<Secret>,
     /// What a promotion has to wait for.
     pub promotion_policy: PromotionPolicy,
+    /// `min-replicas-max-lag` of the fence: for how many seconds after its last acknowledgement a replica counts.
+    pub fence_max_lag_s: u32,
+    /// A replica that has been down for this long is forgotten, and the fence counts without it; 0 is never.
+    pub replica_forget_after_ms: u64,
     /// Program to run for each warning-level event.
     pub notification_script: Option<String>,
     /// Program to run when the master's address changes.
@@ -80,6 +84,8 @@ impl Default for GroupSettings {
             auth_user: None,
             auth_pass: None,
             promotion_policy: PromotionPolicy::Auto,
+            fence_max_lag_s: 2,
+            replica_forget_after_ms: 0,
             notification_script: None,
             client_reconfig_script: None,
             notification_webhook: None,
@@ -110,6 +116,10 @@ pub enum SettingChange {
     AuthPass(Option<Secret>),
     /// `promotion-policy`.
     PromotionPolicy(PromotionPolicy),
+    /// `fence-max-lag`, in seconds, at least 1.
+    FenceMaxLagS(u32),
+    /// `replica-forget-after`; 0 turns it off.
+    ReplicaForgetAfterMs(u64),
     /// `notification-script`; none unsets it.
     NotificationScript(Option<String>),
     /// `client-reconfig-script`; none unsets it.
@@ -146,6 +156,8 @@ impl SettingChange {
             Self::AuthUser(_) => "auth-user",
             Self::AuthPass(_) => "auth-pass",
             Self::PromotionPolicy(_) => "promotion-policy",
+            Self::FenceMaxLagS(_) => "fence-max-lag",
+            Self::ReplicaForgetAfterMs(_) => "replica-forget-after",
             Self::NotificationScript(_) => "notification-script",
             Self::ClientReconfigScript(_) => "client-reconfig-script",
             Self::NotificationWebhook(_) => "notification-webhook",
@@ -156,10 +168,12 @@ impl SettingChange {
     /// The new value for people and events; secrets are masked.
     pub fn shown_value(&self) -> String {
         match self {
-            Self::Quorum(n) | Self::ParallelSyncs(n) => n.to_string(),
-            Self::DownAfterMs(ms) | Self::CrashDownAfterMs(ms) | Self::FailoverTimeoutMs(ms) | Self::MasterRebootDownAfterMs(ms) => {
-                ms.to_string()
-            }
+            Self::Quorum(n) | Self::ParallelSyncs(n) | Self::FenceMaxLagS(n) => n.to_string(),
+            Self::DownAfterMs(ms)
+            | Self::CrashDownAfterMs(ms)
+            | Self::FailoverTimeoutMs(ms)
+            | Self::MasterRebootDownAfterMs(ms)
+            | Self::ReplicaForgetAfterMs(ms) => ms.to_string(),
             Self::AuthUser(text) | Self::NotificationScript(text) | Self::ClientReconfigScript(text) => text.clone().unwrap_or_default(),
             Self::AuthPass(_) => "******".to_owned(),
             Self::NotificationWebhook(url) => url.as_ref().map(WebhookUrl::shown).unwrap_or_default(),
@@ -181,6 +195,7 @@ impl GroupSettings {
                 | SettingChange::ParallelSyncs(0)
                 | SettingChange::DownAfterMs(0)
                 | SettingChange::FailoverTimeoutMs(0)
+                | SettingChange::FenceMaxLagS(0)
         );
         if zero {
             return Err(BadSetting { option: change.option().to_owned() });
@@ -195,6 +210,8 @@ impl GroupSettings {
             SettingChange::AuthUser(user) => self.auth_user = user,
             SettingChange::AuthPass(pass) => self.auth_pass = pass,
             SettingChange::PromotionPolicy(policy) => self.promotion_policy = policy,
+            SettingChange::FenceMaxLagS(seconds) => self.fence_max_lag_s = seconds,
+            SettingChange::ReplicaForgetAfterMs(ms) => self.replica_forget_after_ms = ms,
             SettingChange::NotificationScript(path) => self.notification_script = path,
             SettingChange::ClientReconfigScript(path) => self.client_reconfig_script = path,
             SettingChange::NotificationWebhook(url) => self.notification_webhook = url,

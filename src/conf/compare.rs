@@ -246,6 +246,8 @@ fn differences(a: &GroupSettings, b: &GroupSettings) -> Vec<Difference> {
         auth_user,
         auth_pass,
         promotion_policy,
+        fence_max_lag_s,
+        replica_forget_after_ms,
         notification_script,
         client_reconfig_script,
         notification_webhook,
@@ -266,6 +268,8 @@ fn differences(a: &GroupSettings, b: &GroupSettings) -> Vec<Difference> {
     plain("parallel-syncs", parallel_syncs, &b.parallel_syncs);
     plain("master-reboot-down-after-period", master_reboot_down_after_ms, &b.master_reboot_down_after_ms);
     plain("promotion-policy", &promotion_policy.as_str(), &b.promotion_policy.as_str());
+    plain("fence-max-lag", fence_max_lag_s, &b.fence_max_lag_s);
+    plain("replica-forget-after", replica_forget_after_ms, &b.replica_forget_after_ms);
     plain("notification-script", &text(notification_script), &text(&b.notification_script));
     plain("client-reconfig-script", &text(client_reconfig_script), &text(&b.client_reconfig_script));
     let secret = [

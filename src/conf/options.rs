@@ -32,9 +32,6 @@ pub enum OptionError {
         /// What is wrong and what is expected.
         problem: String,
     },
-    /// The value is right, but this release cannot do it.
-    #[error("{0}")]
-    NotSupported(&'static str),
 }
 
 /// One option of a group.
@@ -50,20 +47,8 @@ pub struct GroupOption {
 /// How the values of an option are read, and so how many there are.
 #[derive(Clone, Copy, Debug)]
 enum Parse {
-    One(fn(&str) -> Result<SettingChange, Bad>),
-    Two(fn(&str, &str) -> Result<SettingChange, Bad>),
-}
-
-/// Why a value is bad.
-enum Bad {
-    Value(String),
-    NotSupported(&'static str),
-}
-
-impl From<Problem> for Bad {
-    fn from(problem: Problem) -> Self {
-        Self::Value(problem)
-    }
+    One(fn(&str) -> Result<SettingChange, Problem>),
+    Two(fn(&str, &str) -> Result<SettingChange, Problem>),
 }
 
 /// Every option of a group.
@@ -80,13 +65,15 @@ pub static OPTIONS: &[GroupOption] = &[
     one("auth-user", |word| Ok(SettingChange::AuthUser(optional(word)))),
     one("auth-pass", |word| Ok(SettingChange::AuthPass(optional(word).map(Secret::new)))),
     one("promotion-policy", promotion_policy),
+    one("fence-max-lag", |word| Ok(SettingChange::FenceMaxLagS(lag_s(word)?))),
+    one("replica-forget-after", |word| Ok(SettingChange::ReplicaForgetAfterMs(any_ms(word)?))),
     one("notification-script", |word| Ok(SettingChange::NotificationScript(optional(word)))),
     one("client-reconfig-script", |word| Ok(SettingChange::ClientReconfigScript(optional(word)))),
     one("notification-webhook", webhook),
     GroupOption { name: "rename-command", alias: None, parse: Parse::Two(rename_command) },
 ];
 
-const fn one(name: &'static str, parse: fn(&str) -> Result<SettingChange, Bad>) -> GroupOption {
+const fn one(name: &'static str, parse: fn(&str) -> Result<SettingChange, Problem>) -> GroupOption {
     GroupOption { name, alias: None, parse: Parse::One(parse) }
 }
 
@@ -103,6 +90,8 @@ pub const fn calls_out(change: &SettingChange) -> bool {
         | SettingChange::AuthUser(_)
         | SettingChange::AuthPass(_)
         | SettingChange::PromotionPolicy(_)
+        | SettingChange::FenceMaxLagS(_)
+        | SettingChange::ReplicaForgetAfterMs(_)
         | SettingChange::RenameCommand { .. } => false,
     }
 }
@@ -148,13 +137,10 @@ pub fn parse_change(option: &str, values: &[&str]) -> Result<SettingChange, Opti
         (Parse::Two(parse), [first, second]) => parse(first, second),
         (Parse::One(_) | Parse::Two(_), _) => return Err(unknown()),
     };
-    parsed.map_err(|bad| match bad {
-        Bad::Value(problem) => {
-            // Of two values an empty one is what is wrong.
-            let value = if values.contains(&"") { String::new() } else { values.join(" ") };
-            OptionError::Invalid { option: option.to_owned(), value, problem }
-        }
-        Bad::NotSupported(why) => OptionError::NotSupported(why),
+    parsed.map_err(|problem| {
+        // Of two values an empty one is what is wrong.
+        let value = if values.contains(&"") { String::new() } else { values.join(" ") };
+        OptionError::Invalid { option: option.to_owned(), value, problem }
     })
 }
 
@@ -192,31 +178,33 @@ fn any_ms(word: &str) -> Result<u64, Problem> {
     whole(word, &(0..=LONGEST_MS)).map_err(|problem| format!("negative time parameter. {problem} (milliseconds)"))
 }
 
+/// Redis counts the lag in whole seconds.
+fn lag_s(word: &str) -> Result<u32, Problem> {
+    whole(word, &(1..=3600)).map_err(|problem| format!("{problem} (seconds)"))
+}
+
 pub(super) fn quorum(word: &str) -> Result<u32, Problem> {
     whole(word, &(1..=u32::MAX)).map_err(|problem| format!("Quorum must be 1 or greater. {problem}"))
 }
 
-fn promotion_policy(word: &str) -> Result<SettingChange, Bad> {
+fn promotion_policy(word: &str) -> Result<SettingChange, Problem> {
     match word.to_ascii_lowercase().as_str() {
         "auto" => Ok(SettingChange::PromotionPolicy(PromotionPolicy::Auto)),
         "available" => Ok(SettingChange::PromotionPolicy(PromotionPolicy::Available)),
-        "strict" => Err(Bad::NotSupported(
-            "promotion-policy strict is not supported yet: this release promotes without the fence; strict comes later; \
-             use available or auto",
-        )),
-        _ => Err(Bad::Value(format!("{} is not a promotion policy; expected auto, strict or available", shown(word)))),
+        "strict" => Ok(SettingChange::PromotionPolicy(PromotionPolicy::Strict)),
+        _ => Err(format!("{} is not a promotion policy; expected auto, strict or available", shown(word))),
     }
 }
 
 /// The problem does not repeat the value, which may hold a token.
-fn webhook(word: &str) -> Result<SettingChange, Bad> {
+fn webhook(word: &str) -> Result<SettingChange, Problem> {
     let url = optional(word).map(|word| WebhookUrl::new(&word)).transpose();
-    url.map(SettingChange::NotificationWebhook).map_err(|problem| Bad::Value(problem.to_string()))
+    url.map(SettingChange::NotificationWebhook).map_err(|problem| problem.to_string())
 }
 
-fn rename_command(command: &str, to: &str) -> Result<SettingChange, Bad> {
+fn rename_command(command: &str, to: &str) -> Result<SettingChange, Problem> {
     if command.is_empty() || to.is_empty() {
-        return Err(Bad::Value("an empty name; expected a command and the name that the data nodes know it by".to_owned()));
+        return Err("an empty name; expected a command and the name that the data nodes know it by".to_owned());
     }
     Ok(SettingChange::RenameCommand { command: command.to_ascii_uppercase(), to: to.to_owned() })
 }
@@ -254,7 +242,6 @@ mod tests {
             let error = parse_change(option, &[value]);
             assert!(matches!(&error, Err(OptionError::Invalid { problem, .. }) if problem.contains(part)), "{option} {value}: {error:?}");
         }
-        assert!(matches!(parse_change("promotion-policy", &["strict"]), Err(OptionError::NotSupported(_))));
     }
 
     #[test]

@@ -84,6 +84,8 @@ pub(super) const fn phase(phase: pb::FailoverPhase) -> &'static str {
     match phase {
         pb::FailoverPhase::Unspecified => "-",
         pb::FailoverPhase::Choosing => "choosing",
+        pb::FailoverPhase::Detaching => "detaching",
+        pb::FailoverPhase::Draining => "draining",
         pb::FailoverPhase::Promoting => "promoting",
         pb::FailoverPhase::Following => "following",
     }
@@ -98,6 +100,7 @@ pub(super) const fn evidence(evidence: pb::Evidence) -> &'static str {
         pb::Evidence::Busy => "busy with a script",
         pb::Evidence::Unresolved => "name does not resolve",
         pb::Evidence::WrongRole => "reports the role of a replica",
+        pb::Evidence::LostHistory => "restarted without its data",
         pb::Evidence::Loading => "restarted and still loading",
     }
 }

@@ -25,6 +25,14 @@ fn of_group(group: &GroupName, event: &Event, state: &State) -> Vec<Wording> {
         Event::GroupReset { master: addr } => one("+reset-master", master(group, addr)),
         Event::ReplicaAdded { replica: addr, master } => minor("+slave", replica(group, addr, master)),
         Event::ReplicaForgotten { replica: addr, master } => vec![Wording::private("-slave", replica(group, addr, master))],
+        Event::FenceArmed { master: addr, fence, replicas } => minor(
+            "+fence-armed",
+            format!("{} #{} of {replicas} replicas within {} s", master(group, addr), fence.min_replicas, fence.max_lag_s),
+        ),
+        Event::FenceLoosened { master: addr, held } => {
+            one("-fence-armed", format!("{} #{} replicas within {} s", master(group, addr), held.min_replicas, held.max_lag_s))
+        }
+        Event::FenceDropped { master: addr } => one("-fence", master(group, addr)),
         Event::Restarted { node, master } => minor("+reboot", data_node(group, node, master)),
         Event::VotedDown { voter, epoch, testimony } => {
             let grounds = format!("{} for {} ms", testimony.evidence.as_str(), testimony.silent_ms);
@@ -91,6 +99,8 @@ const fn abort_channel(reason: AbortReason) -> &'static str {
         // Early releases of stock Sentinel had this one; later ones never give up for this reason.
         AbortReason::MasterReturned => "-failover-abort-master-is-back",
         AbortReason::NoGoodReplica => "-failover-abort-no-good-slave",
+        AbortReason::MasterDown => "-failover-abort-master-down",
+        AbortReason::NotDrained => "-failover-abort-not-drained",
     }
 }
 

@@ -22,6 +22,7 @@ impl NodeView {
             Sight::Invalid(reply) => self.note_invalid(reply, at),
             Sight::Report(report) => self.note_report(*report, at),
             Sight::BadReport(_) => {}
+            Sight::Fence(sight) => self.fence = Some((at, sight)),
         }
     }
 
@@ -91,6 +92,9 @@ impl NodeView {
         let same_role = self.role() == Some(report.role());
         if !same_role {
             self.role_since = at;
+        }
+        if self.report.as_ref().is_none_or(|(_, before)| before.run_id != report.run_id) {
+            self.process_since = at;
         }
         self.report = Some((at, Arc::new(report)));
     }

@@ -5,8 +5,7 @@ use std::cmp::{Ordering, Reverse};
 use super::view::{GroupView, Link, NodeView};
 use crate::base::observation::{NodeReport, ReplicaReport, RoleReport};
 use crate::base::{Addr, Mono, ReplId};
-use crate::machine::ChosenFor;
-use crate::machine::{Candidate, Choice, Group, Ineligible};
+use crate::machine::{Basis, Candidate, Choice, ChosenFor, Group, Ineligible};
 
 /// Stock's factor: data may be older than the outage by this many times `down-after-milliseconds`.
 const STALE_AFTER_LIMITS: u64 = 10;
@@ -41,7 +40,7 @@ pub fn choose(candidates: Vec<Candidate>, master_offset: Option<u64>) -> Option<
         Some(_) => ChosenFor::RunId,
     };
     let estimated_loss_bytes = master_offset.zip(first.offset).map(|(master, chosen)| master.saturating_sub(chosen));
-    Some(Choice { chosen: first.addr.clone(), reason, master_offset, estimated_loss_bytes, candidates })
+    Some(Choice { chosen: first.addr.clone(), reason, master_offset, estimated_loss_bytes, candidates, basis: Basis::Unfenced, arms: None })
 }
 
 /// The sort key: eligible ones first, then by preference; the address makes the order total.
@@ -64,6 +63,7 @@ fn assess(group: &Group, view: &GroupView, addr: &Addr, look: Look) -> (Rank, Ca
         run_id: report.map(|report| report.run_id.clone()),
         priority: replica.map(|replica| replica.priority),
         offset: report.map(|report| report.offset),
+        detached: false,
         ineligible: node.map_or(Some(Ineligible::NoReport), |node| refuse(group, view, addr, node, look)),
     };
     let rank = Rank {
@@ -155,7 +155,15 @@ pub enum Lineage {
 
 /// How the data that `report` describes relates to the recorded master's.
 pub fn lineage(group: &Group, report: &NodeReport) -> Lineage {
-    let Some(master) = &group.master.identity else { return Lineage::Same };
+    let Some(master) = &group.master.identity else {
+        // Chosen, and never seen as a master: it goes on with its predecessor's history.
+        let ours = group.master.inherits.as_ref().is_none_or(|master| {
+            report.replid == master.replid
+                || master.replid2.as_ref() == Some(&report.replid)
+                || report.replid2.as_ref() == Some(&master.replid)
+        });
+        return if ours { Lineage::Same } else { Lineage::Foreign };
+    };
     let prefix_of =
         |history: Option<&ReplId>, until: Option<u64>| history == Some(&report.replid) && until.is_none_or(|until| report.offset <= until);
     if report.replid == master.replid || prefix_of(master.replid2.as_ref(), master.second_offset) {
@@ -170,7 +178,8 @@ pub fn lineage(group: &Group, report: &NodeReport) -> Lineage {
 /// Whether the node holds the recorded master's data and goes on from there: somebody else made a master of a replica,
 /// and the node is that one or follows it.
 pub fn continues(group: &Group, report: &NodeReport) -> bool {
-    group.master.identity.as_ref().is_some_and(|master| report.replid2.as_ref() == Some(&master.replid))
+    let known = group.master.identity.as_ref().or(group.master.inherits.as_ref());
+    known.is_some_and(|master| report.replid2.as_ref() == Some(&master.replid))
 }
 
 /// Orders replicas by how much data they hold, most first (who is pointed at a new master first).

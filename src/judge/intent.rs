@@ -1,7 +1,7 @@
 //! What the judge wants done. Values; `agent` performs them.
 
-use crate::base::{Addr, Epoch};
-use crate::machine::Command;
+use crate::base::{Addr, Epoch, Fence};
+use crate::machine::{Command, FailoverId, Group};
 
 /// Something to be done. Each may be done twice without harm, and is wanted again until it is seen done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,14 +15,14 @@ pub enum Intent {
     },
     /// Ask the node for INFO now, out of turn.
     Look(Addr),
-    /// Change the role of a data node. Only while leading, and only while the group is in epoch `epoch`.
+    /// Change a data node. Only while leading, and only while the log permits it.
     Ask {
         /// The node.
         node: Addr,
         /// What to change it to.
         ask: Ask,
-        /// The epoch that permits it.
-        epoch: Epoch,
+        /// What permits it.
+        permit: Permit,
     },
     /// Tell those who listen what changed in this sentinel's eyes.
     Notify {
@@ -33,11 +33,31 @@ pub enum Intent {
     },
 }
 
-/// A change of role. Each kills the node's clients where they would otherwise stay with the wrong role.
+/// What the log must say for a change to be made: in any other epoch, or another failover, it is not due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// The group's epoch.
+    pub epoch: Epoch,
+    /// The failover under way and whether it is still undecided; none if there must be none.
+    pub failover: Option<(FailoverId, bool)>,
+}
+
+impl Permit {
+    /// What the group permits now.
+    pub fn of(group: &Group) -> Self {
+        let failover = group.failover.as_ref().map(|failover| (failover.id, failover.phase.is_undecided()));
+        Self { epoch: group.epoch, failover }
+    }
+}
+
+/// A change of a data node. Each kills the node's clients where they would otherwise stay with the wrong role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// Become a master (`REPLICAOF NO ONE`).
-    Promote,
+    Promote {
+        /// What it must hold from its first moment as a master.
+        fence: Option<Fence>,
+    },
     /// Become a replica of `master`, having been a master.
     Demote {
         /// The recorded master.
@@ -48,13 +68,34 @@ pub enum Ask {
         /// The recorded master.
         master: Addr,
     },
+    /// Leave the master, and stay a replica of nobody.
+    Detach {
+        /// What it is to hold when it becomes a master.
+        fence: Option<Fence>,
+    },
+    /// Be a master without writes, for another replica to fetch what it lacks.
+    Lend,
+    /// Hold this fence.
+    Arm(Fence),
+    /// Keep writes waiting for so many milliseconds at most.
+    Pause {
+        /// How long.
+        ms: u64,
+    },
+    /// Go on with the writes that were paused.
+    Unpause,
 }
 
 impl Ask {
     /// A short name, for logs.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Promote => "promote",
+            Self::Promote { .. } => "promote",
+            Self::Detach { .. } => "detach",
+            Self::Lend => "lend",
+            Self::Arm(_) => "arm",
+            Self::Pause { .. } => "pause",
+            Self::Unpause => "unpause",
             Self::Demote { .. } => "demote",
             Self::Repoint { .. } => "repoint",
         }
@@ -74,6 +115,10 @@ pub enum ProposalKey {
     Step,
     /// A replica that follows the new master.
     Follows(Addr),
+    /// The group's fence.
+    Fence,
+    /// A replica that is to be forgotten.
+    Forget(Addr),
 }
 
 /// What changed in this sentinel's eyes.

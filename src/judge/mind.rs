@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::candidate::{Look, rank_candidates};
-use super::down::{Standard, Verdict, judge_node};
-use super::intent::{Ask, Intent, ProposalKey, Remark};
+use super::candidate::{Look, continues, rank_candidates};
+use super::detach::Loan;
+use super::down::{Grounds, Standard, Verdict, judge_node};
+use super::drain::Pause;
+use super::fence::Mark;
+use super::intact::check_intact;
+use super::intent::{Ask, Intent, Permit, ProposalKey, Remark};
 use super::pending::Pending;
 use super::view::{GroupView, NodeView};
 use crate::base::observation::{NodeReport, Role, Seen, Sight};
 use crate::base::{Addr, Mono, NodeId, WallTime};
-use crate::machine::{Command, FailoverId, Group};
+use crate::machine::{Command, Evidence, FailoverId, Group};
 
 /// The judge wants to be woken at least this often, so that it notices when it was not.
 const PULSE_MS: u64 = 250;
@@ -62,10 +66,12 @@ pub struct World {
     pub voting: bool,
     /// Whether this sentinel leads, and may trust that it does.
     pub leading: bool,
+    /// How many sentinels are a majority of those that vote.
+    pub majority: usize,
 }
 
 /// The failover that is being led, as it looks from here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Attempt {
     pub(super) id: FailoverId,
     /// When this sentinel first led it.
@@ -74,6 +80,12 @@ pub(super) struct Attempt {
     pub(super) since: Mono,
     /// When its candidates were last looked at.
     pub(super) looked: Mono,
+    /// Since when enough replicas have been detached.
+    pub(super) quorum_at: Option<Mono>,
+    /// The replica that lends its data to the preferred one.
+    pub(super) loan: Option<Loan>,
+    /// The pause of the old master's writes.
+    pub(super) pause: Option<Pause>,
 }
 
 /// The judge of one group.
@@ -85,6 +97,7 @@ pub struct Judge {
     /// Since when the recorded master has been that, for this sentinel.
     pub(super) master_since: Mono,
     pub(super) attempt: Option<Attempt>,
+    pub(super) mark: Option<Mark>,
     /// Whether this very step is the first one that leads.
     pub(super) began_to_lead: bool,
     pub(super) proposals: Pending<ProposalKey>,
@@ -103,6 +116,7 @@ impl Judge {
             view: GroupView::default(),
             master_since: now,
             attempt: None,
+            mark: None,
             began_to_lead: false,
             proposals: Pending::default(),
             asks: Pending::default(),
@@ -130,6 +144,7 @@ impl Judge {
         let next = self.proposals.next(now).into_iter().chain(self.asks.next(now)).min();
         next.into_iter().for_each(|at| self.wake_by(at));
         self.view.candidates = self.candidates_now();
+        self.view.fence_problem = self.fence_problem();
         std::mem::take(&mut self.intents)
     }
 
@@ -162,12 +177,14 @@ impl Judge {
         }
     }
 
-    /// Asks a node to change its role, unless it is being asked.
-    pub(super) fn ask(&mut self, node: &Addr, ask: Ask) {
-        if self.asks.begin(node.clone(), self.now()) {
-            let epoch = self.world.group.epoch;
-            self.want(Intent::Ask { node: node.clone(), ask, epoch });
+    /// Asks a node to change, unless it is being asked; false in that case.
+    pub(super) fn ask(&mut self, node: &Addr, ask: Ask) -> bool {
+        let begun = self.asks.begin(node.clone(), self.now());
+        if begun {
+            let permit = Permit::of(&self.world.group);
+            self.want(Intent::Ask { node: node.clone(), ask, permit });
         }
+        begun
     }
 
     /// A sentinel that was paused, or starved, has heard nothing and must not take that for silence.
@@ -232,9 +249,14 @@ impl Judge {
 
     fn note_asked(&mut self, node: Addr, ask: &Ask, well: bool) {
         let now = self.now();
-        self.asks.end(node.clone(), false, now);
+        // What is still wanted after it was done is asked again a little later; what follows from it comes at once.
+        self.asks.end(node.clone(), well && is_step(ask), now);
         let remark = match ask {
-            Ask::Promote => None,
+            Ask::Pause { .. } => {
+                self.note_paused(&node, well);
+                None
+            }
+            Ask::Promote { .. } | Ask::Detach { .. } | Ask::Lend | Ask::Arm(_) | Ask::Unpause => None,
             Ask::Demote { .. } => Some(Remark::Demoted),
             Ask::Repoint { .. } => Some(Remark::Repointed),
         };
@@ -272,6 +294,11 @@ impl Judge {
         let group = &self.world.group;
         let master_since = (*addr == group.master.addr).then_some(self.master_since);
         let standard = Standard { settings: &group.settings, master_since };
+        if *addr == group.master.addr
+            && let Some(for_ms) = self.lost_history(group)
+        {
+            return Verdict::Down(Grounds { evidence: Evidence::LostHistory, for_ms, limit_ms: 0 });
+        }
         self.view.nodes.get(addr).map_or(Verdict::Up, |node| judge_node(node, standard, self.now()))
     }
 
@@ -279,7 +306,10 @@ impl Judge {
         if self.world.group.failover.is_some() {
             self.lead_failover();
         } else {
-            self.attempt = None;
+            if let Some(ended) = self.attempt.take() {
+                let group = Arc::clone(&self.world.group);
+                self.end_pause(&group, &ended);
+            }
             self.repair();
         }
     }
@@ -290,9 +320,40 @@ impl Judge {
         rank_candidates(&self.world.group, &self.view, Look { not_before, now: self.now() })
     }
 
+    /// For how long the master has been there again without data that replicas still hold, if so.
+    ///
+    /// They would copy the emptiness as soon as they attach to it. Only as long as enough of them have the data for one to be
+    /// promoted: then what the master has is all there is.
+    pub(super) fn lost_history(&self, group: &Group) -> Option<u64> {
+        let known = group.master.identity.as_ref().filter(|_| group.is_strict())?;
+        let (at, report) = self.view.live_report(&group.master.addr)?;
+        if report.run_id == known.run_id || !self.view.is_of_this_link(&group.master.addr, at) {
+            return None;
+        }
+        let continued = continues(group, report) || report.replid == known.replid;
+        let ahead = |replica: &NodeReport| !continued || report.second_offset.is_some_and(|until| replica.offset >= until);
+        let mut intact = 0;
+        let mut anybody_ahead = false;
+        for addr in group.replicas.keys() {
+            if let Some((_, replica)) = self.view.live_report(addr).filter(|(_, replica)| check_intact(group, addr, replica).is_ok()) {
+                intact += 1;
+                anybody_ahead |= ahead(replica);
+            }
+        }
+        (anybody_ahead && intact >= group.needed().detached).then(|| self.now().ms_since(at))
+    }
+
     /// The nodes that could be asked something now, with their newest reports.
     pub(super) fn live_reports(&self) -> BTreeMap<Addr, (Mono, Arc<NodeReport>)> {
         let live = |addr: &Addr| self.view.live_report(addr).map(|(at, report)| (addr.clone(), (at, Arc::clone(report))));
         self.view.nodes.keys().filter_map(live).collect()
+    }
+}
+
+/// Whether the node is asked for the next thing as soon as it has done this one.
+const fn is_step(ask: &Ask) -> bool {
+    match ask {
+        Ask::Lend | Ask::Pause { .. } | Ask::Detach { .. } => true,
+        Ask::Promote { .. } | Ask::Demote { .. } | Ask::Repoint { .. } | Ask::Arm(_) | Ask::Unpause => false,
     }
 }

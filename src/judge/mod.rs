@@ -8,12 +8,17 @@
 //! Every sentinel believes and votes; only the leader wants changes. Driven by `agent`; its [`view`] is read by `serve`.
 //!
 //! In reading order: [`view`] and `belief` (what was seen of a node), [`down`] (when a node is down), `vote`,
-//! [`candidate`] (whom to promote), `promotion` (the steps of a failover), `repair` (everything that is not as recorded),
+//! [`candidate`] and `intact` (whom to promote), `promotion` (the steps of a failover; of a strict one
+//! `detach`, of a planned one `drain`), `fence` (kept in force meanwhile), `repair` (everything that is not as recorded),
 //! [`mind`] (the step that calls them), [`intent`] and [`pending`].
 
 mod belief;
 pub mod candidate;
+mod detach;
 pub mod down;
+mod drain;
+mod fence;
+mod intact;
 pub mod intent;
 pub mod mind;
 pub mod pending;
@@ -22,6 +27,6 @@ mod repair;
 pub mod view;
 mod vote;
 
-pub use intent::{Ask, Intent, ProposalKey, Remark};
+pub use intent::{Ask, Intent, Permit, ProposalKey, Remark};
 pub use mind::{Input, Judge, World};
 pub use view::{GroupView, Link, NodeView};

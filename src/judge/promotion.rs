@@ -1,18 +1,20 @@
 //! The steps of a failover, as its leader takes them: look at the candidates, decide, promote, point the others, end.
+//! How a strict one comes to its decision is `detach`; a planned one, `drain`.
 //!
 //! Each step is taken because the log says that it is due, and is over when the log, or an observation, says so.
 //! A leader that takes over in the middle therefore goes on where the last one stopped.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::candidate::{Look, by_data, choose, rank_candidates};
 use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{Attempt, FRESH_MS, Judge};
-use super::repair::{deviation, identity_of};
+use super::repair::{deviation, identity_of, is_detached};
 use super::view::{Link, NodeView};
 use crate::base::observation::{Role, RoleReport};
 use crate::base::{Addr, Mono};
-use crate::machine::{AbortReason, Candidate, Cause, Command, Failover, Group, Ineligible, Phase};
+use crate::machine::{AbortReason, Basis, Candidate, Cause, Choice, Command, Failover, Group, Ineligible, Phase};
 
 /// A replica that does not answer INFO within this time is not waited for.
 const GATHER_MS: u64 = 300;
@@ -27,28 +29,30 @@ impl Judge {
     pub(super) fn lead_failover(&mut self) {
         let group = Arc::clone(&self.world.group);
         let Some(failover) = &group.failover else { return };
-        let attempt = match self.attempt {
+        let attempt = match self.attempt.clone() {
             Some(attempt) if attempt.id == failover.id && !self.began_to_lead => attempt,
-            known => self.begin_attempt(failover, known),
+            known => self.begin_attempt(failover, known.as_ref()),
         };
         match &failover.phase {
-            Phase::Choosing => self.choose_master(&group, failover, attempt),
+            Phase::Choosing => self.choose_master(&group, failover, &attempt),
+            Phase::Detaching => self.lead_detaching(&group, failover, &attempt),
+            Phase::Draining { target } => self.lead_draining(&group, failover, &attempt, target.as_ref()),
             Phase::Promoting => self.promote_chosen(&group, failover),
             Phase::Following { followed } => {
                 let waiting: Vec<Addr> = group.replicas.keys().filter(|addr| !followed.contains(*addr)).cloned().collect();
-                self.keep_promoted(&group, attempt);
-                self.point_others(&group, failover, attempt, waiting);
+                self.keep_promoted(&group, &attempt);
+                self.follow_up(&group, failover, &attempt, followed, waiting);
             }
         }
     }
 
     /// Begins to lead a failover, or does so again after a lapse of leadership: then its time limit goes on, but its
     /// candidates are looked at anew.
-    fn begin_attempt(&mut self, failover: &Failover, known: Option<Attempt>) -> Attempt {
+    fn begin_attempt(&mut self, failover: &Failover, known: Option<&Attempt>) -> Attempt {
         let now = self.now();
         let first = known.filter(|known| known.id == failover.id).map_or(now, |known| known.first);
-        let attempt = Attempt { id: failover.id, first, since: now, looked: now };
-        self.attempt = Some(attempt);
+        let attempt = Attempt { id: failover.id, first, since: now, looked: now, quorum_at: None, loan: None, pause: None };
+        self.attempt = Some(attempt.clone());
         self.look_at_replicas();
         attempt
     }
@@ -58,45 +62,61 @@ impl Judge {
         replicas.into_iter().for_each(|addr| self.want(Intent::Look(addr)));
     }
 
-    fn choose_master(&mut self, group: &Group, failover: &Failover, attempt: Attempt) {
+    /// Until when replicas are waited for that have not answered.
+    pub(super) const fn gather_until(&self, attempt: &Attempt) -> Mono {
+        attempt.since.plus_ms(GATHER_MS)
+    }
+
+    fn choose_master(&mut self, group: &Group, failover: &Failover, attempt: &Attempt) {
         let now = self.now();
         if !group.replicas.keys().all(|addr| self.settled(addr, attempt)) {
-            self.wake_by(attempt.since.plus_ms(GATHER_MS));
+            self.wake_by(self.gather_until(attempt));
             return;
         }
         let not_before = attempt.since.max(Mono(now.0.saturating_sub(FRESH_MS * 1000)));
-        let candidates = rank_candidates(group, &self.view, Look { not_before, now });
+        let mut candidates = rank_candidates(group, &self.view, Look { not_before, now });
+        if failover.forced.is_some() {
+            // Whoever accepts a loss wants the smallest one.
+            candidates.sort_by_key(|candidate| (candidate.ineligible.is_some(), std::cmp::Reverse(candidate.offset)));
+        }
         let (name, id, by, at) = (group.name.clone(), failover.id, self.me, self.world.wall);
         match choose(candidates.clone(), self.master_offset(group)) {
-            Some(choice) => self.propose(ProposalKey::Step, Command::Promote { group: name, id, choice, by, at }),
+            Some(choice) => {
+                let basis = if failover.forced.is_some() { Basis::Forced } else { Basis::Unfenced };
+                let choice = Choice { basis, arms: group.promotion_fence(), ..choice };
+                self.propose(ProposalKey::Step, Command::Promote { group: name, id, choice, by, at });
+            }
             None if matches!(failover.cause, Cause::Requested { .. }) => {
                 self.propose(ProposalKey::Step, Command::FailoverAborted { group: name, id, reason: AbortReason::NoGoodReplica, at });
             }
             None => {
                 self.fulfil_last_decision(group);
-                self.stay_blocked(group, failover, attempt, candidates);
+                let reason = |candidate: Candidate| (candidate.addr, candidate.ineligible.unwrap_or(Ineligible::NoReport));
+                self.stay_blocked(group, failover, attempt, candidates.into_iter().map(reason).collect());
             }
         }
     }
 
     /// With nobody else to choose, the replica that the last decision chose is promoted after all if it has returned.
-    fn fulfil_last_decision(&mut self, group: &Group) {
+    pub(super) fn fulfil_last_decision(&mut self, group: &Group) {
         let chosen = &group.master.addr;
         let fresh = |at: Mono| self.now().ms_since(at) <= FRESH_MS;
         let a_replica = self.view.live_report(chosen).is_some_and(|(at, report)| fresh(at) && report.role() == Role::Replica);
         if group.is_unfulfilled() && a_replica {
-            self.ask(chosen, Ask::Promote);
+            self.ask(chosen, Ask::Promote { fence: group.promotion_fence() });
         }
     }
 
     /// A new master that is a replica again (by a late REPLICAOF of a former leader, say) is made a master again. Only if
     /// two reports say so: a single one may be from before its promotion.
-    fn keep_promoted(&mut self, group: &Group, attempt: Attempt) {
+    fn keep_promoted(&mut self, group: &Group, attempt: &Attempt) {
         let master = &group.master.addr;
         let Some(node) = self.view.nodes.get(master) else { return };
         let (role_since, newest) = (node.role_since, self.view.live_report(master).map(|(at, report)| (at, report.role())));
         match newest {
-            Some((at, Role::Replica)) if at > role_since && at >= attempt.since => self.ask(master, Ask::Promote),
+            Some((at, Role::Replica)) if at > role_since && at >= attempt.since => {
+                self.ask(master, Ask::Promote { fence: group.promotion_fence() });
+            }
             Some((_, Role::Replica)) => {
                 self.want(Intent::Look(master.clone()));
                 self.wake_by(self.now().plus_ms(ATTACH_LOOK_MS));
@@ -106,27 +126,29 @@ impl Judge {
     }
 
     /// Whether nothing more is to be learned of a replica by waiting.
-    fn settled(&self, addr: &Addr, attempt: Attempt) -> bool {
+    pub(super) fn settled(&self, addr: &Addr, attempt: &Attempt) -> bool {
         let Some(node) = self.view.nodes.get(addr) else { return true };
         let answered = node.report.as_ref().is_some_and(|(at, _)| *at >= attempt.since);
         answered || self.now() >= attempt.since.plus_ms(GATHER_MS) || out_of_sight(node)
     }
 
-    fn master_offset(&self, group: &Group) -> Option<u64> {
+    pub(super) fn master_offset(&self, group: &Group) -> Option<u64> {
         let (_, report) = self.view.nodes.get(&group.master.addr)?.report.as_ref()?;
         matches!(report.role, RoleReport::Master { .. }).then_some(report.offset)
     }
 
-    fn stay_blocked(&mut self, group: &Group, failover: &Failover, attempt: Attempt, candidates: Vec<Candidate>) {
-        let reason = |candidate: Candidate| (candidate.addr, candidate.ineligible.unwrap_or(Ineligible::NoReport));
-        let reasons: Vec<_> = candidates.into_iter().map(reason).collect();
+    /// Says what stands in the way, and looks again every now and then.
+    pub(super) fn stay_blocked(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, reasons: Vec<(Addr, Ineligible)>) {
         if !failover.blocked.as_ref().is_some_and(|known| same_reasons(known, &reasons)) {
             let (name, id, at) = (group.name.clone(), failover.id, self.world.wall);
             self.propose(ProposalKey::Step, Command::FailoverBlocked { group: name, id, reasons, at });
         }
         let again = attempt.looked.plus_ms(LOOK_AGAIN_MS);
         if self.now() >= again {
-            self.attempt = Some(Attempt { looked: self.now(), ..attempt });
+            let now = self.now();
+            if let Some(attempt) = &mut self.attempt {
+                attempt.looked = now;
+            }
             self.look_at_replicas();
         }
         self.wake_by(self.now().plus_ms(LOOK_AGAIN_MS));
@@ -139,30 +161,73 @@ impl Judge {
         let seen = newest.filter(|(at, report)| *at >= self.master_since && report.role() == Role::Master);
         match seen.map(|(_, report)| identity_of(report)) {
             Some(identity) => {
-                let (group, id, at) = (group.name.clone(), failover.id, self.world.wall);
-                self.propose(ProposalKey::Step, Command::Promoted { group, id, identity, at });
+                let (name, id, at) = (group.name.clone(), failover.id, self.world.wall);
+                self.propose(ProposalKey::Step, Command::Promoted { group: name, id, identity, at });
+                // A fenced master takes writes as soon as it has its replicas: they do not wait for the log.
+                if group.promotion_fence().is_some() {
+                    let waiting = group.replicas.keys().cloned().collect();
+                    self.point(group, waiting);
+                }
             }
-            None => self.ask(chosen, Ask::Promote),
+            None => {
+                self.ask(chosen, Ask::Promote { fence: group.promotion_fence() });
+                if group.promotion_fence().is_some() {
+                    self.demote_others(group);
+                }
+            }
         }
     }
 
-    fn point_others(&mut self, group: &Group, failover: &Failover, attempt: Attempt, waiting: Vec<Addr>) {
+    /// A master that was replaced takes no writes from the moment on at which it can be told so.
+    fn demote_others(&mut self, group: &Group) {
+        for (addr, (_, report)) in self.live_reports() {
+            let other = addr != group.master.addr && !self.is_the_master(&report);
+            if other && let Some(ask @ Ask::Demote { .. }) = deviation(&self.view, group, &report) {
+                self.ask(&addr, ask);
+            }
+        }
+    }
+
+    fn follow_up(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, followed: &BTreeSet<Addr>, waiting: Vec<Addr>) {
         let (now, name, id, at) = (self.now(), group.name.clone(), failover.id, self.world.wall);
+        let (waiting, following) = self.point(group, waiting);
+        for addr in following {
+            let command = Command::ReplicaFollows { group: name.clone(), id, replica: addr.clone(), at };
+            self.propose(ProposalKey::Follows(addr), command);
+        }
+        let deadline = attempt.first.plus_ms(group.settings.failover_timeout_ms);
+        if waiting.is_empty() || now >= deadline {
+            let left = group.replicas.keys().filter(|addr| !followed.contains(*addr)).cloned().collect();
+            self.propose(ProposalKey::Step, Command::FailoverDone { group: name, id, left, at });
+        } else {
+            self.wake_by(deadline);
+        }
+    }
+
+    /// Points at the new master whoever does not follow it. Returns those of `waiting` that can be expected to follow, and those that do.
+    fn point(&mut self, group: &Group, waiting: Vec<Addr>) -> (Vec<Addr>, Vec<Addr>) {
+        let now = self.now();
         let reports = self.live_reports();
         let is_master = |addr: &Addr| reports.get(addr).is_some_and(|(_, report)| self.is_the_master(report));
         let mut waiting: Vec<Addr> = waiting.into_iter().filter(|addr| !self.out_of_reach(addr) && !is_master(addr)).collect();
         waiting.sort_by(|a, b| by_data(&self.view, a, b));
         let mut attaching = 0;
+        let mut following = Vec::new();
         let mut to_point = Vec::new();
         for addr in &waiting {
-            let Some((_, report)) = reports.get(addr) else { continue };
+            let newest = self.view.nodes.get(addr).and_then(|node| node.report.as_ref());
+            // One that was detached goes on from where it was, whatever the link says: being detached has cut that.
+            let detached = newest.filter(|(_, report)| is_detached(report));
+            let Some((_, report)) = reports.get(addr).or(detached) else { continue };
             match (deviation(&self.view, group, report), &report.role) {
-                (Some(ask @ Ask::Demote { .. }), _) => self.ask(addr, ask),
-                (Some(ask), _) => to_point.push((addr.clone(), ask)),
-                (None, RoleReport::Replica(replica)) if replica.link_up => {
-                    let command = Command::ReplicaFollows { group: name.clone(), id, replica: addr.clone(), at };
-                    self.propose(ProposalKey::Follows(addr.clone()), command);
+                (Some(ask @ Ask::Demote { .. }), _) => {
+                    self.ask(addr, ask);
                 }
+                (Some(ask), _) if is_detached(report) => {
+                    self.ask(addr, ask);
+                }
+                (Some(ask), _) => to_point.push((addr.clone(), ask)),
+                (None, RoleReport::Replica(replica)) if replica.link_up => following.push(addr.clone()),
                 (None, RoleReport::Replica(_) | RoleReport::Master { .. }) => {
                     attaching += 1;
                     self.want(Intent::Look(addr.clone()));
@@ -171,15 +236,10 @@ impl Judge {
             }
         }
         let room = (group.settings.parallel_syncs as usize).saturating_sub(attaching);
-        to_point.into_iter().take(room).for_each(|(addr, ask)| self.ask(&addr, ask));
-        let deadline = attempt.first.plus_ms(group.settings.failover_timeout_ms);
-        if waiting.is_empty() || now >= deadline {
-            let Phase::Following { followed } = &failover.phase else { return };
-            let left = group.replicas.keys().filter(|addr| !followed.contains(*addr)).cloned().collect();
-            self.propose(ProposalKey::Step, Command::FailoverDone { group: name, id, left, at });
-        } else {
-            self.wake_by(deadline);
+        for (addr, ask) in to_point.into_iter().take(room) {
+            self.ask(&addr, ask);
         }
+        (waiting, following)
     }
 
     /// Whether a replica has been unreachable for so long that the failover does not wait for it.

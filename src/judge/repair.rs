@@ -3,6 +3,7 @@
 //! Runs on the leader whenever no failover is under way. A master that comes back after it was replaced, a
 //! replica of the wrong master, a loop of replicas: each is a node that reports something else than is recorded.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::candidate::{Lineage, continues, lineage};
@@ -10,7 +11,7 @@ use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{FRESH_MS, Judge};
 use super::view::GroupView;
 use crate::base::observation::{NodeReport, Role, RoleReport};
-use crate::base::{Addr, Mono, limits};
+use crate::base::{Addr, Mono, RunId, limits};
 use crate::machine::{Command, Group, Identity};
 
 impl Judge {
@@ -21,7 +22,11 @@ impl Judge {
         let current = |at: Mono| self.is_fresh(at) && self.view.is_of_this_link(master, at);
         let Some((master_at, of_master)) = reports.get(master).filter(|(at, _)| current(*at)) else { return };
         match &of_master.role {
-            RoleReport::Master { replicas } => {
+            RoleReport::Master { replicas, .. } => {
+                // Not what is to be recorded, but what is to be replaced: votes are under way.
+                if self.lost_history(&group).is_some() {
+                    return;
+                }
                 self.record_master(&group, of_master);
                 // What does not fit the record is not proposed: it would be refused again and again.
                 let room = limits::REPLICAS_PER_GROUP.saturating_sub(group.replicas.len());
@@ -38,6 +43,9 @@ impl Judge {
         if self.view.is_down(master) {
             return;
         }
+        self.tend_fence(&group, of_master);
+        self.forget_replicas(&group);
+        self.forget_second_names(&group, &reports);
         let copying = reports.values().filter(|(_, report)| is_copying(report)).count();
         let mut room = (group.settings.parallel_syncs as usize).saturating_sub(copying);
         for (addr, (at, report)) in reports.iter().filter(|(addr, _)| *addr != master) {
@@ -49,14 +57,60 @@ impl Judge {
                 Some(_) if !self.is_fresh(*at) => {}
                 // Whoever changed this node may have changed the master with it: first see what that is now.
                 Some(_) if at > master_at => self.want(Intent::Look(master.clone())),
+                // What was seen of it before the master restarted may have been the master itself, under its second name.
+                Some(Ask::Demote { .. }) if self.view.nodes.get(master).is_some_and(|node| *at < node.process_since) => {
+                    self.want(Intent::Look(addr.clone()));
+                }
                 // A second master is not left one for want of room.
-                Some(ask @ (Ask::Promote | Ask::Demote { .. })) => self.ask(addr, ask),
-                Some(ask @ Ask::Repoint { .. }) if room > 0 => {
+                // Nor is one left alone that a failover had taken from its master: it goes on from where it was.
+                Some(ask) if !matches!(ask, Ask::Repoint { .. }) || is_detached(report) => {
+                    self.ask(addr, ask);
+                }
+                Some(ask) if room > 0 => {
                     room -= 1;
                     self.ask(addr, ask);
                 }
-                Some(Ask::Repoint { .. }) => {}
+                Some(_) => {}
             }
+        }
+    }
+
+    /// Forgets replicas that have been down for as long as an operator said that they may be.
+    fn forget_replicas(&mut self, group: &Group) {
+        let after_ms = group.settings.replica_forget_after_ms;
+        if after_ms == 0 {
+            return;
+        }
+        let gone = |addr: &&Addr| {
+            let down_since = self.view.nodes.get(*addr).and_then(|node| node.down_since);
+            down_since.is_some_and(|since| self.now() >= since.plus_ms(after_ms))
+        };
+        let gone: Vec<Addr> = group.replicas.keys().filter(gone).cloned().collect();
+        for replica in gone {
+            let command = Command::ReplicaForgotten { group: group.name.clone(), replica: replica.clone(), at: self.world.wall };
+            self.propose(ProposalKey::Forget(replica), command);
+        }
+    }
+
+    /// A replica that is recorded under two addresses would be counted twice by the fence. A name is kept rather than the address that
+    /// it stands for, since that may become another one.
+    fn forget_second_names(&mut self, group: &Group, reports: &BTreeMap<Addr, (Mono, Arc<NodeReport>)>) {
+        let is_name = |addr: &Addr| addr.host.parse::<std::net::IpAddr>().is_err();
+        let mut kept: BTreeMap<&RunId, &Addr> = BTreeMap::new();
+        let mut second = Vec::new();
+        for (addr, (_, report)) in reports.iter().filter(|(addr, _)| group.replicas.contains_key(*addr)) {
+            match kept.insert(&report.run_id, addr) {
+                Some(first) if is_name(first) || !is_name(addr) => {
+                    kept.insert(&report.run_id, first);
+                    second.push(addr.clone());
+                }
+                Some(first) => second.push(first.clone()),
+                None => {}
+            }
+        }
+        for replica in second {
+            let command = Command::ReplicaForgotten { group: group.name.clone(), replica: replica.clone(), at: self.world.wall };
+            self.propose(ProposalKey::Forget(replica), command);
         }
     }
 
@@ -82,7 +136,7 @@ impl Judge {
         let shared = self.view.shared_history(group) == Some(&report.replid);
         let ours = lineage(group, report) == Lineage::Same || continues(group, report) || shared;
         if (group.master.identity.is_some() && ours) || group.is_unfulfilled() {
-            self.ask(&group.master.addr, Ask::Promote);
+            self.ask(&group.master.addr, Ask::Promote { fence: group.promotion_fence() });
         }
     }
 
@@ -114,6 +168,11 @@ impl Judge {
 /// Whether a replica is receiving a full copy, which `parallel-syncs` is to bound.
 fn is_copying(report: &NodeReport) -> bool {
     matches!(&report.role, RoleReport::Replica(replica) if replica.syncing)
+}
+
+/// Whether a failover has taken it from its master, and nothing else has happened to it.
+pub(super) fn is_detached(report: &NodeReport) -> bool {
+    matches!(&report.role, RoleReport::Replica(replica) if replica.master == Addr::nobody())
 }
 
 /// What has to be asked of a node that is recorded as a replica; nothing if it is one of the recorded master.
@@ -174,6 +233,7 @@ mod tests {
             syncing: false,
             priority: 100,
             announced: true,
+            place_lost: false,
         };
         NodeReport {
             run_id: RunId::new("a".repeat(40)),

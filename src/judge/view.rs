@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::observation::{LinkLoss, NodeReport, Role};
-use crate::base::{Addr, Mono, ReplId};
+use crate::base::{Addr, FenceSight, Mono, ReplId};
 use crate::machine::{Candidate, Group};
 
 /// The command link to a data node.
@@ -45,6 +45,10 @@ pub struct NodeView {
     pub loading_since: Option<Mono>,
     /// The newest INFO and when it came.
     pub report: Option<(Mono, Arc<NodeReport>)>,
+    /// What it holds of the fence, and when that was seen.
+    pub fence: Option<(Mono, FenceSight)>,
+    /// Since when it has been the process that it is now.
+    pub process_since: Mono,
     /// Since when it has reported its current role.
     pub role_since: Mono,
     /// Since when it has been down in this sentinel's eyes.
@@ -65,6 +69,8 @@ impl NodeView {
             counts_from: now,
             loading_since: None,
             report: None,
+            fence: None,
+            process_since: now,
             role_since: now,
             down_since: None,
             cannot_judge: None,
@@ -84,6 +90,8 @@ pub struct GroupView {
     pub nodes: BTreeMap<Addr, NodeView>,
     /// The replicas as candidates for a promotion at this moment, best first.
     pub candidates: Vec<Candidate>,
+    /// What is wrong with the group's fence, for people; none if nothing is.
+    pub fence_problem: Option<String>,
 }
 
 impl GroupView {
@@ -99,6 +107,12 @@ impl GroupView {
     /// Servers report the address that a connection has, or the words that somebody once used; either may be what is not recorded.
     pub fn is_same(&self, addr: &Addr, said: &Addr) -> bool {
         addr == said || (addr.port == said.port && self.nodes.get(addr).and_then(|node| node.ip.as_ref()) == Some(&said.host))
+    }
+
+    /// The newest sight of a node's fence, if it is of the present link.
+    pub fn fence(&self, addr: &Addr) -> Option<&FenceSight> {
+        let (at, sight) = self.nodes.get(addr)?.fence.as_ref()?;
+        self.is_of_this_link(addr, *at).then_some(sight)
     }
 
     /// Whether a report that came at `at` came after the present link was made: an older one may be of another process.

@@ -23,6 +23,8 @@ pub enum Evidence {
     Unresolved,
     /// It answers, but has reported the role of a replica for longer than repair may take.
     WrongRole,
+    /// It restarted without the data that replicas of it still hold.
+    LostHistory,
     /// It restarted and has been loading for longer than `master-reboot-down-after-period`.
     Loading,
 }
@@ -37,6 +39,7 @@ impl Evidence {
             Self::Busy => "busy with a script",
             Self::Unresolved => "name does not resolve",
             Self::WrongRole => "reports the role of a replica",
+            Self::LostHistory => "restarted without its data",
             Self::Loading => "restarted and still loading",
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Addr, ReplId, RunId};
+use crate::base::{Addr, Fence, ReplId, RunId};
 
 /// Why a replica cannot be promoted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -38,6 +38,43 @@ pub enum Ineligible {
         /// The history it reports.
         replid: ReplId,
     },
+    /// It is another process than when it was last seen in sync: what it confirmed then it may have lost.
+    #[error("restarted since it was last seen in sync")]
+    Restarted,
+    /// It was never seen in sync with a master of this group.
+    #[error("was never seen in sync")]
+    NeverInSync,
+    /// It gave up its data for a full copy that did not come to its end.
+    #[error("began a full copy and did not finish it, so its data is not whole")]
+    PlaceLost,
+    /// It could not be told to leave the master yet.
+    #[error("has not left the master yet")]
+    Attached,
+    /// It could be promoted, but too few replicas have left the master, or are there to.
+    #[error("is ready, but only {have} intact replicas can be taken from the master and {need} are needed")]
+    TooFew {
+        /// How many there are.
+        have: u32,
+        /// How many it takes.
+        need: u32,
+    },
+    /// Another one holds more data that may have been confirmed.
+    #[error("lacks {behind_bytes} bytes that {ahead} holds")]
+    Behind {
+        /// Who holds more.
+        ahead: Addr,
+        /// How much more.
+        behind_bytes: u64,
+    },
+    /// It cannot be made to hold a fence.
+    #[error("cannot be made to hold a fence: {why}")]
+    Unarmable {
+        /// The server's words.
+        why: String,
+    },
+    /// Not a replica: the master to be replaced may still take writes.
+    #[error("may still take writes: its fence was not in force, and it is not known to be gone")]
+    NotFenced,
     /// Its link to the master has been down for too long.
     #[error("its link to the master has been down for {link_down_ms} ms, {limit_ms} ms are allowed")]
     StaleData {
@@ -59,8 +96,44 @@ pub struct Candidate {
     pub priority: Option<u32>,
     /// How much of the history it holds, if it was seen.
     pub offset: Option<u64>,
+    /// Whether it is intact and was detached from the old master before the decision.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub detached: bool,
     /// Why it cannot be promoted; none if it can.
     pub ineligible: Option<Ineligible>,
+}
+
+/// Why the old master could not take writes any more when the decision was taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Basis {
+    /// Nobody made sure of it: the policy is `available`.
+    #[default]
+    Unfenced,
+    /// Its port refuses connections, for a majority of the sentinels: its process is gone.
+    Gone,
+    /// It was seen to be a replica, or to count too few replicas for its fence.
+    SeenOut,
+    /// Too few replicas were left to it, for longer than it can take not to notice.
+    LagWindow,
+    /// Its writes were paused, the chosen replica has all of them, and it was seen to count too few replicas before the pause could end.
+    Drained,
+    /// An operator accepted that confirmed writes may be lost.
+    Forced,
+}
+
+impl Basis {
+    /// A short phrase for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unfenced => "not fenced (policy available)",
+            Self::Gone => "its process is gone",
+            Self::SeenOut => "seen out of writes",
+            Self::LagWindow => "out of writes since its fence has run out",
+            Self::Drained => "paused, and drained to the last write",
+            Self::Forced => "forced by an operator",
+        }
+    }
 }
 
 /// What set the chosen replica apart from the other eligible ones.
@@ -104,4 +177,14 @@ pub struct Choice {
     ///
     /// What the master accepted after it was last seen is not in it.
     pub estimated_loss_bytes: Option<u64>,
+    /// Why the old master could not take writes any more.
+    #[serde(default, skip_serializing_if = "is_unfenced")]
+    pub basis: Basis,
+    /// The fence that the promotion sets in the same transaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arms: Option<Fence>,
+}
+
+fn is_unfenced(basis: &Basis) -> bool {
+    *basis == Basis::Unfenced
 }

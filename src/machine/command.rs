@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::ballot::Testimony;
 use super::choice::{Choice, Ineligible};
-use super::failover::{AbortReason, FailoverId};
+use super::failover::{AbortReason, FailoverId, Manner};
 use super::group::Identity;
 use super::state::SentinelRecord;
 use crate::base::parameters::ParameterChange;
 use crate::base::settings::SettingChange;
-use crate::base::{Addr, Epoch, GroupName, GroupSettings, NodeId, WallTime};
+use crate::base::{Addr, Epoch, Fence, GroupName, GroupSettings, NodeId, WallTime};
 
 /// Who wants a group to exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +105,52 @@ pub enum Command {
         /// When it was said.
         at: WallTime,
     },
+    /// The master holds this fence: seen on it, not merely asked of it.
+    FenceArmed {
+        /// The group.
+        group: GroupName,
+        /// The master's epoch.
+        epoch: Epoch,
+        /// What it holds.
+        fence: Fence,
+        /// The number of known replicas that it was computed for; with another number it does not count.
+        replicas: u32,
+        /// When it was seen.
+        at: WallTime,
+    },
+    /// The master holds less than was recorded, or is about to be told to: from here on no more is relied on.
+    FenceLoosened {
+        /// The group.
+        group: GroupName,
+        /// The master's epoch.
+        epoch: Epoch,
+        /// What may be relied on.
+        held: Fence,
+        /// When it was found or wanted.
+        at: WallTime,
+    },
+    /// So many replicas hold all that was confirmed with fewer of them.
+    FenceCovered {
+        /// The group.
+        group: GroupName,
+        /// The master's epoch.
+        epoch: Epoch,
+        /// How many hold it.
+        covered: u32,
+        /// The number of known replicas at that time; with another number it does not count.
+        replicas: u32,
+        /// When it was seen.
+        at: WallTime,
+    },
+    /// No data node holds a fence by our doing any more, as the group's settings want it.
+    FenceDropped {
+        /// The group.
+        group: GroupName,
+        /// The master's epoch.
+        epoch: Epoch,
+        /// When it was seen.
+        at: WallTime,
+    },
     /// A sentinel sees the master of this epoch down.
     VoteDown {
         /// The group.
@@ -146,6 +192,12 @@ pub enum Command {
         epoch: Epoch,
         /// The sentinel that was asked.
         by: NodeId,
+        /// How it is to be done.
+        #[serde(default, skip_serializing_if = "Manner::is_plain")]
+        manner: Manner,
+        /// The replica to be promoted, if the operator named one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<Addr>,
         /// When it was asked.
         at: WallTime,
     },
@@ -251,6 +303,10 @@ impl Command {
             Self::MasterSeen { .. } => "master-seen",
             Self::ReplicaSeen { .. } => "replica-seen",
             Self::ReplicaForgotten { .. } => "replica-forgotten",
+            Self::FenceArmed { .. } => "fence-armed",
+            Self::FenceLoosened { .. } => "fence-loosened",
+            Self::FenceCovered { .. } => "fence-covered",
+            Self::FenceDropped { .. } => "fence-dropped",
             Self::VoteDown { .. } => "vote-down",
             Self::VoteUp { .. } => "vote-up",
             Self::VotesExpired { .. } => "votes-expired",

@@ -3,7 +3,7 @@
 use super::ballot::Testimony;
 use super::choice::{Choice, Ineligible};
 use super::failover::{AbortReason, FailoverId};
-use crate::base::{Addr, Epoch, GroupName, LogIndex, NodeId, WallTime};
+use crate::base::{Addr, Epoch, Fence, GroupName, LogIndex, NodeId, WallTime};
 
 /// A fact and its place in the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,27 @@ pub enum Event {
     ReplicaForgotten {
         /// Where it listened.
         replica: Addr,
+        /// The recorded master.
+        master: Addr,
+    },
+    /// The master is known to hold a fence.
+    FenceArmed {
+        /// The recorded master.
+        master: Addr,
+        /// What it holds.
+        fence: Fence,
+        /// The number of known replicas.
+        replicas: u32,
+    },
+    /// Less is relied on of the master's fence than before.
+    FenceLoosened {
+        /// The recorded master.
+        master: Addr,
+        /// What is relied on.
+        held: Fence,
+    },
+    /// The group has no fence any more.
+    FenceDropped {
         /// The recorded master.
         master: Addr,
     },

@@ -1,16 +1,18 @@
 //! A failover: its phases, each with what it needs and no more, and the only code that moves it on.
 //!
 //! ```text
-//!   votes reach quorum,            Promote            Promoted           FailoverDone
-//!   or an operator asks ─▶ Choosing ──────▶ Promoting ───────▶ Following ────────────▶ (none)
-//!                             │                 │                  │
-//!                             ▼ the master      ▼ votes about the new master
-//!                          aborted  returns     superseded: Choosing, next epoch
+//!   votes reach quorum,      ┌ Choosing ─┐  Promote            Promoted           FailoverDone
+//!   or an operator asks ─▶ ──┤ Detaching ├──────▶ Promoting ───────▶ Following ────────────▶ (none)
+//!                            └ Draining ─┘          │                  │
+//!                                 ▼ the master      ▼ votes about the new master
+//!                              aborted  returns     superseded: undecided again, next epoch
 //! ```
 //!
 //! `Promote` is the decision: with it the group has a new master and a new epoch, on every sentinel,
 //! whatever happens to the one that proposed it. Everything after it is work that any later leader finishes.
-//! A policy that has to fence the old master first puts a phase of its own before `Choosing`.
+//! Which of the three undecided phases a failover begins with is settled in the log when it is started: `Choosing` promotes the best replica
+//! that answers; `Detaching` (policy `strict`) first takes the replicas from the old master; `Draining` is a planned
+//! change that first lets the next master have every write.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,7 +61,30 @@ pub enum Cause {
     Requested {
         /// The sentinel that was asked.
         by: NodeId,
+        /// How it is to be done.
+        #[serde(default, skip_serializing_if = "Manner::is_plain")]
+        manner: Manner,
     },
+}
+
+/// How an operator wants a failover to be done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Manner {
+    /// As the policy has it: `available` promotes at once as stock does, `strict` loses nothing.
+    #[default]
+    Plain,
+    /// Without the loss of any write, or not at all, whatever the policy.
+    Coordinated,
+    /// With what is there, whatever it may cost: confirmed writes may be lost, and two masters may take writes for a while.
+    Force,
+}
+
+impl Manner {
+    /// Whether it is the plain one.
+    pub fn is_plain(&self) -> bool {
+        *self == Self::Plain
+    }
 }
 
 /// Where a failover stands.
@@ -68,6 +93,13 @@ pub enum Cause {
 pub enum Phase {
     /// Candidates are being looked at; nothing has been decided or changed.
     Choosing,
+    /// The replicas are being taken from the old master, so that it can take no more writes; nothing has been decided.
+    Detaching,
+    /// The old master's writes are paused until the next one has all of them; nothing has been decided.
+    Draining {
+        /// The replica that the operator named, if any.
+        target: Option<Addr>,
+    },
     /// Decided; the chosen replica has not been seen as a master yet.
     Promoting,
     /// The new master is one; the others are being pointed at it.
@@ -75,6 +107,16 @@ pub enum Phase {
         /// Replicas seen to follow it.
         followed: BTreeSet<Addr>,
     },
+}
+
+impl Phase {
+    /// Whether nothing has been decided yet.
+    pub const fn is_undecided(&self) -> bool {
+        match self {
+            Self::Choosing | Self::Detaching | Self::Draining { .. } => true,
+            Self::Promoting | Self::Following { .. } => false,
+        }
+    }
 }
 
 /// A failover in progress.
@@ -91,6 +133,9 @@ pub struct Failover {
     /// Why it cannot go on now, for every replica (none known: an empty list); none while it can.
     #[serde(default)]
     pub blocked: Option<Vec<(Addr, Ineligible)>>,
+    /// The sentinel at which an operator accepted the loss of confirmed writes, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forced: Option<NodeId>,
     /// Where it stands.
     pub phase: Phase,
 }
@@ -103,6 +148,10 @@ pub enum AbortReason {
     MasterReturned,
     /// It was asked for, and no replica could be promoted in time.
     NoGoodReplica,
+    /// A planned change: the master went down before it came to a decision.
+    MasterDown,
+    /// A planned change: the next master did not have every write in time, or the old one could not be kept from taking more.
+    NotDrained,
 }
 
 impl AbortReason {
@@ -111,6 +160,8 @@ impl AbortReason {
         match self {
             Self::MasterReturned => "too few sentinels still see the master down",
             Self::NoGoodReplica => "no replica could be promoted in time",
+            Self::MasterDown => "the master went down before the planned change was decided",
+            Self::NotDrained => "the next master did not have every write in time",
         }
     }
 }
@@ -158,7 +209,14 @@ impl Group {
             self.remember(running.id, |decision| decision.ended = Some((started, Ending::Superseded)));
         }
         let id = FailoverId { epoch: self.epoch.next(), started: started.index };
-        let requested = matches!(cause, Cause::Requested { .. });
+        let (requested, phase, forced) = match &cause {
+            Cause::Down { .. } if self.is_strict() => (false, Phase::Detaching, None),
+            Cause::Down { .. } => (false, Phase::Choosing, None),
+            Cause::Requested { by, manner: Manner::Force } => (true, Phase::Choosing, Some(*by)),
+            Cause::Requested { manner: Manner::Coordinated, .. } => (true, Phase::Draining { target: None }, None),
+            Cause::Requested { manner: Manner::Plain, .. } if self.is_strict() => (true, Phase::Draining { target: None }, None),
+            Cause::Requested { manner: Manner::Plain, .. } => (true, Phase::Choosing, None),
+        };
         events.push(Event::FailoverStarted { id, master: self.master.addr.clone(), requested });
         if self.history.len() >= limits::DECISIONS_PER_GROUP {
             self.history.remove(0);
@@ -173,23 +231,62 @@ impl Group {
             promoted: None,
             ended: None,
         });
-        self.failover = Some(Failover { id, cause, old: self.master.clone(), started, blocked: None, phase: Phase::Choosing });
+        self.failover = Some(Failover { id, cause, old: self.master.clone(), started, blocked: None, forced, phase });
     }
 
     /// An operator asks for a failover although the master is up.
-    pub(super) fn request_failover(&mut self, epoch: Epoch, by: NodeId, stamp: Stamp) -> Result<Applied, Refusal> {
+    ///
+    /// By force also where one is under way and cannot go on.
+    pub(super) fn request_failover(
+        &mut self,
+        epoch: Epoch,
+        by: NodeId,
+        manner: Manner,
+        target: Option<&Addr>,
+        stamp: Stamp,
+    ) -> Result<Applied, Refusal> {
         self.check_epoch(epoch)?;
-        if self.failover.is_some() {
-            return Err(Refusal::FailoverInProgress);
+        if let Some(unknown) = target.filter(|target| !self.replicas.contains_key(*target)) {
+            return Err(Refusal::NotAReplica(unknown.clone()));
+        }
+        match &mut self.failover {
+            Some(running) if manner == Manner::Force && running.phase.is_undecided() => {
+                let outcome = if running.forced.is_some() { Outcome::Unchanged } else { Outcome::Done };
+                running.forced = running.forced.or(Some(by));
+                running.phase = Phase::Choosing;
+                return Ok((outcome, vec![]));
+            }
+            Some(_) => return Err(Refusal::FailoverInProgress),
+            None => {}
         }
         let mut events = Vec::new();
-        self.start_failover(Cause::Requested { by }, stamp, &mut events);
+        self.start_failover(Cause::Requested { by, manner }, stamp, &mut events);
+        if let Some(Failover { phase: Phase::Draining { target: wanted }, .. }) = &mut self.failover {
+            *wanted = target.cloned();
+        }
         Ok((Outcome::Done, events))
+    }
+
+    /// After a change of what the policy depends on: an undecided failover goes on by the one that is in force now.
+    pub(super) fn adapt_failover(&mut self) {
+        let strict = self.is_strict();
+        if let Some(failover) = &mut self.failover
+            && failover.forced.is_none()
+            && matches!(failover.cause, Cause::Down { .. })
+        {
+            match failover.phase {
+                Phase::Choosing if strict => failover.phase = Phase::Detaching,
+                Phase::Detaching if !strict => failover.phase = Phase::Choosing,
+                Phase::Choosing | Phase::Detaching | Phase::Draining { .. } | Phase::Promoting | Phase::Following { .. } => {}
+            }
+        }
     }
 
     /// The decision. From here on the group has a new master in a new epoch.
     pub(super) fn decide(&mut self, id: FailoverId, choice: &Choice, by: NodeId, stamp: Stamp) -> Result<Applied, Refusal> {
-        let failover = self.failover.as_mut().filter(|failover| failover.id == id && failover.phase == Phase::Choosing);
+        let needed = self.needed();
+        let strict = self.is_strict();
+        let failover = self.failover.as_mut().filter(|failover| failover.id == id && failover.phase.is_undecided());
         let failover = failover.ok_or(Refusal::NotInThatPhase)?;
         let chosen = &choice.chosen;
         if !self.replicas.contains_key(chosen) {
@@ -198,11 +295,25 @@ impl Group {
         if !choice.candidates.iter().any(|candidate| candidate.addr == *chosen && candidate.ineligible.is_none()) {
             return Err(Refusal::NotEligible(chosen.clone()));
         }
+        if strict && failover.phase != Phase::Choosing {
+            let have = choice.candidates.iter().filter(|candidate| candidate.detached).count();
+            let have = u32::try_from(have).unwrap_or(u32::MAX);
+            if have < needed.detached {
+                return Err(Refusal::TooFewDetached { have, need: needed.detached });
+            }
+        }
         failover.phase = Phase::Promoting;
         failover.blocked = None;
         self.replicas.remove(chosen);
-        let next = MasterRecord { addr: chosen.clone(), identity: None, former_history: None, since: stamp };
+        let next = MasterRecord { addr: chosen.clone(), identity: None, former_history: None, inherits: None, since: stamp };
         let old = std::mem::replace(&mut self.master, next);
+        self.master.inherits = old.identity.clone().or(old.inherits);
+        if let Some(fence) = &mut self.fence {
+            // From its first moment as a master it holds what its promotion sets.
+            fence.min_replicas = choice.arms.map_or(0, |arms| arms.min_replicas);
+            fence.max_lag_s = choice.arms.map_or(fence.max_lag_s, |arms| arms.max_lag_s);
+            fence.since = stamp;
+        }
         self.replicas.insert(old.addr.clone(), ReplicaRecord { identity: old.identity });
         self.epoch = id.epoch;
         self.ballot.clear();
@@ -255,9 +366,8 @@ impl Group {
 
     /// Gives up an undecided failover that an operator asked for. One that the votes started goes on while they stand.
     pub(super) fn abort(&mut self, id: FailoverId, reason: AbortReason, stamp: Stamp) -> Result<Applied, Refusal> {
-        let may_end = |failover: &Failover| {
-            failover.id == id && failover.phase == Phase::Choosing && matches!(failover.cause, Cause::Requested { .. })
-        };
+        let may_end =
+            |failover: &Failover| failover.id == id && failover.phase.is_undecided() && matches!(failover.cause, Cause::Requested { .. });
         if !self.failover.as_ref().is_some_and(may_end) {
             return Err(Refusal::NotInThatPhase);
         }
@@ -273,8 +383,16 @@ impl Group {
 
     /// Gives up a failover for which the votes no longer suffice, unless it is decided or was asked for.
     pub(super) fn abort_if_undecided(&mut self, reason: AbortReason, stamp: Stamp, events: &mut Vec<Event>) {
-        let undecided = |failover: &&Failover| failover.phase == Phase::Choosing && matches!(failover.cause, Cause::Down { .. });
+        let undecided = |failover: &&Failover| failover.phase.is_undecided() && matches!(failover.cause, Cause::Down { .. });
         if let Some(id) = self.failover.as_ref().filter(undecided).map(|failover| failover.id) {
+            self.end_undecided(id, reason, stamp, events);
+        }
+    }
+
+    /// Gives up a planned change that is not decided.
+    pub(super) fn abort_planned(&mut self, reason: AbortReason, stamp: Stamp, events: &mut Vec<Event>) {
+        let planned = |failover: &&Failover| matches!(failover.phase, Phase::Draining { .. });
+        if let Some(id) = self.failover.as_ref().filter(planned).map(|failover| failover.id) {
             self.end_undecided(id, reason, stamp, events);
         }
     }
@@ -287,7 +405,7 @@ impl Group {
 
     /// The failover cannot go on now.
     pub(super) fn block(&mut self, id: FailoverId, reasons: &[(Addr, Ineligible)]) -> Result<Applied, Refusal> {
-        let failover = self.failover.as_mut().filter(|failover| failover.id == id && failover.phase == Phase::Choosing);
+        let failover = self.failover.as_mut().filter(|failover| failover.id == id && failover.phase.is_undecided());
         let failover = failover.ok_or(Refusal::NotInThatPhase)?;
         if failover.blocked.as_deref() == Some(reasons) {
             return Ok((Outcome::Unchanged, vec![]));

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::ballot::{Ballot, Testimony};
+use super::ballot::{Ballot, Evidence, Testimony};
 use super::event::Event;
 use super::failover::{AbortReason, Cause, Decision, Failover, Phase, Stamp};
+use super::fence::ArmedFence;
 use super::outcome::{Outcome, Refusal};
 use crate::base::settings::SettingChange;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, NodeId, ReplId, RunId, limits};
@@ -38,6 +39,9 @@ pub struct MasterRecord {
     /// Replicas that have not copied the new history yet still hold the former one.
     #[serde(default)]
     pub former_history: Option<ReplId>,
+    /// What its predecessor was last seen to be: the history that it was chosen to go on with.
+    #[serde(default)]
+    pub inherits: Option<Identity>,
     /// The entry that made it the master.
     pub since: Stamp,
 }
@@ -64,6 +68,9 @@ pub struct Group {
     pub settings: GroupSettings,
     /// Its replicas, up or down.
     pub replicas: BTreeMap<Addr, ReplicaRecord>,
+    /// What keeps the master from writing alone; none if it was never armed.
+    #[serde(default)]
+    pub fence: Option<ArmedFence>,
     /// Who sees the master down.
     pub ballot: Ballot,
     /// The failover in progress.
@@ -84,8 +91,9 @@ impl Group {
             epoch,
             replicas: known.map(|addr| (addr.clone(), ReplicaRecord { identity: None })).collect(),
             announced: master.clone(),
-            master: MasterRecord { addr: master, identity: None, former_history: None, since },
+            master: MasterRecord { addr: master, identity: None, former_history: None, inherits: None, since },
             settings,
+            fence: None,
             ballot: Ballot::default(),
             failover: None,
             history: Vec::new(),
@@ -152,6 +160,7 @@ impl Group {
             None if full => Err(Refusal::TooMany { what: "replicas of a group".to_owned(), limit: limits::REPLICAS_PER_GROUP }),
             None => {
                 self.replicas.insert(replica.clone(), ReplicaRecord { identity: identity.cloned() });
+                self.adapt_failover();
                 Ok((Outcome::Done, vec![Event::ReplicaAdded { replica: replica.clone(), master }]))
             }
             Some(known) if identity.is_none() || known.identity.as_ref() == identity => Ok((Outcome::Unchanged, vec![])),
@@ -169,7 +178,10 @@ impl Group {
             return Err(Refusal::FailoverInProgress);
         }
         match self.replicas.remove(replica) {
-            Some(_) => Ok((Outcome::Done, vec![Event::ReplicaForgotten { replica: replica.clone(), master: self.master.addr.clone() }])),
+            Some(_) => {
+                self.uncover_one();
+                Ok((Outcome::Done, vec![Event::ReplicaForgotten { replica: replica.clone(), master: self.master.addr.clone() }]))
+            }
             None => Err(Refusal::NotAReplica(replica.clone())),
         }
     }
@@ -182,6 +194,7 @@ impl Group {
         let mut events = vec![Event::GroupReset { master: master.clone() }];
         for replica in down {
             if self.replicas.remove(replica).is_some() {
+                self.uncover_one();
                 events.push(Event::ReplicaForgotten { replica: replica.clone(), master: master.clone() });
             }
         }
@@ -203,13 +216,20 @@ impl Group {
         let outcome = if settings == self.settings { Outcome::Unchanged } else { Outcome::Done };
         self.settings = settings;
         self.weigh_votes(was_down, stamp, &mut events);
+        self.adapt_failover();
         Ok((outcome, events))
     }
 
     pub(super) fn vote_down(&mut self, epoch: Epoch, voter: NodeId, testimony: &Testimony, stamp: Stamp) -> Result<Applied, Refusal> {
         self.check_epoch(epoch)?;
-        if self.ballot.has(voter) {
-            return Ok((Outcome::Unchanged, vec![]));
+        if let Some(known) = self.ballot.votes().get(&voter) {
+            // A port that refuses says more than silence: the process is gone, and with it what it counted on.
+            let stronger = testimony.evidence == Evidence::Refused && known.testimony.evidence != Evidence::Refused;
+            if !stronger {
+                return Ok((Outcome::Unchanged, vec![]));
+            }
+            self.ballot.cast(voter, testimony.clone(), stamp);
+            return Ok((Outcome::Done, vec![]));
         }
         let was_down = self.objectively_down();
         self.ballot.cast(voter, testimony.clone(), stamp);
@@ -247,8 +267,10 @@ impl Group {
         match (was_down, tally) {
             (false, super::Tally::Agreed { have, need }) => {
                 events.push(Event::ObjectivelyDown { master: self.master.addr.clone(), have, need });
-                let undecided = matches!(self.failover.as_ref().map(|failover| &failover.phase), Some(Phase::Choosing));
-                if !undecided {
+                let goes_on = matches!(self.failover.as_ref().map(|failover| &failover.phase), Some(Phase::Choosing | Phase::Detaching));
+                if !goes_on {
+                    // What was planned with a master that is up cannot be done with one that is down.
+                    self.abort_planned(AbortReason::MasterDown, stamp, events);
                     let cause = Cause::Down { votes: self.ballot.votes().clone(), quorum: need };
                     self.start_failover(cause, stamp, events);
                 }

@@ -29,12 +29,17 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
         }
         if let Some(failover) = &now.failover {
             let expected = match failover.phase {
-                Phase::Choosing => now.epoch.next(),
+                Phase::Choosing | Phase::Detaching | Phase::Draining { .. } => now.epoch.next(),
                 Phase::Promoting | Phase::Following { .. } => now.epoch,
             };
             if failover.id.epoch != expected {
                 return fail(format!("failover towards epoch {} in epoch {}", failover.id.epoch, now.epoch));
             }
+        }
+        if let Some(fence) = &now.fence
+            && fence.covered > fence.wait_replicas
+        {
+            return fail(format!("writes confirmed by {} replicas are said to be on {}", fence.wait_replicas, fence.covered));
         }
         let Some(then) = before.groups.get(name) else { continue };
         // P1: epochs grow by one for each promotion, and a master belongs to one epoch.

@@ -9,7 +9,7 @@
 //! Called by `raft` (apply, snapshot); read by `judge` and `serve`.
 //!
 //! In reading order: [`command`] (what may be said), [`state`] and [`group`] (what is known),
-//! [`ballot`] (who sees the master down), [`choice`] (what a decision
+//! [`ballot`] (who sees the master down), [`fence`] (what keeps a master from writing alone), [`choice`] (what a decision
 //! consists of), [`failover`] (the phases and their only writer),
 //! [`outcome`] and [`event`] (what came of it), [`invariants`] (what must never be false).
 
@@ -18,16 +18,18 @@ pub mod choice;
 pub mod command;
 pub mod event;
 pub mod failover;
+pub mod fence;
 pub mod group;
 pub mod invariants;
 pub mod outcome;
 pub mod state;
 
 pub use ballot::{Ballot, DownVote, Evidence, Tally, Testimony};
-pub use choice::{Candidate, Choice, ChosenFor, Ineligible};
+pub use choice::{Basis, Candidate, Choice, ChosenFor, Ineligible};
 pub use command::Command;
 pub use event::{Event, Logged};
-pub use failover::{AbortReason, Cause, Decision, Ending, Failover, FailoverId, Phase, Stamp};
+pub use failover::{AbortReason, Cause, Decision, Ending, Failover, FailoverId, Manner, Phase, Stamp};
+pub use fence::{ArmedFence, Needed};
 pub use group::{Group, Identity, MasterRecord, ReplicaRecord};
 pub use outcome::{Outcome, Refusal};
 pub use state::{MasterChange, SentinelRecord, State};

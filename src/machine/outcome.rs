@@ -54,6 +54,22 @@ pub enum Refusal {
     /// The failover it belongs to is over, or in another phase.
     #[error("the failover it belongs to is over, or past that phase")]
     NotInThatPhase,
+    /// It was computed for another number of replicas than are known.
+    #[error("it was computed for {counted} replicas, {known} are known")]
+    OtherReplicas {
+        /// How many it was computed for.
+        counted: u32,
+        /// How many are known.
+        known: u32,
+    },
+    /// The old master may still take writes, or may have confirmed writes that are missing.
+    #[error("{have} intact replicas are detached, {need} are needed")]
+    TooFewDetached {
+        /// How many are.
+        have: u32,
+        /// How many it takes.
+        need: u32,
+    },
     /// The address is not a replica of the group.
     #[error("{0} is not a replica of the group")]
     NotAReplica(Addr),

@@ -122,6 +122,18 @@ impl State {
                 self.in_group(group, stamp_of(at), |group| group.note_replica(*epoch, replica, identity.as_ref()))
             }
             Command::ReplicaForgotten { group, replica, at } => self.in_group(group, stamp_of(at), |group| group.forget_replica(replica)),
+            Command::FenceArmed { group, epoch, fence, replicas, at } => {
+                let stamp = stamp_of(at);
+                self.in_group(group, stamp, |group| group.arm_fence(*epoch, *fence, *replicas, stamp))
+            }
+            Command::FenceLoosened { group, epoch, held, at } => {
+                let stamp = stamp_of(at);
+                self.in_group(group, stamp, |group| group.loosen_fence(*epoch, *held, stamp))
+            }
+            Command::FenceCovered { group, epoch, covered, replicas, at } => {
+                self.in_group(group, stamp_of(at), |group| group.cover(*epoch, *covered, *replicas))
+            }
+            Command::FenceDropped { group, epoch, at } => self.in_group(group, stamp_of(at), |group| group.drop_fence(*epoch)),
             Command::VoteDown { group, epoch, voter, testimony, at } => {
                 self.check_voter(*voter)?;
                 let stamp = stamp_of(at);
@@ -132,9 +144,9 @@ impl State {
                 self.in_group(group, stamp, |group| group.vote_up(*epoch, *voter, stamp))
             }
             Command::VotesExpired { voter, at, .. } => Ok(self.expire_votes(*voter, stamp_of(at))),
-            Command::FailoverRequested { group, epoch, by, at } => {
+            Command::FailoverRequested { group, epoch, by, manner, target, at } => {
                 let stamp = stamp_of(at);
-                self.in_group(group, stamp, |group| group.request_failover(*epoch, *by, stamp))
+                self.in_group(group, stamp, |group| group.request_failover(*epoch, *by, *manner, target.as_ref(), stamp))
             }
             Command::Promote { group, id, choice, by, at } => {
                 let stamp = stamp_of(at);

@@ -119,8 +119,11 @@ impl Eyes {
             if settings.access != *link.access() {
                 return Err(End::Access);
             }
-            let periods =
-                Periods { ping: Duration::from_millis(settings.ping_period_ms), info: Duration::from_millis(settings.info_period_ms) };
+            let periods = Periods {
+                ping: Duration::from_millis(settings.ping_period_ms),
+                info: Duration::from_millis(settings.info_period_ms),
+                fence: settings.watch_fence,
+            };
             self.ask(link, &mut rhythm, periods).await?;
             let silence = settings.silence_limit() * (1 << self.silent_links.min(PATIENCE_DOUBLINGS));
             match self.next(link, rhythm.wake_at(periods, silence)).await {
@@ -170,6 +173,7 @@ impl Eyes {
                 Ok(report) => Sight::Report(Box::new(report)),
                 Err(error) => Sight::BadReport(error.to_string()),
             },
+            Some(Due::Fence) => Sight::Fence(request::read_fence(&reply)),
             None => return Err(End::Loss(LinkLoss::Other("the server said something that nobody asked".to_owned()))),
         };
         if matches!(what, Sight::Valid(_)) {
@@ -227,6 +231,7 @@ fn command(question: Due, access: &Access) -> Option<Vec<String>> {
     match question {
         Due::Ping => Some(vec![access.name("PING")]),
         Due::Info => Some(vec![access.name("INFO")]),
+        Due::Fence => Some(access.command("CONFIG", &["GET", "min-replicas-*"])),
         Due::Greeting => None,
     }
 }

@@ -40,6 +40,8 @@ pub struct ProbeSettings {
     pub ping_period_ms: u64,
     /// From one INFO to the next.
     pub info_period_ms: u64,
+    /// Whether the server is asked for its fence (`CONFIG GET`) whenever it is asked for INFO in turn.
+    pub watch_fence: bool,
     /// The limit after which silence is taken for death. Decides only how long a link may be silent before a fresh one is tried.
     pub down_after_ms: u64,
 }
@@ -53,6 +55,7 @@ impl ProbeSettings {
             subscriber_name: format!("{client_name}-pubsub"),
             ping_period_ms: settings.ping_period_ms(),
             info_period_ms: settings::INFO_PERIOD_MS,
+            watch_fence: false,
             down_after_ms: settings.down_after_ms,
         }
     }

@@ -14,6 +14,8 @@ pub(super) enum Due {
     Ping,
     /// To INFO.
     Info,
+    /// To CONFIG GET, which shows the fence.
+    Fence,
 }
 
 /// The periods, in force for the next thing that is asked.
@@ -21,6 +23,8 @@ pub(super) enum Due {
 pub(super) struct Periods {
     pub(super) ping: Duration,
     pub(super) info: Duration,
+    /// Whether each INFO in its turn is followed by a question for the fence.
+    pub(super) fence: bool,
 }
 
 /// The questions of one link. At most one PING and one INFO are open at any time, so a server that hangs collects no more.
@@ -53,9 +57,12 @@ impl Rhythm {
             questions.push(Due::Ping);
         }
         if self.next_info(periods).is_some_and(|at| at.is_none_or(|at| at <= now)) {
+            let out_of_turn = std::mem::take(&mut self.look) && self.asked_info_at.is_some_and(|at| now < at + periods.info);
             self.asked_info_at = Some(now);
-            self.look = false;
             questions.push(Due::Info);
+            if periods.fence && !out_of_turn && !self.due.contains(&Due::Fence) {
+                questions.push(Due::Fence);
+            }
         }
         if self.due.is_empty() && !questions.is_empty() {
             // Silence begins with the question, not with the pause before it.
@@ -103,7 +110,7 @@ impl Rhythm {
 mod tests {
     use super::*;
 
-    const PERIODS: Periods = Periods { ping: Duration::from_millis(100), info: Duration::from_millis(1000) };
+    const PERIODS: Periods = Periods { ping: Duration::from_millis(100), info: Duration::from_millis(1000), fence: false };
 
     fn ms(start: Instant, ms: u64) -> Instant {
         start + Duration::from_millis(ms)

@@ -49,7 +49,7 @@ impl Access {
     }
 
     /// A command by its stock name and arguments.
-    pub(super) fn command(&self, name: &str, arguments: &[&str]) -> Vec<String> {
+    pub(crate) fn command(&self, name: &str, arguments: &[&str]) -> Vec<String> {
         std::iter::once(self.name(name)).chain(arguments.iter().map(|&word| word.to_owned())).collect()
     }
 

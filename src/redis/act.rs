@@ -7,8 +7,8 @@
 use super::access::Access;
 use super::info::{self, BadInfo};
 use super::wire::{Reply, excerpt};
-use crate::base::Addr;
 use crate::base::observation::NodeReport;
+use crate::base::{Addr, Fence};
 
 /// What happens to the clients of a server whose master changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,20 +19,14 @@ pub enum Clients {
     Kill,
 }
 
-/// The server's own dead-man's switch: how many replicas must have acknowledged lately for it to take writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fence {
-    /// `min-replicas-to-write`; 0 is off.
-    pub min_replicas: u32,
-    /// `min-replicas-max-lag`.
-    pub max_lag_s: u32,
-}
-
 /// One thing to do to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Be a master, and still be one after a restart. Its clients are cut off, since they read from a replica until now.
-    Promote,
+    Promote {
+        /// What it must hold from its first moment as a master; without it, it does not become one.
+        fence: Option<Fence>,
+    },
     /// Be a replica of this address, and still be one after a restart.
     Follow {
         /// The master to follow.
@@ -40,11 +34,31 @@ pub enum Act {
         /// What happens to its clients.
         clients: Clients,
     },
+    /// Leave the master and stay a replica, of nobody, also after a restart. It keeps its place in the history.
+    ///
+    /// Every other connection to it is closed: what a sentinel that led before has written to one, and the server has not read,
+    /// must not be carried out afterwards. Stock cuts the clients of a replica that changes its master, too.
+    Detach {
+        /// What it is to hold when it becomes a master.
+        fence: Option<Fence>,
+    },
+    /// Be a master that takes no writes, as a source of data for another replica.
+    Lend,
     /// Take no writes without these replicas, and say what is in force.
     Arm(Fence),
+    /// Keep whoever wants to write waiting, for so long at most.
+    Pause {
+        /// After this many milliseconds the server goes on by itself.
+        ms: u64,
+    },
+    /// Go on with the writes that were paused.
+    Unpause,
     /// End the script that keeps it busy. Refused by the server if the script has written, or if there is none.
     KillScript,
 }
+
+/// More replicas than any master has.
+const NO_WRITES: Fence = Fence { min_replicas: 1_000_000, max_lag_s: 1 };
 
 /// One command of an act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +71,10 @@ pub enum Step {
     KillClients,
     /// CLIENT KILL TYPE pubsub
     KillSubscribers,
+    /// CLIENT PAUSE ... WRITE
+    Pause,
+    /// CLIENT UNPAUSE
+    Unpause,
     /// CONFIG SET min-replicas-max-lag
     SetMaxLag,
     /// CONFIG SET min-replicas-to-write
@@ -69,63 +87,68 @@ pub enum Step {
     Info,
 }
 
-impl Step {
-    /// Whether the act can go without it. A server that refuses such a step (CONFIG or CLIENT renamed away or forbidden) is
-    /// asked again without it: a promotion must not fail for want of a CONFIG REWRITE.
-    pub(super) const fn optional(self) -> bool {
-        match self {
-            Self::ConfigRewrite | Self::KillClients | Self::KillSubscribers => true,
-            Self::ReplicaOf | Self::SetMaxLag | Self::SetMinReplicas | Self::GetFence | Self::KillScript | Self::Info => false,
-        }
-    }
-}
-
 /// A step and its command over there.
 #[derive(Clone, Debug)]
 pub(super) struct StepCommand {
     pub(super) step: Step,
     pub(super) words: Vec<String>,
+    /// Whether the act can go without it. A server that refuses such a step (CONFIG or CLIENT renamed away or forbidden) is
+    /// asked again without it: a promotion must not fail for want of a CONFIG REWRITE.
+    pub(super) optional: bool,
+}
+
+impl StepCommand {
+    fn or_not(self) -> Self {
+        Self { optional: true, ..self }
+    }
 }
 
 impl Act {
     /// Its commands in order, by their names over there.
     pub(super) fn commands(&self, access: &Access) -> Vec<StepCommand> {
-        let step = |step, name: &str, arguments: &[&str]| StepCommand { step, words: access.command(name, arguments) };
+        let step = |step, name: &str, arguments: &[&str]| StepCommand { step, words: access.command(name, arguments), optional: false };
         let replicaof = |host: &str, port: &str| StepCommand {
             step: Step::ReplicaOf,
             words: vec![access.replicaof(), host.to_owned(), port.to_owned()],
+            optional: false,
         };
-        let rewrite = step(Step::ConfigRewrite, "CONFIG", &["REWRITE"]);
+        let follow = |master: &Addr| replicaof(&master.host, &master.port.to_string());
+        let rewrite = step(Step::ConfigRewrite, "CONFIG", &["REWRITE"]).or_not();
         let info = step(Step::Info, "INFO", &[]);
-        let kill = |clients| match clients {
-            Clients::Keep => vec![],
-            Clients::Kill => vec![
-                step(Step::KillClients, "CLIENT", &["KILL", "TYPE", "normal"]),
-                step(Step::KillSubscribers, "CLIENT", &["KILL", "TYPE", "pubsub"]),
-            ],
-        };
-        match self {
-            Self::Promote => [vec![replicaof("NO", "ONE"), rewrite], kill(Clients::Kill), vec![info]].concat(),
-            Self::Follow { master, clients } => {
-                [vec![replicaof(&master.host, &master.port.to_string()), rewrite], kill(*clients), vec![info]].concat()
-            }
-            Self::Arm(fence) => vec![
+        let kill_normal = step(Step::KillClients, "CLIENT", &["KILL", "TYPE", "normal"]).or_not();
+        let kill_all = || vec![kill_normal.clone(), step(Step::KillSubscribers, "CLIENT", &["KILL", "TYPE", "pubsub"]).or_not()];
+        let unpause = step(Step::Unpause, "CLIENT", &["UNPAUSE"]).or_not();
+        let hold = |fence: &Fence| {
+            vec![
                 step(Step::SetMaxLag, "CONFIG", &["SET", "min-replicas-max-lag", &fence.max_lag_s.to_string()]),
                 step(Step::SetMinReplicas, "CONFIG", &["SET", "min-replicas-to-write", &fence.min_replicas.to_string()]),
-                step(Step::GetFence, "CONFIG", &["GET", "min-replicas-*"]),
-                rewrite,
-                info,
-            ],
+            ]
+        };
+        let held = step(Step::GetFence, "CONFIG", &["GET", "min-replicas-*"]);
+        match self {
+            Self::Promote { fence } => {
+                let hold = fence.iter().flat_map(hold).collect();
+                [hold, vec![replicaof("NO", "ONE"), rewrite], kill_all(), vec![unpause, info]].concat()
+            }
+            Self::Follow { master, clients } => {
+                let kill = if *clients == Clients::Kill { kill_all() } else { vec![] };
+                [vec![follow(master), rewrite], kill, vec![info]].concat()
+            }
+            Self::Detach { fence } => {
+                let hold = fence.iter().flat_map(hold).map(StepCommand::or_not).collect();
+                [hold, vec![follow(&Addr::nobody()), rewrite, kill_normal, held.or_not(), info]].concat()
+            }
+            Self::Lend => [hold(&NO_WRITES), vec![replicaof("NO", "ONE"), info]].concat(),
+            Self::Arm(fence) => [hold(fence), vec![held, rewrite, info]].concat(),
+            Self::Pause { ms } => vec![step(Step::Pause, "CLIENT", &["PAUSE", &ms.to_string(), "WRITE"]), info],
+            Self::Unpause => vec![step(Step::Unpause, "CLIENT", &["UNPAUSE"]), info],
             Self::KillScript => vec![step(Step::KillScript, "SCRIPT", &["KILL"])],
         }
     }
 
     /// Whether its commands go as one transaction. One command needs none, and a busy server takes SCRIPT KILL only by itself.
     pub(super) const fn is_transaction(&self) -> bool {
-        match self {
-            Self::Promote | Self::Follow { .. } | Self::Arm(_) => true,
-            Self::KillScript => false,
-        }
+        !matches!(self, Self::KillScript)
     }
 }
 
@@ -172,7 +195,7 @@ impl ActReport {
                 Ok(())
             }
             Reply::Array(pairs) if step == Step::GetFence => {
-                self.fence = fence_in(&pairs);
+                self.fence = read_fence(&pairs);
                 Ok(())
             }
             Reply::Status(_) | Reply::Number(_) | Reply::Bulk(_) | Reply::Nil | Reply::Array(_) => Ok(()),
@@ -182,7 +205,7 @@ impl ActReport {
 }
 
 /// Reads CONFIG GET: names and values in turn.
-fn fence_in(pairs: &[Reply]) -> Option<Fence> {
+pub(super) fn read_fence(pairs: &[Reply]) -> Option<Fence> {
     let value = |name: &str| {
         pairs.chunks_exact(2).find_map(|pair| match pair {
             [Reply::Bulk(key), Reply::Bulk(value)] if key == name => value.parse().ok(),

@@ -47,7 +47,9 @@ pub fn parse(text: &str) -> Result<NodeReport, BadInfo> {
     }
     let fields = Fields::of(text);
     let (role, offset) = match fields.get("role")? {
-        "master" => (RoleReport::Master { replicas: attached(text)? }, fields.held("master_repl_offset")?),
+        "master" => {
+            (RoleReport::Master { replicas: attached(text)?, good_replicas: fields.good_replicas()? }, fields.held("master_repl_offset")?)
+        }
         "slave" => (RoleReport::Replica(fields.replica()?), fields.held("slave_repl_offset")?),
         other => return Err(bad("role", other, "master or slave")),
     };
@@ -110,6 +112,16 @@ impl<'a> Fields<'a> {
         Ok(self.natural(field)?.unwrap_or(0))
     }
 
+    fn good_replicas(&self) -> Result<Option<u32>, BadInfo> {
+        Ok(self.natural("min_slaves_good_slaves")?.map(|count| u32::try_from(count).unwrap_or(u32::MAX)))
+    }
+
+    /// Whether a replica holds less than it once acknowledged. The two offsets are equal but for one that has thrown its place
+    /// away for a full copy: then the first one begins anew, and the second stays until the copy is complete.
+    fn place_lost(&self) -> Result<bool, BadInfo> {
+        Ok(self.natural("slave_repl_offset")? < self.natural("master_repl_offset")?)
+    }
+
     /// `master_replid2`, which is all zeros where there is none.
     fn older_history(&self) -> Result<Option<ReplId>, BadInfo> {
         if self.find("master_replid2").is_none_or(|value| !value.is_empty() && value.bytes().all(|byte| byte == b'0')) {
@@ -134,6 +146,7 @@ impl<'a> Fields<'a> {
             priority: parsed("slave_priority", self.get("slave_priority")?, "a priority from 0")?,
             // Servers before 6.2 know no hidden replicas.
             announced: self.find("replica_announced") != Some("0"),
+            place_lost: self.place_lost()?,
         })
     }
 }

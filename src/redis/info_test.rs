@@ -17,7 +17,7 @@ fn with(text: &str, field: &str, value: Option<&str>) -> String {
 
 fn replicas(lines: &str) -> Vec<AttachedReplica> {
     match parse(&MASTER.replace("connected_slaves:", &format!("{lines}\r\nconnected_slaves:"))).map(|report| report.role) {
-        Ok(RoleReport::Master { replicas }) => replicas.into_iter().filter(|replica| replica.addr.host != "127.0.0.1").collect(),
+        Ok(RoleReport::Master { replicas, .. }) => replicas.into_iter().filter(|replica| replica.addr.host != "127.0.0.1").collect(),
         other => panic!("no master: {other:?}"),
     }
 }
@@ -30,7 +30,7 @@ fn a_master_is_read() {
     assert_eq!(report.second_offset, None);
     assert!(!report.loading);
     assert_eq!(report.raw, MASTER);
-    let RoleReport::Master { replicas } = report.role else { panic!("role: {:?}", report.role) };
+    let RoleReport::Master { replicas, .. } = report.role else { panic!("role: {:?}", report.role) };
     assert_eq!(replicas.len(), 1);
     assert!(replicas[0].online && replicas[0].offset > 0 && replicas[0].addr.port > 0);
 }

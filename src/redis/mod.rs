@@ -20,7 +20,7 @@ mod stream;
 pub mod wire;
 
 pub use access::Access;
-pub use act::{Act, ActReport, Clients, Fence, Step, StepReply};
+pub use act::{Act, ActReport, Clients, Step, StepReply};
 pub use dial::Dialer;
 pub use link::Link;
 pub use request::AskError;

@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::access::Access;
-use super::act::{Act, ActReport, StepCommand, StepReply};
+use super::act::{self, Act, ActReport, Step, StepCommand, StepReply};
 use super::info;
 use super::link::Link;
 use super::wire::{Reply, excerpt};
+use crate::base::FenceSight;
 use crate::base::observation::{InvalidReply, LinkLoss, NodeReport, ValidReply};
 
 /// Why there is no answer to a question or an act.
@@ -66,6 +67,18 @@ pub fn read_info(reply: &Reply) -> Result<NodeReport, AskError> {
         Reply::Bulk(text) | Reply::Status(text) => info::parse(text).map_err(|bad| AskError::Garbled(bad.to_string())),
         Reply::Error(text) => Err(refusal(text)),
         Reply::Number(_) | Reply::Nil | Reply::Array(_) => Err(AskError::Garbled("INFO is not answered with a text".to_owned())),
+    }
+}
+
+/// What a reply to `CONFIG GET min-replicas-*` says.
+pub fn read_fence(reply: &Reply) -> FenceSight {
+    match reply {
+        Reply::Array(pairs) => match act::read_fence(pairs) {
+            Some(fence) => FenceSight::Holds(fence),
+            None => FenceSight::Unknown("the server does not know min-replicas-to-write".to_owned()),
+        },
+        Reply::Error(text) | Reply::Status(text) => FenceSight::Unknown(excerpt(text)),
+        Reply::Bulk(_) | Reply::Number(_) | Reply::Nil => FenceSight::Unknown("CONFIG GET is not answered with a list".to_owned()),
     }
 }
 
@@ -156,7 +169,7 @@ impl Attempt {
         for (mut command, reply) in std::mem::take(&mut self.commands).into_iter().zip(queued) {
             if let Reply::Error(error) = reply {
                 changed = true;
-                if command.step.optional() {
+                if command.optional {
                     self.refused.push(StepReply { step: command.step, result: Err(excerpt(error)) });
                     continue;
                 }
@@ -175,8 +188,9 @@ impl Attempt {
         if replies.len() != self.commands.len() {
             return Err(AskError::Garbled(format!("{} steps were answered with {} replies", self.commands.len(), replies.len())));
         }
+        let mandatory: Vec<Step> = self.commands.iter().filter(|command| !command.optional).map(|command| command.step).collect();
         let report = ActReport::of(self.commands.iter().map(|command| command.step), replies, self.refused);
-        let failed = report.steps.iter().find_map(|reply| reply.result.as_ref().err().filter(|_| !reply.step.optional()));
+        let failed = report.steps.iter().find_map(|reply| reply.result.as_ref().err().filter(|_| mandatory.contains(&reply.step)));
         match failed {
             Some(error) => Err(refusal(error)),
             None => Ok(report),

@@ -16,7 +16,9 @@ use raft_sentinel::judge::{GroupView, Link, NodeView};
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::ballot::ReplicaWitness;
 use raft_sentinel::machine::command::Origin;
-use raft_sentinel::machine::{Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, SentinelRecord, Testimony};
+use raft_sentinel::machine::{
+    Basis, Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, Manner, SentinelRecord, Testimony,
+};
 use raft_sentinel::proto::admin::admin_client::AdminClient;
 use raft_sentinel::proto::sentinel::sentinel_client::SentinelClient;
 use raft_sentinel::serve::{grpc, http};
@@ -109,7 +111,14 @@ impl World {
     /// An operator's request, followed by the decision for `chosen`; the revision of the new master.
     pub fn move_master(&self, group: &str, chosen: &Addr) -> LogIndex {
         let (epoch, at) = (self.group(group).epoch, WallTime(2_000_000));
-        self.fake.commit_quietly(&Command::FailoverRequested { group: name(group), epoch, by: NodeId(1), at });
+        self.fake.commit_quietly(&Command::FailoverRequested {
+            group: name(group),
+            epoch,
+            by: NodeId(1),
+            manner: Manner::Plain,
+            target: None,
+            at,
+        });
         self.fake.catch_up();
         let id = self.running(group);
         let revision = self.decide(group, chosen, 3_000_000);
@@ -126,15 +135,19 @@ impl World {
             run_id: Some(RunId::new("run-chosen")),
             priority: Some(100),
             offset: Some(900),
+            detached: false,
             ineligible: None,
         };
-        let down = Candidate { addr: node(77), run_id: None, priority: None, offset: None, ineligible: Some(Ineligible::Down) };
+        let down =
+            Candidate { addr: node(77), run_id: None, priority: None, offset: None, detached: false, ineligible: Some(Ineligible::Down) };
         let choice = Choice {
             chosen: chosen.clone(),
             candidates: vec![eligible, down],
             reason: ChosenFor::OnlyCandidate,
             master_offset: Some(1000),
             estimated_loss_bytes: Some(100),
+            basis: Basis::Unfenced,
+            arms: None,
         };
         let id = self.running(group);
         self.fake.commit(&Command::Promote { group: name(group), id, choice, by: NodeId(2), at: WallTime(at_us) }).index
@@ -178,7 +191,7 @@ pub fn identity(run: &str) -> Identity {
 /// A data node that answers, as it looks at `now`.
 pub fn answering(now: Mono, offset: u64, master: Option<Addr>) -> NodeView {
     let role = match master {
-        None => RoleReport::Master { replicas: vec![] },
+        None => RoleReport::Master { replicas: vec![], good_replicas: None },
         Some(master) => RoleReport::Replica(ReplicaReport {
             master,
             link_up: true,
@@ -187,6 +200,7 @@ pub fn answering(now: Mono, offset: u64, master: Option<Addr>) -> NodeView {
             syncing: false,
             priority: 100,
             announced: true,
+            place_lost: false,
         }),
     };
     let report = NodeReport {
@@ -210,7 +224,14 @@ pub fn view(now: Mono, change: impl FnOnce(&mut GroupView)) -> GroupView {
     view.nodes.insert(node(2), answering(now, 990, Some(node(1))));
     view.nodes.insert(node(3), answering(now, 1000, Some(node(1))));
     for (addr, offset) in [(node(3), 1000), (node(2), 990)] {
-        view.candidates.push(Candidate { addr, run_id: None, priority: Some(100), offset: Some(offset), ineligible: None });
+        view.candidates.push(Candidate {
+            addr,
+            run_id: None,
+            priority: Some(100),
+            offset: Some(offset),
+            detached: false,
+            ineligible: None,
+        });
     }
     change(&mut view);
     view

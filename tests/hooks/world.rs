@@ -15,7 +15,7 @@ use raft_sentinel::events::{Hub, Level, News, Origin, Spoken, Switch};
 use raft_sentinel::hooks::{Hooks, Limits, Sources, Teller, script, webhook};
 use raft_sentinel::machine::choice::ChosenFor;
 use raft_sentinel::machine::command::Origin as From;
-use raft_sentinel::machine::{Candidate, Choice, Command as Entry, Evidence, Identity, Outcome, State, Testimony};
+use raft_sentinel::machine::{Basis, Candidate, Choice, Command as Entry, Evidence, Identity, Outcome, State, Testimony};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -106,8 +106,17 @@ impl World {
             self.done(&Entry::VoteDown { group: group(), epoch: Epoch(4), voter: NodeId(voter), testimony, at: WallTime(0) });
         }
         let id = self.state.lock().unwrap().groups[&group()].failover.as_ref().unwrap().id;
-        let candidates = vec![Candidate { addr: addr(6380), run_id: None, priority: None, offset: None, ineligible: None }];
-        let choice = Choice { chosen: addr(6380), candidates, reason: ChosenFor::RunId, master_offset: None, estimated_loss_bytes: None };
+        let candidates =
+            vec![Candidate { addr: addr(6380), run_id: None, priority: None, offset: None, detached: false, ineligible: None }];
+        let choice = Choice {
+            chosen: addr(6380),
+            candidates,
+            reason: ChosenFor::RunId,
+            master_offset: None,
+            estimated_loss_bytes: None,
+            basis: Basis::Unfenced,
+            arms: None,
+        };
         self.done(&Entry::Promote { group: group(), id, choice, by, at: WallTime(0) });
         let identity = Identity { run_id: RunId::new("b"), replid: ReplId::new("f"), replid2: None, second_offset: None };
         self.done(&Entry::Promoted { group: group(), id, identity, at: WallTime(0) });

@@ -4,7 +4,7 @@ use raft_sentinel::base::observation::Role;
 use raft_sentinel::base::settings::SettingChange;
 use raft_sentinel::base::{Epoch, NodeId, WallTime};
 use raft_sentinel::judge::Ask;
-use raft_sentinel::machine::{Command, Event, Phase};
+use raft_sentinel::machine::{Command, Event, Manner, Phase};
 
 use super::world::{Bench, Node, addr, group_name};
 
@@ -79,7 +79,7 @@ fn a_new_master_that_is_made_a_replica_again_is_repaired_before_the_failover_end
     bench.node("red").alive = false;
     bench.run_until("blue is master", |bench| matches!(bench.phase(), Some(Phase::Following { .. })));
     bench.run(2000);
-    assert_eq!(bench.nodes[&addr("blue")].obeyed, [Ask::Promote], "it is left alone while it is one");
+    assert_eq!(bench.nodes[&addr("blue")].obeyed, [Ask::Promote { fence: None }], "it is left alone while it is one");
     // A REPLICAOF of a former leader that was asleep comes late.
     bench.node("blue").follows = Some(addr("red"));
     let undone = bench.now_ms;
@@ -101,12 +101,12 @@ fn a_master_that_is_also_recorded_as_a_replica_is_not_told_to_follow_itself() {
     let took = bench.now_ms;
     bench.run(10_000);
     assert_eq!(bench.group().master.addr, addr("blue"));
-    assert_eq!(bench.nodes[&addr("blue")].obeyed, [Ask::Promote]);
+    assert_eq!(bench.nodes[&addr("blue")].obeyed, [Ask::Promote { fence: None }]);
     assert!(took < 10_000, "its second name holds nobody up, but the failover ended at {took} ms");
     // The same when it restarts as another process.
     bench.node("blue").run = 2;
     bench.run(5000);
-    assert_eq!(bench.nodes[&addr("blue")].obeyed, [Ask::Promote]);
+    assert_eq!(bench.nodes[&addr("blue")].obeyed, [Ask::Promote { fence: None }]);
 }
 
 #[test]
@@ -128,6 +128,13 @@ fn absurd_settings_are_no_reason_to_panic() {
     bench.apply(&Command::SetOptions { group: group_name(), changes, at: WallTime(0) });
     bench.node("red").follows = Some(addr("blue"));
     bench.run(100);
-    bench.apply(&Command::FailoverRequested { group: group_name(), epoch: Epoch(0), by: NodeId(1), at: WallTime(0) });
+    bench.apply(&Command::FailoverRequested {
+        group: group_name(),
+        epoch: Epoch(0),
+        by: NodeId(1),
+        manner: Manner::Plain,
+        target: None,
+        at: WallTime(0),
+    });
     bench.run(3000);
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use raft_sentinel::base::observation::{AttachedReplica, LinkLoss, NodeReport, ReplicaReport, Role, RoleReport, Seen, Sight, ValidReply};
-use raft_sentinel::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, Mono, NodeId, ReplId, RunId, WallTime};
-use raft_sentinel::judge::{Ask, Input, Intent, Judge, Link, World};
+use raft_sentinel::base::settings::PromotionPolicy;
+use raft_sentinel::base::{Addr, Epoch, Fence, FenceSight, GroupName, GroupSettings, LogIndex, Mono, NodeId, ReplId, RunId, WallTime};
+use raft_sentinel::judge::{Ask, Input, Intent, Judge, Link, Permit, World};
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Command, Event, Group, Outcome, Phase, State, invariants};
 
@@ -19,6 +20,8 @@ pub(crate) struct Node {
     pub(crate) history: &'static str,
     pub(crate) run: u32,
     pub(crate) priority: u32,
+    /// What it holds of the fence; none where it refuses CONFIG.
+    pub(crate) fence: Option<Fence>,
     /// Changes of role that it was made to carry out.
     pub(crate) obeyed: Vec<Ask>,
     /// Does not carry out what it is asked.
@@ -53,6 +56,11 @@ pub(crate) fn group_name() -> GroupName {
 impl Bench {
     /// `red` is the master; the others follow it. The limit is one second.
     pub(crate) fn new(replicas: &[&str]) -> Self {
+        Self::with(replicas, PromotionPolicy::Available)
+    }
+
+    /// The same by another policy.
+    pub(crate) fn with(replicas: &[&str], promotion_policy: PromotionPolicy) -> Self {
         let replica = |name: &&str| (addr(name), Node { follows: Some(addr("red")), ..Node::new(1) });
         let mut nodes: BTreeMap<Addr, Node> = replicas.iter().map(replica).collect();
         nodes.insert(addr("red"), Node::new(1));
@@ -70,7 +78,7 @@ impl Bench {
             inbox: vec![Vec::new(); 3],
         };
         bench.state.apply_membership(LogIndex(1), [1, 2, 3].map(NodeId).into());
-        let settings = GroupSettings { down_after_ms: 1000, quorum: 2, ..GroupSettings::default() };
+        let settings = GroupSettings { down_after_ms: 1000, quorum: 2, promotion_policy, ..GroupSettings::default() };
         bench.apply(&Command::ConfigureGroup {
             name: group_name(),
             master: addr("red"),
@@ -150,6 +158,7 @@ impl Bench {
             group: self.group(),
             voting: true,
             leading: self.leader == Some(at),
+            majority: 2,
         }
     }
 
@@ -193,12 +202,14 @@ impl Bench {
                 let linked = self.judges[at].view().nodes.get(known).is_some_and(|node| matches!(node.link, Link::Up { .. }));
                 if reachable && !linked {
                     seen.push(self.see(known, Sight::Linked));
+                    seen.extend(self.see_fence(known));
                     seen.extend(self.report(known).map(|report| self.see(known, Sight::Report(Box::new(report)))));
                 }
                 seen.push(self.see(known, Sight::Pinged));
                 seen.push(self.see(known, self.answer_ping(known)));
             }
             if turn == 50 && (self.now_ms / 100).is_multiple_of(10) {
+                seen.extend(self.see_fence(known));
                 seen.extend(self.report(known).map(|report| self.see(known, Sight::Report(Box::new(report)))));
             }
         }
@@ -207,6 +218,12 @@ impl Bench {
 
     fn see(&self, node: &Addr, what: Sight) -> Input {
         Input::Seen(Seen { addr: node.clone(), at: Mono::from_ms(self.now_ms), what })
+    }
+
+    fn see_fence(&self, node: &Addr) -> Option<Input> {
+        let held = self.at(node).filter(|node| node.alive && !node.refuses_credentials)?.fence;
+        let sight = held.map_or_else(|| FenceSight::Unknown("NOPERM".to_owned()), FenceSight::Holds);
+        Some(self.see(node, Sight::Fence(sight)))
     }
 
     fn answer_ping(&self, node: &Addr) -> Sight {
@@ -229,7 +246,12 @@ impl Bench {
             })
         };
         let role = match &node.follows {
-            None => RoleReport::Master { replicas: self.nodes.iter().filter_map(attached).collect() },
+            None => {
+                let replicas: Vec<_> = self.nodes.iter().filter_map(attached).collect();
+                let fenced = node.fence.is_some_and(|fence| fence.min_replicas > 0);
+                let good_replicas = fenced.then(|| u32::try_from(replicas.len()).expect("a few"));
+                RoleReport::Master { replicas, good_replicas }
+            }
             Some(master) => {
                 let up = self.nodes.get(master).is_some_and(|master| master.alive && master.follows.is_none());
                 RoleReport::Replica(ReplicaReport {
@@ -240,6 +262,7 @@ impl Bench {
                     syncing: false,
                     priority: node.priority,
                     announced: true,
+                    place_lost: false,
                 })
             }
         };
@@ -275,14 +298,18 @@ impl Bench {
                 self.inbox[at].push(Input::Proposed { key, well });
                 self.dies(at, &place, false);
             }
-            Intent::Ask { node, ask, epoch } => {
+            Intent::Ask { node, ask, permit } => {
                 let place = format!("ask-{}", ask.name());
                 assert_eq!(self.leader, Some(at), "only the leader asks");
-                if epoch != self.group().epoch || self.dies(at, &place, true) {
+                if permit != Permit::of(&self.group()) || self.dies(at, &place, true) {
                     return;
                 }
                 self.intents.push(place.clone());
                 let well = self.obey(&node, &ask);
+                if well {
+                    let fence = self.see_fence(&node);
+                    self.inbox[at].extend(fence);
+                }
                 if let (true, Some(report)) = (well, self.report(&node)) {
                     let seen = self.see(&node, Sight::Report(Box::new(report)));
                     self.inbox[at].push(seen);
@@ -309,10 +336,20 @@ impl Bench {
         let node = self.aliases.get(node).unwrap_or(node);
         let Some(node) = self.nodes.get_mut(node).filter(|node| node.alive && !node.stubborn) else { return false };
         node.obeyed.push(ask.clone());
-        node.follows = match ask {
-            Ask::Promote => None,
-            Ask::Demote { master } | Ask::Repoint { master } => Some(master.clone()),
-        };
+        match ask {
+            Ask::Promote { fence } => {
+                node.follows = None;
+                node.fence = fence.or(node.fence);
+            }
+            Ask::Demote { master } | Ask::Repoint { master } => node.follows = Some(master.clone()),
+            Ask::Detach { fence } => {
+                node.follows = Some(Addr::nobody());
+                node.fence = fence.or(node.fence);
+            }
+            Ask::Lend => node.follows = None,
+            Ask::Arm(fence) => node.fence = node.fence.map(|_| *fence),
+            Ask::Pause { .. } | Ask::Unpause => {}
+        }
         true
     }
 }
@@ -327,6 +364,7 @@ impl Node {
             history: "h",
             run,
             priority: 100,
+            fence: Some(Fence::OFF),
             obeyed: Vec::new(),
             stubborn: false,
         }

@@ -8,7 +8,7 @@ use raft_sentinel::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, NodeI
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{
-    AbortReason, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Outcome, State, Testimony, invariants,
+    AbortReason, Basis, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Manner, Outcome, State, Testimony, invariants,
 };
 
 /// What to do next, in terms that make sense in any state.
@@ -95,15 +95,17 @@ fn make(state: &mut State, index: LogIndex, step: &Move, attempts: &mut Vec<Fail
             if down { Command::VoteDown { group, epoch, voter, testimony, at } } else { Command::VoteUp { group, epoch, voter, at } }
         }
         Move::Expire { voter } => Command::VotesExpired { voter: NodeId(voter), silent_ms: 1, at },
-        Move::Request => Command::FailoverRequested { group, epoch, by: NodeId(1), at },
+        Move::Request => Command::FailoverRequested { group, epoch, by: NodeId(1), manner: Manner::Plain, target: None, at },
         Move::Promote { node: number, old_attempt } => {
-            let row = Candidate { addr: node(number), run_id: None, priority: Some(1), offset: Some(1), ineligible: None };
+            let row = Candidate { addr: node(number), run_id: None, priority: Some(1), offset: Some(1), detached: false, ineligible: None };
             let choice = Choice {
                 chosen: node(number),
                 candidates: vec![row],
                 reason: ChosenFor::OnlyCandidate,
                 master_offset: None,
                 estimated_loss_bytes: None,
+                basis: Basis::Unfenced,
+                arms: None,
             };
             Command::Promote { group, id: id(old_attempt), choice, by: NodeId(1), at }
         }

@@ -10,8 +10,8 @@ use raft_sentinel::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, NodeI
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{
-    AbortReason, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Ineligible, Outcome, Phase, State, Testimony,
-    invariants,
+    AbortReason, Basis, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Ineligible, Manner, Outcome, Phase, State,
+    Testimony, invariants,
 };
 
 #[test]
@@ -163,17 +163,20 @@ impl World {
             }
             "up" => Command::VoteUp { group, epoch, voter, at },
             "expire" => Command::VotesExpired { voter, silent_ms: 5000, at },
-            "request" => Command::FailoverRequested { group, epoch, by: voter, at },
+            "request" => Command::FailoverRequested { group, epoch, by: voter, manner: Manner::Plain, target: None, at },
             "promote" => {
                 let chosen = words.addr(2);
                 let ineligible = words.get("why").map(|_| Ineligible::PriorityZero);
-                let row = Candidate { addr: chosen.clone(), run_id: None, priority: Some(100), offset: Some(10), ineligible };
+                let row =
+                    Candidate { addr: chosen.clone(), run_id: None, priority: Some(100), offset: Some(10), detached: false, ineligible };
                 let choice = Choice {
                     chosen,
                     candidates: vec![row],
                     reason: ChosenFor::OnlyCandidate,
                     master_offset: Some(12),
                     estimated_loss_bytes: Some(2),
+                    basis: Basis::Unfenced,
+                    arms: None,
                 };
                 Command::Promote { group, id, choice, by: voter, at }
             }
@@ -198,6 +201,8 @@ impl World {
         let phase = match group.failover.as_ref().map(|failover| &failover.phase) {
             None => "none".to_owned(),
             Some(Phase::Choosing) => "choosing".to_owned(),
+            Some(Phase::Detaching) => "detaching".to_owned(),
+            Some(Phase::Draining { .. }) => "draining".to_owned(),
             Some(Phase::Promoting) => "promoting".to_owned(),
             Some(Phase::Following { followed }) => {
                 format!("following ({})", followed.iter().map(|addr| addr.host.as_str()).collect::<Vec<_>>().join(" "))
@@ -221,6 +226,9 @@ fn describe(event: &Event) -> String {
         Event::GroupReset { .. } => "reset".to_owned(),
         Event::ReplicaAdded { replica, .. } => format!("{} is a replica", replica.host),
         Event::ReplicaForgotten { replica, .. } => format!("{} is forgotten", replica.host),
+        Event::FenceArmed { fence, replicas, .. } => format!("{} of {replicas} replicas are wanted for a write", fence.min_replicas),
+        Event::FenceLoosened { held, .. } => format!("no more than {} replicas are relied on", held.min_replicas),
+        Event::FenceDropped { .. } => "no fence".to_owned(),
         Event::Restarted { node, .. } => format!("{} restarted", node.host),
         Event::VotedDown { voter, epoch, testimony } => format!("{voter} sees epoch {epoch} down: {}", testimony.evidence.as_str()),
         Event::VoteWithdrawn { voter, expired } => format!("the vote of {voter} is {}", if *expired { "void" } else { "withdrawn" }),

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use raft_sentinel::base::Fence;
 use raft_sentinel::base::observation::{Role, RoleReport};
-use raft_sentinel::redis::{Act, AskError, Clients, Fence, Step};
+use raft_sentinel::redis::{Act, AskError, Clients, Step};
 use rustix::process::Signal;
 
 use crate::server::Server;
@@ -23,7 +24,7 @@ async fn promote_and_follow_are_confirmed_in_the_same_round_trip() {
     let before = seen.report("a replica", |report| report.role() == Role::Replica).await;
 
     let began = Instant::now();
-    let report = seen.probe.hands().act(Act::Promote, LIMIT).await.expect("a promotion");
+    let report = seen.probe.hands().act(Act::Promote { fence: None }, LIMIT).await.expect("a promotion");
     println!("promote() with INFO: {:?}", began.elapsed());
     assert!(report.steps.iter().all(|step| step.result.is_ok()), "{:?}", report.steps);
     let node = report.node().expect("an INFO in the transaction");
@@ -57,7 +58,7 @@ async fn promotion_times_on_a_warm_link() {
             let back = Act::Follow { master: master.addr(), clients: Clients::Keep };
             hands.act(back, LIMIT).await.expect("it follows");
             let began = Instant::now();
-            let promoted = hands.act(Act::Promote, LIMIT).await.expect("it leads");
+            let promoted = hands.act(Act::Promote { fence: None }, LIMIT).await.expect("it leads");
             times.push(began.elapsed());
             assert_eq!(promoted.node().map(|node| node.role()), Some(Role::Master));
         }
@@ -79,10 +80,10 @@ async fn clients_are_cut_off_only_when_told_and_our_hands_never() {
     let still_open = std::io::Read::read(&mut client, &mut answer);
     assert_eq!(still_open.map_err(|error| error.kind()), Err(std::io::ErrorKind::WouldBlock));
     client.set_nonblocking(false).expect("a socket");
-    hands.act(Act::Promote, LIMIT).await.expect("a promotion");
+    hands.act(Act::Promote { fence: None }, LIMIT).await.expect("a promotion");
     assert_eq!(std::io::Read::read(&mut client, &mut answer).unwrap_or(0), 0, "its clients are cut off");
     let connections = master.say("CLIENT LIST");
-    let again = hands.act(Act::Promote, LIMIT).await;
+    let again = hands.act(Act::Promote { fence: None }, LIMIT).await;
     assert!(again.is_ok(), "the same link goes on: {again:?} {connections}");
 }
 
@@ -149,12 +150,12 @@ async fn the_fence_is_set_and_read_back() {
 async fn wrong_credentials_are_told_apart_and_never_printed() {
     let server = Server::start("requirepass right-one");
     let wrong = watch(server.addr(), with_password(None, "wrong-one"));
-    let error = wrong.probe.hands().act(Act::Promote, LIMIT).await.expect_err("a wrong password");
+    let error = wrong.probe.hands().act(Act::Promote { fence: None }, LIMIT).await.expect_err("a wrong password");
     assert!(matches!(error, AskError::Credentials(_)), "{error:?}");
     assert!(!format!("{error} {error:?} {:?}", wrong.probe).contains("wrong-one"));
 
     let right = watch(server.addr(), with_password(Some("default"), "right-one"));
-    assert!(right.probe.hands().act(Act::Promote, LIMIT).await.is_ok());
+    assert!(right.probe.hands().act(Act::Promote { fence: None }, LIMIT).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -169,12 +170,12 @@ async fn a_server_that_hangs_costs_the_limit_and_collects_nothing() {
     let limit = Duration::from_millis(300);
     for _ in 0..3 {
         let began = Instant::now();
-        let error = hands.act(Act::Promote, limit).await.expect_err("it hangs");
+        let error = hands.act(Act::Promote { fence: None }, limit).await.expect_err("it hangs");
         assert!(matches!(error, AskError::Lost(_) | AskError::NoLink(_)), "{error:?}");
         assert!(began.elapsed() < limit * 2, "{:?}", began.elapsed());
     }
     server.signal(Signal::CONT);
-    hands.act(Act::Promote, LIMIT).await.expect("it works again");
+    hands.act(Act::Promote { fence: None }, LIMIT).await.expect("it works again");
     // The first, the one that was caught on the open link, and the last; the others never got past the greeting.
     server.wait_for("INFO commandstats", "cmdstat_replicaof:calls=3");
 }
@@ -192,7 +193,7 @@ async fn an_act_behind_a_longer_one_keeps_its_limit_and_is_not_done_later() {
     });
     tokio::task::yield_now().await;
     let began = Instant::now();
-    let short = hands.act(Act::Promote, Duration::from_millis(200)).await;
+    let short = hands.act(Act::Promote { fence: None }, Duration::from_millis(200)).await;
     assert!(matches!(short, Err(AskError::NoLink(_) | AskError::Lost(_))), "{short:?}");
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     server.signal(Signal::CONT);
@@ -207,6 +208,6 @@ async fn an_act_behind_a_longer_one_keeps_its_limit_and_is_not_done_later() {
 async fn dropping_the_probe_ends_its_hands() {
     let server = Server::start("");
     let hands = watch(server.addr(), settings(1000)).probe.hands();
-    let error = hands.act(Act::Promote, LIMIT).await.expect_err("it is gone");
+    let error = hands.act(Act::Promote { fence: None }, LIMIT).await.expect_err("it is gone");
     assert!(matches!(error, AskError::NoLink(_) | AskError::Lost(_)), "{error:?}");
 }

@@ -18,15 +18,15 @@ async fn a_link_that_leads_nowhere_is_replaced() {
     let mut eyes = watch(proxy.addr.clone(), settings(1000));
     let hands = eyes.probe.hands();
     eyes.report("it lives", |_| true).await;
-    hands.act(Act::Promote, Duration::from_secs(5)).await.expect("it works");
+    hands.act(Act::Promote { fence: None }, Duration::from_secs(5)).await.expect("it works");
     eyes.until("it lives on", |sight| *sight == PONG).await;
 
     proxy.freeze();
     let frozen = eyes.clock.mono();
-    let error = hands.act(Act::Promote, Duration::from_millis(200)).await.expect_err("it is lost on the way");
+    let error = hands.act(Act::Promote { fence: None }, Duration::from_millis(200)).await.expect_err("it is lost on the way");
     assert_eq!(error, AskError::Lost(LinkLoss::TimedOut));
     let began = Instant::now();
-    hands.act(Act::Promote, Duration::from_millis(500)).await.expect("over a fresh link");
+    hands.act(Act::Promote { fence: None }, Duration::from_millis(500)).await.expect("over a fresh link");
     println!("an act over a fresh link took {:?}", began.elapsed());
 
     let mut seen = eyes.until("it is given up", |sight| *sight == Sight::Unlinked(LinkLoss::TimedOut)).await;
@@ -42,12 +42,12 @@ async fn idle_hands_find_out_that_their_link_leads_nowhere() {
     let proxy = Proxy::to(server.addr()).await;
     let mut eyes = watch(proxy.addr.clone(), settings(1000));
     let hands = eyes.probe.hands();
-    hands.act(Act::Promote, Duration::from_secs(5)).await.expect("it works");
+    hands.act(Act::Promote { fence: None }, Duration::from_secs(5)).await.expect("it works");
     proxy.freeze();
     // One check period and the patience after it: until then the eyes have long had a fresh link.
     let frozen = eyes.clock.mono();
     while eyes.next().await.at.ms_since(frozen) < 1800 {}
-    hands.act(Act::Promote, Duration::from_millis(100)).await.expect("the fresh link was there already");
+    hands.act(Act::Promote { fence: None }, Duration::from_millis(100)).await.expect("the fresh link was there already");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -59,7 +59,7 @@ async fn an_address_that_says_nothing_is_tried_one_attempt_at_a_time() {
         assert_eq!(eyes.next().await.what, Sight::Unlinked(LinkLoss::TimedOut));
     }
     assert!(began.elapsed() >= Duration::from_millis(1500), "three attempts took {:?}", began.elapsed());
-    let error = eyes.probe.hands().act(Act::Promote, Duration::from_millis(100)).await.expect_err("nobody is there");
+    let error = eyes.probe.hands().act(Act::Promote { fence: None }, Duration::from_millis(100)).await.expect_err("nobody is there");
     assert_eq!(error, AskError::NoLink(LinkLoss::TimedOut));
 
     drop(fillers);

@@ -28,7 +28,7 @@ async fn a_pair_is_seen_at_once() {
 
     let mut eyes = watch(master.addr(), settings(1000));
     let report = eyes.report("its replica", |_| true).await;
-    let RoleReport::Master { replicas } = report.role else { panic!("a master") };
+    let RoleReport::Master { replicas, .. } = report.role else { panic!("a master") };
     assert_eq!(replicas.iter().map(|attached| attached.addr.clone()).collect::<Vec<_>>(), [replica.addr()]);
 }
 

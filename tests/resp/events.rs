@@ -5,7 +5,7 @@ use std::sync::Arc;
 use raft_sentinel::base::{Addr, Epoch, LogIndex, NodeId, WallTime};
 use raft_sentinel::board::{Notice, NoticeKind};
 use raft_sentinel::machine::ChosenFor;
-use raft_sentinel::machine::{Choice, Command, Event, Evidence, FailoverId, Logged, Testimony};
+use raft_sentinel::machine::{Basis, Choice, Command, Event, Evidence, FailoverId, Logged, Testimony};
 use raft_sentinel::serve::Agreement;
 
 use super::wire::Wire;
@@ -27,6 +27,8 @@ pub(crate) fn promote(world: &World) {
         reason: ChosenFor::RunId,
         master_offset: None,
         estimated_loss_bytes: None,
+        basis: Basis::Unfenced,
+        arms: None,
     };
     world.fake.done(&Command::Promote { group: group(), id: failover_id(world), choice, by: NodeId(1), at: WallTime(0) });
 }

@@ -109,13 +109,15 @@ fn replica() -> RoleReport {
         syncing: false,
         priority: 100,
         announced: true,
+        place_lost: false,
     })
 }
 
 pub(crate) fn view(clock: Clock) -> GroupView {
     let attached = |port| AttachedReplica { addr: addr(port), online: true, offset: 1400, lag_s: 0 };
-    let master = RoleReport::Master { replicas: vec![attached(6380), attached(6381)] };
-    let candidate = |port| Candidate { addr: addr(port), run_id: None, priority: Some(100), offset: Some(1400), ineligible: None };
+    let master = RoleReport::Master { replicas: vec![attached(6380), attached(6381)], good_replicas: None };
+    let candidate =
+        |port| Candidate { addr: addr(port), run_id: None, priority: Some(100), offset: Some(1400), detached: false, ineligible: None };
     GroupView {
         nodes: BTreeMap::from([
             (addr(6379), node(clock, "a", master)),
@@ -123,6 +125,7 @@ pub(crate) fn view(clock: Clock) -> GroupView {
             (addr(6381), node(clock, "c", replica())),
         ]),
         candidates: vec![candidate(6380), candidate(6381)],
+        fence_problem: None,
     }
 }
 

@@ -11,11 +11,14 @@ use std::path::PathBuf;
 use openraft::{BasicNode, EntryPayload, Membership};
 use raft_sentinel::base::parameters::ParameterChange;
 use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
-use raft_sentinel::base::{Addr, ClusterId, Epoch, Incarnation, LogIndex, NodeId, ReplId, RunId, Secret, SentinelId, WallTime, WebhookUrl};
+use raft_sentinel::base::{
+    Addr, ClusterId, Epoch, Fence, Incarnation, LogIndex, NodeId, ReplId, RunId, Secret, SentinelId, WallTime, WebhookUrl,
+};
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::ballot::ReplicaWitness;
 use raft_sentinel::machine::{
-    AbortReason, Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, Phase, SentinelRecord, State, Testimony,
+    AbortReason, Basis, Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, Manner, Phase, SentinelRecord, State,
+    Testimony,
 };
 use raft_sentinel::raft::types::{Entry, SnapshotMeta, Vote};
 use raft_sentinel::store::{Binding, Marked, decode, encode};
@@ -78,7 +81,7 @@ fn each_command_keeps_its_form() {
         check_json(&format!("command-{}", command.name()), command);
     }
     let seen: BTreeSet<usize> = commands.iter().map(place).collect();
-    assert_eq!(seen, (0..20).collect(), "a command has no golden file");
+    assert_eq!(seen, (0..24).collect(), "a command has no golden file");
 }
 
 #[test]
@@ -88,8 +91,8 @@ fn the_state_keeps_its_form() {
 
 #[test]
 fn each_ground_of_a_vote_keeps_its_form() {
-    use Evidence::{Busy, Closed, Loading, Refused, Silent, Unresolved, WrongRole};
-    check_json("evidence", &vec![Silent, Refused, Closed, Busy, Unresolved, WrongRole, Loading]);
+    use Evidence::{Busy, Closed, Loading, LostHistory, Refused, Silent, Unresolved, WrongRole};
+    check_json("evidence", &vec![Silent, Refused, Closed, Busy, Unresolved, WrongRole, Loading, LostHistory]);
 }
 
 /// Numbers the commands. A new one does not compile until it has a number, and does not pass until it has a sample.
@@ -115,6 +118,10 @@ fn place(command: &Command) -> usize {
         Command::SentinelJoined { .. } => 17,
         Command::SentinelLeft { .. } => 18,
         Command::SetParameters { .. } => 19,
+        Command::FenceArmed { .. } => 20,
+        Command::FenceLoosened { .. } => 21,
+        Command::FenceCovered { .. } => 22,
+        Command::FenceDropped { .. } => 23,
     }
 }
 
@@ -141,10 +148,29 @@ fn testimony() -> Testimony {
 }
 
 fn choice() -> Choice {
-    let good = Candidate { addr: redis(2), run_id: Some(identity().run_id), priority: Some(100), offset: Some(4096), ineligible: None };
-    let bad = Candidate { addr: redis(3), run_id: None, priority: None, offset: None, ineligible: Some(Ineligible::Down) };
+    let good = Candidate {
+        addr: redis(2),
+        run_id: Some(identity().run_id),
+        priority: Some(100),
+        offset: Some(4096),
+        detached: true,
+        ineligible: None,
+    };
+    let bad = Candidate { addr: redis(3), run_id: None, priority: None, offset: None, detached: false, ineligible: Some(Ineligible::Down) };
     let candidates = vec![good, bad];
-    Choice { chosen: redis(2), candidates, reason: ChosenFor::Offset, master_offset: Some(4100), estimated_loss_bytes: Some(4) }
+    Choice {
+        chosen: redis(2),
+        candidates,
+        reason: ChosenFor::Offset,
+        master_offset: Some(4100),
+        estimated_loss_bytes: Some(4),
+        basis: Basis::Drained,
+        arms: Some(fence()),
+    }
+}
+
+const fn fence() -> Fence {
+    Fence { min_replicas: 1, max_lag_s: 2 }
 }
 
 fn record() -> SentinelRecord {
@@ -168,6 +194,8 @@ fn setting_changes() -> Vec<SettingChange> {
         SettingChange::AuthUser(Some("sentinel".to_owned())),
         SettingChange::AuthPass(Some(Secret::new("secret"))),
         SettingChange::PromotionPolicy(PromotionPolicy::Strict),
+        SettingChange::FenceMaxLagS(3),
+        SettingChange::ReplicaForgetAfterMs(86_400_000),
         SettingChange::NotificationScript(Some("/bin/notify".to_owned())),
         SettingChange::ClientReconfigScript(None),
         SettingChange::NotificationWebhook(Some(WebhookUrl::new("https://hooks.example.com/x").unwrap())),
@@ -186,6 +214,14 @@ fn reasons() -> Vec<(Addr, Ineligible)> {
         Ineligible::Syncing,
         Ineligible::NeverSynced,
         Ineligible::ForeignHistory { replid: identity().replid },
+        Ineligible::Restarted,
+        Ineligible::NeverInSync,
+        Ineligible::PlaceLost,
+        Ineligible::Attached,
+        Ineligible::TooFew { have: 1, need: 2 },
+        Ineligible::Behind { ahead: redis(3), behind_bytes: 14 },
+        Ineligible::Unarmable { why: "NOPERM".to_owned() },
+        Ineligible::NotFenced,
         Ineligible::StaleData { link_down_ms: 70_000, limit_ms: 60_000 },
     ];
     all.into_iter().zip(2..).map(|(reason, host)| (redis(host), reason)).collect()
@@ -194,7 +230,7 @@ fn reasons() -> Vec<(Addr, Ineligible)> {
 /// One of each, in an order that makes a history: each but the last few changes the state.
 fn commands() -> Vec<Command> {
     let (group, epoch, at, voter, by) = (group_name(0), Epoch(0), at(), NodeId(1), NodeId(1));
-    let id = FailoverId { epoch: Epoch(1), started: LogIndex(8) };
+    let id = FailoverId { epoch: Epoch(1), started: LogIndex(11) };
     vec![
         configure(0),
         Command::SetOptions { group: group.clone(), changes: setting_changes(), at },
@@ -202,9 +238,12 @@ fn commands() -> Vec<Command> {
         Command::ReplicaSeen { group: group.clone(), epoch, replica: redis(4), identity: Some(identity()), at },
         Command::ReplicaForgotten { group: group.clone(), replica: redis(4), at },
         Command::ResetGroup { group: group.clone(), down: vec![redis(9)], at },
+        Command::FenceArmed { group: group.clone(), epoch, fence: fence(), replicas: 2, at },
+        Command::FenceLoosened { group: group.clone(), epoch, held: Fence::OFF, at },
+        Command::FenceCovered { group: group.clone(), epoch, covered: 1, replicas: 2, at },
         Command::VoteDown { group: group.clone(), epoch, voter, testimony: testimony(), at },
         Command::VoteUp { group: group.clone(), epoch, voter, at },
-        Command::FailoverRequested { group: group.clone(), epoch, by, at },
+        Command::FailoverRequested { group: group.clone(), epoch, by, manner: Manner::Coordinated, target: Some(redis(2)), at },
         Command::FailoverBlocked { group: group.clone(), id, reasons: reasons(), at },
         Command::Promote { group: group.clone(), id, choice: choice(), by, at },
         Command::Promoted { group: group.clone(), id, identity: identity(), at },
@@ -215,6 +254,7 @@ fn commands() -> Vec<Command> {
         Command::VotesExpired { voter: NodeId(3), silent_ms: 10_000, at },
         Command::RemoveGroup { group: group_name(9), at },
         Command::SentinelLeft { id: NodeId(9) },
+        Command::FenceDropped { group: group.clone(), epoch, at },
         Command::SetParameters { sentinel: NodeId(1), changes: parameter_changes(), at },
     ]
 }
@@ -242,7 +282,10 @@ fn state() -> State {
         let vote = Command::VoteDown { group: group_name(1), epoch: Epoch(0), voter: NodeId(voter), testimony: testimony(), at };
         apply(&mut state, &vote);
     }
-    let started = apply(&mut state, &Command::FailoverRequested { group: group_name(2), epoch: Epoch(0), by, at });
+    let started = apply(
+        &mut state,
+        &Command::FailoverRequested { group: group_name(2), epoch: Epoch(0), by, manner: Manner::Plain, target: None, at },
+    );
     let id = FailoverId { epoch: Epoch(1), started };
     apply(&mut state, &Command::Promote { group: group_name(2), id, choice: choice(), by, at });
     apply(&mut state, &Command::Promoted { group: group_name(2), id, identity: identity(), at });

@@ -6,7 +6,7 @@ use openraft::storage::RaftStateMachine;
 use openraft::{Membership, RaftSnapshotBuilder};
 use raft_sentinel::base::{Addr, Epoch, LogIndex, NodeId, ReplId, RunId, WallTime};
 use raft_sentinel::machine::ChosenFor;
-use raft_sentinel::machine::{Candidate, Choice, Command, Event, FailoverId, Identity, Logged, Outcome};
+use raft_sentinel::machine::{Basis, Candidate, Choice, Command, Event, FailoverId, Identity, Logged, Manner, Outcome};
 use raft_sentinel::raft::types::Entry;
 use tokio::sync::broadcast::Receiver;
 
@@ -68,13 +68,22 @@ pub(crate) fn failover() -> Vec<Command> {
     let (group, at, by) = (group_name(0), WallTime(7), NodeId(1));
     let id = FailoverId { epoch: Epoch(1), started: LogIndex(1) };
     let chosen = Addr::new("10.0.0.2", 6379);
-    let candidate = Candidate { addr: chosen.clone(), run_id: None, priority: Some(100), offset: Some(5), ineligible: None };
+    let candidate =
+        Candidate { addr: chosen.clone(), run_id: None, priority: Some(100), offset: Some(5), detached: false, ineligible: None };
     let reason = ChosenFor::OnlyCandidate;
-    let choice = Choice { chosen, candidates: vec![candidate], reason, master_offset: Some(5), estimated_loss_bytes: Some(0) };
+    let choice = Choice {
+        chosen,
+        candidates: vec![candidate],
+        reason,
+        master_offset: Some(5),
+        estimated_loss_bytes: Some(0),
+        basis: Basis::Unfenced,
+        arms: None,
+    };
     let identity = Identity { run_id: RunId::new("r"), replid: ReplId::new("h"), replid2: None, second_offset: None };
     vec![
         configure(0),
-        Command::FailoverRequested { group: group.clone(), epoch: Epoch(0), by, at },
+        Command::FailoverRequested { group: group.clone(), epoch: Epoch(0), by, manner: Manner::Plain, target: None, at },
         Command::Promote { group: group.clone(), id, choice, by, at },
         Command::Promoted { group, id, identity, at },
     ]

@@ -57,6 +57,8 @@ pub(super) static ROWS: &[Directive] = &[
     option("sentinel auth-user", 2),
     option("sentinel auth-pass", 2),
     option("sentinel promotion-policy", 2),
+    option("sentinel fence-max-lag", 2),
+    option("sentinel replica-forget-after", 2),
     option("sentinel notification-script", 2),
     option("sentinel client-reconfig-script", 2),
     option("sentinel notification-webhook", 2),

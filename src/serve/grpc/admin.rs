@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use super::convert::{members, options};
 use super::{Context, membership, refuse};
 use crate::base::{Epoch, GroupName, GroupSettings, LogIndex, NodeId};
-use crate::machine::{Command, command::Origin};
+use crate::machine::{Command, Manner, command::Origin};
 use crate::proto::admin as pb;
 use crate::proto::admin::admin_server::Admin;
 
@@ -131,7 +131,7 @@ impl Admin for Service {
             None => self.current_epoch(&group).await?,
         };
         let (by, at) = (self.ctx.agreement.id(), self.ctx.clock.wall());
-        let (index, _) = self.propose(Command::FailoverRequested { group, epoch, by, at }).await?;
+        let (index, _) = self.propose(Command::FailoverRequested { group, epoch, by, manner: Manner::Plain, target: None, at }).await?;
         Ok(Response::new(pb::RequestFailoverResponse { revision: index.0, epoch: epoch.next().0 }))
     }
 

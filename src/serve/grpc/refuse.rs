@@ -58,6 +58,8 @@ fn refused(refusal: &Refusal) -> Status {
         | Refusal::NotAVoter(_)
         | Refusal::FailoverInProgress
         | Refusal::NotInThatPhase
+        | Refusal::OtherReplicas { .. }
+        | Refusal::TooFewDetached { .. }
         | Refusal::NotEligible(_) => Code::FailedPrecondition,
     };
     Status::new(code, refusal.to_string())

@@ -81,6 +81,9 @@ const fn step(event: &Event) -> Option<Step> {
         | Event::GroupReset { .. }
         | Event::ReplicaAdded { .. }
         | Event::ReplicaForgotten { .. }
+        | Event::FenceArmed { .. }
+        | Event::FenceLoosened { .. }
+        | Event::FenceDropped { .. }
         | Event::Restarted { .. }
         | Event::VotedDown { .. }
         | Event::VoteWithdrawn { .. }

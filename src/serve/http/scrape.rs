@@ -119,7 +119,7 @@ impl Groups {
         votes.add([("group", name)], number(group.ballot.votes().len()));
         quorum.add([("group", name)], f64::from(group.settings.quorum));
         down.add([("group", name)], flag(group.objectively_down()));
-        for phase in ["none", "choosing", "promoting", "following"] {
+        for phase in ["none", "choosing", "detaching", "draining", "promoting", "following"] {
             phases.add([("group", name), ("phase", phase)], flag(phase == phase_name(group.failover.as_ref())));
         }
         blocked.add([("group", name)], flag(group.failover.as_ref().is_some_and(|failover| failover.blocked.is_some())));
@@ -163,6 +163,8 @@ const fn phase_name(failover: Option<&Failover>) -> &'static str {
     match failover {
         None => "none",
         Some(Failover { phase: Phase::Choosing, .. }) => "choosing",
+        Some(Failover { phase: Phase::Detaching, .. }) => "detaching",
+        Some(Failover { phase: Phase::Draining { .. }, .. }) => "draining",
         Some(Failover { phase: Phase::Promoting, .. }) => "promoting",
         Some(Failover { phase: Phase::Following { .. }, .. }) => "following",
     }

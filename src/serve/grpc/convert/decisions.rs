@@ -40,7 +40,7 @@ fn shown(group: &Group, decision: &Decision) -> pb::Decision {
 fn cause(cause: &Cause) -> pb::Cause {
     let cause = match cause {
         Cause::Down { votes, quorum } => pb::cause::Cause::Down(pb::MasterDown { votes: shown_votes(votes), quorum: *quorum }),
-        Cause::Requested { by } => pb::cause::Cause::Requested(pb::OperatorRequest { by: by.0 }),
+        Cause::Requested { by, .. } => pb::cause::Cause::Requested(pb::OperatorRequest { by: by.0 }),
     };
     pb::Cause { cause: Some(cause) }
 }
@@ -74,6 +74,7 @@ const fn evidence(evidence: Evidence) -> pb::Evidence {
         Evidence::Busy => pb::Evidence::Busy,
         Evidence::Unresolved => pb::Evidence::Unresolved,
         Evidence::WrongRole => pb::Evidence::WrongRole,
+        Evidence::LostHistory => pb::Evidence::LostHistory,
         Evidence::Loading => pb::Evidence::Loading,
     }
 }

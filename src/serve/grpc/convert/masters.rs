@@ -7,7 +7,6 @@ use crate::machine::{Failover, Group, Ineligible, MasterChange, Phase};
 use crate::proto::sentinel as pb;
 
 pub(in super::super) fn master(group: &Group) -> pb::Master {
-    let fence = fence(group);
     pb::Master {
         group: group.name.to_string(),
         address: Some(address(&group.master.addr)),
@@ -16,8 +15,8 @@ pub(in super::super) fn master(group: &Group) -> pb::Master {
         decided_at_us: group.master.since.at.0,
         confirmed: confirmed(group),
         configured_policy: policy(group.settings.promotion_policy).into(),
-        effective_policy: policy(fence.policy).into(),
-        wait_replicas: fence.wait_replicas,
+        effective_policy: policy(group.effective_policy()).into(),
+        wait_replicas: group.wait_replicas(),
         replicas_known: count(group.replicas.len()),
         down_votes: count(group.ballot.votes().len()),
         quorum: group.settings.quorum,
@@ -35,20 +34,8 @@ pub(in super::super) fn change(change: &MasterChange, group: Option<&Group>) -> 
         epoch: change.epoch.0,
         revision: change.revision.0,
         decided_at_us: change.at.0,
-        wait_replicas: group.map_or(0, |group| fence(group).wait_replicas),
+        wait_replicas: group.map_or(0, Group::wait_replicas),
     }
-}
-
-/// How a promotion would be made now, and what WAIT can promise.
-struct Fence {
-    policy: PromotionPolicy,
-    wait_replicas: u32,
-}
-
-/// The state machine of this release knows no fence: whatever is configured, one good replica is enough. Saying
-/// `strict` here because an operator wrote it would be a promise that nobody keeps.
-const fn fence(_group: &Group) -> Fence {
-    Fence { policy: PromotionPolicy::Available, wait_replicas: 0 }
 }
 
 /// Whether the recorded master was seen to work as one since it was recorded.
@@ -68,6 +55,8 @@ const fn policy(policy: PromotionPolicy) -> pb::PromotionPolicy {
 fn progress(failover: &Failover) -> pb::FailoverProgress {
     let (phase, followed) = match &failover.phase {
         Phase::Choosing => (pb::FailoverPhase::Choosing, Vec::new()),
+        Phase::Detaching => (pb::FailoverPhase::Detaching, Vec::new()),
+        Phase::Draining { .. } => (pb::FailoverPhase::Draining, Vec::new()),
         Phase::Promoting => (pb::FailoverPhase::Promoting, Vec::new()),
         Phase::Following { followed } => (pb::FailoverPhase::Following, followed.iter().map(address).collect()),
     };

@@ -63,7 +63,6 @@ fn unless_empty(text: String) -> Option<String> {
 /// By the same table as the file and SENTINEL SET: what this release cannot do is refused there.
 fn policy(word: &str) -> Result<SettingChange, Status> {
     parse_change("promotion-policy", &[word]).map_err(|problem| match problem {
-        OptionError::NotSupported(why) => Status::failed_precondition(why),
         OptionError::Unknown { .. } | OptionError::Invalid { .. } => Status::invalid_argument(format!("promotion_policy: {problem}")),
     })
 }

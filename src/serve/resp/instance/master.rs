@@ -52,14 +52,14 @@ fn flags(portrait: &Portrait<'_>) -> Vec<&'static str> {
 /// record changes with the decision: once the new master is seen to be one, what is left to do is about the replicas.
 fn unsettled(group: &Group) -> Option<&Failover> {
     group.failover.as_ref().filter(|failover| match failover.phase {
-        Phase::Choosing | Phase::Promoting => true,
+        Phase::Choosing | Phase::Detaching | Phase::Draining { .. } | Phase::Promoting => true,
         Phase::Following { .. } => false,
     })
 }
 
 const fn failover_state(phase: &Phase) -> &'static str {
     match phase {
-        Phase::Choosing => "select_slave",
+        Phase::Choosing | Phase::Detaching | Phase::Draining { .. } => "select_slave",
         Phase::Promoting => "wait_promotion",
         Phase::Following { .. } => "reconf_slaves",
     }

@@ -10,7 +10,7 @@ use super::super::super::reply::{Answer, Reply};
 use super::{argument, group, no_such_master, options, parameters};
 use crate::base::{Addr, GroupName, GroupSettings};
 use crate::machine::command::Origin;
-use crate::machine::{Command, Group, Outcome, Refusal};
+use crate::machine::{Command, Group, Manner, Outcome, Refusal};
 
 /// The outcome of a change as a reply.
 pub(super) fn settled(outcome: Outcome) -> Answer {
@@ -31,6 +31,8 @@ fn refused(refusal: &Refusal) -> Reply {
         | Refusal::NotAVoter(_)
         | Refusal::NotInThatPhase
         | Refusal::NotAReplica(_)
+        | Refusal::OtherReplicas { .. }
+        | Refusal::TooFewDetached { .. }
         | Refusal::NotEligible(_)
         | Refusal::BadSetting(_)
         | Refusal::TooMany { .. } => Reply::error(format!("ERR refused: {refusal}")),
@@ -49,7 +51,8 @@ pub(super) async fn failover(client: &mut Client, words: &[Bytes]) -> Answer {
         return Err(Reply::error("NOGOODSLAVE No suitable replica to promote"));
     }
     let (name, epoch) = (group.name.clone(), group.epoch);
-    let command = Command::FailoverRequested { group: name, epoch, by: context.agreement.id(), at: context.clock.wall() };
+    let (by, at) = (context.agreement.id(), context.clock.wall());
+    let command = Command::FailoverRequested { group: name, epoch, by, manner: Manner::Plain, target: None, at };
     match client.propose(command).await? {
         // Another failover was quicker.
         Outcome::Refused(Refusal::StaleEpoch { .. }) => Err(refused(&Refusal::FailoverInProgress)),

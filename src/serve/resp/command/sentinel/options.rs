@@ -40,6 +40,5 @@ fn refuse(error: OptionError) -> Reply {
             let value = if secret { "******".to_owned() } else { shown(&value) };
             Reply::error(format!("ERR Invalid argument '{value}' for SENTINEL SET '{}'", shown(&option)))
         }
-        OptionError::NotSupported(why) => Reply::error(format!("ERR {why}")),
     }
 }

@@ -1,0 +1,371 @@
+//! The strict way to a decision: take the replicas from the old master, make sure that it is out of writes, choose the one that holds most.
+//!
+//! Nothing of it is kept in the log before the decision: a replica that follows nobody is seen to by looking, so that a
+//! leader that takes over goes on with what it finds, and an abort leaves nothing but replicas that repair attaches again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::intact::{Held, check_intact, held, known_since};
+use super::intent::{Ask, Intent, ProposalKey};
+use super::mind::{Attempt, FRESH_MS, Judge};
+use super::view::Link;
+use crate::base::observation::{NodeReport, Role, RoleReport};
+use crate::base::{Addr, FenceSight, Mono};
+use crate::machine::{Basis, Candidate, Choice, ChosenFor, Command, Evidence, Failover, Group, Ineligible, Needed};
+
+/// How long the decision waits for replicas that are still being detached when enough of them are.
+const STRAGGLERS_MS: u64 = 100;
+/// After this long without a quorum it is said what is missing, even if everybody seems to be there.
+const SAY_SO_MS: u64 = 2000;
+/// A master counts a replica for its longest lag, and notices that once a second: this much after that it has noticed for certain.
+const NOTICE_S: u64 = 2;
+/// How long the preferred replica may take to fetch what another one has ahead of it.
+const CATCH_UP_MS: u64 = 2000;
+/// How often that is looked at.
+const CATCH_UP_LOOK_MS: u64 = 5;
+
+/// A replica that lends its data to the one that is to be promoted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Loan {
+    pub(super) source: Addr,
+    /// How much of the history is to be fetched.
+    goal: u64,
+    since: Mono,
+    /// Its priority, which it does not tell while it lends.
+    priority: Option<u32>,
+}
+
+/// Where a replica stands on its way from the old master.
+#[derive(Clone, Debug)]
+pub(super) enum Standing {
+    /// It has left, and is intact.
+    Off(Arc<NodeReport>),
+    /// It is there and has not left yet; none if it is intact as far as is known.
+    Attached(Option<Ineligible>),
+    /// It counts for nothing: it is not there, or has left and cannot be relied on.
+    Useless(Ineligible),
+}
+
+/// Where all of them stand.
+pub(super) struct Muster {
+    pub(super) standings: BTreeMap<Addr, Standing>,
+    /// Intact ones that have left.
+    pub(super) off: u32,
+    /// Intact ones that could be told to.
+    pub(super) attached: u32,
+}
+
+impl Judge {
+    pub(super) fn lead_detaching(&mut self, group: &Group, failover: &Failover, attempt: &Attempt) {
+        let needed = group.needed();
+        let muster = self.muster(group, attempt);
+        if muster.off < needed.detached {
+            self.note_quorum(None);
+            self.gather(group, failover, attempt, &muster, needed);
+            return;
+        }
+        self.detach_attached(group, &muster);
+        let since = attempt.quorum_at.unwrap_or(self.now());
+        self.note_quorum(Some(since));
+        match self.out_of_writes(group, needed, since) {
+            Some(basis) if muster.attached == 0 || self.now() >= since.plus_ms(STRAGGLERS_MS) => {
+                self.choose_most_advanced(group, failover, attempt, &muster, basis);
+            }
+            Some(_) => self.wake_by(since.plus_ms(STRAGGLERS_MS)),
+            None => self.await_silence(group, failover, attempt, since, needed),
+        }
+    }
+
+    /// Where each replica stands.
+    pub(super) fn muster(&self, group: &Group, attempt: &Attempt) -> Muster {
+        let standings: BTreeMap<Addr, Standing> =
+            group.replicas.keys().map(|addr| (addr.clone(), self.standing(group, addr, attempt))).collect();
+        let count =
+            |is: fn(&Standing) -> bool| u32::try_from(standings.values().filter(|standing| is(standing)).count()).unwrap_or(u32::MAX);
+        let off = count(|standing| matches!(standing, Standing::Off(_)));
+        let attached = count(|standing| matches!(standing, Standing::Attached(None)));
+        Muster { standings, off, attached }
+    }
+
+    fn standing(&self, group: &Group, addr: &Addr, attempt: &Attempt) -> Standing {
+        let node = self.view.nodes.get(addr);
+        match known_since(node, attempt.since) {
+            Ok((_, report)) if self.is_off(addr, report, attempt) => {
+                match (check_intact(group, addr, report), node.and_then(|node| node.report.as_ref())) {
+                    (Ok(()), Some((_, report))) => Standing::Off(Arc::clone(report)),
+                    (Ok(()), None) => Standing::Useless(Ineligible::NoReport),
+                    (Err(reason), _) => Standing::Useless(reason),
+                }
+            }
+            Ok((_, report)) => Standing::Attached(check_intact(group, addr, report).err()),
+            // Not seen since this began: a link that is up and a look of lately are as much as can be known before it is told.
+            Err(reason) => match (node.map(|node| &node.link), known_since(node, Mono(self.now().0.saturating_sub(FRESH_MS * 1000)))) {
+                (Some(Link::Up { .. }), Ok((_, report))) => Standing::Attached(check_intact(group, addr, report).err()),
+                _ => Standing::Useless(reason),
+            },
+        }
+    }
+
+    /// Whether a replica follows nobody, or takes part in a loan, which is apart from the old master as well.
+    fn is_off(&self, addr: &Addr, report: &NodeReport, attempt: &Attempt) -> bool {
+        let source = attempt.loan.as_ref().map(|loan| &loan.source);
+        match &report.role {
+            RoleReport::Replica(replica) => {
+                replica.master == Addr::nobody()
+                    || source.is_some_and(|source| source != addr && self.view.is_same(source, &replica.master))
+            }
+            RoleReport::Master { .. } => source == Some(addr),
+        }
+    }
+
+    fn note_quorum(&mut self, at: Option<Mono>) {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.quorum_at = at;
+        }
+    }
+
+    /// Too few have left. They are told to only where enough of them are there: a master that keeps its quorum all the same must not
+    /// lose the rest of its replicas for nothing.
+    fn gather(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, muster: &Muster, needed: Needed) {
+        let hopeful = muster.off + muster.attached >= needed.detached;
+        if hopeful {
+            self.detach_attached(group, muster);
+        }
+        let settled = group.replicas.keys().all(|addr| self.settled(addr, attempt));
+        if (hopeful || !settled) && self.now() < attempt.since.plus_ms(SAY_SO_MS) {
+            self.wake_by(if settled { attempt.since.plus_ms(SAY_SO_MS) } else { self.gather_until(attempt) });
+            return;
+        }
+        let have = muster.off + muster.attached;
+        let reason = |standing: &Standing| match standing {
+            Standing::Attached(None) if hopeful => Ineligible::Attached,
+            Standing::Off(_) | Standing::Attached(None) => Ineligible::TooFew { have, need: needed.detached },
+            Standing::Attached(Some(reason)) | Standing::Useless(reason) => reason.clone(),
+        };
+        let reasons = muster.standings.iter().map(|(addr, standing)| (addr.clone(), reason(standing))).collect();
+        // The last decision was taken behind a fence of its own, so that it may still be carried out.
+        self.fulfil_last_decision(group);
+        self.stay_blocked(group, failover, attempt, reasons);
+    }
+
+    /// Tells everybody who can be told, also those that count for nothing: the old master would count them.
+    pub(super) fn detach_attached(&mut self, group: &Group, muster: &Muster) {
+        let fence = group.promotion_fence();
+        for (addr, standing) in &muster.standings {
+            if matches!(standing, Standing::Attached(_)) {
+                self.ask(addr, Ask::Detach { fence });
+            }
+        }
+    }
+
+    /// Why the old master can take no writes any more, if that is so; `since` is when enough replicas had left it.
+    fn out_of_writes(&mut self, group: &Group, needed: Needed, since: Mono) -> Option<Basis> {
+        let refusing = group.ballot.votes().values().filter(|vote| vote.testimony.evidence == Evidence::Refused).count();
+        if refusing >= self.world.majority {
+            return Some(Basis::Gone);
+        }
+        if self.seen_out(group, since) {
+            return Some(Basis::SeenOut);
+        }
+        let ended = self.now() >= window_end(group, since);
+        (needed.fences && ended).then_some(Basis::LagWindow)
+    }
+
+    /// Whether the old master itself says, later than `since`, that it takes no writes: it is a replica, or it counts too few.
+    pub(super) fn seen_out(&self, group: &Group, since: Mono) -> bool {
+        let master = &group.master.addr;
+        let Some((_, report)) = self.view.live_report(master).filter(|(at, _)| *at > since) else { return false };
+        match (&report.role, self.view.fence(master)) {
+            (RoleReport::Replica(_), _) => true,
+            (RoleReport::Master { good_replicas: Some(counted), .. }, Some(FenceSight::Holds(fence))) => *counted < fence.min_replicas,
+            (RoleReport::Master { .. }, _) => false,
+        }
+    }
+
+    /// Enough have left, and the old master may not have noticed.
+    fn await_silence(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, since: Mono, needed: Needed) {
+        let master = &group.master.addr;
+        if let Some((at, report)) = self.view.live_report(master) {
+            let (at, role) = (at, report.role());
+            if role == Role::Master && self.lost_history(group).is_some() {
+                // What came back in its place has nothing that anybody wants, and perhaps no fence.
+                self.ask(master, Ask::Detach { fence: group.promotion_fence() });
+            } else if at <= since {
+                self.want(Intent::Look(master.clone()));
+            }
+        }
+        if needed.fences {
+            self.wake_by(window_end(group, since));
+        } else {
+            self.stay_blocked(group, failover, attempt, vec![(master.clone(), Ineligible::NotFenced)]);
+        }
+    }
+
+    fn choose_most_advanced(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, muster: &Muster, basis: Basis) {
+        let table = self.table(group, muster);
+        let mut rows: Vec<&Row> = table.iter().filter(|row| row.held.is_some()).collect();
+        rows.sort_by(|a, b| b.held.cmp(&a.held).then_with(|| a.taste().cmp(&b.taste())));
+        let goal = match &attempt.loan {
+            Some(loan) => rows.first().and_then(|row| row.held).map(|most| Held { offset: loan.goal.min(most.offset), ..most }),
+            None => rows.first().and_then(|row| row.held),
+        };
+        let preferred = rows
+            .iter()
+            .filter(|row| row.candidate.ineligible.is_none())
+            .min_by(|a, b| a.priority().cmp(&b.priority()).then_with(|| b.held.cmp(&a.held)).then_with(|| a.taste().cmp(&b.taste())));
+        let (Some(most), Some(goal), Some(preferred)) = (rows.first(), goal, preferred) else {
+            let reasons =
+                table.iter().map(|row| (row.candidate.addr.clone(), row.candidate.ineligible.clone().unwrap_or(Ineligible::NoReport)));
+            self.stay_blocked(group, failover, attempt, reasons.collect());
+            return;
+        };
+        let source = attempt.loan.as_ref().map_or(&most.candidate.addr, |loan| &loan.source);
+        if preferred.held >= Some(goal) {
+            let chosen = preferred.candidate.addr.clone();
+            self.decide_for(group, failover, &chosen, &rows, &table, basis);
+        } else if self.catching_up(group, attempt, source, &preferred.candidate.addr, goal.offset) {
+        } else if most.candidate.ineligible.is_none() {
+            let chosen = most.candidate.addr.clone();
+            self.decide_for(group, failover, &chosen, &rows, &table, basis);
+        } else {
+            let behind_bytes = goal.offset.saturating_sub(preferred.held.map_or(0, |held| held.offset));
+            let behind = Ineligible::Behind { ahead: source.clone(), behind_bytes };
+            let reason = |row: &Row| row.candidate.ineligible.clone().unwrap_or_else(|| behind.clone());
+            let reasons = table.iter().map(|row| (row.candidate.addr.clone(), reason(row))).collect();
+            self.stay_blocked(group, failover, attempt, reasons);
+        }
+    }
+
+    /// Lets the preferred replica fetch what the most advanced one holds more; false once that has taken too long.
+    fn catching_up(&mut self, group: &Group, attempt: &Attempt, source: &Addr, preferred: &Addr, goal: u64) -> bool {
+        let now = self.now();
+        let loan =
+            attempt.loan.clone().unwrap_or_else(|| Loan { source: source.clone(), goal, since: now, priority: self.priority_of(source) });
+        if now >= loan.since.plus_ms(CATCH_UP_MS) {
+            return false;
+        }
+        let lends = self.view.nodes.get(source).and_then(|node| node.role()) == Some(Role::Master);
+        let follows =
+            |report: &NodeReport| matches!(&report.role, RoleReport::Replica(replica) if self.view.is_same(source, &replica.master));
+        let fetching = self.view.nodes.get(preferred).and_then(|node| node.report.as_ref()).is_some_and(|(_, report)| follows(report));
+        match (lends, fetching) {
+            (false, _) => {
+                self.ask(source, Ask::Lend);
+            }
+            (true, false) => {
+                self.ask(preferred, Ask::Repoint { master: source.clone() });
+            }
+            (true, true) => self.want(Intent::Look(preferred.clone())),
+        }
+        self.wake_by(now.plus_ms(CATCH_UP_LOOK_MS));
+        debug_assert!(group.replicas.contains_key(source), "a replica lends to another");
+        if let Some(attempt) = &mut self.attempt {
+            attempt.loan = Some(loan);
+        }
+        true
+    }
+
+    fn decide_for(&mut self, group: &Group, failover: &Failover, chosen: &Addr, rows: &[&Row], table: &[Row], basis: Basis) {
+        let choice = Choice {
+            chosen: chosen.clone(),
+            reason: reason_for(chosen, rows),
+            candidates: table.iter().map(|row| row.candidate.clone()).collect(),
+            basis,
+            ..self.choice_of(group, chosen)
+        };
+        let (name, id, by, at) = (group.name.clone(), failover.id, self.me, self.world.wall);
+        self.propose(ProposalKey::Step, Command::Promote { group: name, id, choice, by, at });
+    }
+
+    /// The parts of a choice that do not depend on how it was come by.
+    pub(super) fn choice_of(&self, group: &Group, chosen: &Addr) -> Choice {
+        let master_offset = self.master_offset(group);
+        let offset = self.view.nodes.get(chosen).and_then(|node| node.report.as_ref()).map(|(_, report)| report.offset);
+        Choice {
+            chosen: chosen.clone(),
+            candidates: Vec::new(),
+            reason: ChosenFor::OnlyCandidate,
+            master_offset,
+            estimated_loss_bytes: master_offset.zip(offset).map(|(master, chosen)| master.saturating_sub(chosen)),
+            basis: Basis::Unfenced,
+            arms: group.promotion_fence(),
+        }
+    }
+
+    fn priority_of(&self, addr: &Addr) -> Option<u32> {
+        let loan = self.attempt.as_ref().and_then(|attempt| attempt.loan.as_ref()).filter(|loan| loan.source == *addr);
+        let (_, report) = self.view.nodes.get(addr)?.report.as_ref()?;
+        match &report.role {
+            RoleReport::Replica(replica) => Some(replica.priority),
+            RoleReport::Master { .. } => loan.and_then(|loan| loan.priority),
+        }
+    }
+
+    /// The candidate table, in the order of addresses.
+    pub(super) fn table(&self, group: &Group, muster: &Muster) -> Vec<Row> {
+        muster.standings.iter().map(|(addr, standing)| self.row(group, addr, standing)).collect()
+    }
+
+    fn row(&self, group: &Group, addr: &Addr, standing: &Standing) -> Row {
+        let report = self.view.nodes.get(addr).and_then(|node| node.report.as_ref()).map(|(_, report)| report);
+        let priority = self.priority_of(addr);
+        let unarmable = match self.view.fence(addr) {
+            Some(FenceSight::Unknown(why)) if group.promotion_fence().is_some() => Some(Ineligible::Unarmable { why: why.clone() }),
+            Some(FenceSight::Unknown(_) | FenceSight::Holds(_)) | None => None,
+        };
+        let ineligible = match standing {
+            Standing::Off(_) if priority == Some(0) => Some(Ineligible::PriorityZero),
+            Standing::Off(_) => unarmable,
+            Standing::Attached(None) => Some(Ineligible::Attached),
+            Standing::Attached(Some(reason)) | Standing::Useless(reason) => Some(reason.clone()),
+        };
+        let held = if let Standing::Off(report) = standing { Some(held(group, report)) } else { None };
+        let candidate = Candidate {
+            addr: addr.clone(),
+            run_id: report.map(|report| report.run_id.clone()),
+            priority,
+            offset: report.map(|report| report.offset),
+            detached: held.is_some(),
+            ineligible,
+        };
+        Row { candidate, held }
+    }
+}
+
+/// One replica in the table, with what it holds if it has left the old master and is intact.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) candidate: Candidate,
+    pub(super) held: Option<Held>,
+}
+
+impl Row {
+    /// Lower is preferred.
+    fn priority(&self) -> u32 {
+        self.candidate.priority.unwrap_or(u32::MAX)
+    }
+
+    fn taste(&self) -> (u32, String, &Addr) {
+        let run_id = self.candidate.run_id.as_ref().map(|run_id| run_id.as_str().to_ascii_lowercase()).unwrap_or_default();
+        (self.priority(), run_id, &self.candidate.addr)
+    }
+}
+
+/// What sets the chosen one apart from the others that could have been.
+fn reason_for(chosen: &Addr, rows: &[&Row]) -> ChosenFor {
+    let Some(first) = rows.iter().find(|row| row.candidate.addr == *chosen) else { return ChosenFor::OnlyCandidate };
+    let second = rows.iter().find(|row| row.candidate.addr != *chosen && row.candidate.ineligible.is_none());
+    match second {
+        None => ChosenFor::OnlyCandidate,
+        Some(second) if first.held > second.held => ChosenFor::Offset,
+        Some(second) if first.priority() != second.priority() => ChosenFor::Priority,
+        Some(_) => ChosenFor::RunId,
+    }
+}
+
+/// When a master that lost its replicas at `since` without noticing has noticed for certain.
+fn window_end(group: &Group, since: Mono) -> Mono {
+    let max_lag_s = group.fence.map_or(group.settings.fence_max_lag_s, |fence| fence.max_lag_s);
+    since.plus_ms(u64::from(max_lag_s).saturating_add(NOTICE_S).saturating_mul(1000))
+}

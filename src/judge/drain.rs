@@ -1,0 +1,210 @@
+//! A planned change: nobody's write is lost, or there is none.
+//!
+//! The old master's writes are paused, so that nothing is added to what the next one has to fetch; when it has all of it (and, by the
+//! strict policy, the old master was seen to be out of writes) the change is decided. The pause ends by itself: whatever
+//! becomes of the sentinels, the old master goes on after it. What is decided later than that would not be without loss, so
+//! it is not.
+
+use super::candidate::{Look, rank_candidates};
+use super::detach::{Muster, Standing};
+use super::intact::known_since;
+use super::intent::{Ask, Intent, ProposalKey};
+use super::mind::{Attempt, FRESH_MS, Judge};
+use crate::base::observation::{Role, RoleReport};
+use crate::base::{Addr, Mono};
+use crate::machine::{AbortReason, Basis, Candidate, Choice, ChosenFor, Command, Failover, Group};
+
+/// How long the old master's writes wait at most.
+const PAUSE_MS: u64 = 2000;
+/// What is left of the pause when a decision is proposed, so that it is carried out in time.
+const MARGIN_MS: u64 = 1000;
+/// A planned change that was not decided after this long is given up; also sooner, where `failover-timeout` is shorter.
+const GIVE_UP_MS: u64 = 10_000;
+/// Writes are paused when the next master is this close: what is left is fetched in a moment.
+const CLOSE_BYTES: u64 = 4 << 20;
+/// How often the next master is looked at while writes wait.
+const PAUSED_LOOK_MS: u64 = 2;
+/// How often it is looked at before.
+const LOOK_MS: u64 = 100;
+
+/// A pause of the old master's writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pause {
+    /// When it was asked for, which is before it began.
+    sent: Mono,
+    /// How much the old master had written when it had begun; none until it is known to have.
+    written: Option<u64>,
+}
+
+impl Judge {
+    pub(super) fn lead_draining(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, target: Option<&Addr>) {
+        let now = self.now();
+        let deadline = attempt.first.plus_ms(GIVE_UP_MS.min(group.settings.failover_timeout_ms));
+        if now >= deadline {
+            self.give_up(group, failover, AbortReason::NotDrained);
+            return;
+        }
+        self.wake_by(deadline);
+        let master = &group.master.addr;
+        let Some(written) = self.written(master, attempt) else {
+            self.want(Intent::Look(master.clone()));
+            self.wake_by(now.plus_ms(LOOK_MS));
+            return;
+        };
+        if !group.replicas.keys().all(|addr| self.settled(addr, attempt)) {
+            self.wake_by(self.gather_until(attempt));
+            return;
+        }
+        let muster = self.muster(group, attempt);
+        let candidates = self.drain_candidates(group, &muster, attempt);
+        let next =
+            target.or_else(|| candidates.iter().find(|candidate| candidate.ineligible.is_none()).map(|candidate| &candidate.addr)).cloned();
+        let good = |addr: &Addr| candidates.iter().any(|candidate| candidate.addr == *addr && candidate.ineligible.is_none());
+        let Some(next) = next.filter(good) else {
+            self.give_up(group, failover, AbortReason::NoGoodReplica);
+            return;
+        };
+        let needed = group.needed();
+        if group.is_strict() && (!needed.fences || muster.off + muster.attached < needed.detached) {
+            self.give_up(group, failover, AbortReason::NotDrained);
+            return;
+        }
+        match attempt.pause {
+            None => self.approach(master, &next, written),
+            Some(pause) => self.drain(group, failover, attempt, &muster, Drained { next, pause, candidates }),
+        }
+    }
+
+    fn give_up(&mut self, group: &Group, failover: &Failover, reason: AbortReason) {
+        let (name, id, at) = (group.name.clone(), failover.id, self.world.wall);
+        self.propose(ProposalKey::Step, Command::FailoverAborted { group: name, id, reason, at });
+    }
+
+    /// How much the old master has written, if it is there and is one.
+    fn written(&self, master: &Addr, attempt: &Attempt) -> Option<u64> {
+        let (at, report) = self.view.live_report(master)?;
+        (at >= attempt.since && report.role() == Role::Master).then_some(report.offset)
+    }
+
+    /// Who may be next, best first: by the rules of `available`, and of `strict` where that is the policy.
+    fn drain_candidates(&self, group: &Group, muster: &Muster, attempt: &Attempt) -> Vec<Candidate> {
+        let now = self.now();
+        let not_before = Mono(now.0.saturating_sub(FRESH_MS * 1000));
+        let mut candidates = rank_candidates(group, &self.view, Look { not_before: attempt.since.max(not_before), now });
+        if group.is_strict() {
+            for row in self.table(group, muster) {
+                let Some(candidate) = candidates.iter_mut().find(|candidate| candidate.addr == row.candidate.addr) else { continue };
+                candidate.detached = row.candidate.detached;
+                let usable = matches!(muster.standings.get(&candidate.addr), Some(Standing::Off(_) | Standing::Attached(None)));
+                // Detached or not, it is next if it is intact and its link lives; the link to the master may be cut by now.
+                candidate.ineligible = match (usable, candidate.ineligible.take(), row.candidate.ineligible) {
+                    (true, Some(reason @ crate::machine::Ineligible::PriorityZero), _) => Some(reason),
+                    (true, _, _) => None,
+                    (false, known, reason) => known.or(reason),
+                };
+            }
+        }
+        candidates.sort_by_key(|candidate| candidate.ineligible.is_some());
+        candidates
+    }
+
+    /// Nothing is paused yet: the next master must be close first.
+    fn approach(&mut self, master: &Addr, next: &Addr, written: u64) {
+        let now = self.now();
+        let report = self.view.live_report(next).map(|(_, report)| report);
+        let has = report.map_or(0, |report| report.offset);
+        let follows = report.is_some_and(|report| matches!(&report.role, RoleReport::Replica(replica) if replica.link_up));
+        if follows && written.saturating_sub(has) <= CLOSE_BYTES {
+            if self.ask(master, Ask::Pause { ms: PAUSE_MS })
+                && let Some(attempt) = &mut self.attempt
+            {
+                attempt.pause = Some(Pause { sent: now, written: None });
+            }
+        } else {
+            self.want(Intent::Look(next.clone()));
+            self.want(Intent::Look(master.clone()));
+            self.wake_by(now.plus_ms(LOOK_MS));
+        }
+    }
+
+    /// A pause was answered: what the old master had written by then is in its newest report.
+    pub(super) fn note_paused(&mut self, node: &Addr, well: bool) {
+        let newest = self.view.nodes.get(node).and_then(|node| node.report.as_ref()).map(|(at, report)| (*at, report.offset));
+        let Some(attempt) = &mut self.attempt else { return };
+        match (attempt.pause, newest) {
+            (Some(pause), Some((at, offset))) if well && at >= pause.sent => attempt.pause = Some(Pause { written: Some(offset), ..pause }),
+            // Whether it pauses is not known; it is asked again.
+            _ => attempt.pause = None,
+        }
+    }
+
+    /// Writes wait. The next master fetches the rest; then the change is decided, while enough of the pause is left.
+    fn drain(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, muster: &Muster, drained: Drained) {
+        let Drained { next, pause, candidates } = drained;
+        let now = self.now();
+        let ends = pause.sent.plus_ms(PAUSE_MS - MARGIN_MS);
+        if now >= ends {
+            self.give_up(group, failover, AbortReason::NotDrained);
+            return;
+        }
+        self.wake_by(ends);
+        let Some(written) = pause.written else { return };
+        let has = known_since(self.view.nodes.get(&next), attempt.since).map_or(0, |(_, report)| report.offset);
+        if has < written {
+            self.want(Intent::Look(next));
+            self.wake_by(now.plus_ms(PAUSED_LOOK_MS));
+            return;
+        }
+        if group.is_strict() && !self.is_taken_from(group, attempt, muster, &next) {
+            return;
+        }
+        let choice = Choice { basis: Basis::Drained, reason: reason_for(&candidates, &next), candidates, ..self.choice_of(group, &next) };
+        let choice = Choice { estimated_loss_bytes: Some(0), ..choice };
+        let (name, id, by, at) = (group.name.clone(), failover.id, self.me, self.world.wall);
+        self.propose(ProposalKey::Step, Command::Promote { group: name, id, choice, by, at });
+    }
+
+    /// Takes the replicas from the old master; true once enough are, the next one among them, and it was seen to notice.
+    fn is_taken_from(&mut self, group: &Group, attempt: &Attempt, muster: &Muster, next: &Addr) -> bool {
+        self.detach_attached(group, muster);
+        let next_is_off = matches!(muster.standings.get(next), Some(Standing::Off(_)));
+        if !next_is_off || muster.off < group.needed().detached {
+            return false;
+        }
+        let since = attempt.quorum_at.unwrap_or(self.now());
+        if let Some(attempt) = &mut self.attempt {
+            attempt.quorum_at = Some(since);
+        }
+        let out = self.seen_out(group, since);
+        if !out {
+            self.want(Intent::Look(group.master.addr.clone()));
+            self.wake_by(self.now().plus_ms(PAUSED_LOOK_MS));
+        }
+        out
+    }
+
+    /// A planned change that came to nothing, or was decided: the old master need not wait for the end of the pause if it is still one.
+    pub(super) fn end_pause(&mut self, group: &Group, ended: &Attempt) {
+        if ended.pause.is_some() && group.epoch.next() == ended.id.epoch {
+            self.ask(&group.master.addr, Ask::Unpause);
+        }
+    }
+}
+
+/// What is known when writes wait.
+struct Drained {
+    next: Addr,
+    pause: Pause,
+    candidates: Vec<Candidate>,
+}
+
+fn reason_for(candidates: &[Candidate], next: &Addr) -> ChosenFor {
+    let good: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.ineligible.is_none()).collect();
+    let of_next = good.iter().find(|candidate| candidate.addr == *next);
+    match good.iter().find(|candidate| candidate.addr != *next) {
+        None => ChosenFor::OnlyCandidate,
+        Some(other) if of_next.is_some_and(|candidate| candidate.priority != other.priority) => ChosenFor::Priority,
+        Some(other) if of_next.is_some_and(|candidate| candidate.offset != other.offset) => ChosenFor::Offset,
+        Some(_) => ChosenFor::RunId,
+    }
+}

@@ -1,0 +1,171 @@
+//! The fence, kept in force while no failover is under way: what the servers hold is made what the group wants, and the log told.
+//!
+//! More is relied on only after it was seen; less is relied on before it is asked for. So at no moment does the log say more than
+//! the master holds, but for somebody else's change, which the next look finds.
+
+use super::intact::check_intact;
+use super::intent::{Ask, ProposalKey};
+use super::mind::Judge;
+use super::repair::deviation;
+use crate::base::observation::{NodeReport, RoleReport};
+use crate::base::settings::PromotionPolicy;
+use crate::base::{Addr, Fence, FenceSight, Mono};
+use crate::machine::{ArmedFence, Command, Group};
+
+/// Since when this judge has known the fence as it is recorded, and how much the master had written when it was first seen after that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) record: ArmedFence,
+    pub(super) seen: Mono,
+    pub(super) written: Option<u64>,
+}
+
+impl Judge {
+    /// The master is there, is one, and nothing else is under way.
+    pub(super) fn tend_fence(&mut self, group: &Group, of_master: &NodeReport) {
+        match (group.wanted_fence(), group.fence) {
+            (None, None) => {}
+            (None, Some(record)) => self.take_down(group, record),
+            (Some(wanted), record) => {
+                self.raise_or_lower(group, of_master, wanted, record);
+                self.arm_replicas(group, wanted);
+            }
+        }
+        if let Some(record) = group.fence.filter(|record| record.covered < record.wait_replicas) {
+            self.cover(group, of_master, record);
+        }
+    }
+
+    fn held_by(&self, addr: &Addr) -> Option<Fence> {
+        self.view.fence(addr).and_then(FenceSight::held)
+    }
+
+    fn raise_or_lower(&mut self, group: &Group, of_master: &NodeReport, wanted: Fence, record: Option<ArmedFence>) {
+        let Some(held) = self.held_by(&group.master.addr) else { return };
+        if let Some(record) = record {
+            // Somebody took it away, or it is about to be made less of.
+            let relied_on = least(least(recorded(record), held), wanted);
+            if relied_on.min_replicas < record.min_replicas || relied_on.max_lag_s > record.max_lag_s {
+                let (name, epoch, at) = (group.name.clone(), group.epoch, self.world.wall);
+                self.propose(ProposalKey::Fence, Command::FenceLoosened { group: name, epoch, held: relied_on, at });
+                return;
+            }
+        }
+        if held != wanted {
+            // Not so that arming itself would stop the writes; but what was promised is kept whatever it costs.
+            let promised = record.is_some_and(|record| record.wait_replicas >= wanted.min_replicas);
+            if promised || counted(of_master, wanted) >= wanted.min_replicas {
+                self.ask(&group.master.addr, Ask::Arm(wanted));
+            }
+        } else if !record.is_some_and(|record| is_recorded(record, wanted)) {
+            let (name, epoch, replicas, at) = (group.name.clone(), group.epoch, group.known_replicas(), self.world.wall);
+            self.propose(ProposalKey::Fence, Command::FenceArmed { group: name, epoch, fence: wanted, replicas, at });
+        }
+    }
+
+    /// Whoever is promoted is to hold it already, and to hold it if it comes back as a master by itself.
+    fn arm_replicas(&mut self, group: &Group, wanted: Fence) {
+        let unarmed = |addr: &&Addr| {
+            let Some((_, report)) = self.view.live_report(addr) else { return false };
+            deviation(&self.view, group, report).is_none() && self.held_by(addr).is_some_and(|held| held != wanted)
+        };
+        let unarmed: Vec<Addr> = group.replicas.keys().filter(unarmed).cloned().collect();
+        unarmed.iter().for_each(|addr| {
+            self.ask(addr, Ask::Arm(wanted));
+        });
+    }
+
+    fn take_down(&mut self, group: &Group, record: ArmedFence) {
+        let (name, epoch, at) = (group.name.clone(), group.epoch, self.world.wall);
+        if record.min_replicas > 0 {
+            let held = Fence { max_lag_s: record.max_lag_s, ..Fence::OFF };
+            self.propose(ProposalKey::Fence, Command::FenceLoosened { group: name, epoch, held, at });
+            return;
+        }
+        let nodes: Vec<(Addr, Option<Fence>)> = group.data_nodes().map(|addr| (addr.clone(), self.held_by(addr))).collect();
+        for (addr, _) in nodes.iter().filter(|(_, held)| held.is_some_and(|held| held.min_replicas != 0)) {
+            self.ask(addr, Ask::Arm(Fence::OFF));
+        }
+        if nodes.iter().all(|(_, held)| held.is_some_and(|held| held.min_replicas == 0)) {
+            self.propose(ProposalKey::Fence, Command::FenceDropped { group: name, epoch, at });
+        }
+    }
+
+    /// Writes that were confirmed with fewer replicas than now, or on one that was forgotten since: they are covered again when enough
+    /// replicas have what the master had written after the present number became the one to use.
+    fn cover(&mut self, group: &Group, of_master: &NodeReport, record: ArmedFence) {
+        let master = &group.master.addr;
+        let seen_at = self.view.live_report(master).map(|(at, _)| at);
+        let mark = match self.mark {
+            Some(mark) if mark.record == record => mark,
+            Some(_) | None => Mark { record, seen: self.now(), written: None },
+        };
+        let written = mark.written.or_else(|| seen_at.filter(|at| *at > mark.seen).map(|_| of_master.offset));
+        self.mark = Some(Mark { written, ..mark });
+        let Some(written) = written else { return };
+        let has_it = |addr: &&Addr| {
+            self.view.live_report(addr).is_some_and(|(at, report)| {
+                at > mark.seen && report.offset >= written && check_intact(group, addr, report).is_ok() && report.replid == of_master.replid
+            })
+        };
+        let covered = u32::try_from(group.replicas.keys().filter(has_it).count()).unwrap_or(u32::MAX);
+        if covered > record.covered {
+            let (name, epoch, replicas, at) = (group.name.clone(), group.epoch, group.known_replicas(), self.world.wall);
+            self.propose(ProposalKey::Fence, Command::FenceCovered { group: name, epoch, covered, replicas, at });
+        }
+    }
+
+    /// What is wrong with the group's fence as this sentinel sees it.
+    pub(super) fn fence_problem(&self) -> Option<String> {
+        let group = &self.world.group;
+        let master = &group.master.addr;
+        let asked = group.settings.promotion_policy;
+        let Some(wanted) = group.wanted_fence() else {
+            let lone = asked == PromotionPolicy::Strict;
+            return lone.then(|| "no replica is known, so that nothing can be fenced and nobody promoted".to_owned());
+        };
+        match self.view.fence(master) {
+            Some(FenceSight::Unknown(why)) => return Some(format!("{master} does not say whether it holds the fence: {why}")),
+            Some(FenceSight::Holds(held)) if *held != wanted && group.fence.is_some() => {
+                return Some(format!("{master} {} instead of {}", shown(*held), shown(wanted)));
+            }
+            Some(FenceSight::Holds(held)) if *held != wanted => {
+                return Some(format!("it is not armed: fewer than {} replicas follow {master} closely", wanted.min_replicas));
+            }
+            Some(FenceSight::Holds(_)) | None => {}
+        }
+        let Some(record) = group.fence else { return Some("it is not armed yet".to_owned()) };
+        if record.min_replicas < wanted.min_replicas {
+            return Some(format!("what {master} holds is not recorded yet"));
+        }
+        group.replicas.keys().find_map(|addr| match self.view.fence(addr)? {
+            FenceSight::Unknown(why) => Some(format!("{addr} does not say whether it holds the fence: {why}")),
+            FenceSight::Holds(held) if *held != wanted => Some(format!("{addr} {} instead of {}", shown(*held), shown(wanted))),
+            FenceSight::Holds(_) => None,
+        })
+    }
+}
+
+fn shown(fence: Fence) -> String {
+    format!("holds min-replicas-to-write {} and min-replicas-max-lag {}", fence.min_replicas, fence.max_lag_s)
+}
+
+const fn recorded(record: ArmedFence) -> Fence {
+    Fence { min_replicas: record.min_replicas, max_lag_s: record.max_lag_s }
+}
+
+/// The weaker of two.
+fn least(a: Fence, b: Fence) -> Fence {
+    Fence { min_replicas: a.min_replicas.min(b.min_replicas), max_lag_s: a.max_lag_s.max(b.max_lag_s) }
+}
+
+fn is_recorded(record: ArmedFence, wanted: Fence) -> bool {
+    recorded(record) == wanted && record.wait_replicas == wanted.min_replicas
+}
+
+/// How many replicas a master with this fence would count now.
+fn counted(of_master: &NodeReport, fence: Fence) -> u32 {
+    let RoleReport::Master { replicas, .. } = &of_master.role else { return 0 };
+    let close = replicas.iter().filter(|replica| replica.online && replica.lag_s <= u64::from(fence.max_lag_s)).count();
+    u32::try_from(close).unwrap_or(u32::MAX)
+}
