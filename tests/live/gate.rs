@@ -134,7 +134,8 @@ fn a_snapshot_brings_the_master_back_only_if_it_goes_as_far_as_the_replicas() {
     gated.wait_for_role("master");
     assert_eq!(gated.ask(&["GET", "key"]).unwrap().text().as_deref(), Some("first"));
     cluster.wait_until_all_follow(master, &cluster.others(master), SOON);
-    // A crash: what was written since the snapshot is only on the replicas.
+    // A crash: what was written since the last snapshot, of the same history, is only on the replicas.
+    assert!(gated.ask(&["SAVE"]).is_ok_and(|reply| reply.is_ok()));
     set(&cluster, master, "second");
     gated.process.kill();
     let gated = Gated::restart(&cluster, master);
