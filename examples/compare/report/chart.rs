@@ -51,14 +51,14 @@ struct Scale {
 }
 
 impl Scale {
-    /// Up to the largest value, but not beyond three times what three quarters of all stay below.
+    /// Up to the largest value, but not beyond three times what three quarters of all stay below, of those that are not 0.
     fn of(results: &Results, column: &Column) -> Self {
-        let mut values: Vec<f64> = results.cells.iter().filter_map(|cell| cell.spread(column.figure)).map(|spread| spread.worst).collect();
+        let spreads = results.cells.iter().filter_map(|cell| cell.spread(column.figure));
+        let mut values: Vec<f64> = spreads.map(|spread| spread.worst).filter(|worst| *worst > 0.0).collect();
         values.sort_by(f64::total_cmp);
         let largest = values.last().copied().unwrap_or(0.0);
         let usual = values.get(values.len() * 3 / 4).copied().unwrap_or(0.0) * 3.0;
-        let wanted = if usual > 0.0 { largest.min(usual) } else { largest };
-        Self { most: round_up(wanted.max(1.0)) }
+        Self { most: round_up(largest.min(usual).max(1.0)) }
     }
 
     fn x(&self, value: f64) -> f64 {

@@ -39,11 +39,10 @@ pub(crate) fn page(results: &Results) -> String {
 
 fn facts(html: &mut String, results: &Results) {
     let (machine, settings) = (&results.machine, &results.settings);
-    let versions = machine.versions.iter().map(|(product, version)| format!("{} {version}", product.name())).collect::<Vec<_>>().join("; ");
     let (low, high) = results.loads();
     let hosts = if settings.hosts { "every member on a host of its own (network namespaces)" } else { "all members on one host" };
     let rows = [
-        ("products", format!("{versions}, watching Redis {}", machine.redis)),
+        ("programs", format!("{}, watching Redis {}", machine.programs(), machine.redis)),
         (
             "machine",
             format!("{} × {}, Linux {}; load average {low:.1} to {high:.1} before the runs", machine.cores, machine.cpu, machine.kernel),

@@ -119,7 +119,7 @@ fn axis(svg: &mut String, window: Window, bottom: f64) {
     while at <= window.to {
         let x = window.x(at);
         let _ = write!(svg, "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>", TOP - 4.0);
-        let _ = write!(svg, "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\">{} s</text>", bottom + 15.0, at / 1000.0);
+        let _ = write!(svg, "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\">{} s</text>", bottom + 15.0, at / 1000.0 + 0.0);
         at += step;
     }
 }
