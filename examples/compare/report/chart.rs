@@ -8,7 +8,7 @@ use crate::results::Results;
 
 const WIDTH: f64 = 620.0;
 /// Where names end and bars begin.
-const LEFT: f64 = 200.0;
+const LEFT: f64 = 116.0;
 /// Room for the number after the longest bar.
 const RIGHT: f64 = 110.0;
 const BAR: f64 = 13.0;
