@@ -131,7 +131,12 @@ fn compare(args: &Args) -> anyhow::Result<()> {
     report::print_head(&results);
     let turns = turns(&scenarios, &results.products, args.runs);
     let settings = results.settings.clone();
-    results.cells = matrix::run_all(&turns, &|turn| spec(turn, &settings))?;
+    let harvest = matrix::run_all(&turns, &|turn| spec(turn, &settings));
+    if harvest.cells.is_empty() {
+        bail!("not one run came to its end");
+    }
+    results.cells = harvest.cells;
+    results.left_out.extend(harvest.failed);
     results.took_s = begun.elapsed().as_secs_f64();
     report::print_table(&results);
     fs::create_dir_all(&args.out).with_context(|| format!("create {}", args.out.display()))?;
