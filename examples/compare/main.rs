@@ -117,14 +117,14 @@ fn main() -> anyhow::Result<()> {
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     signals::clean_up_when_interrupted();
-    if args.keep {
-        kit::scratch::keep_all();
-    }
     let begun = Instant::now();
     let mut results = Results::default();
     results.products = products(&args.product, &mut results.left_out)?;
     let hosts = Ground::can_have_hosts();
     let scenarios = scenarios(&args.only, &hosts, &mut results.left_out)?;
+    if args.keep {
+        kit::scratch::keep_all();
+    }
     results.settings = Settings { down_after_ms: args.down_after, failover_timeout_ms: args.failover_timeout, hosts: hosts.is_ok() };
     results.machine = machine::describe(&results.products);
     results.scenarios = scenarios.iter().map(|scenario| told(scenario)).collect();
