@@ -152,6 +152,12 @@ pub enum AbortReason {
     MasterDown,
     /// A planned change: the next master did not have every write in time, or the old one could not be kept from taking more.
     NotDrained,
+    /// A planned change: the leader holds back because of sentinels that are not of this cluster.
+    HeldBack,
+    /// The group went into shadow.
+    StoodDown,
+    /// Others changed the master first.
+    MovedByOthers,
 }
 
 impl AbortReason {
@@ -162,6 +168,9 @@ impl AbortReason {
             Self::NoGoodReplica => "no replica could be promoted in time",
             Self::MasterDown => "the master went down before the planned change was decided",
             Self::NotDrained => "the next master did not have every write in time",
+            Self::HeldBack => "sentinels that are not of this cluster watch the master, so nothing is done",
+            Self::StoodDown => "the group went into shadow",
+            Self::MovedByOthers => "others changed the master first",
         }
     }
 }
@@ -203,12 +212,24 @@ pub struct Decision {
 }
 
 impl Group {
+    /// Begins one because the votes reach the quorum.
+    pub(super) fn start_failover_for_votes(&mut self, started: Stamp, events: &mut Vec<Event>) {
+        let cause = Cause::Down { votes: self.ballot.votes().clone(), quorum: self.settings.quorum };
+        self.start_failover(cause, started, events);
+    }
+
     /// Begins a failover towards the next epoch. One that was decided but not finished is superseded.
     pub(super) fn start_failover(&mut self, cause: Cause, started: Stamp, events: &mut Vec<Event>) {
         if let Some(running) = self.failover.take() {
             self.remember(running.id, |decision| decision.ended = Some((started, Ending::Superseded)));
         }
         let id = FailoverId { epoch: self.epoch.next(), started: started.index };
+        if self.in_shadow() {
+            self.note_shadow_down(started, events);
+            let (old, phase) = (self.master.clone(), Phase::Choosing);
+            self.failover = Some(Failover { id, cause, old, started, blocked: None, forced: None, phase });
+            return;
+        }
         let (requested, phase, forced) = match &cause {
             Cause::Down { .. } if self.is_strict() => (false, Phase::Detaching, None),
             Cause::Down { .. } => (false, Phase::Choosing, None),
@@ -246,6 +267,9 @@ impl Group {
         stamp: Stamp,
     ) -> Result<Applied, Refusal> {
         self.check_epoch(epoch)?;
+        if self.in_shadow() {
+            return Err(Refusal::InShadow);
+        }
         if let Some(unknown) = target.filter(|target| !self.replicas.contains_key(*target)) {
             return Err(Refusal::NotAReplica(unknown.clone()));
         }
@@ -269,7 +293,7 @@ impl Group {
 
     /// After a change of the settings: an undecided failover goes on by the policy that is in force now.
     pub(super) fn adapt_failover(&mut self) {
-        let strict = self.is_strict();
+        let strict = self.is_strict() && !self.in_shadow();
         if let Some(failover) = &mut self.failover
             && failover.forced.is_none()
             && matches!(failover.cause, Cause::Down { .. })
@@ -284,6 +308,9 @@ impl Group {
 
     /// The decision. From here on the group has a new master in a new epoch.
     pub(super) fn decide(&mut self, id: FailoverId, choice: &Choice, by: NodeId, stamp: Stamp) -> Result<Applied, Refusal> {
+        if self.in_shadow() {
+            return Err(Refusal::InShadow);
+        }
         let needed = self.needed();
         let strict = self.is_strict();
         let failover = self.failover.as_mut().filter(|failover| failover.id == id && failover.phase.is_undecided());
@@ -375,8 +402,7 @@ impl Group {
         self.end_undecided(id, reason, stamp, &mut events);
         // The master may have gone down meanwhile: those votes have waited for this end.
         if self.objectively_down() {
-            let cause = Cause::Down { votes: self.ballot.votes().clone(), quorum: self.settings.quorum };
-            self.start_failover(cause, stamp, &mut events);
+            self.start_failover_for_votes(stamp, &mut events);
         }
         Ok((Outcome::Done, events))
     }
@@ -399,6 +425,10 @@ impl Group {
 
     fn end_undecided(&mut self, id: FailoverId, reason: AbortReason, stamp: Stamp, events: &mut Vec<Event>) {
         self.failover = None;
+        if self.in_shadow() {
+            self.note_shadow_up(stamp, events);
+            return;
+        }
         self.remember(id, |decision| decision.ended = Some((stamp, Ending::Aborted(reason))));
         events.push(Event::FailoverAborted { id, master: self.master.addr.clone(), reason });
     }
@@ -414,7 +444,7 @@ impl Group {
         Ok((Outcome::Done, vec![Event::FailoverBlocked { id, master: self.master.addr.clone(), reasons: reasons.to_vec() }]))
     }
 
-    fn remember(&mut self, id: FailoverId, write: impl FnOnce(&mut Decision)) {
+    pub(super) fn remember(&mut self, id: FailoverId, write: impl FnOnce(&mut Decision)) {
         if let Some(decision) = self.history.iter_mut().rev().find(|decision| decision.id == id) {
             write(decision);
         }

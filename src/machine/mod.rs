@@ -10,7 +10,7 @@
 //!
 //! In reading order: [`command`] (what may be said), [`state`] and [`group`] (what is known),
 //! [`ballot`] (who sees the master down), [`fence`] (what keeps a master from writing alone), [`choice`] (what a decision
-//! consists of), [`failover`] (the phases and their only writer),
+//! consists of), [`failover`] (the phases and their only writer), [`shadow`] (groups in which nothing of that is carried out),
 //! [`outcome`] and [`event`] (what came of it), [`invariants`] (what must never be false).
 
 pub mod ballot;
@@ -22,6 +22,7 @@ pub mod fence;
 pub mod group;
 pub mod invariants;
 pub mod outcome;
+pub mod shadow;
 pub mod state;
 
 pub use ballot::{Ballot, DownVote, Evidence, Tally, Testimony};
@@ -32,4 +33,5 @@ pub use failover::{AbortReason, Cause, Decision, Ending, Failover, FailoverId, M
 pub use fence::{ArmedFence, Needed};
 pub use group::{Group, Identity, MasterRecord, ReplicaRecord};
 pub use outcome::{Outcome, Refusal};
+pub use shadow::{Difference, Duty, Incident, ShadowEntry, ShadowEvent, StockWord};
 pub use state::{MasterChange, SentinelRecord, State};

@@ -1,12 +1,13 @@
 //! A group's master, its running failover, and its changes.
 
-use super::{address, count, moment};
+use super::{address, count, moment, shadow};
 use crate::base::Addr;
 use crate::base::settings::PromotionPolicy;
 use crate::machine::{Failover, Group, Ineligible, MasterChange, Phase};
 use crate::proto::sentinel as pb;
 
 pub(in super::super) fn master(group: &Group) -> pb::Master {
+    let (duty, duty_since) = shadow::duty(group.duty);
     pb::Master {
         group: group.name.to_string(),
         address: Some(address(&group.master.addr)),
@@ -23,6 +24,8 @@ pub(in super::super) fn master(group: &Group) -> pb::Master {
         objectively_down: group.objectively_down(),
         failover: group.failover.as_ref().map(progress),
         history: group.master.identity.as_ref().map(|identity| identity.replid.to_string()).unwrap_or_default(),
+        duty: duty.into(),
+        duty_since: duty_since.map(moment),
     }
 }
 
