@@ -55,7 +55,7 @@ pub(super) async fn failover(target: &Target, group: String, out: Out<'_>) -> an
     show(target, out, || json!({ "group": group, "epoch": answer.epoch, "revision": answer.revision }), text)
 }
 
-fn client_of(channel: Channel) -> AdminClient<Channel> {
+pub(super) fn client_of(channel: Channel) -> AdminClient<Channel> {
     AdminClient::new(channel)
 }
 

@@ -2,13 +2,14 @@
 //!
 //! [`Command`] is what may be typed (embedded by `conf`), [`run`] does it. Answers are tables for people or, with `--json`,
 //! one JSON document (one in a line for `watch`). In reading order: [`command`], `client` (which sentinel is asked, and how it is reached),
-//! `ask` (questions), `change` (changes), `watch`, `tables` and `json` (how answers look), `words` (small phrases).
+//! `ask` (questions), `change` (changes), `watch`, `shadow`, `tables` and `json` (how answers look), `words` (small phrases).
 
 mod ask;
 mod change;
 mod client;
 pub mod command;
 mod json;
+mod shadow;
 mod tables;
 mod watch;
 mod words;
@@ -30,6 +31,9 @@ pub async fn run(command: Command, out: &mut (dyn Write + Send)) -> anyhow::Resu
         Command::Decisions { group, limit, target, stale } => ask::decisions(&target, group, limit, stale, out).await,
         Command::Members { command } => change::members(command, out).await,
         Command::Failover { group, target } => change::failover(&target, group, out).await,
+        Command::ShadowReport { group, target, stale } => shadow::report(&target, group, stale, out).await,
+        Command::TakeOver { group, despite_stock, target } => shadow::take_over(&target, group, despite_stock, out).await,
+        Command::StandDown { group, target } => shadow::stand_down(&target, group, out).await,
         Command::Watch { group, after, target } => watch::run(&target, group, after, out).await,
     }
 }
