@@ -80,5 +80,7 @@ mod exporter;
 
 #[path = "live/drill.rs"]
 mod drill;
+#[path = "live/shadow.rs"]
+mod shadow;
 #[path = "live/migration.rs"]
 mod migration;

@@ -236,8 +236,9 @@ impl Group {
     fn close_if_all_is_well(&mut self, stamp: Stamp, events: &mut Vec<Event>) {
         let Some(Incident { ours, stock, .. }) = self.open_incident() else { return };
         let ours_is_well = ours.down.is_none() || ours.up.is_some();
-        let stock_is_well = stock.down.is_none() || stock.up.is_some();
-        if ours_is_well && stock_is_well && stock.switched.is_none() {
+        let failing_over = (stock.tried.is_some() || stock.chosen.is_some()) && stock.aborted.is_none();
+        let stock_is_well = (stock.down.is_none() || stock.up.is_some()) && !failing_over && stock.switched.is_none();
+        if ours_is_well && stock_is_well {
             self.close_incident(None, stamp, events);
         }
     }
