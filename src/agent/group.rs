@@ -32,8 +32,20 @@ pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, look:
     let (claim, said) = watch::channel(None);
     let channel = HelloChannel { group: name.clone(), claim: said, out: channels.heard };
     let current_epoch = channels.current_epoch;
-    let mut keeper =
-        Keeper { parts, name, judge, group: world.group, since, tie: None, probes: BTreeMap::new(), sights, results, claim, channel, current_epoch };
+    let mut keeper = Keeper {
+        parts,
+        name,
+        judge,
+        group: world.group,
+        since,
+        tie: None,
+        probes: BTreeMap::new(),
+        sights,
+        results,
+        claim,
+        channel,
+        current_epoch,
+    };
     keeper.keep_probes();
     keeper.work(seen, ended, &look, &cancel).await;
     keeper.parts.board.hide(&keeper.name);
@@ -261,12 +273,20 @@ impl Keeper {
         });
     }
 
+    /// Whether the replicas are being pointed at a new master.
+    fn is_following(&self) -> bool {
+        let state = self.parts.raft.state();
+        let failover = state.groups.get(&self.name).and_then(|group| group.failover.as_ref());
+        failover.is_some_and(|failover| matches!(failover.phase, Phase::Following { .. }))
+    }
+
     fn notify(&self, node: Addr, what: Remark) {
         let what = match what {
             Remark::Down => NoticeKind::Down,
             Remark::Up => NoticeKind::Up,
             Remark::RoleChanged { to_master, expected } => NoticeKind::RoleChanged { to_master, expected },
             Remark::Demoted => NoticeKind::Demoted,
+            Remark::Repointed if self.is_following() => NoticeKind::PointedAtNewMaster,
             Remark::Repointed => NoticeKind::Repointed,
         };
         self.parts.board.notify(Notice { group: self.name.clone(), node, what });

@@ -53,6 +53,8 @@ pub enum NoticeKind {
         /// Whether it does.
         holds: bool,
     },
+    /// It was pointed at the new master of the failover that is under way.
+    PointedAtNewMaster,
     /// A sentinel that is not of this cluster watches the same data nodes (`+foreign-sentinel`), or no longer does (`-foreign-sentinel`).
     Foreign {
         /// Its public id.

@@ -57,7 +57,9 @@ pub struct Trouble {
 impl Neighbours {
     /// The sentinels of others that were heard lately, those left out that were of this cluster once (`former`) and still run.
     pub fn others<'a>(&'a self, former: &'a [SentinelId], now: Mono) -> impl Iterator<Item = &'a Foreign> {
-        self.foreign.values().filter(move |foreign| now.ms_since(foreign.last_heard) < THERE_MS && !former.contains(&foreign.hello.sentinel))
+        self.foreign
+            .values()
+            .filter(move |foreign| now.ms_since(foreign.last_heard) < THERE_MS && !former.contains(&foreign.hello.sentinel))
     }
 
     /// Whether a node is to be shown as `disconnected` for want of a subscription: it refuses one, or has left us without

@@ -138,9 +138,8 @@ fn time(moment: &pb::Moment) -> String {
 }
 
 fn json_report(answer: &pb::ShadowReportResponse) -> Value {
-    let group = |group: &pb::ShadowGroup| {
-        json!({ "master": group.master.as_ref().map(master), "incidents": all(&group.incidents, json_incident) })
-    };
+    let group =
+        |group: &pb::ShadowGroup| json!({ "master": group.master.as_ref().map(master), "incidents": all(&group.incidents, json_incident) });
     json!({ "groups": all(&answer.groups, group), "answer": answer.answer.as_ref().map(basis) })
 }
 

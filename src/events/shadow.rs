@@ -20,13 +20,8 @@ pub(super) fn worded(group: &GroupName, event: &ShadowEvent) -> Vec<Wording> {
         ShadowEvent::Followed { from, to } => Wording::notice("+shadow-followed", replica(group, to, from)),
         ShadowEvent::Compared { epoch, master: addr, difference, ours, stock } => {
             let shown = |addr: &Option<Addr>| addr.as_ref().map_or_else(|| "-".to_owned(), |addr| format!("{} {}", addr.host, addr.port));
-            let text = format!(
-                "{} #{} epoch {epoch} ours {} stock {}",
-                master(group, addr),
-                difference.as_str(),
-                shown(ours),
-                shown(stock)
-            );
+            let text =
+                format!("{} #{} epoch {epoch} ours {} stock {}", master(group, addr), difference.as_str(), shown(ours), shown(stock));
             Wording::warning("+shadow-compared", text)
         }
     };

@@ -22,6 +22,7 @@ pub(super) fn worded(notice: &Notice, state: &State) -> Vec<Wording> {
             let channel = if *holds { "+held-back" } else { "-held-back" };
             Wording::warning(channel, format!("{node} #{why}"))
         }
+        NoticeKind::PointedAtNewMaster => Wording::notice("+slave-reconf-sent", node),
         NoticeKind::Foreign { id, addr, present } => {
             let channel = if *present { "+foreign-sentinel" } else { "-foreign-sentinel" };
             Wording::warning(channel, wording::sentinel(id, addr, &notice.group, &group.master.addr))

@@ -144,6 +144,8 @@ impl Judge {
             Standing::Attached(Some(reason)) | Standing::Useless(reason) => reason.clone(),
         };
         let reasons = muster.standings.iter().map(|(addr, standing)| (addr.clone(), reason(standing))).collect();
+        // The last decision was taken behind a fence of its own, so that it may still be carried out.
+        self.fulfil_last_decision(group);
         self.stay_blocked(group, failover, attempt, reasons);
     }
 

@@ -103,7 +103,7 @@ impl Judge {
     }
 
     /// With nobody else to choose, the replica that the last decision chose is promoted after all if it has returned.
-    fn fulfil_last_decision(&mut self, group: &Group) {
+    pub(super) fn fulfil_last_decision(&mut self, group: &Group) {
         let chosen = &group.master.addr;
         let fresh = |at: Mono| self.now().ms_since(at) <= FRESH_MS;
         let a_replica = self.view.live_report(chosen).is_some_and(|(at, report)| fresh(at) && report.role() == Role::Replica);

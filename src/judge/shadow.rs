@@ -139,7 +139,10 @@ impl Judge {
 
     /// Moves the record to where others moved the master, once that is seen to be one.
     fn follow_others(&mut self, group: &Group) {
-        if group.acts_despite_stock() || self.world.tie == Some(Tie::Listening) || group.failover.as_ref().is_some_and(|failover| !failover.phase.is_undecided()) {
+        if group.acts_despite_stock()
+            || self.world.tie == Some(Tie::Listening)
+            || group.failover.as_ref().is_some_and(|failover| !failover.phase.is_undecided())
+        {
             return;
         }
         let said = group.open_incident().and_then(|incident| incident.stock.switched.as_ref()).and_then(|told| told.word.addr());

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ballot::Testimony;
 use super::choice::{Choice, Ineligible};
-use super::failover::{AbortReason, FailoverId, Manner};
+use super::decision::{AbortReason, Manner};
+use super::failover::FailoverId;
 use super::group::Identity;
 use super::shadow::ShadowEntry;
 use super::state::SentinelRecord;

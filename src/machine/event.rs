@@ -2,7 +2,8 @@
 
 use super::ballot::Testimony;
 use super::choice::{Choice, Ineligible};
-use super::failover::{AbortReason, FailoverId};
+use super::decision::AbortReason;
+use super::failover::FailoverId;
 use super::shadow::ShadowEvent;
 use crate::base::{Addr, Epoch, Fence, GroupName, LogIndex, NodeId, WallTime};
 

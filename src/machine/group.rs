@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::ballot::{Ballot, Evidence, Testimony};
+use super::decision::{AbortReason, Decision};
 use super::event::Event;
-use super::failover::{AbortReason, Decision, Failover, Phase, Stamp};
+use super::failover::{Failover, Phase, Stamp};
 use super::fence::ArmedFence;
 use super::outcome::{Outcome, Refusal};
 use super::shadow::{Duty, Incident};
@@ -169,6 +170,7 @@ impl Group {
             None if full => Err(Refusal::TooMany { what: "replicas of a group".to_owned(), limit: limits::REPLICAS_PER_GROUP }),
             None => {
                 self.replicas.insert(replica.clone(), ReplicaRecord { identity: identity.cloned() });
+                self.adapt_failover();
                 Ok((Outcome::Done, vec![Event::ReplicaAdded { replica: replica.clone(), master }]))
             }
             Some(known) if identity.is_none() || known.identity.as_ref() == identity => Ok((Outcome::Unchanged, vec![])),

@@ -36,6 +36,9 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
                 return fail(format!("failover towards epoch {} in epoch {}", failover.id.epoch, now.epoch));
             }
         }
+        if now.in_shadow() && now.failover.as_ref().is_some_and(|failover| !failover.phase.is_undecided()) {
+            return fail("a failover was decided in shadow".to_owned());
+        }
         if let Some(fence) = &now.fence
             && fence.covered > fence.wait_replicas
         {

@@ -10,12 +10,13 @@
 //!
 //! In reading order: [`command`] (what may be said), [`state`] and [`group`] (what is known),
 //! [`ballot`] (who sees the master down), [`fence`] (what keeps a master from writing alone), [`choice`] (what a decision
-//! consists of), [`failover`] (the phases and their only writer), [`shadow`] (groups in which nothing of that is carried out),
+//! consists of), [`decision`] (what is remembered of a failover), [`failover`] (the phases and their only writer), [`shadow`] (groups in which nothing of that is carried out),
 //! [`outcome`] and [`event`] (what came of it), [`invariants`] (what must never be false).
 
 pub mod ballot;
 pub mod choice;
 pub mod command;
+pub mod decision;
 pub mod event;
 pub mod failover;
 pub mod fence;
@@ -28,8 +29,9 @@ pub mod state;
 pub use ballot::{Ballot, DownVote, Evidence, Tally, Testimony};
 pub use choice::{Basis, Candidate, Choice, ChosenFor, Ineligible};
 pub use command::Command;
+pub use decision::{AbortReason, Cause, Decision, Ending, Manner};
 pub use event::{Event, Logged};
-pub use failover::{AbortReason, Cause, Decision, Ending, Failover, FailoverId, Manner, Phase, Stamp};
+pub use failover::{Failover, FailoverId, Phase, Stamp};
 pub use fence::{ArmedFence, Needed};
 pub use group::{Group, Identity, MasterRecord, ReplicaRecord};
 pub use outcome::{Outcome, Refusal};

@@ -159,6 +159,7 @@ impl Bench {
             voting: true,
             leading: self.leader == Some(at),
             majority: 2,
+            tie: None,
         }
     }
 

@@ -7,8 +7,8 @@ use raft_sentinel::proto::sentinel::{Difference, Duty};
 
 use crate::grpc::http_get;
 use crate::kit::beside::Beside;
-use crate::kit::looks::local;
 use crate::kit::history::address;
+use crate::kit::looks::local;
 use crate::kit::{Cluster, Flavour, GROUP, Plan, RedisServer, Reply};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -200,9 +200,10 @@ fn a_change_that_only_stock_made_is_followed() {
         assert_eq!(sentinel.master(), Ok(new));
     }
     // A leader that has seen nothing of it goes on where the record is.
-    let leader = beside.sentinels.iter().position(|sentinel| {
-        sentinel.history().status().is_ok_and(|status| status.leader_id == Some(status.node_id))
-    });
+    let leader = beside
+        .sentinels
+        .iter()
+        .position(|sentinel| sentinel.history().status().is_ok_and(|status| status.leader_id == Some(status.node_id)));
     let mut beside = beside;
     beside.sentinels[leader.expect("one leads")].restart();
     cluster.server_mut(new).kill();

@@ -39,7 +39,8 @@ async fn promote_and_follow_are_confirmed_in_the_same_round_trip() {
 
     let follow = Act::Follow { master: replica.addr(), clients: Clients::Kill };
     let began = Instant::now();
-    let report = watch(master.addr(), settings(1000)).probe.hands().expect("it was given hands").act(follow, LIMIT).await.expect("a demotion");
+    let report =
+        watch(master.addr(), settings(1000)).probe.hands().expect("it was given hands").act(follow, LIMIT).await.expect("a demotion");
     println!("follow() with INFO and connect: {:?}", began.elapsed());
     let RoleReport::Replica(demoted) = &report.node().expect("an INFO").role else { panic!("{report:?}") };
     assert_eq!(demoted.master, replica.addr());
@@ -98,7 +99,13 @@ async fn what_an_act_can_do_without_is_reported_and_no_error() {
         (Server::start("rename-command MULTI \"\""), vec![]),
     ] {
         let follow = Act::Follow { master: raft_sentinel::base::Addr::new("127.0.0.1", 1), clients: Clients::Kill };
-        let report = watch(server.addr(), settings(1000)).probe.hands().expect("it was given hands").act(follow, LIMIT).await.expect("done all the same");
+        let report = watch(server.addr(), settings(1000))
+            .probe
+            .hands()
+            .expect("it was given hands")
+            .act(follow, LIMIT)
+            .await
+            .expect("done all the same");
         let failed: Vec<Step> = report.steps.iter().filter(|step| step.result.is_err()).map(|step| step.step).collect();
         assert_eq!(failed, without);
         assert_eq!(report.node().map(|node| node.role()), Some(Role::Replica));
@@ -109,7 +116,8 @@ async fn what_an_act_can_do_without_is_reported_and_no_error() {
 async fn the_old_name_of_replicaof_is_found_and_new_names_are_used() {
     let follow = Act::Follow { master: raft_sentinel::base::Addr::new("127.0.0.1", 1), clients: Clients::Keep };
     let old = Server::start("rename-command REPLICAOF \"\"");
-    let report = watch(old.addr(), settings(1000)).probe.hands().expect("it was given hands").act(follow.clone(), LIMIT).await.expect("by SLAVEOF");
+    let report =
+        watch(old.addr(), settings(1000)).probe.hands().expect("it was given hands").act(follow.clone(), LIMIT).await.expect("by SLAVEOF");
     assert_eq!(report.node().map(|node| node.role()), Some(Role::Replica));
 
     let names = [
@@ -133,7 +141,13 @@ async fn the_old_name_of_replicaof_is_found_and_new_names_are_used() {
     assert_eq!(report.node().map(|node| node.role()), Some(Role::Replica));
 
     let gone = Server::start("rename-command REPLICAOF \"\"\nrename-command SLAVEOF \"\"");
-    let error = watch(gone.addr(), settings(1000)).probe.hands().expect("it was given hands").act(follow, LIMIT).await.expect_err("no name is left");
+    let error = watch(gone.addr(), settings(1000))
+        .probe
+        .hands()
+        .expect("it was given hands")
+        .act(follow, LIMIT)
+        .await
+        .expect_err("no name is left");
     assert!(matches!(&error, AskError::Refused(text) if text.contains("unknown command")), "{error}");
 }
 
@@ -141,7 +155,8 @@ async fn the_old_name_of_replicaof_is_found_and_new_names_are_used() {
 async fn the_fence_is_set_and_read_back() {
     let server = Server::start("");
     let fence = Fence { min_replicas: 1, max_lag_s: 2 };
-    let report = watch(server.addr(), settings(1000)).probe.hands().expect("it was given hands").act(Act::Arm(fence), LIMIT).await.expect("armed");
+    let report =
+        watch(server.addr(), settings(1000)).probe.hands().expect("it was given hands").act(Act::Arm(fence), LIMIT).await.expect("armed");
     assert_eq!(report.fence, Some(fence));
     assert!(server.say("SET a b").contains("NOREPLICAS"));
 }
@@ -150,7 +165,8 @@ async fn the_fence_is_set_and_read_back() {
 async fn wrong_credentials_are_told_apart_and_never_printed() {
     let server = Server::start("requirepass right-one");
     let wrong = watch(server.addr(), with_password(None, "wrong-one"));
-    let error = wrong.probe.hands().expect("it was given hands").act(Act::Promote { fence: None }, LIMIT).await.expect_err("a wrong password");
+    let error =
+        wrong.probe.hands().expect("it was given hands").act(Act::Promote { fence: None }, LIMIT).await.expect_err("a wrong password");
     assert!(matches!(error, AskError::Credentials(_)), "{error:?}");
     assert!(!format!("{error} {error:?} {:?}", wrong.probe).contains("wrong-one"));
 

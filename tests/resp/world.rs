@@ -66,6 +66,7 @@ fn state() -> State {
             resp: at(26378),
             grpc: at(28378),
             raft: at(27378),
+            shadow: false,
         };
         let index = LogIndex(state.applied.0 + 1);
         state.apply(index, &Command::SentinelJoined { id: NodeId(id.into()), record });
@@ -126,6 +127,7 @@ pub(crate) fn view(clock: Clock) -> GroupView {
         ]),
         candidates: vec![candidate(6380), candidate(6381)],
         fence_problem: None,
+        tie: None,
     }
 }
 

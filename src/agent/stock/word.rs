@@ -67,11 +67,7 @@ mod tests {
             ("+try-failover", "master mymaster 127.0.0.1 6379", Word::Tried),
             ("+selected-slave", "slave 127.0.0.1:6380 127.0.0.1 6380 @ mymaster 127.0.0.1 6379", Word::Chosen(at(6380))),
             ("+switch-master", "mymaster 127.0.0.1 6379 127.0.0.1 6381", Word::Switched(at(6381))),
-            (
-                "-failover-abort-no-good-slave",
-                "master mymaster 127.0.0.1 6379",
-                Word::Aborted("-failover-abort-no-good-slave".to_owned()),
-            ),
+            ("-failover-abort-no-good-slave", "master mymaster 127.0.0.1 6379", Word::Aborted("-failover-abort-no-good-slave".to_owned())),
         ] {
             assert_eq!(read(channel, text, "mymaster"), Some(word), "{channel}");
             assert_eq!(read(channel, text, "other"), None, "{channel} is about another master");

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ShadowEvent;
 use crate::base::NodeId;
+use crate::machine::decision::{AbortReason, Ending};
 use crate::machine::event::Event;
-use crate::machine::failover::{AbortReason, Ending, Phase, Stamp};
+use crate::machine::failover::{Phase, Stamp};
 use crate::machine::group::{Applied, Group};
 use crate::machine::outcome::{Outcome, Refusal};
 

@@ -2,8 +2,9 @@
 
 use super::ShadowEvent;
 use crate::base::{Addr, Epoch};
+use crate::machine::decision::{AbortReason, Ending};
 use crate::machine::event::Event;
-use crate::machine::failover::{AbortReason, Ending, Stamp};
+use crate::machine::failover::Stamp;
 use crate::machine::group::{Applied, Group, Identity, MasterRecord, ReplicaRecord};
 use crate::machine::outcome::{Outcome, Refusal};
 
@@ -32,8 +33,7 @@ impl Group {
             self.remember(failover.id, |decision| decision.ended = Some((stamp, Ending::Aborted(AbortReason::MovedByOthers))));
         }
         self.replicas.remove(to);
-        let next =
-            MasterRecord { addr: to.clone(), identity: Some(identity.clone()), former_history: None, inherits: None, since: stamp };
+        let next = MasterRecord { addr: to.clone(), identity: Some(identity.clone()), former_history: None, inherits: None, since: stamp };
         let old = std::mem::replace(&mut self.master, next);
         self.master.inherits = old.identity.clone().or(old.inherits);
         self.replicas.insert(old.addr, ReplicaRecord { identity: old.identity });

@@ -290,14 +290,7 @@ impl Group {
     }
 
     /// What a stock sentinel said. Who says it again, or later, changes nothing.
-    pub(super) fn note_stock(
-        &mut self,
-        epoch: Epoch,
-        word: &StockWord,
-        from: &Addr,
-        by: NodeId,
-        stamp: Stamp,
-    ) -> Result<Applied, Refusal> {
+    pub(super) fn note_stock(&mut self, epoch: Epoch, word: &StockWord, from: &Addr, by: NodeId, stamp: Stamp) -> Result<Applied, Refusal> {
         if !self.in_shadow() {
             return Err(Refusal::NotInShadow);
         }

@@ -12,7 +12,8 @@ use crate::serve::grpc::Context;
 pub(super) fn families(ctx: &Context, counts: &BTreeMap<GroupName, Failovers>, now: Mono) -> Vec<Family> {
     let state = ctx.agreement.state();
     let mut shadow = Family::gauge("group_shadow", "1 if the group is in shadow: what is decided is not carried out");
-    let mut held = Family::gauge("group_held_back", "1 if this sentinel would do nothing because of others, though the group is not in shadow");
+    let mut held =
+        Family::gauge("group_held_back", "1 if this sentinel would do nothing because of others, though the group is not in shadow");
     let mut heard = Family::gauge("shadow_stock_subscriptions", "Stock sentinels whose events are heard here, of a group in shadow");
     let mut compared = Family::counter("shadow_incidents", "Outages in shadow that are over, by how our decision and stock's compare");
     for (name, group) in &state.groups {
