@@ -1,4 +1,5 @@
-//! The long pages: why things are as they are, and how this sentinel differs from stock Redis Sentinel.
+//! The long pages: why things are as they are, how this sentinel differs from stock Redis Sentinel,
+//! and how to come from there.
 //!
 //! They are part of the documentation build, so that a link to something that was renamed breaks it.
 
@@ -7,3 +8,6 @@ pub mod decisions {}
 
 #[doc = include_str!("docs/differences.md")]
 pub mod differences {}
+
+#[doc = include_str!("docs/migration.md")]
+pub mod migration {}

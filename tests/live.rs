@@ -87,8 +87,12 @@ mod drill;
 mod gate;
 #[path = "live/migration.rs"]
 mod migration;
+
 #[path = "live/shadow.rs"]
 mod shadow;
+
+#[path = "live/take_over.rs"]
+mod take_over;
 
 #[path = "live/strict.rs"]
 mod strict;

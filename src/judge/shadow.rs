@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::candidate::{Look, choose, rank_candidates};
+use super::candidate::{Look, choose, continues, rank_candidates};
 use super::intact::check_intact;
 use super::intent::{Intent, ProposalKey};
 use super::mind::{Attempt, FRESH_MS, Judge};
@@ -182,6 +182,9 @@ impl Judge {
     }
 
     /// The one replica that has been a master for a while, where the recorded one is none, or is not there.
+    ///
+    /// Only one that goes on from the recorded master's data, or that the recorded one follows: the master before it may not have been
+    /// demoted yet, which stock Sentinel takes ten seconds for, and is no successor of anybody.
     fn moved_without_a_word(&self, group: &Group) -> Option<Addr> {
         if self.is_seen_as_master(&group.master.addr) {
             return None;
@@ -190,11 +193,19 @@ impl Judge {
             let node = self.view.nodes.get(addr)?;
             let report = node.report.as_ref().map(|(_, report)| report)?;
             let long = self.now().ms_since(node.role_since) >= MOVED_AFTER_MS;
-            (long && self.is_seen_as_master(addr) && !self.is_the_master(report)).then(|| addr.clone())
+            let succeeds = continues(group, report) || self.is_followed_by_the_recorded_one(group, addr);
+            (long && succeeds && self.is_seen_as_master(addr) && !self.is_the_master(report)).then(|| addr.clone())
         };
         let mut masters = group.replicas.keys().filter_map(for_long);
         let first = masters.next()?;
         masters.next().is_none().then_some(first)
+    }
+
+    fn is_followed_by_the_recorded_one(&self, group: &Group, addr: &Addr) -> bool {
+        self.view.live_report(&group.master.addr).is_some_and(|(_, report)| match &report.role {
+            RoleReport::Replica(replica) => self.view.is_same(addr, &replica.master),
+            RoleReport::Master { .. } => false,
+        })
     }
 
     fn propose_shadow(&mut self, key: ProposalKey, group: &Group, entry: ShadowEntry) {

@@ -119,6 +119,11 @@ pub struct GroupView {
 }
 
 impl GroupView {
+    /// Why this sentinel holds back, where that is more than the short while in which it listens first.
+    pub fn held_back(&self) -> Option<Tie> {
+        self.tie.filter(|tie| *tie != Tie::Listening)
+    }
+
     /// The newest report of a node, if its link is up.
     pub fn live_report(&self, addr: &Addr) -> Option<(Mono, &Arc<NodeReport>)> {
         let node = self.nodes.get(addr)?;

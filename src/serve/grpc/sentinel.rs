@@ -52,7 +52,7 @@ impl Service {
             nodes: group.data_nodes().map(|addr| eyes.node(group, addr)).collect(),
             master: Some(masters::master(group)),
             foreign_sentinels: members::foreign(&self.ctx.board, &group.name, eyes.now),
-            held_back: eyes.view.as_ref().and_then(|view| view.tie).map_or_else(String::new, |tie| tie.as_str().to_owned()),
+            held_back: eyes.view.as_ref().and_then(|view| view.held_back()).map_or_else(String::new, |tie| tie.as_str().to_owned()),
         }
     }
 }

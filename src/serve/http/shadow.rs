@@ -19,7 +19,7 @@ pub(super) fn families(ctx: &Context, counts: &BTreeMap<GroupName, Failovers>, n
     for (name, group) in &state.groups {
         let label = [("group", name.as_str())];
         shadow.add(label, flag(group.in_shadow()));
-        let tie = ctx.board.group(name).and_then(|view| view.tie).filter(|tie| *tie != crate::judge::view::Tie::Listening);
+        let tie = ctx.board.group(name).and_then(|view| view.held_back());
         held.add(label, flag(tie.is_some()));
         if group.in_shadow() {
             let neighbours = ctx.board.neighbours(name);
