@@ -1,9 +1,13 @@
 //! The judge, with the real machine, in a small world of made-up data nodes: what three sentinels come to want.
 
+#[path = "judge/alarm.rs"]
+mod alarm;
 #[path = "judge/failover.rs"]
 mod failover;
 #[path = "judge/seeing.rs"]
 mod seeing;
+#[path = "judge/strict.rs"]
+mod strict;
 #[path = "judge/unfinished.rs"]
 mod unfinished;
 #[path = "judge/world.rs"]

@@ -22,6 +22,10 @@ pub(super) fn worded(notice: &Notice, state: &State) -> Vec<Wording> {
             let channel = if *holds { "+held-back" } else { "-held-back" };
             Wording::warning(channel, format!("{node} #{why}"))
         }
+        NoticeKind::FenceProblem { why } => {
+            Wording::warning("+fence-problem", format!("{} #{why}", wording::master(&notice.group, &group.master.addr)))
+        }
+        NoticeKind::FenceWell => Wording::warning("-fence-problem", wording::master(&notice.group, &group.master.addr)),
         NoticeKind::PointedAtNewMaster => Wording::notice("+slave-reconf-sent", node),
         NoticeKind::Foreign { id, addr, present } => {
             let channel = if *present { "+foreign-sentinel" } else { "-foreign-sentinel" };

@@ -56,7 +56,7 @@ impl Judge {
     fn begin_attempt(&mut self, failover: &Failover, known: Option<&Attempt>) -> Attempt {
         let now = self.now();
         let first = known.filter(|known| known.id == failover.id).map_or(now, |known| known.first);
-        let attempt = Attempt { id: failover.id, first, since: now, looked: now, quorum_at: None, loan: None, pause: None };
+        let attempt = Attempt { id: failover.id, first, since: now, looked: now, quorum_at: None, returned: None, loan: None, pause: None };
         self.attempt = Some(attempt.clone());
         self.look_at_replicas();
         attempt

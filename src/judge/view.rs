@@ -116,6 +116,8 @@ pub struct GroupView {
     pub fence_problem: Option<String>,
     /// Why this sentinel would carry nothing out although the group is not in shadow; none if it would.
     pub tie: Option<Tie>,
+    /// The same, once it has stood for a while: what operators are called for. A fence that is being armed is no alarm.
+    pub fence_alarm: Option<String>,
 }
 
 impl GroupView {

@@ -45,12 +45,17 @@ impl Service {
         nodes::Eyes { view: board.group(&group.name), neighbours: board.neighbours(&group.name), now: self.ctx.clock.mono() }
     }
 
+    fn master(&self, group: &Group) -> pb::Master {
+        masters::master(group, self.ctx.board.group(&group.name).as_deref())
+    }
+
     fn group_view(&self, group: &Group) -> pb::GroupView {
         let eyes = self.nodes(group);
         pb::GroupView {
             group: group.name.to_string(),
             nodes: group.data_nodes().map(|addr| eyes.node(group, addr)).collect(),
-            master: Some(masters::master(group)),
+            master: Some(self.master(group)),
+            fence_alarm: eyes.view.as_ref().and_then(|view| view.fence_alarm.clone()).unwrap_or_default(),
             foreign_sentinels: members::foreign(&self.ctx.board, &group.name, eyes.now),
             held_back: eyes.view.as_ref().and_then(|view| view.held_back()).map_or_else(String::new, |tie| tie.as_str().to_owned()),
         }
@@ -62,13 +67,13 @@ impl Sentinel for Service {
     async fn get_master(&self, request: Request<pb::GetMasterRequest>) -> Result<Response<pb::GetMasterResponse>, Status> {
         let request = request.into_inner();
         let Basis { state, answer } = self.basis(request.consistency).await?;
-        let master = masters::master(find(&state, &request.group)?);
+        let master = self.master(find(&state, &request.group)?);
         Ok(Response::new(pb::GetMasterResponse { master: Some(master), answer: Some(answer) }))
     }
 
     async fn list_masters(&self, request: Request<pb::ListMastersRequest>) -> Result<Response<pb::ListMastersResponse>, Status> {
         let Basis { state, answer } = self.basis(request.into_inner().consistency).await?;
-        let masters = state.groups.values().map(|group| masters::master(group)).collect();
+        let masters = state.groups.values().map(|group| self.master(group)).collect();
         Ok(Response::new(pb::ListMastersResponse { masters, answer: Some(answer) }))
     }
 
@@ -78,7 +83,7 @@ impl Sentinel for Service {
         let group = find(&state, &request.group)?;
         let eyes = self.nodes(group);
         let replicas = group.replicas.keys().map(|addr| eyes.node(group, addr)).collect();
-        Ok(Response::new(pb::ListReplicasResponse { master: Some(masters::master(group)), replicas, answer: Some(answer) }))
+        Ok(Response::new(pb::ListReplicasResponse { master: Some(self.master(group)), replicas, answer: Some(answer) }))
     }
 
     type WatchMastersStream = Pin<Box<dyn Stream<Item = Result<pb::WatchMastersResponse, Status>> + Send>>;
@@ -120,9 +125,12 @@ impl Sentinel for Service {
         let Basis { state, answer } = self.basis(request.consistency).await?;
         let groups = if request.group.is_empty() {
             let shown = |group: &&Arc<Group>| group.in_shadow() || !group.incidents.is_empty();
-            state.groups.values().filter(shown).map(|group| shadow::group(group)).collect()
+            state.groups.values().filter(shown).map(|group| shadow::group(self.master(group), group)).collect()
         } else {
-            vec![shadow::group(find(&state, &request.group)?)]
+            {
+                let group = find(&state, &request.group)?;
+                vec![shadow::group(self.master(group), group)]
+            }
         };
         Ok(Response::new(pb::ShadowReportResponse { groups, answer: Some(answer) }))
     }

@@ -6,8 +6,8 @@ use crate::machine::{Difference, Duty, Group, Incident, Stamp};
 use crate::proto::sentinel as pb;
 
 /// A group with what happened to it in shadow, newest first.
-pub(in super::super) fn group(group: &Group) -> pb::ShadowGroup {
-    pb::ShadowGroup { master: Some(masters::master(group)), incidents: group.incidents.iter().rev().map(incident).collect() }
+pub(in super::super) fn group(master: pb::Master, group: &Group) -> pb::ShadowGroup {
+    pb::ShadowGroup { master: Some(master), incidents: group.incidents.iter().rev().map(incident).collect() }
 }
 
 pub(super) const fn duty(duty: Duty) -> (pb::Duty, Option<Stamp>) {
