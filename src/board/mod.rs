@@ -73,6 +73,8 @@ pub enum NoticeKind {
     },
 }
 
+type Subscriptions = BTreeMap<(GroupName, SentinelId), Arc<Subscription>>;
+
 /// The board. Cheap to clone; all clones are one board.
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -80,7 +82,7 @@ pub struct Board {
     notices: broadcast::Sender<Arc<Notice>>,
     neighbours: Arc<RwLock<BTreeMap<GroupName, Arc<Neighbours>>>>,
     malformed_hellos: Arc<AtomicU64>,
-    subscriptions: Arc<RwLock<BTreeMap<(GroupName, SentinelId), Arc<Subscription>>>>,
+    subscriptions: Arc<RwLock<Subscriptions>>,
 }
 
 impl Default for Board {
