@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::ballot::Testimony;
+use super::cause::{AbortReason, Manner};
 use super::choice::{Choice, Ineligible};
-use super::decision::{AbortReason, Manner};
 use super::failover::FailoverId;
 use super::group::Identity;
 use super::shadow::ShadowEntry;

@@ -1,8 +1,8 @@
 //! What became true by applying an entry: the facts that are logged, published and handed to scripts.
 
 use super::ballot::Testimony;
+use super::cause::AbortReason;
 use super::choice::{Choice, Ineligible};
-use super::decision::AbortReason;
 use super::failover::FailoverId;
 use super::shadow::ShadowEvent;
 use crate::base::{Addr, Epoch, Fence, GroupName, LogIndex, NodeId, WallTime};

@@ -18,8 +18,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::cause::{AbortReason, Cause, Manner};
 use super::choice::{Choice, Ineligible};
-use super::decision::{AbortReason, Cause, Decision, Ending, Manner};
+use super::decision::{Decision, Ending};
 use super::event::Event;
 use super::group::{Applied, Group, Identity, MasterRecord, ReplicaRecord};
 use super::outcome::{Outcome, Refusal};

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::ballot::{Ballot, Evidence, Testimony};
-use super::decision::{AbortReason, Decision};
+use super::cause::AbortReason;
+use super::decision::Decision;
 use super::event::Event;
 use super::failover::{Failover, Phase, Stamp};
 use super::fence::ArmedFence;

@@ -10,10 +10,12 @@
 //!
 //! In reading order: [`command`] (what may be said), [`state`] and [`group`] (what is known),
 //! [`ballot`] (who sees the master down), [`fence`] (what keeps a master from writing alone), [`choice`] (what a decision
-//! consists of), [`decision`] (what is remembered of a failover), [`failover`] (the phases and their only writer), [`shadow`] (groups in which nothing of that is carried out),
+//! consists of), [`cause`] (why it began), [`failover`] (the phases and their only writer), [`decision`] (what is remembered of it),
+//! [`shadow`] (groups in which nothing of that is carried out),
 //! [`outcome`] and [`event`] (what came of it), [`invariants`] (what must never be false).
 
 pub mod ballot;
+pub mod cause;
 pub mod choice;
 pub mod command;
 pub mod decision;
@@ -27,9 +29,10 @@ pub mod shadow;
 pub mod state;
 
 pub use ballot::{Ballot, DownVote, Evidence, Tally, Testimony};
+pub use cause::{AbortReason, Cause, Manner};
 pub use choice::{Basis, Candidate, Choice, ChosenFor, Ineligible};
 pub use command::Command;
-pub use decision::{AbortReason, Cause, Decision, Ending, Manner};
+pub use decision::{Decision, Ending};
 pub use event::{Event, Logged};
 pub use failover::{Failover, FailoverId, Phase, Stamp};
 pub use fence::{ArmedFence, Needed};

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ShadowEvent;
 use crate::base::NodeId;
-use crate::machine::decision::{AbortReason, Ending};
+use crate::machine::cause::AbortReason;
+use crate::machine::decision::Ending;
 use crate::machine::event::Event;
 use crate::machine::failover::{Phase, Stamp};
 use crate::machine::group::{Applied, Group};

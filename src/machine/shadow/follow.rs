@@ -2,7 +2,8 @@
 
 use super::ShadowEvent;
 use crate::base::{Addr, Epoch};
-use crate::machine::decision::{AbortReason, Ending};
+use crate::machine::cause::AbortReason;
+use crate::machine::decision::Ending;
 use crate::machine::event::Event;
 use crate::machine::failover::Stamp;
 use crate::machine::group::{Applied, Group, Identity, MasterRecord, ReplicaRecord};
