@@ -9,5 +9,8 @@ pub mod decisions {}
 #[doc = include_str!("docs/differences.md")]
 pub mod differences {}
 
+#[doc = include_str!("docs/fence.md")]
+pub mod fence {}
+
 #[doc = include_str!("docs/faults.md")]
 pub mod faults {}
