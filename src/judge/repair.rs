@@ -92,7 +92,7 @@ impl Judge {
         self.tend_fence(group, of_master);
     }
 
-    fn record_unknown(&mut self, group: &Group, attached: &[AttachedReplica]) {
+    pub(super) fn record_unknown(&mut self, group: &Group, attached: &[AttachedReplica]) {
         // What does not fit the record is not proposed: it would be refused again and again.
         let room = limits::REPLICAS_PER_GROUP.saturating_sub(group.replicas.len());
         // A master lists its replicas by address. One that is recorded by name must not become two, by which the fence would count.
@@ -179,7 +179,7 @@ impl Judge {
         }
     }
 
-    fn record_master(&mut self, group: &Group, report: &NodeReport) {
+    pub(super) fn record_master(&mut self, group: &Group, report: &NodeReport) {
         let identity = identity_of(report);
         if group.master.identity.as_ref() != Some(&identity) {
             let (name, epoch, at) = (group.name.clone(), group.epoch, self.world.wall);
@@ -191,7 +191,7 @@ impl Judge {
     ///
     /// Another process than before may have come back with less than it once acknowledged, and has its link up before it has fetched
     /// the rest: it must have what the master had since.
-    fn record_replica(
+    pub(super) fn record_replica(
         &mut self,
         group: &Group,
         addr: &Addr,
@@ -209,7 +209,7 @@ impl Judge {
         }
     }
 
-    fn propose_replica(&mut self, group: &Group, replica: &Addr, identity: Option<Identity>) {
+    pub(super) fn propose_replica(&mut self, group: &Group, replica: &Addr, identity: Option<Identity>) {
         let (name, epoch, at) = (group.name.clone(), group.epoch, self.world.wall);
         let command = Command::ReplicaSeen { group: name, epoch, replica: replica.clone(), identity, at };
         self.propose(ProposalKey::Replica(replica.clone()), command);
