@@ -3,7 +3,8 @@
 use super::candidate::continues;
 use super::intact::check_intact;
 use super::mind::Judge;
-use crate::base::RunId;
+use super::repair::is_detached;
+use crate::base::{Addr, RunId};
 use crate::base::observation::NodeReport;
 use crate::machine::Group;
 
@@ -27,7 +28,9 @@ impl Judge {
         let mut intact = 0;
         let (mut anybody_has_more, mut anybody_has_keys) = (false, false);
         for addr in group.replicas.keys() {
-            if let Some((_, replica)) = self.view.live_report(addr).filter(|(_, replica)| check_intact(group, addr, replica).is_ok()) {
+            // On a fresh link the report before it may be of a process that is gone.
+            let newest = self.view.live_report(addr).filter(|(at, _)| self.view.is_of_this_link(addr, *at));
+            if let Some((_, replica)) = newest.filter(|(_, replica)| check_intact(group, addr, replica).is_ok()) {
                 intact += 1;
                 anybody_has_more |= lacks(replica);
                 anybody_has_keys |= has_keys(replica);
@@ -35,6 +38,13 @@ impl Judge {
         }
         let enough = intact >= group.needed().detached || (known.is_some() && anybody_has_keys && !has_keys(report));
         (anybody_has_more && enough).then(|| self.now().ms_since(at))
+    }
+
+    /// Whether the recorded master was told to be nobody's, and everybody is in sight and has nothing that it lacks: then it is the master after all.
+    pub(super) fn is_detached_for_nothing(&self, group: &Group) -> bool {
+        let in_sight = |addr: &Addr| self.view.live_report(addr).filter(|(at, _)| self.view.is_of_this_link(addr, *at));
+        let detached = in_sight(&group.master.addr).is_some_and(|(_, report)| is_detached(report));
+        detached && group.replicas.keys().all(|addr| in_sight(addr).is_some()) && self.lost_history(group).is_none()
     }
 
     /// Whether the recorded master may be told to be one: strict, it must be the process that was seen as one, or was chosen.

@@ -108,7 +108,8 @@ impl Judge {
         let chosen = &group.master.addr;
         let fresh = |at: Mono| self.now().ms_since(at) <= FRESH_MS;
         let a_replica = self.view.live_report(chosen).is_some_and(|(at, report)| fresh(at) && report.role() == Role::Replica);
-        if group.is_unfulfilled() && a_replica && self.may_be_promoted(group) {
+        let unfulfilled = group.is_unfulfilled() && a_replica && self.may_be_promoted(group);
+        if unfulfilled || self.is_detached_for_nothing(group) {
             self.ask(chosen, Ask::Promote { fence: group.promotion_fence() });
         }
     }
