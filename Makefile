@@ -7,14 +7,17 @@ DOWN_AFTER ?= 1000
 ARGS     ?=
 # The tests start many servers and measure time: a few at once is all a small machine can do.
 JOBS     ?= 4
+# Whose promises the faults are to show: strict, or available to see what strict is for.
+POLICY   ?= available
 FEATURES := --features failpoints
 
-.PHONY: help demo test test-faults bench-failover bench-answers check fix need-redis need-clients need-net
+.PHONY: help demo test test-faults compare bench-failover bench-answers check fix need-redis need-clients need-net
 
 help:
 	@echo 'make demo            kill a master and watch the failover     (ARGS=--keep leaves the cluster running)'
 	@echo 'make test            all tests, with real redis-server processes'
 	@echo 'make test-faults     real processes in network namespaces, cut, stopped and killed; needs root'
+	@echo 'make compare         twelve kinds of trouble, beside stock Sentinel: a table and a page   (ARGS="--only crash,hang --runs 5")'
 	@echo 'make check           formatting, clippy and documentation; changes nothing'
 	@echo 'make fix             formats, and applies what clippy can fix'
 	@echo 'make bench-failover  time to the first write after a kill, beside stock Sentinel (ROUNDS=10 DOWN_AFTER=1000)'
@@ -37,7 +40,15 @@ test: need-redis need-clients
 
 # Not part of the tests above: it needs root, and takes minutes.
 test-faults: need-redis need-net
-	$(CARGO) test --locked $(FEATURES) --no-fail-fast --test faults -- --test-threads $(JOBS)
+	@rm -rf target/tmp/faults
+	@POLICY=$(POLICY) $(CARGO) test --locked $(FEATURES) --no-fail-fast --test faults -- --test-threads $(JOBS) $(ARGS); \
+		status=$$?; cat target/tmp/faults/table.txt; exit $$status
+
+# As root, members live in network namespaces; without, the scenarios that cut connections are left out.
+compare: need-redis
+	@sh scripts/need iproute2 || true
+	$(CARGO) build --release --locked --bin raft-sentinel --example compare
+	@target/release/examples/compare $(ARGS)
 
 bench-failover: need-redis
 	$(CARGO) build --release --locked --bin raft-sentinel --example bench_failover

@@ -7,3 +7,6 @@ pub mod decisions {}
 
 #[doc = include_str!("docs/differences.md")]
 pub mod differences {}
+
+#[doc = include_str!("docs/fence.md")]
+pub mod fence {}

@@ -33,6 +33,7 @@
 //! | [`failpoint`], [`simulate`] | where a test, or a drill, may end this process | why |
 //! | [`serve`] | answers: SENTINEL protocol, gRPC, HTTP | `agent` |
 //! | [`ctl`] | the operator's command line | anything but the gRPC services |
+//! | [`gate`] | as what a Redis server starts, on its own host | anything but the gRPC services |
 //! | `app` | wires, starts and drains all of it | details |
 
 pub mod agent;
@@ -45,6 +46,7 @@ pub mod ctl;
 pub mod docs;
 pub mod events;
 pub mod failpoint;
+pub mod gate;
 pub mod hooks;
 pub mod judge;
 pub mod machine;

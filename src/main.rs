@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use raft_sentinel::app;
 use raft_sentinel::conf::cli::{Cli, Command, LogFormat, Serve};
-use raft_sentinel::ctl;
+use raft_sentinel::{ctl, gate};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -14,6 +14,11 @@ fn main() -> ExitCode {
             let report = check.run(app::check_certificates);
             print!("{report}");
             return if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        Command::Gate(asked) => {
+            let ended = gate::run(&asked);
+            eprintln!("raft-sentinel gate: {ended}");
+            return ExitCode::from(ended.code());
         }
         Command::Ask(command) => ask(command),
     };

@@ -158,6 +158,12 @@ fn time_grows_with_the_bytes() {
     timed("INFO of separators", &|| drop(redis::info::parse(&"slave1:=,=,\n".repeat(300_000))));
     let quotes = "sentinel auth-pass m \"".to_owned() + &"\\x41".repeat(1_000_000);
     timed("an open quote", &|| drop(conf::parse(Path::new("s.conf"), quotes.as_bytes(), &[])));
+    timed("directives that nobody knows", &|| {
+        for n in 0..30_000 {
+            let unknown = format!("notify-keyspace-latency-histogram-percentiles-{n}");
+            drop(conf::parse(Path::new("s.conf"), unknown.as_bytes(), &[]));
+        }
+    });
     let renames: String = (0..50_000).map(|n| format!("sentinel rename-command m c{n} d\n")).collect();
     let renames = format!("sentinel monitor m 127.0.0.1 1 1\n{renames}");
     timed("many renamed commands", &|| drop(conf::parse(Path::new("s.conf"), renames.as_bytes(), &[])));

@@ -4,6 +4,8 @@
 mod failover;
 #[path = "judge/seeing.rs"]
 mod seeing;
+#[path = "judge/strict.rs"]
+mod strict;
 #[path = "judge/unfinished.rs"]
 mod unfinished;
 #[path = "judge/world.rs"]

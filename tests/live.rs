@@ -48,6 +48,9 @@ mod hello;
 #[path = "live/tls.rs"]
 mod tls;
 
+#[path = "live/acl.rs"]
+mod acl;
+
 #[path = "live/tls_peers.rs"]
 mod tls_peers;
 
@@ -80,5 +83,10 @@ mod exporter;
 
 #[path = "live/drill.rs"]
 mod drill;
+#[path = "live/gate.rs"]
+mod gate;
 #[path = "live/migration.rs"]
 mod migration;
+
+#[path = "live/strict.rs"]
+mod strict;

@@ -2,7 +2,7 @@
 //!
 //! In each round, alternating: a fresh master with two replicas and three sentinels, a client that finds the master
 //! through the sentinels and writes all the time, SIGKILL to the master, and the clock runs until the first write that
-//! a new master accepts from that client. Everything is seen from outside and is the same for both. For ours, the
+//! a new master accepts from that client. Everything is seen from outside and is the same for all. For ours, the
 //! replicated log says in addition how long each part took.
 //!
 //! The limit (`down-after-milliseconds`) counts from the last valid reply, which was given *before* the kill. So the
@@ -16,59 +16,51 @@ mod kit;
 mod host;
 mod report;
 mod round;
+mod side;
 
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 
-use kit::Flavour;
 use report::Report;
+use round::Trouble;
+use side::Side;
 
 /// Measures the time from the death of a master to the first write on the next one.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Rounds for each of the two.
+    /// Rounds for each.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// The limit, in milliseconds, for both.
+    /// The limit, in milliseconds, for all.
     #[arg(long, default_value_t = 1000, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
     down_after: u64,
-    /// Measure only one of the two.
+    /// Measure only these.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Side>,
+    /// The master hangs (SIGSTOP) instead of being killed: nothing tells that it takes no more writes, as when its host is cut off.
     #[arg(long)]
-    only: Option<Side>,
+    hang: bool,
     /// Also write the results to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Side {
-    Ours,
-    Stock,
-}
-
-impl Side {
-    const fn flavour(self) -> Flavour {
-        match self {
-            Self::Ours => Flavour::Ours,
-            Self::Stock => Flavour::Stock,
-        }
-    }
-}
-
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let sides = args.only.map_or_else(|| vec![Side::Ours, Side::Stock], |side| vec![side]);
-    if sides.contains(&Side::Ours) {
+    let sides = if args.only.is_empty() { Side::ALL.to_vec() } else { args.only.clone() };
+    let with_ours = sides.iter().any(|side| side.is_ours());
+    let trouble = if args.hang { Trouble::Hang } else { Trouble::Kill };
+    if with_ours {
         kit::sentinel::find_our_binary().map_err(|missing| anyhow!(missing))?;
     }
-    let mut report = Report::new(args.down_after, host::describe(sides.contains(&Side::Ours)));
+    let mut report = Report::new(args.down_after, trouble, host::describe(with_ours));
     report.print_head();
     for number in 1..=args.rounds {
         for side in &sides {
-            let round = round::play(side.flavour(), args.down_after);
+            let round = round::play(*side, trouble, args.down_after);
             report.print_round(number, &round);
             report.rounds.push(round);
         }

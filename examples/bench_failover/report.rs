@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use crate::host::Host;
-use crate::kit::Flavour;
-use crate::round::{Parts, Round};
+use crate::round::{Parts, Round, Trouble};
+use crate::side::{MAX_LAG_S, Side};
 
 /// Everything that was measured.
 #[derive(Debug)]
 pub(crate) struct Report {
     down_after_ms: u64,
+    trouble: Trouble,
     host: Host,
     pub(crate) rounds: Vec<Round>,
 }
@@ -33,19 +34,23 @@ struct Spread {
 }
 
 impl Report {
-    pub(crate) const fn new(down_after_ms: u64, host: Host) -> Self {
-        Self { down_after_ms, host, rounds: Vec::new() }
+    pub(crate) const fn new(down_after_ms: u64, trouble: Trouble, host: Host) -> Self {
+        Self { down_after_ms, trouble, host, rounds: Vec::new() }
     }
 
     pub(crate) fn print_head(&self) {
         let Host { cpu, cores, kernel, redis, raft_sentinel, optimised } = &self.host;
-        println!("From SIGKILL of the master to the first write on a new one that a client found through a sentinel.");
+        let signal = match self.trouble {
+            Trouble::Kill => "SIGKILL",
+            Trouble::Hang => "SIGSTOP",
+        };
+        println!("From {signal} of the master to the first write on a new one that a client found through a sentinel.");
         println!("1 master, 2 replicas, 3 sentinels with quorum 2, down-after-milliseconds {}. Times in ms.", self.down_after_ms);
         println!("{}Redis {redis}; {cores} x {cpu}; Linux {kernel}", raft_sentinel.iter().map(|v| format!("{v}; ")).collect::<String>());
         if !optimised {
             println!("NOT an optimised build: build with --release before you believe these numbers.");
         }
-        print!("\n{:>5}  {:<14} {:>10} {:>12}", "round", "sentinel", "kill→write", "beyond limit");
+        print!("\n{:>5}  {:<16} {:>11} {:>12}", "round", "sentinel", "until write", "beyond limit");
         for (name, _) in COLUMNS {
             print!(" {name:>16}");
         }
@@ -53,7 +58,7 @@ impl Report {
     }
 
     pub(crate) fn print_round(&self, number: u32, round: &Round) {
-        print!("{number:>5}  {:<14} {:>10.1} {:>+12.1}", round.flavour.name(), round.kill_to_write_ms, round.beyond_limit_ms);
+        print!("{number:>5}  {:<16} {:>11.1} {:>+12.1}", round.side.name(), round.total_ms, round.beyond_limit_ms);
         for (_, part) in COLUMNS {
             print!(" {:>16}", round.parts.as_ref().map_or_else(|| "-".to_owned(), |parts| format!("{:.1}", part(parts))));
         }
@@ -62,58 +67,81 @@ impl Report {
 
     pub(crate) fn print_summary(&self) {
         println!("\n{:<44} {:>10} {:>10} {:>10}", "", "min", "median", "max");
-        for flavour in [Flavour::Ours, Flavour::Stock] {
-            let name = flavour.name();
-            print_spread(&format!("{name}: kill→write"), self.spread(flavour, |round| Some(round.kill_to_write_ms)));
-            print_spread(&format!("{name}: beyond the limit, from outside"), self.beyond(flavour));
+        for side in Side::ALL {
+            let name = side.name();
+            print_spread(&format!("{name}: until the first write"), self.spread(side, |round| Some(round.total_ms)));
+            print_spread(&format!("{name}: beyond the limit, from outside"), self.beyond(side));
         }
-        for (name, part) in COLUMNS {
-            print_spread(&format!("raft-sentinel: {name}"), self.part(part));
+        for side in Side::OURS {
+            for (name, part) in COLUMNS {
+                print_spread(&format!("{}: {name}", side.name()), self.part(side, part));
+            }
         }
-        if let Some((stock, ours, ratio)) = self.ratio() {
-            println!("\nAfter the limit (medians): stock {stock:.1} ms, ours {ours:.1} ms (the larger of the two ways to measure it).");
-            println!("Stock takes {ratio:.0} times as long.");
+        println!();
+        for side in Side::OURS {
+            if let Some((stock, ours, ratio)) = self.ratio(side) {
+                println!(
+                    "After the limit (medians): stock {stock:.1} ms, {} {ours:.1} ms (the larger of the two ways to measure it).",
+                    side.name()
+                );
+                println!("Stock takes {ratio:.1} times as long.");
+            }
+        }
+        if let Some(price_ms) = self.price_of_strict() {
+            println!("Strict takes {price_ms:+.1} ms more than available (medians, from the end of the limit to the first write).");
+        }
+        if let (Trouble::Hang, Some(strict)) = (self.trouble, self.spread(Side::Strict, |round| Some(round.total_ms))) {
+            // As the fence has it: a master that says nothing has lost its writes for certain after its longest lag and two seconds more.
+            let bound_ms = self.down_after_ms + (MAX_LAG_S + 2) * 1000;
+            println!("Strict, silent master: at most {:.1} ms; detection and L + 2 s are {bound_ms} ms.", strict.max);
         }
     }
 
     pub(crate) fn to_json(&self) -> Value {
-        let sides = [Flavour::Ours, Flavour::Stock].map(|flavour| {
-            let total = self.spread(flavour, |round| Some(round.kill_to_write_ms)).map(Spread::to_json);
-            let beyond = self.beyond(flavour).map(Spread::to_json);
-            (flavour.name().to_owned(), json!({ "kill_to_write_ms": total, "beyond_limit_ms": beyond }))
+        let sides = Side::ALL.map(|side| {
+            let total = self.spread(side, |round| Some(round.total_ms)).map(Spread::to_json);
+            let beyond = self.beyond(side).map(Spread::to_json);
+            let part =
+                |(name, part): &Column| (format!("{}_ms", name.replace('→', "_to_")), json!(self.part(side, *part).map(Spread::to_json)));
+            let parts: serde_json::Map<_, _> = COLUMNS.iter().map(part).collect();
+            let stock_to_this = self.ratio(side).map(|(_, _, ratio)| ratio);
+            let told =
+                json!({ "until_write_ms": total, "beyond_limit_ms": beyond, "parts": parts, "stock_to_this_after_limit": stock_to_this });
+            (side.name().to_owned(), told)
         });
-        let parts: serde_json::Map<_, _> = COLUMNS
-            .iter()
-            .map(|(name, part)| (format!("{}_ms", name.replace('→', "_to_")), json!(self.part(*part).map(Spread::to_json))))
-            .collect();
         json!({
             "down_after_ms": self.down_after_ms,
             "host": self.host,
             "rounds": self.rounds,
             "summary": sides.into_iter().collect::<serde_json::Map<_, _>>(),
-            "raft_sentinel_parts": parts,
-            "stock_to_ours_after_limit": self.ratio().map(|(_, _, ratio)| ratio),
+            "trouble": self.trouble,
+            "strict_over_available_ms": self.price_of_strict(),
         })
     }
 
-    /// The medians after the limit of stock and ours, and how many times ours fits into stock's.
-    fn ratio(&self) -> Option<(f64, f64, f64)> {
-        let stock = self.beyond(Flavour::Stock)?.median;
-        let inside = self.part(|parts| parts.limit_to_write_ms)?.median;
-        let ours = self.beyond(Flavour::Ours)?.median.max(inside);
+    /// The medians after the limit of stock and of one of ours, and how many times that fits into stock's.
+    fn ratio(&self, side: Side) -> Option<(f64, f64, f64)> {
+        let stock = self.beyond(Side::Stock)?.median;
+        let inside = self.part(side, |parts| parts.limit_to_write_ms)?.median;
+        let ours = self.beyond(side)?.median.max(inside);
         (ours > 0.0).then(|| (stock, ours, stock / ours))
     }
 
-    fn beyond(&self, flavour: Flavour) -> Option<Spread> {
-        self.spread(flavour, |round| Some(round.beyond_limit_ms))
+    fn price_of_strict(&self) -> Option<f64> {
+        let median = |side| Some(self.part(side, |parts| parts.limit_to_write_ms)?.median);
+        Some(median(Side::Strict)? - median(Side::Available)?)
     }
 
-    fn part(&self, part: impl Fn(&Parts) -> f64) -> Option<Spread> {
-        self.spread(Flavour::Ours, |round| round.parts.as_ref().map(&part))
+    fn beyond(&self, side: Side) -> Option<Spread> {
+        self.spread(side, |round| Some(round.beyond_limit_ms))
     }
 
-    fn spread(&self, flavour: Flavour, value: impl Fn(&Round) -> Option<f64>) -> Option<Spread> {
-        Spread::of(self.rounds.iter().filter(|round| round.flavour == flavour).filter_map(value).collect())
+    fn part(&self, side: Side, part: impl Fn(&Parts) -> f64) -> Option<Spread> {
+        self.spread(side, |round| round.parts.as_ref().map(&part))
+    }
+
+    fn spread(&self, side: Side, value: impl Fn(&Round) -> Option<f64>) -> Option<Spread> {
+        Spread::of(self.rounds.iter().filter(|round| round.side == side).filter_map(value).collect())
     }
 }
 
@@ -142,10 +170,10 @@ mod tests {
 
     fn report(rounds: Vec<Round>) -> Report {
         let host = Host { cpu: String::new(), cores: 1, kernel: String::new(), redis: String::new(), raft_sentinel: None, optimised: true };
-        Report { down_after_ms: 1000, host, rounds }
+        Report { down_after_ms: 1000, trouble: Trouble::Kill, host, rounds }
     }
 
-    fn round(flavour: Flavour, beyond_limit_ms: f64, limit_to_write_ms: Option<f64>) -> Round {
+    fn round(side: Side, beyond_limit_ms: f64, limit_to_write_ms: Option<f64>) -> Round {
         let parts = limit_to_write_ms.map(|limit_to_write_ms| Parts {
             limit_to_write_ms,
             limit_to_vote_ms: 0.0,
@@ -153,7 +181,7 @@ mod tests {
             decided_to_promoted_ms: 0.0,
             decided_to_write_ms: 0.0,
         });
-        Round { flavour, kill_to_write_ms: 1000.0 + beyond_limit_ms, beyond_limit_ms, parts }
+        Round { side, total_ms: 1000.0 + beyond_limit_ms, beyond_limit_ms, parts }
     }
 
     #[test]
@@ -166,11 +194,11 @@ mod tests {
 
     #[test]
     fn the_ratio_takes_the_measure_that_is_worse_for_us() {
-        let stock = || round(Flavour::Stock, 1200.0, None);
-        let inside_is_larger = report(vec![stock(), round(Flavour::Ours, -40.0, Some(10.0))]);
-        assert_eq!(inside_is_larger.ratio(), Some((1200.0, 10.0, 120.0)));
-        let outside_is_larger = report(vec![stock(), round(Flavour::Ours, 12.0, Some(10.0))]);
-        assert_eq!(outside_is_larger.ratio(), Some((1200.0, 12.0, 100.0)));
-        assert_eq!(report(vec![stock()]).ratio(), None);
+        let stock = || round(Side::Stock, 1200.0, None);
+        let inside_is_larger = report(vec![stock(), round(Side::Available, -40.0, Some(10.0))]);
+        assert_eq!(inside_is_larger.ratio(Side::Available), Some((1200.0, 10.0, 120.0)));
+        let outside_is_larger = report(vec![stock(), round(Side::Available, 12.0, Some(10.0))]);
+        assert_eq!(outside_is_larger.ratio(Side::Available), Some((1200.0, 12.0, 100.0)));
+        assert_eq!(report(vec![stock()]).ratio(Side::Available), None);
     }
 }

@@ -6,7 +6,8 @@ use raft_sentinel::proto::sentinel as proto;
 use serde::Serialize;
 
 use crate::kit::history::{self, History};
-use crate::kit::{Ack, Cluster, Flavour, GROUP, Plan};
+use crate::kit::{Ack, Cluster, GROUP};
+use crate::side::Side;
 
 /// Stock Sentinel waits this long or more before a second attempt when its first election fails.
 const FIRST_WRITE_LIMIT: Duration = Duration::from_secs(60);
@@ -17,10 +18,9 @@ const WRITES_BEFORE: u32 = 700;
 /// What one round showed. All times in milliseconds.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Round {
-    #[serde(rename = "sentinel", serialize_with = "by_name")]
-    pub(crate) flavour: Flavour,
-    /// From the kill to the first write that the new master accepted.
-    pub(crate) kill_to_write_ms: f64,
+    pub(crate) side: Side,
+    /// From the trouble to the first write that the new master accepted.
+    pub(crate) total_ms: f64,
     /// The same, less the limit.
     pub(crate) beyond_limit_ms: f64,
     /// What the log says; ours only.
@@ -42,29 +42,37 @@ pub(crate) struct Parts {
     pub(crate) decided_to_write_ms: f64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-fn by_name<S: serde::Serializer>(flavour: &Flavour, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(flavour.name())
+/// What happens to the master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Trouble {
+    /// SIGKILL: its port refuses connections.
+    Kill,
+    /// SIGSTOP: it is silent.
+    Hang,
 }
 
 /// Plays one round from nothing to nothing.
-pub(crate) fn play(flavour: Flavour, down_after_ms: u64) -> Round {
-    let mut cluster = Plan { down_after_ms, failover_timeout_ms: 60_000, ..Plan::new(flavour) }.start();
+pub(crate) fn play(side: Side, trouble: Trouble, down_after_ms: u64) -> Round {
+    let mut cluster = side.start(down_after_ms);
     let writer = cluster.writer();
     let timeline = cluster.timeline.clone();
     let before = WRITES_BEFORE + chance_below(WRITES_BEFORE);
     timeline.wait_until("the client writes", FIRST_WRITE_LIMIT, || writer.count() >= before as usize);
     let old = cluster.sentinels[0].master().unwrap_or_else(|instead| panic!("no master: {instead}\n{}", timeline.report()));
     let killed = Instant::now();
-    cluster.server_mut(old).kill();
+    match trouble {
+        Trouble::Kill => cluster.server_mut(old).kill(),
+        Trouble::Hang => cluster.server(old).stop(),
+    }
     let first = timeline.wait_for("a write on a new master", FIRST_WRITE_LIMIT, || {
         writer.first_elsewhere(killed, old).ok_or_else(|| "none yet".to_owned())
     });
     drop(writer);
     let total = first.at.duration_since(killed).as_secs_f64() * 1000.0;
-    let parts = (flavour == Flavour::Ours).then(|| parts(&cluster, &first));
+    let parts = side.is_ours().then(|| parts(&cluster, &first));
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of a limit are far below 2^52")]
-    Round { flavour, kill_to_write_ms: total, beyond_limit_ms: total - down_after_ms as f64, parts }
+    Round { side, total_ms: total, beyond_limit_ms: total - down_after_ms as f64, parts }
 }
 
 fn parts(cluster: &Cluster, first: &Ack) -> Parts {

@@ -122,6 +122,7 @@ const fn evidence(evidence: proto::Evidence) -> &'static str {
         proto::Evidence::Busy => "a script keeps it busy",
         proto::Evidence::Unresolved => "its name does not resolve",
         proto::Evidence::WrongRole => "it reports to be a replica",
+        proto::Evidence::LostHistory => "restarted without its data",
         proto::Evidence::Loading => "it is loading its data",
     }
 }

@@ -230,12 +230,20 @@ impl Keeper {
         });
     }
 
+    /// Whether the replicas are being pointed at a new master.
+    fn is_following(&self) -> bool {
+        let state = self.parts.raft.state();
+        let failover = state.groups.get(&self.name).and_then(|group| group.failover.as_ref());
+        failover.is_some_and(|failover| matches!(failover.phase, Phase::Following { .. }))
+    }
+
     fn notify(&self, node: Addr, what: Remark) {
         let what = match what {
             Remark::Down => NoticeKind::Down,
             Remark::Up => NoticeKind::Up,
             Remark::RoleChanged { to_master, expected } => NoticeKind::RoleChanged { to_master, expected },
             Remark::Demoted => NoticeKind::Demoted,
+            Remark::Repointed if self.is_following() => NoticeKind::PointedAtNewMaster,
             Remark::Repointed => NoticeKind::Repointed,
         };
         self.parts.board.notify(Notice { group: self.name.clone(), node, what });

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::Parts;
 use crate::base::observation::{Seen, Sight};
@@ -56,15 +57,13 @@ pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc
 ///
 /// The limit counts from before the check: if this process is stopped in between, the check is worth nothing when it goes on.
 async fn attempt(parts: &Parts, errand: &Errand, hands: &Hands) -> Result<ActReport, String> {
-    let begun = parts.clock.mono();
+    let deadline = Instant::now() + ACT_LIMIT;
     parts.raft.confirm_leadership().await.map_err(|error| format!("it is not certain that this sentinel leads: {error}"))?;
     let current = parts.raft.state().groups.get(&errand.group).map(|group| Permit::of(group));
     if current != Some(errand.permit) {
         return Err(format!("it was due in epoch {}, and the failover or the epoch is another one by now", errand.permit.epoch));
     }
-    let spent = Duration::from_millis(parts.clock.mono().ms_since(begun));
-    let left = ACT_LIMIT.saturating_sub(spent);
-    hands.act(act(&errand.ask), left).await.map_err(|error| error.to_string())
+    hands.act_by(act(&errand.ask), deadline).await.map_err(|error| error.to_string())
 }
 
 fn act(ask: &Ask) -> Act {

@@ -46,6 +46,8 @@ pub enum NoticeKind {
     Demoted,
     /// A replica that followed another address was pointed at the master (`+fix-slave-config`).
     Repointed,
+    /// It was pointed at the new master of the failover that is under way.
+    PointedAtNewMaster,
     /// A sentinel that is not of this cluster watches the same data nodes (`+foreign-sentinel`), or no longer does (`-foreign-sentinel`).
     Foreign {
         /// Its public id.

@@ -31,6 +31,8 @@ pub enum Command {
     Serve(Serve),
     /// Read configuration files and report what is wrong with them, without running anything.
     Check(Check),
+    /// Start a Redis server as what the sentinels have on record for it
+    Gate(crate::gate::Gate),
     /// Ask or change a running cluster.
     #[command(flatten)]
     Ask(crate::ctl::Command),

@@ -126,29 +126,42 @@ fn wrong_count(family: &str, row: Directive, args: &[String]) -> Problem {
     format!("{} '{}' takes {} argument(s), not {count}{hint}", stock_complaint(family), row.name, row.args.expected())
 }
 
-/// The directive that was probably meant: at most two letters away.
+/// How many letters a slip of the pen gets wrong at most.
+const SLIP: usize = 2;
+
+/// The directive that was probably meant: at most [`SLIP`] letters away.
 fn nearest(name: &str) -> Option<&'static str> {
-    // A long word is no slip of the pen, and comparing it would take its time.
-    if name.len() > 48 {
-        return None;
-    }
-    let close = BY_NAME.keys().map(|known| (letters_apart(known.as_bytes(), name.as_bytes()), known));
-    close.filter(|(apart, known)| *apart <= 2 && apart * 2 <= known.len()).min().map(|(_, known)| *known)
+    let close = BY_NAME.keys().filter_map(|known| Some((letters_apart(known.as_bytes(), name.as_bytes())?, known)));
+    close.filter(|(apart, known)| apart * 2 <= known.len()).min().map(|(_, known)| *known)
 }
 
-/// Levenshtein's distance.
-fn letters_apart(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let changed = corner + usize::from(x != y);
-            corner = row[j + 1];
-            row[j + 1] = changed.min(corner + 1).min(row[j] + 1);
-        }
+/// Levenshtein's distance; none if it is more than [`SLIP`].
+///
+/// Only what can still be that close is looked at: a band along the diagonal, and no further than the first row that is beyond. So a
+/// word that is like none of the hundreds of directives costs a few steps for each, however long it is.
+fn letters_apart(a: &[u8], b: &[u8]) -> Option<usize> {
+    if a.len().abs_diff(b.len()) > SLIP {
+        return None;
     }
-    row[b.len()]
+    const FAR: usize = SLIP + 1;
+    // Cell `d` of a row is column `i + d - SLIP`.
+    let mut row: [usize; 2 * SLIP + 1] = std::array::from_fn(|d| d.checked_sub(SLIP).unwrap_or(FAR));
+    for (i, x) in a.iter().enumerate() {
+        let mut next = [FAR; 2 * SLIP + 1];
+        for d in 0..next.len() {
+            let Some(column) = (i + 1 + d).checked_sub(SLIP).filter(|column| *column <= b.len()) else { continue };
+            let removed = row.get(d + 1).map_or(FAR, |cell| cell + 1);
+            let added = d.checked_sub(1).map_or(FAR, |left| next[left] + 1);
+            let changed = column.checked_sub(1).map_or(FAR, |letter| row[d] + usize::from(b[letter] != *x));
+            next[d] = removed.min(added).min(changed).min(FAR);
+        }
+        if next.iter().all(|cell| *cell == FAR) {
+            return None;
+        }
+        row = next;
+    }
+    let last = row[b.len() + SLIP - a.len()];
+    (last <= SLIP).then_some(last)
 }
 
 #[cfg(test)]
@@ -184,6 +197,29 @@ mod tests {
         assert!(problem("sentinel monitr m 1 2 3").ends_with("did you mean 'sentinel monitor'?"));
         assert!(problem("raft nodeid 1").ends_with("did you mean 'raft node-id'?"));
         assert!(problem("something-else-entirely 1").ends_with("There is no directive 'something-else-entirely'"));
+    }
+
+    /// By the book: every cell.
+    fn letters_apart_slowly(a: &[u8], b: &[u8]) -> usize {
+        match (a, b) {
+            ([], rest) | (rest, []) => rest.len(),
+            ([x, a @ ..], [y, b @ ..]) if x == y => letters_apart_slowly(a, b),
+            ([_, a_rest @ ..], [_, b_rest @ ..]) => {
+                let changed = letters_apart_slowly(a_rest, b_rest);
+                1 + changed.min(letters_apart_slowly(a, b_rest)).min(letters_apart_slowly(a_rest, b))
+            }
+        }
+    }
+
+    #[test]
+    fn the_short_way_counts_letters_as_the_long_one_does() {
+        let words: Vec<Vec<u8>> = (0..3_u32.pow(5)).map(|n| (0..n % 6).map(|at| b'a' + (n / 3_u32.pow(at) % 3) as u8).collect()).collect();
+        for a in &words {
+            for b in words.iter().step_by(3) {
+                let expected = Some(letters_apart_slowly(a, b)).filter(|apart| *apart <= SLIP);
+                assert_eq!(letters_apart(a, b), expected, "{a:?} {b:?}");
+            }
+        }
     }
 
     #[test]

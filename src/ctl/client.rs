@@ -20,7 +20,7 @@ pub(super) const ASK_LIMIT: Duration = Duration::from_secs(10);
 /// For a change of members, which waits until a new one has caught up.
 pub(super) const MEMBERS_LIMIT: Duration = Duration::from_secs(180);
 /// Largest answer: a cluster with thousands of groups.
-pub(super) const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// Sentinels asked in one call at most, hints included, so that two that point at each other do not keep us.
 const ATTEMPTS: usize = 16;
 
@@ -28,8 +28,8 @@ const ATTEMPTS: usize = 16;
 ///
 /// # Errors
 /// When the files that were named for TLS cannot be used.
-pub(super) fn dial(target: &Target) -> anyhow::Result<Dial> {
-    let TlsTarget { tls, cacert, cert, key } = &target.tls;
+pub(crate) fn dial(target: &TlsTarget) -> anyhow::Result<Dial> {
+    let TlsTarget { tls, cacert, cert, key } = target;
     let load = || {
         let pair = cert.as_ref().zip(key.as_ref()).map(|(cert, key)| KeyPair { cert: cert.clone(), key: key.clone() });
         ClientTls::load("connections to sentinels", &TlsSettings { client: pair, ca_file: cacert.clone(), ..TlsSettings::default() })
@@ -44,7 +44,7 @@ pub(super) fn dial(target: &Target) -> anyhow::Result<Dial> {
 }
 
 /// Makes a connection to one sentinel.
-pub(super) async fn connect(dial: &Dial, addr: &Addr, limit: Option<Duration>) -> Result<Channel, Status> {
+pub(crate) async fn connect(dial: &Dial, addr: &Addr, limit: Option<Duration>) -> Result<Channel, Status> {
     let bad = |error: tonic::transport::Error| Status::unavailable(format!("cannot connect: {}", root_cause(&error)));
     let endpoint = dial.endpoint(addr).map_err(bad)?;
     let endpoint = endpoint.http2_keep_alive_interval(Duration::from_secs(10)).keep_alive_timeout(Duration::from_secs(5));
@@ -61,7 +61,7 @@ pub(super) async fn ask<T>(
     limit: Duration,
     call: impl AsyncFn(Channel) -> Result<Response<T>, Status>,
 ) -> anyhow::Result<(Addr, T)> {
-    let dial = dial(target)?;
+    let dial = dial(&target.tls)?;
     let mut left: VecDeque<Addr> = target.addr.iter().cloned().collect();
     let mut tried: Vec<(Addr, Status)> = Vec::new();
     while let Some(addr) = left.pop_front() {
@@ -101,7 +101,7 @@ fn leader_hint(status: &Status) -> Option<Addr> {
 }
 
 /// A refusal for people.
-pub(super) fn phrase(status: &Status) -> String {
+pub(crate) fn phrase(status: &Status) -> String {
     if let Some(why) = tls::trouble(status) {
         return format!("no TLS connection: {why}");
     }

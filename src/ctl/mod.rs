@@ -6,7 +6,7 @@
 
 mod ask;
 mod change;
-mod client;
+pub(crate) mod client;
 pub mod command;
 mod json;
 mod tables;

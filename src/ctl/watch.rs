@@ -32,7 +32,7 @@ struct Reader<'a> {
 }
 
 pub(super) async fn run(target: &Target, group: Option<String>, after: Option<u64>, out: Out<'_>) -> anyhow::Result<()> {
-    let dial = client::dial(target)?;
+    let dial = client::dial(&target.tls)?;
     let mut reader = Reader { groups: group.into_iter().collect(), after, json: target.json, dial, out };
     for addr in target.addr.iter().cycle() {
         let ended = reader.follow(addr).await?;

@@ -18,6 +18,7 @@ pub(super) fn worded(notice: &Notice, state: &State) -> Vec<Wording> {
         }
         NoticeKind::Demoted => Wording::notice("+convert-to-slave", node),
         NoticeKind::Repointed => Wording::notice("+fix-slave-config", node),
+        NoticeKind::PointedAtNewMaster => Wording::notice("+slave-reconf-sent", node),
         NoticeKind::Foreign { id, addr, present } => {
             let channel = if *present { "+foreign-sentinel" } else { "-foreign-sentinel" };
             Wording::warning(channel, wording::sentinel(id, addr, &notice.group, &group.master.addr))

@@ -68,6 +68,9 @@ impl Judge {
         self.detach_attached(group, &muster);
         let since = attempt.quorum_at.unwrap_or(self.now());
         self.note_quorum(Some(since));
+        if self.is_returning(group, since) {
+            return;
+        }
         match self.out_of_writes(group, needed, since) {
             Some(basis) if muster.attached == 0 || self.now() >= since.plus_ms(STRAGGLERS_MS) => {
                 self.choose_most_advanced(group, failover, attempt, &muster, basis);
@@ -144,6 +147,8 @@ impl Judge {
             Standing::Attached(Some(reason)) | Standing::Useless(reason) => reason.clone(),
         };
         let reasons = muster.standings.iter().map(|(addr, standing)| (addr.clone(), reason(standing))).collect();
+        // The last decision was taken behind a fence of its own, so that it may still be carried out.
+        self.fulfil_last_decision(group);
         self.stay_blocked(group, failover, attempt, reasons);
     }
 
@@ -155,6 +160,20 @@ impl Judge {
                 self.ask(addr, Ask::Detach { fence });
             }
         }
+    }
+
+    /// Whether the old master has just begun to answer again: then the others are about to take their votes back, and it keeps its place.
+    /// If they have not done so within the limit, it is only this sentinel that hears it.
+    fn is_returning(&mut self, group: &Group, since: Mono) -> bool {
+        let now = self.now();
+        let report = self.view.live_report(&group.master.addr).filter(|(at, _)| *at > since).map(|(_, report)| report);
+        let serves = report.is_some_and(|report| report.role() == Role::Master && !report.loading);
+        let answers = serves && self.lost_history(group).is_none();
+        let Some(attempt) = &mut self.attempt else { return false };
+        attempt.returned = if answers { attempt.returned.or(Some(now)) } else { None };
+        let until = attempt.returned.map(|since| since.plus_ms(group.settings.down_after_ms)).filter(|until| now < *until);
+        until.into_iter().for_each(|until| self.wake_by(until));
+        until.is_some()
     }
 
     /// Why the old master can take no writes any more, if that is so; `since` is when enough replicas had left it.

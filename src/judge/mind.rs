@@ -82,6 +82,8 @@ pub(super) struct Attempt {
     pub(super) looked: Mono,
     /// Since when enough replicas have been detached.
     pub(super) quorum_at: Option<Mono>,
+    /// Since when the old master has answered this sentinel again.
+    pub(super) returned: Option<Mono>,
     /// The replica that lends its data to the preferred one.
     pub(super) loan: Option<Loan>,
     /// The pause of the old master's writes.

@@ -51,7 +51,7 @@ impl Judge {
     fn begin_attempt(&mut self, failover: &Failover, known: Option<&Attempt>) -> Attempt {
         let now = self.now();
         let first = known.filter(|known| known.id == failover.id).map_or(now, |known| known.first);
-        let attempt = Attempt { id: failover.id, first, since: now, looked: now, quorum_at: None, loan: None, pause: None };
+        let attempt = Attempt { id: failover.id, first, since: now, looked: now, quorum_at: None, returned: None, loan: None, pause: None };
         self.attempt = Some(attempt.clone());
         self.look_at_replicas();
         attempt
@@ -98,7 +98,7 @@ impl Judge {
     }
 
     /// With nobody else to choose, the replica that the last decision chose is promoted after all if it has returned.
-    fn fulfil_last_decision(&mut self, group: &Group) {
+    pub(super) fn fulfil_last_decision(&mut self, group: &Group) {
         let chosen = &group.master.addr;
         let fresh = |at: Mono| self.now().ms_since(at) <= FRESH_MS;
         let a_replica = self.view.live_report(chosen).is_some_and(|(at, report)| fresh(at) && report.role() == Role::Replica);

@@ -3,6 +3,7 @@
 //! Runs on the leader whenever no failover is under way. A master that comes back after it was replaced, a
 //! replica of the wrong master, a loop of replicas: each is a node that reports something else than is recorded.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::candidate::{Lineage, continues, lineage};
@@ -10,7 +11,7 @@ use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{FRESH_MS, Judge};
 use super::view::GroupView;
 use crate::base::observation::{NodeReport, Role, RoleReport};
-use crate::base::{Addr, Mono, limits};
+use crate::base::{Addr, Mono, RunId, limits};
 use crate::machine::{Command, Group, Identity};
 
 impl Judge {
@@ -44,6 +45,7 @@ impl Judge {
         }
         self.tend_fence(&group, of_master);
         self.forget_replicas(&group);
+        self.forget_second_names(&group, &reports);
         let copying = reports.values().filter(|(_, report)| is_copying(report)).count();
         let mut room = (group.settings.parallel_syncs as usize).saturating_sub(copying);
         for (addr, (at, report)) in reports.iter().filter(|(addr, _)| *addr != master) {
@@ -85,6 +87,28 @@ impl Judge {
         };
         let gone: Vec<Addr> = group.replicas.keys().filter(gone).cloned().collect();
         for replica in gone {
+            let command = Command::ReplicaForgotten { group: group.name.clone(), replica: replica.clone(), at: self.world.wall };
+            self.propose(ProposalKey::Forget(replica), command);
+        }
+    }
+
+    /// A replica that is recorded under two addresses would be counted twice by the fence. A name is kept rather than the address that
+    /// it stands for, since that may become another one.
+    fn forget_second_names(&mut self, group: &Group, reports: &BTreeMap<Addr, (Mono, Arc<NodeReport>)>) {
+        let is_name = |addr: &Addr| addr.host.parse::<std::net::IpAddr>().is_err();
+        let mut kept: BTreeMap<&RunId, &Addr> = BTreeMap::new();
+        let mut second = Vec::new();
+        for (addr, (_, report)) in reports.iter().filter(|(addr, _)| group.replicas.contains_key(*addr)) {
+            match kept.insert(&report.run_id, addr) {
+                Some(first) if is_name(first) || !is_name(addr) => {
+                    kept.insert(&report.run_id, first);
+                    second.push(addr.clone());
+                }
+                Some(first) => second.push(first.clone()),
+                None => {}
+            }
+        }
+        for replica in second {
             let command = Command::ReplicaForgotten { group: group.name.clone(), replica: replica.clone(), at: self.world.wall };
             self.propose(ProposalKey::Forget(replica), command);
         }

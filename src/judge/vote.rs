@@ -5,7 +5,7 @@ use super::intent::ProposalKey;
 use super::mind::Judge;
 use crate::base::observation::RoleReport;
 use crate::machine::ballot::ReplicaWitness;
-use crate::machine::{Command, Testimony};
+use crate::machine::{Command, Evidence, Testimony};
 
 impl Judge {
     pub(super) fn vote(&mut self) {
@@ -15,18 +15,18 @@ impl Judge {
         let group = &self.world.group;
         let verdict = self.verdict(&group.master.addr);
         let (name, epoch, voter, at) = (group.name.clone(), group.epoch, self.me, self.world.wall);
-        match (verdict, group.ballot.has(voter)) {
-            (Verdict::Down(grounds), false) => {
+        let standing = group.ballot.votes().get(&voter).map(|vote| vote.testimony.evidence);
+        match (verdict, standing) {
+            (Verdict::Down(grounds), said) if says_more(grounds.evidence, said) => {
                 let testimony = self.testify(grounds);
                 self.propose(ProposalKey::Vote, Command::VoteDown { group: name, epoch, voter, testimony, at });
             }
             // Late is not up: the vote stands until the master has answered, or cannot be judged at all.
-            (Verdict::Up | Verdict::CannotJudge, true) => {
+            (Verdict::Up | Verdict::CannotJudge, Some(_)) => {
                 self.propose(ProposalKey::Vote, Command::VoteUp { group: name, epoch, voter, at });
             }
-            (Verdict::Down(_), true)
-            | (Verdict::Late { .. }, true)
-            | (Verdict::Up | Verdict::Late { .. } | Verdict::CannotJudge, false) => {}
+            (Verdict::Down(_), _) | (Verdict::Late { .. }, Some(_)) | (Verdict::Up | Verdict::Late { .. } | Verdict::CannotJudge, None) => {
+            }
         }
     }
 
@@ -43,4 +43,10 @@ impl Judge {
         };
         Testimony { evidence, silent_ms: for_ms, limit_ms, replicas: self.view.nodes.iter().filter_map(witness).collect() }
     }
+}
+
+/// Whether a vote on this evidence says more than the one that stands: that the port refuses means that the process is gone,
+/// which silence does not.
+fn says_more(evidence: Evidence, standing: Option<Evidence>) -> bool {
+    standing.is_none_or(|standing| evidence == Evidence::Refused && standing != Evidence::Refused)
 }

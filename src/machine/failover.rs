@@ -267,7 +267,7 @@ impl Group {
         Ok((Outcome::Done, events))
     }
 
-    /// After a change of the settings: an undecided failover goes on by the policy that is in force now.
+    /// After a change of what the policy depends on: an undecided failover goes on by the one that is in force now.
     pub(super) fn adapt_failover(&mut self) {
         let strict = self.is_strict();
         if let Some(failover) = &mut self.failover

@@ -121,6 +121,7 @@ impl Group {
             return Ok((Outcome::Unchanged, vec![]));
         }
         self.fence = Some(armed);
+        self.adapt_failover();
         Ok((Outcome::Done, vec![Event::FenceArmed { master: self.master.addr.clone(), fence, replicas }]))
     }
 

@@ -160,6 +160,7 @@ impl Group {
             None if full => Err(Refusal::TooMany { what: "replicas of a group".to_owned(), limit: limits::REPLICAS_PER_GROUP }),
             None => {
                 self.replicas.insert(replica.clone(), ReplicaRecord { identity: identity.cloned() });
+                self.adapt_failover();
                 Ok((Outcome::Done, vec![Event::ReplicaAdded { replica: replica.clone(), master }]))
             }
             Some(known) if identity.is_none() || known.identity.as_ref() == identity => Ok((Outcome::Unchanged, vec![])),

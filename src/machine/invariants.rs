@@ -49,6 +49,16 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
             Some(0 | 1) => {}
             Some(_) | None => return fail(format!("epoch went from {} to {}", then.epoch, now.epoch)),
         }
+        // P4, P5: what a strict decision rests on.
+        let fenced = then.failover.as_ref().is_some_and(|failover| !matches!(failover.phase, Phase::Choosing)) && then.is_strict();
+        if fenced && now.epoch != then.epoch {
+            let shown = now.history.last().and_then(|decision| decision.choice.as_ref()).map_or(&[][..], |(choice, _)| &choice.candidates);
+            let detached = shown.iter().filter(|candidate| candidate.detached).count();
+            let needed = then.needed().detached as usize;
+            if detached < needed {
+                return fail(format!("a decision with {detached} detached replicas, {needed} are needed"));
+            }
+        }
         let lost: Vec<_> = then.data_nodes().filter(|addr| !now.data_nodes().any(|kept| kept == *addr)).collect();
         if now.epoch != then.epoch && !lost.is_empty() {
             return fail(format!("a promotion forgot {lost:?}"));

@@ -9,7 +9,7 @@ use super::ProbeSettings;
 use crate::base::Addr;
 use crate::base::observation::LinkLoss;
 use crate::redis::wire::Reply;
-use crate::redis::{Act, ActReport, AskError, Dialer, Link};
+use crate::redis::{Access, Act, ActReport, AskError, Dialer, Link};
 
 /// Acts that may wait for one server. More are held back at their source.
 const ACTS_WAITING: usize = 16;
@@ -17,6 +17,8 @@ const ACTS_WAITING: usize = 16;
 const CHECK_PERIOD: Duration = Duration::from_secs(1);
 /// How long an act waits for the answer to such a check before it takes a fresh link.
 const SETTLE_LIMIT: Duration = Duration::from_millis(200);
+/// How long the system may go on trying to deliver what was written.
+const DELIVERY_LIMIT: Duration = Duration::from_secs(1);
 /// How much later than its limit an act in progress may say what came of it.
 const GRACE: Duration = Duration::from_millis(50);
 /// How often the patience of an attempt to connect doubles while attempts time out: a server that hangs accepts each of them.
@@ -77,8 +79,15 @@ impl Hands {
     /// # Errors
     /// [`AskError`]. After [`AskError::Lost`] it may have been done, or be done later by a server that hangs now: look, and repeat.
     pub async fn act(&self, act: Act, limit: Duration) -> Result<ActReport, AskError> {
+        self.act_by(act, Instant::now() + limit).await
+    }
+
+    /// The same, by a moment: for those who must not act later, however long this process is stopped in between.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn act_by(&self, act: Act, deadline: Instant) -> Result<ActReport, AskError> {
         let (answer, answered) = oneshot::channel();
-        let deadline = Instant::now() + limit;
         let stopped = || LinkLoss::Other("the probe of this server was stopped".to_owned());
         match timeout_at(deadline, self.acts.send(Order { act, deadline, answer })).await {
             Ok(Ok(())) => {}
@@ -125,7 +134,7 @@ impl Arms {
                 Some(idle) => Next::Said(idle.link.next().await),
                 None => {
                     sleep_until(retry_at).await;
-                    Next::Linked(Link::open(dialer, settings.access.clone(), limit).await)
+                    Next::Linked(open(dialer, settings.access.clone(), limit).await)
                 }
             }
         };
@@ -183,7 +192,7 @@ impl Arms {
         };
         if !usable {
             let access = self.settings.borrow().access.clone();
-            let link = Link::open(&mut self.dialer, access, left()).await;
+            let link = open(&mut self.dialer, access, left()).await;
             self.link = None;
             self.link = Some(IdleLink::new(link.map_err(AskError::NoLink)?));
         }
@@ -192,6 +201,13 @@ impl Arms {
             None => Err(AskError::NoLink(LinkLoss::Closed)),
         }
     }
+}
+
+/// A link for acts. What is written to it and not delivered soon must never be.
+async fn open(dialer: &mut Dialer, access: Access, limit: Duration) -> Result<Link, LinkLoss> {
+    let link = Link::open(dialer, access, limit).await?;
+    link.deliver_within(DELIVERY_LIMIT)?;
+    Ok(link)
 }
 
 impl IdleLink {

@@ -46,6 +46,19 @@ impl Link {
         Ok(Self { stream, inbox: BytesMut::new(), access, heard: false })
     }
 
+    /// From here on, what is written reaches the server's system within `limit`, or never.
+    ///
+    /// Left to itself the system repeats what was lost for many minutes, even after the link was given up or its owner was stopped: a
+    /// command could be carried out long after what permitted it has ended.
+    ///
+    /// # Errors
+    /// As the system words it.
+    pub fn deliver_within(&self, limit: Duration) -> Result<(), LinkLoss> {
+        let socket = socket2::SockRef::from(self.stream.tcp());
+        let bounded = socket.set_tcp_user_timeout(Some(limit)).and_then(|()| socket.set_linger(Some(Duration::ZERO)));
+        bounded.map_err(|error| LinkLoss::Other(format!("the delivery of commands cannot be bounded: {error}")))
+    }
+
     /// The address at the other end, for a server that is known by name.
     pub fn peer_ip(&self) -> Option<String> {
         self.stream.tcp().peer_addr().ok().map(|peer| peer.ip().to_canonical().to_string())

@@ -16,7 +16,7 @@ fn with(overrides: &[&str]) -> Result<Config, ConfError> {
 fn serve(line: &str) -> Serve {
     match Cli::try_parse_from(line.split(' ')).map(|cli| cli.command) {
         Ok(Command::Serve(serve)) => serve,
-        Ok(Command::Check(_) | Command::Ask(_)) => panic!("{line} was taken for something else"),
+        Ok(Command::Check(_) | Command::Gate(_) | Command::Ask(_)) => panic!("{line} was taken for something else"),
         Err(error) => panic!("{error}"),
     }
 }
@@ -36,6 +36,18 @@ fn serve_takes_directives_after_the_file() {
         assert_eq!((asked.log_format, asked.overrides.as_slice()), (LogFormat::Json, &["--port".to_owned(), "1".to_owned()][..]), "{line}");
     }
     assert!(serve("raft-sentinel serve s.conf").overrides.is_empty());
+}
+
+#[test]
+fn the_gate_leaves_the_words_of_the_server_alone() {
+    let line =
+        "raft-sentinel gate --group m --sentinel 10.0.0.1:1,10.0.0.2:2 --sentinel 10.0.0.3:3 -- redis-server /r.conf --port 7000 --group x";
+    let Ok(Command::Gate(gate)) = Cli::try_parse_from(line.split(' ')).map(|cli| cli.command) else { panic!("not a gate") };
+    assert_eq!((gate.group.as_str(), gate.sentinel.len(), gate.timeout), ("m", 3, None));
+    assert_eq!(gate.server, ["redis-server", "/r.conf", "--port", "7000", "--group", "x"]);
+    for incomplete in ["raft-sentinel gate -- redis-server", "raft-sentinel gate --group m", "raft-sentinel gate --group m redis-server"] {
+        assert!(Cli::try_parse_from(incomplete.split(' ')).is_err(), "{incomplete}");
+    }
 }
 
 #[test]

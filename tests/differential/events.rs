@@ -5,8 +5,9 @@ use crate::known::{How, KNOWN_EVENTS};
 use crate::labels::Labels;
 use crate::situations::Pair;
 
-/// They depend on when somebody looks, in stock as well.
-const WHENEVER: [&str; 7] = ["+sdown", "-sdown", "-odown", "+reboot", "+role-change", "-role-change", "+convert-to-slave"];
+/// They depend on when somebody looks, in stock as well; or are told by the one who acts, which of ours may be any.
+const WHENEVER: [&str; 8] =
+    ["+sdown", "-sdown", "-odown", "+reboot", "+role-change", "-role-change", "+convert-to-slave", "+slave-reconf-sent"];
 
 /// A subscription to everything, on each sentinel.
 pub(crate) struct Listeners {

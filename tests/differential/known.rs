@@ -78,8 +78,7 @@ pub(crate) enum How {
 #[rustfmt::skip]
 pub(crate) const KNOWN_EVENTS: &[KnownEvent] = &[
     event("+vote-for-leader", How::StockOnly, "`+vote-for-leader`, `+config-update-from`"),
-    event("+slave-reconf-sent", How::StockOnly, "`+slave-reconf-sent`, `+slave-reconf-inprog`"),
-    event("+slave-reconf-inprog", How::StockOnly, "`+slave-reconf-sent`, `+slave-reconf-inprog`"),
+    event("+slave-reconf-inprog", How::StockOnly, "`+slave-reconf-inprog`"),
     event("+slave-reconf-done", How::StockOnly, "`+switch-master` in a failover"),
     event("+slave-reconf-done", How::OursOnly, "`+switch-master` in a failover"),
     event("+failover-end", How::StockOnly, "`+switch-master` in a failover"),

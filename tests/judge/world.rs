@@ -15,6 +15,10 @@ use raft_sentinel::machine::{Command, Event, Group, Outcome, Phase, State, invar
 pub(crate) struct Node {
     pub(crate) alive: bool,
     pub(crate) refuses_credentials: bool,
+    /// Its host is cut off: it lives, and nobody hears of it.
+    pub(crate) silent: bool,
+    /// It does not get what its master writes.
+    pub(crate) lags: bool,
     pub(crate) follows: Option<Addr>,
     pub(crate) offset: u64,
     pub(crate) history: &'static str,
@@ -61,9 +65,15 @@ impl Bench {
 
     /// The same by another policy.
     pub(crate) fn with(replicas: &[&str], promotion_policy: PromotionPolicy) -> Self {
+        Self::start(replicas, promotion_policy, |_| {})
+    }
+
+    /// The same with something done to each data node first.
+    pub(crate) fn start(replicas: &[&str], promotion_policy: PromotionPolicy, prepare: fn(&mut Node)) -> Self {
         let replica = |name: &&str| (addr(name), Node { follows: Some(addr("red")), ..Node::new(1) });
         let mut nodes: BTreeMap<Addr, Node> = replicas.iter().map(replica).collect();
         nodes.insert(addr("red"), Node::new(1));
+        nodes.values_mut().for_each(prepare);
         let mut bench = Self {
             now_ms: 0,
             state: State::default(),
@@ -100,6 +110,27 @@ impl Bench {
 
     pub(crate) fn node(&mut self, name: &str) -> &mut Node {
         self.nodes.get_mut(&addr(name)).expect("a node")
+    }
+
+    /// `min-replicas-to-write` of a node.
+    pub(crate) fn node_fence(&self, name: &str) -> Option<u32> {
+        self.nodes[&addr(name)].fence.map(|fence| fence.min_replicas)
+    }
+
+    /// Replicas get what their masters have written.
+    fn replicate(&mut self) {
+        let masters: BTreeMap<Addr, (u64, &'static str)> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.is_there() && node.follows.is_none())
+            .map(|(addr, node)| (addr.clone(), (node.offset, node.history)))
+            .collect();
+        for node in self.nodes.values_mut().filter(|node| node.is_there() && !node.lags) {
+            let source = node.follows.as_ref().and_then(|master| masters.get(master));
+            if let Some((offset, _)) = source.filter(|(_, history)| *history == node.history) {
+                node.offset = node.offset.max(*offset);
+            }
+        }
     }
 
     /// The node behind an address.
@@ -143,7 +174,7 @@ impl Bench {
     pub(crate) fn settled(&self) -> bool {
         let group = self.group();
         let as_recorded =
-            |(at, node): (&Addr, &Node)| !node.alive || node.follows == (*at != group.master.addr).then(|| group.master.addr.clone());
+            |(at, node): (&Addr, &Node)| !node.is_there() || node.follows == (*at != group.master.addr).then(|| group.master.addr.clone());
         group.failover.is_none() && self.nodes.iter().all(as_recorded)
     }
 
@@ -163,6 +194,7 @@ impl Bench {
     }
 
     fn tick(&mut self) {
+        self.replicate();
         for at in 0..3 {
             if self.asleep[at] {
                 continue;
@@ -188,7 +220,10 @@ impl Bench {
     fn step(&mut self, at: usize, input: Input) {
         let world = self.world(at);
         for intent in self.judges[at].step(input, world) {
-            self.perform(at, intent);
+            // It may have died of the one before.
+            if !self.asleep[at] {
+                self.perform(at, intent);
+            }
         }
     }
 
@@ -198,7 +233,7 @@ impl Bench {
         for known in self.group().data_nodes() {
             let turn = (self.now_ms + 13 * at as u64) % 100;
             if turn == 0 {
-                let reachable = self.at(known).is_some_and(|node| node.alive && !node.refuses_credentials);
+                let reachable = self.at(known).is_some_and(|node| node.is_there() && !node.refuses_credentials);
                 let linked = self.judges[at].view().nodes.get(known).is_some_and(|node| matches!(node.link, Link::Up { .. }));
                 if reachable && !linked {
                     seen.push(self.see(known, Sight::Linked));
@@ -221,13 +256,14 @@ impl Bench {
     }
 
     fn see_fence(&self, node: &Addr) -> Option<Input> {
-        let held = self.at(node).filter(|node| node.alive && !node.refuses_credentials)?.fence;
+        let held = self.at(node).filter(|node| node.is_there() && !node.refuses_credentials)?.fence;
         let sight = held.map_or_else(|| FenceSight::Unknown("NOPERM".to_owned()), FenceSight::Holds);
         Some(self.see(node, Sight::Fence(sight)))
     }
 
     fn answer_ping(&self, node: &Addr) -> Sight {
         match self.at(node) {
+            Some(node) if node.silent => Sight::Unlinked(LinkLoss::TimedOut),
             Some(node) if node.alive && node.refuses_credentials => Sight::Unlinked(LinkLoss::Credentials("WRONGPASS".to_owned())),
             Some(node) if node.alive => Sight::Valid(ValidReply::Pong),
             Some(_) | None => Sight::Unlinked(LinkLoss::Refused),
@@ -236,9 +272,9 @@ impl Bench {
 
     fn report(&self, addr: &Addr) -> Option<NodeReport> {
         let addr = self.aliases.get(addr).unwrap_or(addr);
-        let node = self.nodes.get(addr).filter(|node| node.alive && !node.refuses_credentials)?;
+        let node = self.nodes.get(addr).filter(|node| node.is_there() && !node.refuses_credentials)?;
         let attached = |(at, other): (&Addr, &Node)| {
-            (other.alive && other.follows.as_ref() == Some(addr)).then(|| AttachedReplica {
+            (other.is_there() && other.follows.as_ref() == Some(addr)).then(|| AttachedReplica {
                 addr: at.clone(),
                 online: true,
                 offset: other.offset,
@@ -253,7 +289,7 @@ impl Bench {
                 RoleReport::Master { replicas, good_replicas }
             }
             Some(master) => {
-                let up = self.nodes.get(master).is_some_and(|master| master.alive && master.follows.is_none());
+                let up = self.nodes.get(master).is_some_and(|master| master.is_there() && master.follows.is_none());
                 RoleReport::Replica(ReplicaReport {
                     master: master.clone(),
                     link_up: up,
@@ -334,7 +370,7 @@ impl Bench {
 
     fn obey(&mut self, node: &Addr, ask: &Ask) -> bool {
         let node = self.aliases.get(node).unwrap_or(node);
-        let Some(node) = self.nodes.get_mut(node).filter(|node| node.alive && !node.stubborn) else { return false };
+        let Some(node) = self.nodes.get_mut(node).filter(|node| node.is_there() && !node.stubborn) else { return false };
         node.obeyed.push(ask.clone());
         match ask {
             Ask::Promote { fence } => {
@@ -359,6 +395,8 @@ impl Node {
         Self {
             alive: true,
             refuses_credentials: false,
+            silent: false,
+            lags: false,
             follows: None,
             offset: 100,
             history: "h",
@@ -368,6 +406,11 @@ impl Node {
             obeyed: Vec::new(),
             stubborn: false,
         }
+    }
+
+    /// Whether it can be reached.
+    const fn is_there(&self) -> bool {
+        self.alive && !self.silent
     }
 
     pub(crate) fn role(&self) -> Role {

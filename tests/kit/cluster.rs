@@ -68,6 +68,12 @@ impl Plan {
         }
     }
 
+    /// With this promotion policy of the group; ours only.
+    pub fn with_policy(mut self, policy: &str) -> Self {
+        self.lines.push(format!("sentinel promotion-policy {GROUP} {policy}"));
+        self
+    }
+
     /// The names of the hosts that it needs in a network: one for each server and each sentinel.
     pub fn hosts(&self) -> Vec<String> {
         (0..=self.replicas).map(server_name).chain((1..=self.sentinels).map(sentinel_name)).collect()

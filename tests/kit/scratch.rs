@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
 const PREFIX: &str = "raft-sentinel-test";
@@ -10,6 +10,12 @@ const PREFIX: &str = "raft-sentinel-test";
 static NEXT: AtomicU32 = AtomicU32::new(0);
 static FIRST: Once = Once::new();
 static OPEN: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+static KEEP_ALL: AtomicBool = AtomicBool::new(false);
+
+/// From now on folders stay, as with `KEEP=1`.
+pub fn keep_all() {
+    KEEP_ALL.store(true, Ordering::Relaxed);
+}
 
 /// A folder that is removed with this value. `KEEP=1` in the environment keeps it, and says where it is.
 #[derive(Debug)]
@@ -25,7 +31,7 @@ impl Scratch {
             sweep();
             clean_up_before_abort();
         });
-        let keep = std::env::var_os("KEEP").is_some_and(|value| value != "0");
+        let keep = KEEP_ALL.load(Ordering::Relaxed) || std::env::var_os("KEEP").is_some_and(|value| value != "0");
         let kind = if keep { "raft-sentinel-kept" } else { PREFIX };
         let name = format!("{kind}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);

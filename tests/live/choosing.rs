@@ -117,7 +117,7 @@ fn with_nothing_to_promote_a_failover_is_blocked_with_reasons_until_there_is() {
 
 #[test]
 fn a_blocked_failover_is_given_up_when_the_master_is_back() {
-    let mut cluster = Plan { priorities: vec![0, 0], ..Plan::new(Flavour::Ours) }.start();
+    let mut cluster = Plan { priorities: vec![0, 0], ..Plan::new(Flavour::Ours).with_policy("available") }.start();
     let old = cluster.master();
     cluster.server_mut(old).stop();
     let timeline = cluster.timeline.clone();

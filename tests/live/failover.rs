@@ -146,7 +146,7 @@ fn with_password(plan: Plan) -> Plan {
 
 #[test]
 fn replicas_are_pointed_one_after_the_other() {
-    let plan = Plan { replicas: 3, priorities: vec![10, 100, 100], ..Plan::new(Flavour::Ours) };
+    let plan = Plan { replicas: 3, priorities: vec![10, 100, 100], ..Plan::new(Flavour::Ours).with_policy("available") };
     let mut cluster = with_password(plan).start();
     let (old, new) = (cluster.master(), cluster.servers[1].port);
     let waiting: Vec<u16> = cluster.others(old).into_iter().filter(|port| *port != new).collect();

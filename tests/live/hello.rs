@@ -70,7 +70,7 @@ fn wait_for_links(cluster: &Cluster, server: &RedisServer, ids: &BTreeMap<String
 
 #[test]
 fn every_sentinel_says_hello_on_every_data_node_and_at_once_after_a_promotion() {
-    let mut cluster = Plan::new(Flavour::Ours).start();
+    let mut cluster = Plan::new(Flavour::Ours).with_policy("available").start();
     let ids = sentinels(&cluster);
     let old = cluster.master();
     for server in &cluster.servers {

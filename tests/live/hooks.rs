@@ -8,6 +8,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, Stream};
+
+use crate::kit::certs::Authority;
 use crate::kit::{Cluster, Flavour, GROUP, Plan, Reply, Scratch};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -34,7 +39,34 @@ fn receiver() -> (u16, Posted) {
     (port, taken)
 }
 
-fn take(stream: &std::net::TcpStream) -> Option<(String, serde_json::Value)> {
+/// Takes every POST over TLS with a 200, showing `cert`; a connection ends after one.
+fn receiver_over_tls(ca: &Authority, cert: &str) -> (u16, Posted) {
+    let pem = |kind: &str| std::fs::read(ca.file(&format!("{cert}.{kind}"))).expect("it was made");
+    let chain = vec![CertificateDer::from_pem_slice(&pem("crt")).expect("a certificate")];
+    let key = PrivateKeyDer::from_pem_slice(&pem("key")).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring knows them")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("they fit");
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let (port, taken) = (listener.local_addr().expect("it is bound").port(), Posted::default());
+    let keep = Arc::clone(&taken);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut session = ServerConnection::new(Arc::clone(&config)).expect("a session can be made");
+            // Whoever does not trust the certificate is no concern of ours.
+            if let Some(one) = take(Stream::new(&mut session, &mut stream)) {
+                keep.lock().expect("nobody panics with it").push(one);
+            }
+        }
+    });
+    (port, taken)
+}
+
+fn take<S: Read + Write>(stream: S) -> Option<(String, serde_json::Value)> {
     let mut reader = BufReader::new(stream);
     let (mut key, mut length) = (String::new(), 0);
     loop {
@@ -52,8 +84,9 @@ fn take(stream: &std::net::TcpStream) -> Option<(String, serde_json::Value)> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let mut stream = stream;
+    let stream = reader.get_mut();
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").ok()?;
+    stream.flush().ok()?;
     Some((key, serde_json::from_slice(&body).ok()?))
 }
 
@@ -127,6 +160,44 @@ fn a_failover_runs_the_scripts_and_calls_the_webhook() {
     assert!(answered.error().is_none(), "{answered}");
     let switches = told(&cluster, 1, "notify").lines().filter(|line| line.starts_with("+switch-master ")).count();
     assert_eq!(switches, 1, "the switch was told again after a restart");
+}
+
+/// The authorities of the host are those of `SSL_CERT_FILE` here, so each sentinel reads them itself, as it would in production.
+#[test]
+fn a_webhook_over_https_is_called_where_its_certificate_is_trusted_and_nowhere_else() {
+    let scratch = Scratch::new();
+    let (ours, theirs) = (Authority::new(scratch.path(), "ours"), Authority::new(scratch.path(), "theirs"));
+    ours.issue("elsewhere", &["hooks.example.com"]);
+    let (port, posted) = receiver_over_tls(&ours, "ours-node");
+    let (foreign, distrusted) = receiver_over_tls(&theirs, "theirs-node");
+    let url = |port: u16| format!("https://127.0.0.1:{port}/hook?token=t0ken");
+    let lines = vec!["sentinel deny-scripts-reconfig no".to_owned(), format!("sentinel notification-webhook {GROUP} {}", url(port))];
+    let env = vec![("SSL_CERT_FILE".to_owned(), ours.file("ours.crt"))];
+    let cluster = Plan { replicas: 1, sentinels: 1, quorum: 1, lines, env, ..Plan::new(Flavour::Ours) }.start();
+    let (sentinel, timeline) = (cluster.sentinel(1), cluster.timeline.clone());
+    let set = |parallel: &str| sentinel.expect_ok(&["SENTINEL", "SET", GROUP, "parallel-syncs", parallel]);
+    let told = |posted: &Posted, value: &str| {
+        let posted = posted.lock().expect("nobody panics with it");
+        posted.iter().any(|(key, body)| !key.is_empty() && body["event"] == "+set" && body["payload"].to_string().contains(value))
+    };
+    set("2");
+    timeline.wait_until("the event is posted", SOON, || told(&posted, "parallel-syncs 2"));
+
+    // Another authority's certificate, and one for another host.
+    let (wrong_host, unheard) = receiver_over_tls(&ours, "elsewhere");
+    // One group each: a letter that does not arrive keeps those behind it waiting.
+    let master = cluster.master().to_string();
+    for (group, port, why) in [("distrusting", foreign, "UnknownIssuer"), ("misled", wrong_host, "not valid for name")] {
+        sentinel.expect_ok(&["SENTINEL", "MONITOR", group, "127.0.0.1", &master, "1"]);
+        sentinel.expect_ok(&["SENTINEL", "SET", group, "notification-webhook", &url(port)]);
+        timeline.wait_for("the log says why", SOON, || {
+            let log = sentinel.log();
+            if log.contains(why) { Ok(()) } else { Err("not yet".to_owned()) }
+        });
+    }
+    assert!(unheard.lock().expect("nobody panics with it").is_empty());
+    assert!(distrusted.lock().expect("nobody panics with it").is_empty());
+    assert!(!sentinel.log().contains("t0ken"), "the token is in the log");
 }
 
 #[test]

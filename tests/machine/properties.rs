@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use raft_sentinel::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, NodeId, ReplId, RunId, WallTime};
+use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
+use raft_sentinel::base::{Addr, Epoch, Fence, GroupName, GroupSettings, LogIndex, NodeId, ReplId, RunId, WallTime};
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{
@@ -19,8 +20,13 @@ enum Move {
     Replica { node: u8 },
     Vote { voter: u64, down: bool, epoch_shift: u64 },
     Expire { voter: u64 },
-    Request,
-    Promote { node: u8, old_attempt: bool },
+    Request { manner: Manner, target: Option<u8> },
+    Policy(PromotionPolicy),
+    Arm { min: u32, off_by: u32 },
+    Loosen { min: u32 },
+    Cover { covered: u32 },
+    DropFence,
+    Promote { node: u8, old_attempt: bool, detached: u8 },
     Promoted { old_attempt: bool },
     Follows { node: u8 },
     Finish,
@@ -38,8 +44,14 @@ fn moves() -> impl Strategy<Value = Move> {
         6 => (0_u8..4).prop_map(|node| Move::Replica { node }),
         12 => (1_u64..5, any::<bool>(), 0_u64..3).prop_map(|(voter, down, epoch_shift)| Move::Vote { voter, down, epoch_shift }),
         2 => (1_u64..5).prop_map(|voter| Move::Expire { voter }),
-        2 => Just(Move::Request),
-        8 => (0_u8..4, any::<bool>()).prop_map(|(node, old_attempt)| Move::Promote { node, old_attempt }),
+        2 => (manners(), proptest::option::of(0_u8..4)).prop_map(|(manner, target)| Move::Request { manner, target }),
+        2 => policies().prop_map(Move::Policy),
+        4 => (0_u32..4, 0_u32..2).prop_map(|(min, off_by)| Move::Arm { min, off_by }),
+        1 => (0_u32..3).prop_map(|min| Move::Loosen { min }),
+        2 => (0_u32..4).prop_map(|covered| Move::Cover { covered }),
+        1 => Just(Move::DropFence),
+        8 => (0_u8..4, any::<bool>(), 0_u8..4)
+            .prop_map(|(node, old_attempt, detached)| Move::Promote { node, old_attempt, detached }),
         6 => any::<bool>().prop_map(|old_attempt| Move::Promoted { old_attempt }),
         3 => (0_u8..4).prop_map(|node| Move::Follows { node }),
         3 => Just(Move::Finish),
@@ -49,6 +61,14 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => any::<u8>().prop_map(|bits| Move::Voters { bits }),
         1 => Just(Move::Blank),
     ]
+}
+
+fn manners() -> impl Strategy<Value = Manner> {
+    prop_oneof![Just(Manner::Plain), Just(Manner::Coordinated), Just(Manner::Force)]
+}
+
+fn policies() -> impl Strategy<Value = PromotionPolicy> {
+    prop_oneof![Just(PromotionPolicy::Auto), Just(PromotionPolicy::Strict), Just(PromotionPolicy::Available)]
 }
 
 fn node(number: u8) -> Addr {
@@ -95,17 +115,38 @@ fn make(state: &mut State, index: LogIndex, step: &Move, attempts: &mut Vec<Fail
             if down { Command::VoteDown { group, epoch, voter, testimony, at } } else { Command::VoteUp { group, epoch, voter, at } }
         }
         Move::Expire { voter } => Command::VotesExpired { voter: NodeId(voter), silent_ms: 1, at },
-        Move::Request => Command::FailoverRequested { group, epoch, by: NodeId(1), manner: Manner::Plain, target: None, at },
-        Move::Promote { node: number, old_attempt } => {
-            let row = Candidate { addr: node(number), run_id: None, priority: Some(1), offset: Some(1), detached: false, ineligible: None };
+        Move::Request { manner, target } => {
+            Command::FailoverRequested { group, epoch, by: NodeId(1), manner, target: target.map(node), at }
+        }
+        Move::Policy(policy) => Command::SetOptions { group, changes: vec![SettingChange::PromotionPolicy(policy)], at },
+        Move::Arm { min, off_by } => {
+            let replicas = known.as_ref().map_or(0, |group| group.known_replicas()) + off_by;
+            Command::FenceArmed { group, epoch, fence: Fence { min_replicas: min, max_lag_s: 2 }, replicas, at }
+        }
+        Move::Loosen { min } => Command::FenceLoosened { group, epoch, held: Fence { min_replicas: min, max_lag_s: 3 }, at },
+        Move::Cover { covered } => {
+            let replicas = known.as_ref().map_or(0, |group| group.known_replicas());
+            Command::FenceCovered { group, epoch, covered, replicas, at }
+        }
+        Move::DropFence => Command::FenceDropped { group, epoch, at },
+        Move::Promote { node: number, old_attempt, detached } => {
+            let row = |number, detached| Candidate {
+                addr: node(number),
+                run_id: None,
+                priority: Some(1),
+                offset: Some(1),
+                detached,
+                ineligible: None,
+            };
+            let others = (0_u8..4).filter(|other| *other != number).take(usize::from(detached)).map(|other| row(other, true));
             let choice = Choice {
                 chosen: node(number),
-                candidates: vec![row],
+                candidates: std::iter::once(row(number, detached > 0)).chain(others).collect(),
                 reason: ChosenFor::OnlyCandidate,
                 master_offset: None,
                 estimated_loss_bytes: None,
-                basis: Basis::Unfenced,
-                arms: None,
+                basis: Basis::LagWindow,
+                arms: known.as_ref().and_then(|group| group.promotion_fence()),
             };
             Command::Promote { group, id: id(old_attempt), choice, by: NodeId(1), at }
         }

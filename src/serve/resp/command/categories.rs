@@ -31,7 +31,7 @@ pub(crate) fn of(command: &str) -> &'static [&'static str] {
     match (container, sub) {
         ("ping" | "hello" | "auth" | "quit", _) => &["fast", "connection"],
         ("client", None) => &["slow"],
-        ("client", Some("kill" | "list" | "no-evict")) => &["admin", "slow", "dangerous", "connection"],
+        ("client", Some("kill" | "list" | "no-evict" | "pause" | "unblock" | "unpause")) => &["admin", "slow", "dangerous", "connection"],
         ("client", Some(_)) | ("command", _) => &["slow", "connection"],
         ("info", _) => &["slow", "dangerous"],
         ("role", _) => &["admin", "fast", "dangerous"],

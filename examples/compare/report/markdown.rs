@@ -1,0 +1,107 @@
+//! The table of a Markdown file, between two comments that mark its place.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context, bail};
+
+use super::numbers::{COLUMNS, Column, spread};
+use crate::product::Product;
+use crate::results::Results;
+
+const BEGIN: &str = "<!-- compare: begin -->";
+const END: &str = "<!-- compare: end -->";
+/// What the short table shows of each product.
+const SHOWN: [usize; 6] = [0, 1, 2, 3, 4, 5];
+
+/// The text with the table of these results in its place.
+pub(crate) fn with_table(text: &str, results: &Results) -> anyhow::Result<String> {
+    let (before, rest) = text.split_once(BEGIN).with_context(|| format!("no line says {BEGIN}"))?;
+    let Some((_, after)) = rest.split_once(END) else { bail!("no line after {BEGIN} says {END}") };
+    Ok(format!("{before}{BEGIN}\n{}{END}{after}", table(results)))
+}
+
+fn table(results: &Results) -> String {
+    let mut text = String::from("| scenario | |");
+    SHOWN.iter().for_each(|column| text += &format!(" {} |", COLUMNS[*column].title));
+    text += "\n|---|---|";
+    SHOWN.iter().for_each(|_| text += "---:|");
+    text.push('\n');
+    for scenario in &results.scenarios {
+        let mut title = scenario.title.as_str();
+        for product in &results.products {
+            let Some(cell) = results.cell(&scenario.id, *product) else { continue };
+            let _ = write!(text, "| {title} | {} |", short(*product));
+            title = "";
+            for column in SHOWN.map(|number| &COLUMNS[number]) {
+                let (median, worst) = spread(cell, column);
+                let _ = write!(text, " {} |", worst.map_or(median.clone(), |worst| format!("{median} ({worst})")));
+            }
+            text.push('\n');
+        }
+    }
+    text + "\n" + &legend(results)
+}
+
+/// Which of them it is, in a narrow column.
+const fn short(product: Product) -> &'static str {
+    match product {
+        Product::RedisSentinel => "stock",
+        Product::ValkeySentinel => "valkey",
+        Product::Available => "available",
+        Product::Strict => "strict",
+    }
+}
+
+fn legend(results: &Results) -> String {
+    let machine = &results.machine;
+    let explained = |column: &Column| format!("*{}*: {}", column.title, column.meaning);
+    let meanings = SHOWN.map(|number| explained(&COLUMNS[number])).join(" ");
+    let versions = machine.versions.iter().map(|(product, version)| format!("{} {version}", product.name())).collect::<Vec<_>>().join("; ");
+    let runs =
+        |scenario: &str| results.products.iter().filter_map(|product| results.cell(scenario, *product)).map(|cell| cell.runs.len()).max();
+    let most = results.scenarios.iter().filter_map(|scenario| runs(&scenario.id)).max().unwrap_or(0);
+    let least = results.scenarios.iter().filter_map(|scenario| runs(&scenario.id)).min().unwrap_or(0);
+    let (low, high) = results.loads();
+    let build = if machine.optimised { "" } else { " **Not an optimised build.**" };
+    format!(
+        "Medians of {least} to {most} runs, the worst in brackets. {meanings}\n\n\
+         {versions}, Redis {}; {} × {}, Linux {}, load average {low:.1} to {high:.1}; {}; down-after-milliseconds {}, failover-timeout {}.{build}\n",
+        machine.redis,
+        machine.cores,
+        machine.cpu,
+        machine.kernel,
+        machine.date,
+        results.settings.down_after_ms,
+        results.settings.failover_timeout_ms,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::{Figures, Strip};
+    use crate::results::{Cell, Run, Told};
+
+    fn results() -> Results {
+        let groups = vec![Figures { unavailable_ms: 2200.0, lost: 12, ..Figures::default() }];
+        let runs = vec![Run { groups, ..Run::default() }];
+        let cells = vec![Cell { scenario: "crash".to_owned(), product: Product::RedisSentinel, runs, strip: Strip::default() }];
+        let told = Told { id: "crash".to_owned(), title: "The master crashes".to_owned(), what: String::new() };
+        Results { products: vec![Product::RedisSentinel], scenarios: vec![told], cells, ..Results::default() }
+    }
+
+    #[test]
+    fn only_what_is_between_the_marks_changes() {
+        let text = format!("before\n{BEGIN}\noutdated\n{END}\nafter\n");
+        let once = with_table(&text, &results()).expect("both marks are there");
+        assert!(once.starts_with(&format!("before\n{BEGIN}\n| scenario")) && once.ends_with(&format!("{END}\nafter\n")), "{once}");
+        assert!(once.contains("| The master crashes | stock | 2,200 ms | 0 | 12 | 0 | 0 | 0 |") && !once.contains("outdated"), "{once}");
+        assert_eq!(with_table(&once, &results()).expect("the marks are still there"), once);
+    }
+
+    #[test]
+    fn without_marks_nothing_is_written() {
+        assert!(with_table("no marks", &results()).is_err());
+        assert!(with_table(BEGIN, &results()).is_err());
+    }
+}

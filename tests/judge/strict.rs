@@ -1,0 +1,263 @@
+//! The strict policy: the fence is armed, the replicas are taken from the old master, and nothing is decided before it is out of writes.
+
+use raft_sentinel::base::settings::PromotionPolicy;
+use raft_sentinel::base::{Addr, Epoch, Fence, NodeId, WallTime};
+use raft_sentinel::judge::Ask;
+use raft_sentinel::machine::{AbortReason, Basis, Choice, ChosenFor, Command, Ending, Event, Evidence, Ineligible, Manner, Phase};
+
+use super::world::{Bench, Node, addr, group_name};
+
+/// Three data nodes: one replica is needed for a write, both must leave for a promotion.
+fn armed(replicas: &[&str]) -> Bench {
+    let mut bench = Bench::with(replicas, PromotionPolicy::Strict);
+    bench.run_until("the fence is armed", |bench| bench.group().fence.is_some());
+    bench.run(2000);
+    bench
+}
+
+fn decision(bench: &Bench) -> Choice {
+    bench.group().history.last().and_then(|decision| decision.choice.clone()).expect("a decision").0
+}
+
+fn asked_to_detach(bench: &mut Bench, name: &str) -> bool {
+    bench.node(name).obeyed.iter().any(|ask| matches!(ask, Ask::Detach { .. }))
+}
+
+fn request(bench: &mut Bench, manner: Manner, target: Option<Addr>) {
+    let (group, epoch) = (group_name(), bench.group().epoch);
+    bench.apply(&Command::FailoverRequested { group, epoch, by: NodeId(1), manner, target, at: WallTime(0) });
+}
+
+#[test]
+fn every_data_node_is_armed_and_the_log_knows_it() {
+    let mut bench = armed(&["blue", "green", "grey"]);
+    let fence = Fence { min_replicas: 2, max_lag_s: 2 };
+    for name in ["red", "blue", "green", "grey"] {
+        assert_eq!(bench.node(name).fence, Some(fence), "{name}");
+    }
+    let record = bench.group().fence.expect("it is recorded");
+    assert_eq!((record.min_replicas, record.wait_replicas, record.covered), (2, 2, 2));
+    assert_eq!(bench.group().needed().detached, 2);
+    assert_eq!(bench.judge(0).view().fence_problem, None);
+}
+
+#[test]
+fn a_fence_that_somebody_takes_away_is_not_relied_on_and_set_again() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").fence = Some(Fence::OFF);
+    bench.run_until("it is noticed", |bench| bench.group().fence.is_some_and(|fence| fence.min_replicas == 0));
+    let noticed = bench.now_ms;
+    bench.run_until("it is armed again", |bench| bench.group().fence.is_some_and(|fence| fence.min_replicas == 1));
+    assert!(bench.now_ms - noticed < 1500);
+    assert_eq!(bench.node("red").fence, Some(Fence { min_replicas: 1, max_lag_s: 2 }));
+}
+
+#[test]
+fn a_fence_is_raised_before_it_is_relied_on_and_lowered_after() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.nodes.insert(addr("grey"), Node { follows: Some(addr("red")), ..Node::new(1) });
+    bench.run_until("grey is known", |bench| bench.group().replicas.len() == 3);
+    assert_eq!(bench.group().needed().detached, 3, "with three and a fence of one all must leave");
+    bench.run_until("it is raised", |bench| bench.group().fence.is_some_and(|fence| fence.min_replicas == 2));
+    assert_eq!(bench.node("red").fence.map(|fence| fence.min_replicas), Some(2));
+    bench.run_until("it is covered", |bench| bench.group().fence.is_some_and(|fence| fence.covered == 2));
+    assert_eq!(bench.group().needed().detached, 2);
+    bench.node("grey").alive = false;
+    bench.run(3000);
+    bench.apply(&Command::ReplicaForgotten { group: group_name(), replica: addr("grey"), at: WallTime(0) });
+    assert_eq!(bench.group().needed().detached, 2, "grey may have been one of the two that confirmed");
+    bench.run_until("it is lowered", |bench| bench.node_fence("red") == Some(1));
+    assert_eq!(bench.group().fence.map(|fence| fence.min_replicas), Some(1), "the log was told first");
+}
+
+#[test]
+fn a_server_that_refuses_config_keeps_auto_from_being_strict_and_says_so() {
+    let mut bench = Bench::with(&["blue", "green"], PromotionPolicy::Auto);
+    assert!(!Bench::with(&["blue"], PromotionPolicy::Auto).group().is_strict(), "one replica is too few");
+    bench.run_until("it is armed", |bench| bench.group().is_strict());
+    let mut refusing = Bench::start(&["blue", "green"], PromotionPolicy::Auto, |node| node.fence = None);
+    refusing.run(5000);
+    assert!(!refusing.group().is_strict());
+    let problem = refusing.judge(0).view().fence_problem.clone().expect("a problem");
+    assert!(problem.contains("NOPERM"), "{problem}");
+}
+
+#[test]
+fn a_dead_master_is_replaced_at_once_by_the_one_that_holds_most() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("green").offset = 150;
+    bench.node("red").alive = false;
+    bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && bench.settled());
+    let choice = decision(&bench);
+    assert_eq!((choice.chosen.clone(), choice.basis, choice.reason), (addr("green"), Basis::Gone, ChosenFor::Offset));
+    assert!(choice.candidates.iter().all(|candidate| candidate.detached));
+    assert_eq!(choice.arms, Some(Fence { min_replicas: 1, max_lag_s: 2 }));
+    let took = |is: fn(&Event) -> bool| bench.when(is).expect("it happened");
+    let odown = took(|event| matches!(event, Event::ObjectivelyDown { .. }));
+    let promoted = took(|event| matches!(event, Event::Promoted { .. }));
+    assert!(promoted - odown <= 20, "took {} ms", promoted - odown);
+    assert_eq!(bench.group().needed().detached, 2, "the promise holds for the next one, too");
+}
+
+#[test]
+fn a_silent_master_is_given_the_time_to_notice_that_its_replicas_are_gone() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").silent = true;
+    bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1));
+    assert_eq!(decision(&bench).basis, Basis::LagWindow);
+    let at = |is: fn(&Event) -> bool| bench.when(is).expect("it happened");
+    let odown = at(|event| matches!(event, Event::ObjectivelyDown { .. }));
+    let decided = at(|event| matches!(event, Event::Decided { .. }));
+    assert!((4000..4200).contains(&(decided - odown)), "L + 2 s, not {} ms", decided - odown);
+}
+
+#[test]
+fn a_master_that_answers_again_keeps_its_place_and_gets_its_replicas_back() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").silent = true;
+    bench.run_until("its replicas are taken", |bench| bench.nodes[&addr("blue")].follows == Some(Addr::nobody()));
+    bench.run(500);
+    bench.node("red").silent = false;
+    bench.run_until("all is as before", |bench| bench.group().failover.is_none() && bench.settled());
+    assert_eq!(bench.group().epoch, Epoch(0));
+    let ending = bench.group().history[0].ended.clone().map(|(_, ending)| ending);
+    assert_eq!(ending, Some(Ending::Aborted(AbortReason::MasterReturned)));
+}
+
+#[test]
+fn with_too_few_replicas_nobody_is_touched() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("green").alive = false;
+    bench.run(2000);
+    bench.node("red").silent = true;
+    bench.run(10_000);
+    let failover = bench.group().failover.clone().expect("a failover");
+    assert_eq!(failover.phase, Phase::Detaching);
+    let blocked = failover.blocked.expect("it is blocked");
+    assert_eq!(blocked, vec![(addr("blue"), Ineligible::TooFew { have: 1, need: 2 }), (addr("green"), Ineligible::Down)]);
+    assert!(!asked_to_detach(&mut bench, "blue"), "red may still serve its clients with it");
+    bench.node("green").alive = true;
+    bench.run_until("it goes on", |bench| bench.group().epoch == Epoch(1) && bench.settled());
+}
+
+#[test]
+fn a_replica_that_restarted_is_not_relied_on() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").alive = false;
+    bench.node("green").run = 2;
+    bench.run(10_000);
+    let blocked = bench.group().failover.clone().and_then(|failover| failover.blocked).expect("it is blocked");
+    assert!(blocked.contains(&(addr("green"), Ineligible::Restarted)), "{blocked:?}");
+    // An operator takes what there is.
+    request(&mut bench, Manner::Force, None);
+    bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && bench.settled());
+    assert_eq!(decision(&bench).basis, Basis::Forced);
+}
+
+#[test]
+fn an_unfenced_master_that_is_only_silent_is_not_replaced() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").fence = None;
+    bench.run(1500);
+    let held = Fence { min_replicas: 0, max_lag_s: 2 };
+    bench.apply(&Command::FenceLoosened { group: group_name(), epoch: Epoch(0), held, at: WallTime(0) });
+    bench.node("red").silent = true;
+    bench.run(20_000);
+    let blocked = bench.group().failover.clone().and_then(|failover| failover.blocked).expect("it is blocked");
+    assert_eq!(blocked, vec![(addr("red"), Ineligible::NotFenced)]);
+    bench.node("red").silent = false;
+    bench.node("red").alive = false;
+    bench.run_until("it is known to be gone", |bench| bench.group().epoch == Epoch(1));
+}
+
+#[test]
+fn priority_is_honoured_without_losing_what_another_replica_holds() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("blue").priority = 10;
+    bench.node("green").offset = 150;
+    bench.run(2000);
+    bench.node("red").alive = false;
+    bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && bench.settled());
+    assert_eq!(bench.group().master.addr, addr("blue"));
+    assert_eq!(bench.node("blue").offset, 150, "it fetched what green had");
+    bench.run(2000);
+    assert_eq!(bench.node("green").fence, Some(Fence { min_replicas: 1, max_lag_s: 2 }), "who lent its data takes part again");
+}
+
+#[test]
+fn the_data_of_a_replica_that_is_never_promoted_is_not_lost() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("green").priority = 0;
+    bench.node("green").offset = 150;
+    bench.run(2000);
+    bench.node("red").alive = false;
+    bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && bench.settled());
+    assert_eq!((bench.group().master.addr.clone(), bench.node("blue").offset), (addr("blue"), 150));
+}
+
+#[test]
+fn a_master_that_comes_back_empty_is_replaced_by_one_that_has_the_data() {
+    let mut bench = armed(&["blue", "green"]);
+    *bench.node("red") = Node { history: "of nothing", offset: 0, ..Node::new(2) };
+    bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && bench.settled());
+    let votes = match &bench.group().history[0].cause {
+        raft_sentinel::machine::Cause::Down { votes, .. } => votes.clone(),
+        other @ raft_sentinel::machine::Cause::Requested { .. } => panic!("{other:?}"),
+    };
+    assert!(votes.values().all(|vote| vote.testimony.evidence == Evidence::LostHistory), "{votes:?}");
+    assert_eq!(decision(&bench).basis, Basis::SeenOut, "what came back was told to be nobody's master first");
+}
+
+#[test]
+fn a_planned_change_waits_for_the_last_write() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").offset = 400;
+    request(&mut bench, Manner::Plain, Some(addr("green")));
+    assert_eq!(bench.phase(), Some(Phase::Draining { target: Some(addr("green")) }));
+    bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && bench.settled());
+    let choice = decision(&bench);
+    assert_eq!((choice.chosen.clone(), choice.basis, choice.estimated_loss_bytes), (addr("green"), Basis::Drained, Some(0)));
+    let first = bench.node("red").obeyed.iter().find(|ask| !matches!(ask, Ask::Arm(_))).cloned();
+    assert!(matches!(first, Some(Ask::Pause { .. })), "{first:?}");
+    assert!(bench.node("green").offset >= 400);
+}
+
+#[test]
+fn a_planned_change_that_cannot_be_without_loss_is_given_up_in_time() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("blue").lags = true;
+    bench.node("green").lags = true;
+    bench.node("red").offset = 400;
+    request(&mut bench, Manner::Coordinated, None);
+    let asked = bench.now_ms;
+    bench.run_until("it is given up", |bench| bench.group().failover.is_none());
+    assert!(bench.now_ms - asked <= 10_100, "after {} ms", bench.now_ms - asked);
+    bench.run(1000);
+    assert_eq!(bench.group().epoch, Epoch(0));
+    assert_eq!(bench.node("red").obeyed.last(), Some(&Ask::Unpause));
+}
+
+/// Any step may be the last: another leader finishes the same failover.
+#[test]
+fn another_leader_finishes_what_one_began() {
+    let mut places = {
+        let mut bench = armed(&["blue", "green"]);
+        bench.intents.clear();
+        bench.node("red").alive = false;
+        bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && bench.settled());
+        bench.intents
+    };
+    places.sort();
+    places.dedup();
+    places.retain(|place| place != "vote-down" && !place.starts_with("fence"));
+    assert!(places.iter().any(|place| place == "ask-detach"), "{places:?}");
+    for (place, before) in places.iter().flat_map(|place| [(place, true), (place, false)]) {
+        let mut bench = armed(&["blue", "green"]);
+        bench.node("green").offset = 150;
+        bench.die_at = Some((place.clone(), before));
+        bench.node("red").alive = false;
+        bench.run_until(&format!("finished after a death at {place}"), |bench| bench.group().epoch.0 > 0 && bench.settled());
+        assert!(bench.die_at.is_none(), "nobody died at {place}");
+        assert_eq!((bench.group().epoch, bench.group().master.addr.clone()), (Epoch(1), addr("green")), "after a death at {place}");
+    }
+}
