@@ -2,6 +2,9 @@
 //!
 //! The judge and the machine stay as they are: what they are told, or what becomes of what they want, is changed on the way.
 
+use crate::base::settings::PromotionPolicy;
+use crate::setup::{Adversary, Keeps, Setup};
+
 /// A broken rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breach {
@@ -41,4 +44,25 @@ impl Breach {
         Self::WaitForFewer,
         Self::PromoteUnarmed,
     ];
+}
+
+impl Breach {
+    /// The circumstances in which the rule matters most, for `seed`.
+    pub fn setup(self, seed: u64) -> Setup {
+        let late_acts = self == Self::KeepOldOrders;
+        let setup = Setup::of(seed, Adversary { late_acts, ..Adversary::PROMISED });
+        let setup = Setup { breach: Some(self), policy: PromotionPolicy::Strict, ..setup };
+        match self {
+            // With W = 1 most of these are of no consequence.
+            Self::RestartedIsIntact => Setup { nodes: 4 + (seed % 2) as usize * 2, keeps: Keeps::Snapshot, ..setup },
+            Self::LagWindow | Self::PromoteUnarmed => Setup { nodes: 3, ..setup },
+            Self::DetachQuorum
+            | Self::OffsetsBeforeDetach
+            | Self::LowerBeforeLog
+            | Self::ActWithoutPermit
+            | Self::LeastData
+            | Self::KeepOldOrders
+            | Self::WaitForFewer => setup,
+        }
+    }
 }

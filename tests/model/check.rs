@@ -95,7 +95,7 @@ pub(crate) struct Ledger {
     /// The newest of them that has taken a write.
     pub(crate) writer: usize,
     pub(crate) confirmed: Vec<u32>,
-    /// Writes that a replica lost in a restart: nothing is promised of them.
+    /// Writes of which nothing is promised.
     pub(crate) lost: Vec<u32>,
     /// P4 and P5 were given away.
     pub(crate) void: bool,
@@ -115,7 +115,8 @@ impl Run {
         let turn = self.ledger.masters.iter().rposition(|master| *master == at);
         match turn {
             Some(turn) if turn >= self.ledger.writer => self.ledger.writer = turn,
-            _ if self.ledger.void || self.nodes[at].amnesiac => {}
+            // A stopped server carries out what waits for it before it looks at its replicas: P4 is not promised then, P5 is.
+            _ if self.ledger.void || self.nodes[at].amnesiac || self.setup.adversary.stops => {}
             _ => {
                 let writer = addr(self.ledger.masters[self.ledger.writer]).host;
                 let host = addr(at).host;
@@ -141,11 +142,10 @@ impl Run {
         }
     }
 
-    /// Nothing is promised of what a replica lost, nor of what the master lost when it was back before anybody else was chosen: its
-    /// replicas attach to it by themselves and copy what is left.
-    pub(crate) fn note_lost(&mut self, at: usize, was_replica: bool, lost: &[u32]) {
-        let still_master = self.ledger.masters.last() == Some(&at) && !self.setup.adversary.master_losses;
-        if was_replica || still_master {
+    /// Nothing is promised of what the master lost when it was back before anybody else was chosen: its replicas attach to it by
+    /// themselves and copy what is left.
+    pub(crate) fn note_lost(&mut self, at: usize, lost: &[u32]) {
+        if self.ledger.masters.last() == Some(&at) && !self.setup.adversary.master_losses {
             self.ledger.lost.extend_from_slice(lost);
         }
     }
@@ -180,25 +180,15 @@ impl Run {
     }
 
     fn check_node(&mut self, node: usize) {
-        if self.ledger.void || !self.undeniable() {
+        if self.ledger.void {
             return;
         }
-        let missing: Vec<u32> = self
-            .ledger
-            .confirmed
-            .iter()
-            .filter(|id| !self.nodes[node].has(**id) && !self.ledger.lost.contains(id))
-            .copied()
-            .collect();
+        let missing: Vec<u32> =
+            self.ledger.confirmed.iter().filter(|id| !self.nodes[node].has(**id) && !self.ledger.lost.contains(id)).copied().collect();
         if !missing.is_empty() {
             let host = addr(node).host;
             self.violate(Promise::P5, format!("{host} is the master and lacks the confirmed writes {missing:?}"));
         }
-    }
-
-    /// Whether the promises are made for the policy that is set.
-    const fn undeniable(&self) -> bool {
-        true
     }
 
     /// Whether the group is at rest: a master that takes writes, followed by everybody.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::base::{LogIndex, Mono, NodeId, WallTime};
 use crate::breach::Breach;
+use crate::check::Promise;
 use crate::judge::{Input, ProposalKey};
 use crate::machine::{Command, Event as Fact, Group, Outcome, Phase, invariants};
-use crate::check::Promise;
 use crate::net::Event;
 use crate::run::{Run, group_name};
 
@@ -215,7 +215,9 @@ impl Run {
             // Whoever leads has everything that was committed before.
             self.catch_up(sentinel);
         }
-        if self.sentinels[sentinel].up && self.sentinels[sentinel].believes != leads {
+        // Without its permit, a leader that is cut off acts for as long as it hears of no other.
+        let deaf = self.setup.breach == Some(Breach::ActWithoutPermit) && !self.reaches_leader(sentinel);
+        if self.sentinels[sentinel].up && self.sentinels[sentinel].believes != leads && (leads || !deaf) {
             self.sentinels[sentinel].believes = leads;
             self.step(sentinel, Input::Wake);
         }

@@ -1,10 +1,9 @@
-//! One data node: what the server holds, and what it makes of orders.
+//! One data node: what the server holds, and what it says of itself.
 
-use crate::base::observation::{AttachedReplica, NodeReport, ReplicaReport, RoleReport, Sight, ValidReply};
-use crate::base::{Addr, Fence, FenceSight, ReplId, RunId};
+use crate::base::observation::{AttachedReplica, NodeReport, ReplicaReport, RoleReport};
+use crate::base::{Addr, Fence, ReplId, RunId};
 use crate::breach::Breach;
-use crate::judge::Ask;
-use crate::net::{Conn, Event, Msg, Place};
+use crate::net::{Conn, Msg, Place};
 use crate::run::Run;
 use crate::setup::Keeps;
 
@@ -75,7 +74,7 @@ pub(crate) struct Node {
     pub(crate) keeps: Keeps,
     pub(crate) follows: Option<Target>,
     pub(crate) fence: Fence,
-    saved: (Option<Target>, Fence),
+    pub(crate) saved: (Option<Target>, Fence),
     pub(crate) priority: u32,
     /// What it was made of, in order: the entries of its stream and what came before.
     pub(crate) log: Vec<u32>,
@@ -232,11 +231,7 @@ impl Run {
         let offset = if detached && breach == Some(Breach::OffsetsBeforeDetach) { node.told } else { offset };
         node.told = offset;
         NodeReport {
-            run_id: RunId::new(if breach == Some(Breach::RestartedIsIntact) {
-                format!("{at}")
-            } else {
-                format!("{at}-{}", node.run_id)
-            }),
+            run_id: RunId::new(if breach == Some(Breach::RestartedIsIntact) { format!("{at}") } else { format!("{at}-{}", node.run_id) }),
             version: String::new(),
             role,
             replid: history(node.replid),
@@ -246,220 +241,5 @@ impl Run {
             loading: false,
             raw: String::new(),
         }
-    }
-
-    pub(crate) fn receive(&mut self, at: usize, from: Place, conn: Conn, msg: Msg) {
-        match self.nodes[at].power {
-            Power::Off => return,
-            Power::Down => {
-                let answer = match msg {
-                    Msg::Connect => Msg::Refused,
-                    Msg::Hello | Msg::Psync { .. } | Msg::Ack { .. } => Msg::MasterLeaves,
-                    Msg::Ping { .. } | Msg::Act { .. } => Msg::Closed,
-                    Msg::Stream(_) | Msg::Continue { .. } | Msg::FullBegins | Msg::FullCopy { .. } => Msg::ReplicaLeaves,
-                    _ => return,
-                };
-                self.send(at, from, conn, answer);
-                return;
-            }
-            Power::Up => {}
-        }
-        if self.nodes[at].frozen {
-            // Its kernel goes on accepting.
-            if matches!(msg, Msg::Connect) {
-                self.send(at, from, conn, Msg::Connected);
-            }
-            self.nodes[at].inbox.push((from, conn, msg));
-            return;
-        }
-        self.handle(at, from, conn, msg);
-    }
-
-    pub(crate) fn handle(&mut self, at: usize, from: Place, conn: Conn, msg: Msg) {
-        match msg {
-            Msg::Connect => {
-                self.nodes[at].conns.push((conn, from));
-                self.send(at, from, conn, Msg::Connected);
-            }
-            Msg::Closed => self.nodes[at].conns.retain(|(known, _)| *known != conn),
-            Msg::Ping { .. } | Msg::Act { .. } if !self.nodes[at].conns.contains(&(conn, from)) => {
-                self.send(at, from, conn, Msg::Closed);
-            }
-            Msg::Ping { info, fence } => {
-                let node = &self.nodes[at];
-                let stale = node.follows.is_some() && !node.linked();
-                let mut sights = vec![Sight::Valid(if stale { ValidReply::MasterDown } else { ValidReply::Pong })];
-                if info {
-                    sights.push(Sight::Report(Box::new(self.report(at))));
-                }
-                if fence {
-                    sights.push(Sight::Fence(FenceSight::Holds(self.nodes[at].fence)));
-                }
-                self.send(at, from, conn, Msg::Pong(sights));
-            }
-            Msg::Act { id, ask } => {
-                let sights = self.obey(at, conn, &ask);
-                self.send(at, from, conn, Msg::Acted { id, sights });
-                self.note_hook(ask.name());
-            }
-            Msg::Write { id, wait } => self.take_write(at, from, id, wait),
-            other => self.replicate(at, from, conn, other),
-        }
-    }
-
-    fn obey(&mut self, at: usize, conn: Conn, ask: &Ask) -> Vec<Sight> {
-        self.tell(|| format!("{} obeys {ask:?}", addr(at).host));
-        let mut sights = Vec::new();
-        let unarmed = self.setup.breach == Some(Breach::PromoteUnarmed);
-        match ask {
-            Ask::Promote { fence } => {
-                if let Some(fence) = fence {
-                    self.hold_fence(at, if unarmed { Fence::OFF } else { *fence });
-                }
-                self.follow(at, None);
-                self.save(at);
-                self.kill_clients(at, conn);
-                self.nodes[at].paused_until = 0;
-            }
-            Ask::Demote { master } | Ask::Repoint { master } => {
-                let target = self.node_at(master).map_or(Target::Nobody, Target::Node);
-                self.follow(at, Some(target));
-                self.save(at);
-                if matches!(ask, Ask::Demote { .. }) {
-                    self.kill_clients(at, conn);
-                }
-            }
-            Ask::Detach { fence } => {
-                if let Some(fence) = fence {
-                    self.hold_fence(at, *fence);
-                }
-                self.follow(at, Some(Target::Nobody));
-                self.save(at);
-                if self.setup.breach != Some(Breach::KeepOldOrders) {
-                    self.kill_clients(at, conn);
-                }
-                sights.push(Sight::Fence(FenceSight::Holds(self.nodes[at].fence)));
-            }
-            Ask::Lend => {
-                self.hold_fence(at, Fence { min_replicas: 1_000_000, max_lag_s: 1 });
-                self.follow(at, None);
-            }
-            Ask::Arm(fence) => {
-                self.hold_fence(at, *fence);
-                self.save(at);
-                self.nodes[at].amnesiac = false;
-                sights.push(Sight::Fence(FenceSight::Holds(*fence)));
-            }
-            Ask::Pause { ms } => {
-                let until = self.net.now + ms * 1000;
-                self.nodes[at].paused_until = until.max(self.nodes[at].paused_until);
-                self.net.at(until, Event::PauseEnds { node: at });
-            }
-            Ask::Unpause => {
-                self.nodes[at].paused_until = 0;
-                self.resume_writes(at);
-            }
-        }
-        sights.push(Sight::Report(Box::new(self.report(at))));
-        sights
-    }
-
-    fn hold_fence(&mut self, at: usize, fence: Fence) {
-        let now = self.net.now;
-        self.nodes[at].fence = fence;
-        self.nodes[at].count_good(now);
-    }
-
-    fn save(&mut self, at: usize) {
-        let node = &mut self.nodes[at];
-        if node.has_file {
-            node.saved = (node.follows, node.fence);
-        }
-    }
-
-    /// CLIENT KILL TYPE normal: whoever is connected, but for the one that asks.
-    fn kill_clients(&mut self, at: usize, but: Conn) {
-        let (kept, killed) = std::mem::take(&mut self.nodes[at].conns).into_iter().partition(|(conn, _)| *conn == but);
-        self.nodes[at].conns = kept;
-        let killed: Vec<(Conn, Place)> = killed;
-        for (conn, place) in killed {
-            self.send(at, place, conn, Msg::Closed);
-        }
-        self.nodes[at].waiting.clear();
-        self.nodes[at].postponed.clear();
-    }
-
-    /// The process ends; with the host or without.
-    pub(crate) fn crash(&mut self, at: usize, off: bool) {
-        if self.nodes[at].power != Power::Up {
-            return;
-        }
-        let name = addr(at).host;
-        self.tell(|| format!("{name} {}", if off { "loses its host" } else { "crashes" }));
-        let node = &mut self.nodes[at];
-        node.power = if off { Power::Off } else { Power::Down };
-        node.life += 1;
-        node.frozen = false;
-        node.inbox.clear();
-        node.waiting.clear();
-        node.postponed.clear();
-        let (conns, attached, upstream) = (std::mem::take(&mut node.conns), std::mem::take(&mut node.attached), node.upstream);
-        node.upstream = Upstream::None { since: self.net.now };
-        if off {
-            return;
-        }
-        for (conn, place) in conns {
-            self.send(at, place, conn, Msg::Closed);
-        }
-        for replica in attached {
-            self.send(at, replica.node, replica.conn, Msg::MasterLeaves);
-        }
-        self.leave_upstream(at, upstream);
-    }
-
-    pub(crate) fn restart(&mut self, at: usize) {
-        if self.nodes[at].power == Power::Up || self.nodes[at].gone_for_good {
-            return;
-        }
-        let now = self.net.now;
-        self.replids += 1;
-        let fresh = self.replids;
-        let node = &mut self.nodes[at];
-        let before = std::mem::take(&mut node.log);
-        node.power = Power::Up;
-        node.run_id += 1;
-        if node.has_file {
-            (node.follows, node.fence) = node.saved;
-        } else {
-            (node.follows, node.fence, node.amnesiac) = (None, Fence::OFF, true);
-        }
-        (node.former, node.placed, node.paused_until, node.good) = (None, false, 0, 0);
-        match (node.keeps, node.snapshot.clone()) {
-            (Keeps::Data, _) => {
-                node.log = before.clone();
-                (node.offset, node.backlog_from, node.replid) = (0, 1, fresh);
-            }
-            (Keeps::Snapshot, Some(Snapshot { log, offset, replid })) => {
-                node.log = log;
-                (node.offset, node.backlog_from) = (offset, offset + 1);
-                if node.follows.is_some() {
-                    (node.replid, node.placed) = (replid, true);
-                } else {
-                    (node.replid, node.former) = (fresh, Some((replid, offset)));
-                }
-            }
-            (Keeps::Snapshot, None) | (Keeps::Nothing, _) => {
-                (node.offset, node.backlog_from, node.replid) = (0, 1, fresh);
-            }
-        }
-        node.upstream = Upstream::None { since: now };
-        let (life, phase) = (node.life, node.phase);
-        let was_replica = node.follows.is_some();
-        let lost: Vec<u32> = before.into_iter().filter(|id| *id >= 2 && !self.nodes[at].has(*id)).collect();
-        let keeps = self.nodes[at].keeps;
-        self.tell(|| format!("{} restarts with {keeps:?}, {} writes lost", addr(at).host, lost.len()));
-        self.note_lost(at, was_replica, &lost);
-        self.net.at(now + 1000 + phase % 1000, Event::Cron { node: at, life });
-        self.connect_upstream(at);
     }
 }

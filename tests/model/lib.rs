@@ -4,7 +4,7 @@
 //! One [`Run`] is one schedule: a seed gives the group, the faults, the delays and what clients do. After every event the promises
 //! are checked ([`check`]); after the storm everything is healed and the group has to settle. Time is event driven, nothing waits.
 //!
-//! In reading order: [`setup`] (what a seed decides), `data` and `replication` (a data node), `net` (what may be late, held or lost),
+//! In reading order: [`setup`] (what a seed decides), `data`, `orders`, `life` and `replication` (a data node), `net` (what may be late, held or lost),
 //! `sentinel`, `eyes` and `hands` (one sentinel), `consensus` (the log), `client` (who writes), `storm` (what goes wrong),
 //! [`check`] (what must hold), [`breach`] (rules broken on purpose), [`run`] (the loop).
 
@@ -23,7 +23,9 @@ mod data;
 mod dice;
 mod eyes;
 mod hands;
+mod life;
 mod net;
+mod orders;
 mod replication;
 pub mod run;
 mod sentinel;

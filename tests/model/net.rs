@@ -13,6 +13,9 @@ use crate::storm::Trouble;
 pub(crate) type Place = usize;
 pub(crate) type Conn = u64;
 
+/// How long an act may take to be delivered once it is written (its connection is set so).
+const ACT_DELIVERY: u64 = 1_000_000;
+
 /// What travels.
 #[derive(Clone, Debug)]
 pub(crate) enum Msg {
@@ -90,6 +93,7 @@ struct Held {
     to: Place,
     conn: Conn,
     nth: u32,
+    since: u64,
     msg: Msg,
 }
 
@@ -112,6 +116,7 @@ pub(crate) struct Net {
     lanes: HashMap<(Conn, Place), Lane>,
     conns: Conn,
     pub(crate) slow: bool,
+    pub(crate) late_acts: bool,
 }
 
 impl Net {
@@ -126,6 +131,7 @@ impl Net {
             lanes: HashMap::new(),
             conns: 0,
             slow: false,
+            late_acts: false,
         }
     }
 
@@ -173,7 +179,10 @@ impl Net {
         self.held = kept;
         let due: Vec<Held> = due;
         let mut lateness: HashMap<Conn, u64> = HashMap::new();
-        for Held { from, to, conn, nth, msg } in due {
+        for Held { from, to, conn, nth, since, msg } in due {
+            // The system has given up to deliver an act that is older than its limit.
+            let given_up = matches!(msg, Msg::Act { .. }) && self.now - since > ACT_DELIVERY && !self.late_acts;
+            let msg = if given_up { Msg::Closed } else { msg };
             let late = match lateness.get(&conn) {
                 Some(late) if self.slow => late + dice.between(0, 1_000),
                 Some(late) => *late,
@@ -195,7 +204,7 @@ impl Net {
 
     /// Keeps a message for as long as its way is cut.
     pub(crate) fn hold(&mut self, from: Place, to: Place, conn: Conn, nth: u32, msg: Msg) {
-        self.held.push(Held { from, to, conn, nth, msg });
+        self.held.push(Held { from, to, conn, nth, since: self.now, msg });
     }
 
     pub(crate) fn send(&mut self, from: Place, to: Place, conn: Conn, msg: Msg, dice: &mut Dice) {
@@ -205,6 +214,8 @@ impl Net {
             _ if self.slow => dice.between(200_000, 1_500_000),
             _ => dice.between(40_000, 220_000),
         };
+        let slow_act = self.late_acts && matches!(msg, Msg::Act { .. }) && dice.chance(15);
+        let micros = if slow_act { dice.between(100_000, 4_000_000) } else { micros };
         let lane = self.lanes.entry((conn, to)).or_default();
         let nth = lane.sent;
         lane.sent += 1;

@@ -41,8 +41,10 @@ impl Run {
     }
 
     pub(crate) fn leave_upstream(&mut self, at: usize, upstream: Upstream) {
-        if let (Upstream::Connecting { conn, .. } | Upstream::Copying { conn, .. } | Upstream::Up { conn, .. }, Some(Target::Node(master))) =
-            (upstream, self.nodes[at].follows)
+        if let (
+            Upstream::Connecting { conn, .. } | Upstream::Copying { conn, .. } | Upstream::Up { conn, .. },
+            Some(Target::Node(master)),
+        ) = (upstream, self.nodes[at].follows)
         {
             self.send(at, master, conn, Msg::ReplicaLeaves);
         }
@@ -156,9 +158,8 @@ impl Run {
         let now = self.net.now;
         let life = self.nodes[at].life;
         let node = &mut self.nodes[at];
-        let known = replid.is_some_and(|replid| {
-            replid == node.replid || node.former.is_some_and(|(former, until)| former == replid && offset <= until)
-        });
+        let known = replid
+            .is_some_and(|replid| replid == node.replid || node.former.is_some_and(|(former, until)| former == replid && offset <= until));
         let partial = known && offset + 1 >= node.backlog_from && offset <= node.offset;
         let attached = Attached { conn, node: from, streaming: partial, online: partial, acked_at: now, acked: 0 };
         node.attached.push(attached);

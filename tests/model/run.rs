@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::base::settings::SettingChange;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, Mono, WallTime};
 use crate::check::{Ledger, Promise, Stats, Violation};
 use crate::client::Client;
@@ -15,7 +14,7 @@ use crate::machine::command::Origin;
 use crate::machine::{Command, Group, State};
 use crate::net::{Conn, Event, Msg, Net, Place};
 use crate::sentinel::Sentinel;
-use crate::setup::{Keeps, Setup};
+use crate::setup::Setup;
 use crate::storm::Hook;
 
 const CLIENTS: usize = 3;
@@ -136,6 +135,7 @@ impl Run {
         };
         let mut net = Net::new(setup.nodes + setup.sentinels + CLIENTS);
         net.slow = setup.adversary.slow_packets;
+        net.late_acts = setup.adversary.late_acts;
         let mut run = Self {
             sentinels: (0..setup.sentinels).map(sentinel).collect(),
             clients: (0..CLIENTS).map(|at| Client { master: 0, wait: 0, stubborn: at > 0 }).collect(),
@@ -198,10 +198,6 @@ impl Run {
     fn tell_setup(&mut self) {
         let setup = self.setup.clone();
         self.tell(|| format!("{setup:?}"));
-        let kept = setup.keeps == Keeps::Data;
-        self.tell(|| format!("restarts {} data", if kept { "keep" } else { "may lose" }));
-        let change = SettingChange::FenceMaxLagS(setup.max_lag_s);
-        self.tell(|| format!("{} {}", change.option(), change.shown_value()));
     }
 
     fn happen(&mut self, event: Event) {
@@ -303,12 +299,3 @@ impl Run {
         }
     }
 }
-
-/// Plays `seed` and describes what went wrong, with the story; none if all was well.
-pub fn explain(setup: &Setup) -> Option<(Violation, Vec<String>)> {
-    let outcome = Run::play(setup, true);
-    outcome.violation.map(|violation| (violation, outcome.story))
-}
-
-/// The promises that a violation may be of.
-pub const PROMISES: [Promise; 4] = [Promise::P1, Promise::P4, Promise::P5, Promise::P7];

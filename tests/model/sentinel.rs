@@ -1,7 +1,7 @@
 //! One sentinel: the real judge, stepped as its agent steps it.
 
-use crate::base::observation::{Seen, Sight};
 use crate::base::Mono;
+use crate::base::observation::{Seen, Sight};
 use crate::consensus::Proposal;
 use crate::data::addr;
 use crate::eyes::Eye;

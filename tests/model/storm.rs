@@ -26,8 +26,22 @@ pub(crate) struct Hook {
 }
 
 const HOOKS: [&str; 16] = [
-    "write", "write", "vote-down", "detach", "detach", "promote", "promote", "promoted", "repoint", "demote", "pause", "arm", "replica-follows",
-    "fence-armed", "fence-loosened", "failover-requested",
+    "write",
+    "write",
+    "vote-down",
+    "detach",
+    "detach",
+    "promote",
+    "promote",
+    "promoted",
+    "repoint",
+    "demote",
+    "pause",
+    "arm",
+    "replica-follows",
+    "fence-armed",
+    "fence-loosened",
+    "failover-requested",
 ];
 
 impl Run {
@@ -209,10 +223,15 @@ impl Run {
         let mut pairs = Vec::new();
         let both = |pairs: &mut Vec<(Place, Place)>, a: Place, b: Place| pairs.extend([(a, b), (b, a)]);
         let nodes = self.nodes.len();
-        match self.dice.between(0, 9) {
+        match self.dice.between(0, 11) {
             // One place alone.
             0..=2 => {
-                let place = if self.dice.chance(80) { self.a_node() } else { let s = self.a_sentinel(); self.place_of_sentinel(s) };
+                let place = if self.dice.chance(80) {
+                    self.a_node()
+                } else {
+                    let s = self.a_sentinel();
+                    self.place_of_sentinel(s)
+                };
                 (0..places).filter(|other| *other != place).for_each(|other| both(&mut pairs, place, other));
             }
             // A master apart from the other data nodes and most sentinels, but not from clients.
@@ -240,9 +259,18 @@ impl Run {
                 }
             }
             // One data node from the sentinels only.
-            8 => {
+            10 => {
                 let place = self.a_node();
                 (nodes..nodes + self.sentinels.len()).for_each(|other| both(&mut pairs, place, other));
+            }
+            // A sentinel and the master apart from the other sentinels, and from nobody else.
+            8..=9 => {
+                let (sentinel, node) = (self.a_sentinel(), self.a_node());
+                let apart = self.place_of_sentinel(sentinel);
+                for other in (nodes..nodes + self.sentinels.len()).filter(|other| *other != apart) {
+                    both(&mut pairs, apart, other);
+                    both(&mut pairs, node, other);
+                }
             }
             // Here and there.
             _ => {
