@@ -8,7 +8,7 @@ ARGS     ?=
 # The tests start many servers and measure time: a few at once is all a small machine can do.
 JOBS     ?= 4
 # Whose promises the faults are to show: strict, or available to see what strict is for.
-POLICY   ?= available
+POLICY   ?= strict
 FEATURES := --features failpoints
 
 .PHONY: help demo test test-faults compare bench-failover bench-answers check fix need-redis need-clients need-net
@@ -16,7 +16,7 @@ FEATURES := --features failpoints
 help:
 	@echo 'make demo            kill a master and watch the failover     (ARGS=--keep leaves the cluster running)'
 	@echo 'make test            all tests, with real redis-server processes'
-	@echo 'make test-faults     real processes in network namespaces, cut, stopped and killed; needs root'
+	@echo 'make test-faults     real processes in network namespaces, cut, stopped and killed; needs root (ARGS=cuts: only those)'
 	@echo 'make compare         twelve kinds of trouble, beside stock Sentinel: a table and a page   (ARGS="--only crash,hang --runs 5")'
 	@echo 'make check           formatting, clippy and documentation; changes nothing'
 	@echo 'make fix             formats, and applies what clippy can fix'

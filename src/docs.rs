@@ -1,4 +1,5 @@
-//! The long pages: why things are as they are, and how this sentinel differs from stock Redis Sentinel.
+//! The long pages: why things are as they are, how this sentinel differs from stock Redis Sentinel, and what was done to it to see
+//! whether it keeps its promises.
 //!
 //! They are part of the documentation build, so that a link to something that was renamed breaks it.
 
@@ -10,3 +11,6 @@ pub mod differences {}
 
 #[doc = include_str!("docs/fence.md")]
 pub mod fence {}
+
+#[doc = include_str!("docs/faults.md")]
+pub mod faults {}

@@ -37,6 +37,8 @@ mod cuts;
 mod network;
 #[path = "faults/phases.rs"]
 mod phases;
+#[path = "faults/planned.rs"]
+mod planned;
 #[path = "faults/protected.rs"]
 mod protected;
 #[path = "faults/stops.rs"]

@@ -9,6 +9,8 @@ mod admin;
 mod answers;
 #[path = "grpc/command_line.rs"]
 mod command_line;
+#[path = "grpc/failovers.rs"]
+mod failovers;
 #[path = "grpc/fake.rs"]
 mod fake;
 #[path = "grpc/http.rs"]

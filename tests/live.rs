@@ -60,6 +60,9 @@ mod honesty;
 #[path = "live/operators.rs"]
 mod operators;
 
+#[path = "live/planned.rs"]
+mod planned;
+
 #[path = "live/redis_py.rs"]
 mod redis_py;
 

@@ -8,6 +8,8 @@ mod acl;
 mod clients;
 #[path = "resp/events.rs"]
 mod events;
+#[path = "resp/failovers.rs"]
+mod failovers;
 #[path = "resp/fake.rs"]
 mod fake;
 #[path = "resp/golden.rs"]

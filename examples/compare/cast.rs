@@ -68,7 +68,7 @@ impl Cast {
         }
         let mut records = self.observer.close();
         for ((logs, record), group) in logs.into_iter().zip(&mut records).zip(&stage.groups) {
-            let master = stage.most_named(group).with_context(|| format!("no sentinel names a master of {}", group.name))?;
+            let master = stage.most_named(group)?;
             for (mut log, client) in logs {
                 log.lost = lost(stage, group, master, &log, &client)?;
                 record.clients.push(log);

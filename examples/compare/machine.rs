@@ -25,6 +25,16 @@ pub(crate) struct Machine {
     pub(crate) date: String,
 }
 
+impl Machine {
+    /// The programs with their versions; one that is two products is told once.
+    pub(crate) fn programs(&self) -> String {
+        let mut told: Vec<String> =
+            self.versions.iter().map(|(product, version)| format!("{} {version}", product.program_name())).collect();
+        told.dedup();
+        told.join(", ")
+    }
+}
+
 /// Looks around.
 pub(crate) fn describe(products: &[Product]) -> Machine {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

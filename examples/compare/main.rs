@@ -117,21 +117,26 @@ fn main() -> anyhow::Result<()> {
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     signals::clean_up_when_interrupted();
-    if args.keep {
-        kit::scratch::keep_all();
-    }
     let begun = Instant::now();
     let mut results = Results::default();
     results.products = products(&args.product, &mut results.left_out)?;
     let hosts = Ground::can_have_hosts();
     let scenarios = scenarios(&args.only, &hosts, &mut results.left_out)?;
+    if args.keep {
+        kit::scratch::keep_all();
+    }
     results.settings = Settings { down_after_ms: args.down_after, failover_timeout_ms: args.failover_timeout, hosts: hosts.is_ok() };
     results.machine = machine::describe(&results.products);
     results.scenarios = scenarios.iter().map(|scenario| told(scenario)).collect();
     report::print_head(&results);
     let turns = turns(&scenarios, &results.products, args.runs);
     let settings = results.settings.clone();
-    results.cells = matrix::run_all(&turns, &|turn| spec(turn, &settings))?;
+    let harvest = matrix::run_all(&turns, &|turn| spec(turn, &settings));
+    if harvest.cells.is_empty() {
+        bail!("not one run came to its end");
+    }
+    results.cells = harvest.cells;
+    results.left_out.extend(harvest.failed);
     results.took_s = begun.elapsed().as_secs_f64();
     report::print_table(&results);
     fs::create_dir_all(&args.out).with_context(|| format!("create {}", args.out.display()))?;

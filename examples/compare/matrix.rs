@@ -26,32 +26,55 @@ pub(crate) struct Turn {
 /// What a stage is to be like for a turn.
 pub(crate) type SpecOf<'a> = &'a dyn Fn(&Turn) -> Spec;
 
+/// What came of all runs.
+#[derive(Default)]
+pub(crate) struct Harvest {
+    pub(crate) cells: Vec<Cell>,
+    /// Runs that came to nothing, with the reason: the others are worth having all the same.
+    pub(crate) failed: Vec<(String, String)>,
+}
+
 /// Makes all runs and gathers what they showed.
-pub(crate) fn run_all(turns: &[Turn], spec: SpecOf<'_>) -> anyhow::Result<Vec<Cell>> {
+pub(crate) fn run_all(turns: &[Turn], spec: SpecOf<'_>) -> Harvest {
     let begun = Instant::now();
-    let mut gathered: Vec<(Turn, Run, Strip)> = Vec::new();
-    let mut next = Ahead::set_up(turns.first().map(spec));
+    let (mut gathered, mut failed) = (Vec::new(), Vec::new());
+    let mut ahead = Ahead::default();
     for (number, turn) in turns.iter().enumerate() {
-        let Turn { scenario, product, number: run, of } = turn;
-        print!("{:>3}/{}  {:<17} {:<25} run {run}/{of}  ", number + 1, turns.len(), scenario.id, product.name());
+        print!("{:>3}/{}  {:<17} {:<25} run {}/{}  ", number + 1, turns.len(), turn.scenario.id, turn.product.name(), turn.number, turn.of);
         flush();
-        let stage = next.take().context("a stage is set up for every turn")?;
-        let stage = stage.with_context(|| format!("set up {} for {}", product.name(), scenario.id))?;
-        let (load, folder) = (machine::load(), stage.folder());
-        say("running");
-        let record = act::play(stage, scenario, || {
-            say("settling");
-            next = Ahead::set_up(turns.get(number + 1).map(spec));
-        });
-        let record = record.with_context(|| format!("{}, {}, in {folder}", scenario.id, product.name()))?;
-        let made = Run { groups: measure::figures(&record), unsettled: record.unsettled.clone(), load };
-        println!("{}  [{} s in all]", in_short(&made), begun.elapsed().as_secs());
-        gathered.push((*turn, made, measure::strip(&record)));
+        match run(turn, turns.get(number + 1), spec, &mut ahead) {
+            Ok((made, strip)) => {
+                println!("{}  [{} s in all]", in_short(&made), begun.elapsed().as_secs());
+                gathered.push((*turn, made, strip));
+            }
+            Err(e) => {
+                println!("FAILED: {e:#}");
+                let what = format!("{}, {}, run {}", turn.scenario.id, turn.product.name(), turn.number);
+                failed.push((what, format!("{e:#}").lines().next().unwrap_or_default().to_owned()));
+            }
+        }
     }
-    Ok(cells(gathered))
+    Harvest { cells: cells(gathered), failed }
+}
+
+/// Makes one run. The stage of the next one is set up as soon as nothing that counts in milliseconds is disturbed by it.
+fn run(turn: &Turn, following: Option<&Turn>, spec: SpecOf<'_>, ahead: &mut Ahead) -> anyhow::Result<(Run, Strip)> {
+    let stage = match ahead.take() {
+        Some(stage) => stage,
+        None => Stage::set_up(&spec(turn)),
+    };
+    let stage = stage.context("set up the deployment")?;
+    let load = machine::load();
+    say("running");
+    let record = act::play(stage, turn.scenario, || {
+        say("settling");
+        *ahead = Ahead::set_up(following.map(spec));
+    })?;
+    Ok((Run { groups: measure::figures(&record), unsettled: record.unsettled.clone(), load }, measure::strip(&record)))
 }
 
 /// A stage that is being set up. If it is not wanted any more it is taken down, whatever became of it.
+#[derive(Default)]
 struct Ahead(Option<JoinHandle<anyhow::Result<Stage>>>);
 
 impl Ahead {

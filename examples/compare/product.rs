@@ -37,6 +37,15 @@ impl Product {
         }
     }
 
+    /// The name of its program.
+    pub(crate) const fn program_name(self) -> &'static str {
+        match self {
+            Self::RedisSentinel => "redis-sentinel",
+            Self::ValkeySentinel => "valkey-sentinel",
+            Self::Available | Self::Strict => "raft-sentinel",
+        }
+    }
+
     pub(crate) const fn is_ours(self) -> bool {
         matches!(self, Self::Available | Self::Strict)
     }
@@ -44,8 +53,8 @@ impl Product {
     /// The program that runs its sentinels.
     pub(crate) fn program(self) -> PathBuf {
         match self {
-            Self::RedisSentinel => find_program("redis-sentinel", "sh scripts/need redis-sentinel"),
-            Self::ValkeySentinel => find_program("valkey-sentinel", "the package valkey-sentinel, where there is one"),
+            Self::RedisSentinel => find_program(self.program_name(), "sh scripts/need redis-sentinel"),
+            Self::ValkeySentinel => find_program(self.program_name(), "the package valkey-sentinel, where there is one"),
             Self::Available | Self::Strict => sentinel::our_binary(),
         }
     }
@@ -63,7 +72,7 @@ impl Product {
     pub(crate) fn missing(self) -> Option<String> {
         match self {
             Self::RedisSentinel | Self::ValkeySentinel => {
-                let name = self.name();
+                let name = self.program_name();
                 let path = std::env::var_os("PATH").unwrap_or_default();
                 let found = std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
                 (!found).then(|| format!("{name} is not installed"))

@@ -204,6 +204,7 @@ mod tests {
             offset,
             eligible: refusal.is_empty(),
             ineligible_reason: refusal.to_owned(),
+            ..proto::Candidate::default()
         };
         let choice = proto::Choice {
             chosen: redis(7001),

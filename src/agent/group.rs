@@ -245,6 +245,8 @@ impl Keeper {
             Remark::Demoted => NoticeKind::Demoted,
             Remark::Repointed if self.is_following() => NoticeKind::PointedAtNewMaster,
             Remark::Repointed => NoticeKind::Repointed,
+            Remark::FenceProblem { why } => NoticeKind::FenceProblem { why },
+            Remark::FenceWell => NoticeKind::FenceWell,
         };
         self.parts.board.notify(Notice { group: self.name.clone(), node, what });
     }

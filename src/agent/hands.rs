@@ -1,9 +1,6 @@
 //! Carries out one change of role on one data node, and reports what was seen of it.
 
-use std::time::Duration;
-
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use super::Parts;
 use crate::base::observation::{Seen, Sight};
@@ -14,7 +11,7 @@ use crate::probe::Hands;
 use crate::redis::{Act, ActReport, Clients};
 
 /// How long a data node may take to carry out a change of role.
-const ACT_LIMIT: Duration = Duration::from_millis(1000);
+const ACT_LIMIT_MS: u64 = 1000;
 
 /// A change of role to be carried out.
 #[derive(Clone, Debug)]
@@ -57,13 +54,13 @@ pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc
 ///
 /// The limit counts from before the check: if this process is stopped in between, the check is worth nothing when it goes on.
 async fn attempt(parts: &Parts, errand: &Errand, hands: &Hands) -> Result<ActReport, String> {
-    let deadline = Instant::now() + ACT_LIMIT;
+    let deadline = parts.clock.instant(parts.clock.mono().plus_ms(ACT_LIMIT_MS));
     parts.raft.confirm_leadership().await.map_err(|error| format!("it is not certain that this sentinel leads: {error}"))?;
     let current = parts.raft.state().groups.get(&errand.group).map(|group| Permit::of(group));
     if current != Some(errand.permit) {
         return Err(format!("it was due in epoch {}, and the failover or the epoch is another one by now", errand.permit.epoch));
     }
-    hands.act_by(act(&errand.ask), deadline).await.map_err(|error| error.to_string())
+    hands.act_by(act(&errand.ask), deadline.into()).await.map_err(|error| error.to_string())
 }
 
 fn act(ask: &Ask) -> Act {

@@ -37,6 +37,11 @@ impl Addr {
         Self::new("127.0.0.1", 1)
     }
 
+    /// Whether the host is an IP literal rather than a name: no name has a colon, or digits and dots alone.
+    pub fn is_literal(&self) -> bool {
+        self.host.contains(':') || self.host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    }
+
     /// The text that `tokio::net::TcpStream::connect` and URLs understand (IPv6 in brackets).
     pub fn authority(&self) -> String {
         if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }

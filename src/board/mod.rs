@@ -46,6 +46,13 @@ pub enum NoticeKind {
     Demoted,
     /// A replica that followed another address was pointed at the master (`+fix-slave-config`).
     Repointed,
+    /// Something has been wrong with the group's fence for a while (`+fence-problem`).
+    FenceProblem {
+        /// What, for people.
+        why: String,
+    },
+    /// Nothing is wrong with the group's fence any more (`-fence-problem`).
+    FenceWell,
     /// It was pointed at the new master of the failover that is under way.
     PointedAtNewMaster,
     /// A sentinel that is not of this cluster watches the same data nodes (`+foreign-sentinel`), or no longer does (`-foreign-sentinel`).

@@ -86,10 +86,38 @@ pub enum Command {
         #[command(subcommand)]
         command: Members,
     },
-    /// Replace the master of a group although it is up
+    /// Replace the master of a group although it is up, or force a failover that is blocked; does not wait for it
     Failover {
         /// The group
         group: String,
+        /// How it is to be done.
+        #[command(flatten)]
+        how: How,
+        /// Whom to ask.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Change the master of a group as planned: no write is lost, or nothing changes. Waits for what comes of it
+    Switchover {
+        /// The group
+        group: String,
+        /// The replica to promote; without it, the best one
+        #[arg(long, value_name = "HOST:PORT")]
+        to: Option<Addr>,
+        /// For how many seconds to wait
+        #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=60))]
+        wait: u32,
+        /// Whom to ask.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Change settings of a group on all sentinels: all that are given, or none
+    Set {
+        /// The group
+        group: String,
+        /// The settings.
+        #[command(flatten)]
+        settings: Settings,
         /// Whom to ask.
         #[command(flatten)]
         target: Target,
@@ -105,6 +133,56 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+}
+
+/// How a failover is to be done.
+#[derive(Args, Clone, Debug, Default)]
+pub struct How {
+    /// Lose no write or change nothing, whatever the policy
+    #[arg(long, conflicts_with = "force")]
+    pub coordinated: bool,
+    /// Promote what is there, whatever it may cost; also where a failover is blocked
+    #[arg(long, requires = "accept_loss", conflicts_with = "to")]
+    pub force: bool,
+    /// With --force: accept that confirmed writes may be lost, and that the old master may take writes beside the new one
+    #[arg(long, requires = "force")]
+    pub accept_loss: bool,
+    /// The replica to promote (this makes it a coordinated one)
+    #[arg(long, value_name = "HOST:PORT")]
+    pub to: Option<Addr>,
+}
+
+/// Settings of a group, by the names of sentinel.conf. Passwords are not among them: they would be seen in the list of processes.
+#[derive(Args, Clone, Debug, Default)]
+#[group(required = true, multiple = true)]
+pub struct Settings {
+    /// Sentinels that must see the master down
+    #[arg(long, value_name = "N")]
+    pub quorum: Option<u32>,
+    /// Without a valid reply for this long a data node is down
+    #[arg(long, value_name = "MS")]
+    pub down_after_milliseconds: Option<u64>,
+    /// A shorter limit that applies only while the port refuses connections; 0 is off
+    #[arg(long, value_name = "MS")]
+    pub crash_down_after_milliseconds: Option<u64>,
+    /// Bounds each waiting step of a failover
+    #[arg(long, value_name = "MS")]
+    pub failover_timeout: Option<u64>,
+    /// Replicas that may synchronise with a new master at the same time
+    #[arg(long, value_name = "N")]
+    pub parallel_syncs: Option<u32>,
+    /// How long LOADING is tolerated after a restart of the master; 0 is for ever
+    #[arg(long, value_name = "MS")]
+    pub master_reboot_down_after_period: Option<u64>,
+    /// What a promotion has to wait for: auto, strict or available
+    #[arg(long, value_name = "POLICY")]
+    pub promotion_policy: Option<String>,
+    /// For how long after its last acknowledgement a replica counts for its master (min-replicas-max-lag), 1 to 3600
+    #[arg(long, value_name = "SECONDS")]
+    pub fence_max_lag: Option<u32>,
+    /// A replica that has been down for this long is forgotten, and the fence counts without it; 0 is never
+    #[arg(long, value_name = "MS")]
+    pub replica_forget_after: Option<u64>,
 }
 
 /// What can be done with the members.

@@ -41,7 +41,7 @@ pub(super) fn status(answer: &pb::StatusResponse) -> Value {
     let group = |group: &pb::GroupView| {
         json!({
             "group": group.group, "master": group.master.as_ref().map(master), "nodes": all(&group.nodes, node),
-            "foreign_sentinels": all(&group.foreign_sentinels, stranger),
+            "foreign_sentinels": all(&group.foreign_sentinels, stranger), "fence_alarm": unless_empty(&group.fence_alarm),
         })
     };
     json!({
@@ -71,15 +71,27 @@ fn master(master: &pb::Master) -> Value {
         "configured_policy": words::policy(master.configured_policy()), "effective_policy": words::policy(master.effective_policy()),
         "wait_replicas": master.wait_replicas, "replicas_known": master.replicas_known, "down_votes": master.down_votes,
         "quorum": master.quorum, "objectively_down": master.objectively_down, "failover": master.failover.as_ref().map(failover),
-        "history": unless_empty(&master.history),
+        "history": unless_empty(&master.history), "fence": master.fence.as_ref().map(fence),
     })
+}
+
+fn fence(fence: &pb::Fence) -> Value {
+    json!({
+        "armed": fence.armed, "wanted": fence.wanted.as_ref().map(held), "recorded": fence.recorded.as_ref().map(held),
+        "covered": fence.covered, "since": fence.since.as_ref().map(moment), "problem": unless_empty(&fence.problem),
+    })
+}
+
+fn held(fence: &pb::HeldFence) -> Value {
+    json!({ "min_replicas": fence.min_replicas, "max_lag_s": fence.max_lag_s })
 }
 
 fn failover(failover: &pb::FailoverProgress) -> Value {
     json!({
         "epoch": failover.epoch, "phase": words::phase(failover.phase()), "old_master": at(failover.old_master.as_ref()),
         "started": failover.started.as_ref().map(moment), "is_blocked": failover.is_blocked, "blocked": all(&failover.blocked, obstacle),
-        "followed": all(&failover.followed, |addr| at(Some(addr))),
+        "followed": all(&failover.followed, |addr| at(Some(addr))), "forced_by": failover.forced_by,
+        "target": at(failover.target.as_ref()),
     })
 }
 
@@ -91,7 +103,8 @@ fn node(node: &pb::DataNode) -> Value {
         "lag_bytes": node.lag_bytes, "link_status": words::link(node.link_status()), "follows": at(node.follows.as_ref()),
         "priority": node.priority, "eligible": node.eligible, "ineligible_reason": unless_empty(&node.ineligible_reason),
         "run_id": unless_empty(&node.run_id), "version": unless_empty(&node.version), "report_age_ms": node.report_age_ms,
-        "history": unless_empty(&node.history), "keys": node.keys,
+        "history": unless_empty(&node.history), "keys": node.keys, "fence": node.fence.as_ref().map(held),
+        "fence_unknown": unless_empty(&node.fence_unknown),
     })
 }
 
@@ -119,7 +132,7 @@ fn decision(decision: &pb::Decision) -> Value {
 
 fn cause(cause: &pb::cause::Cause) -> Value {
     match cause {
-        pb::cause::Cause::Requested(request) => json!({ "requested": { "by": request.by } }),
+        pb::cause::Cause::Requested(request) => json!({ "requested": { "by": request.by, "manner": words::manner(request.manner()) } }),
         pb::cause::Cause::Down(down) => json!({ "down": { "quorum": down.quorum, "votes": all(&down.votes, vote) } }),
     }
 }
@@ -137,12 +150,14 @@ fn choice(choice: &pb::Choice) -> Value {
         json!({
             "address": at(candidate.address.as_ref()), "run_id": unless_empty(&candidate.run_id), "priority": candidate.priority,
             "offset": candidate.offset, "eligible": candidate.eligible, "ineligible_reason": unless_empty(&candidate.ineligible_reason),
+            "detached": candidate.detached,
         })
     };
     json!({
         "chosen": at(choice.chosen.as_ref()), "reason": choice.reason, "decided_by": choice.decided_by,
         "candidates": all(&choice.candidates, candidate), "master_offset": choice.master_offset,
-        "estimated_loss_bytes": choice.estimated_loss_bytes,
+        "estimated_loss_bytes": choice.estimated_loss_bytes, "basis": words::decision_basis(choice.basis()),
+        "arms": choice.arms.as_ref().map(held),
     })
 }
 

@@ -29,7 +29,9 @@ pub async fn run(command: Command, out: &mut (dyn Write + Send)) -> anyhow::Resu
         Command::Replicas { group, target, stale } => ask::replicas(&target, group, stale, out).await,
         Command::Decisions { group, limit, target, stale } => ask::decisions(&target, group, limit, stale, out).await,
         Command::Members { command } => change::members(command, out).await,
-        Command::Failover { group, target } => change::failover(&target, group, out).await,
+        Command::Failover { group, how, target } => change::failover(&target, group, how, out).await,
+        Command::Switchover { group, to, wait, target } => change::switchover(&target, group, to, wait, out).await,
+        Command::Set { group, settings, target } => change::set(&target, group, settings, out).await,
         Command::Watch { group, after, target } => watch::run(&target, group, after, out).await,
     }
 }

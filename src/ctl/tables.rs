@@ -52,7 +52,14 @@ pub(super) fn status(from: &Addr, answer: &pb::StatusResponse) -> String {
     text.push_str(&format!("\n\n{}", members_of(answer)));
     for group in &answer.groups {
         let master = group.master.clone().unwrap_or_default();
-        text.push_str(&format!("\n\n{} (epoch {}), {}\n{}", group.group, master.epoch, master_state(&master), nodes(&group.nodes)));
+        text.push_str(&format!(
+            "\n\n{} (epoch {}), {}\n{}\n{}",
+            group.group,
+            master.epoch,
+            master_state(&master),
+            fence(&master, &group.fence_alarm),
+            nodes(&group.nodes)
+        ));
         if !group.foreign_sentinels.is_empty() {
             text.push_str(&format!(
                 "\n\nNOT OF THIS CLUSTER, but watching {} (stop them):\n{}",
@@ -62,6 +69,27 @@ pub(super) fn status(from: &Addr, answer: &pb::StatusResponse) -> String {
         }
     }
     text
+}
+
+/// The policy, W, L, N, what to confirm writes with, and what is wrong.
+fn fence(master: &pb::Master, alarm: &str) -> String {
+    let fence = master.fence.clone().unwrap_or_default();
+    let state = match (fence.armed, fence.problem.is_empty()) {
+        (true, true) => "armed".to_owned(),
+        (true, false) => format!("armed, but {}", fence.problem),
+        (false, _) => format!("not armed: {}", fence.problem),
+    };
+    let wanted = fence.wanted.map_or_else(
+        || "no fence".to_owned(),
+        |wanted| format!("{} of {} replicas within {} s", wanted.min_replicas, master.replicas_known, wanted.max_lag_s),
+    );
+    let wait = if master.wait_replicas == 0 {
+        "no WAIT makes a write safe".to_owned()
+    } else {
+        format!("WAIT {} makes a write safe ({} are covered so far)", master.wait_replicas, fence.covered)
+    };
+    let alarm = if alarm.is_empty() { "" } else { "  FENCE PROBLEM" };
+    format!("policy {}; fence: {wanted}, {state}; {wait}{alarm}", policy(master))
 }
 
 fn strangers(all: &[pb::ForeignSentinel]) -> String {
@@ -142,7 +170,9 @@ fn decision(decision: &pb::Decision) -> String {
 fn cause(decision: &pb::Decision) -> Vec<String> {
     match decision.cause.as_ref().and_then(|cause| cause.cause.as_ref()) {
         None => Vec::new(),
-        Some(pb::cause::Cause::Requested(request)) => vec![format!("  cause     an operator asked for it (at sentinel {})", request.by)],
+        Some(pb::cause::Cause::Requested(request)) => {
+            vec![format!("  cause     an operator asked for it (at sentinel {}, {})", request.by, words::manner(request.manner()))]
+        }
         Some(pb::cause::Cause::Down(down)) => {
             let header = format!("  cause     {} of {} votes needed that the master is down", down.votes.len(), down.quorum);
             std::iter::once(header).chain(down.votes.iter().map(vote)).collect()
@@ -177,10 +207,17 @@ fn choice(choice: &pb::Choice) -> Vec<String> {
             words::or_dash(candidate.priority),
             words::or_dash(candidate.offset),
             if candidate.run_id.is_empty() { "-" } else { &candidate.run_id },
-            if candidate.eligible { "eligible" } else { &candidate.ineligible_reason },
+            verdict(candidate),
         )
     });
-    std::iter::once(header).chain(rows).collect()
+    let arms = choice.arms.map(|arms| format!("; the new master holds {}", words::held(arms))).unwrap_or_default();
+    let basis = format!("  old master {}{arms}", words::decision_basis(choice.basis()));
+    [header, basis].into_iter().chain(rows).collect()
+}
+
+fn verdict(candidate: &pb::Candidate) -> String {
+    let detached = if candidate.detached { "detached, " } else { "" };
+    format!("{detached}{}", if candidate.eligible { "eligible" } else { &candidate.ineligible_reason })
 }
 
 fn course(decision: &pb::Decision) -> String {
@@ -211,7 +248,8 @@ fn ending(decision: &pb::Decision) -> String {
 }
 
 fn nodes(nodes: &[pb::DataNode]) -> String {
-    let mut table = table(["NODE", "ROLE", "HEALTH", "LAST SEEN", "OFFSET", "LAG BYTES", "LINK", "PRIORITY", "PROMOTABLE", "REDIS"]);
+    let mut table =
+        table(["NODE", "ROLE", "HEALTH", "LAST SEEN", "OFFSET", "LAG BYTES", "LINK", "PRIORITY", "FENCE", "PROMOTABLE", "REDIS"]);
     for node in nodes {
         let reason = if node.health_reason.is_empty() { String::new() } else { format!(": {}", node.health_reason) };
         table.add_row([
@@ -223,11 +261,20 @@ fn nodes(nodes: &[pb::DataNode]) -> String {
             words::or_dash(node.lag_bytes),
             words::link(node.link_status()).to_owned(),
             words::or_dash(node.priority),
+            held(node),
             promotable(node),
             node.version.clone(),
         ]);
     }
     table.to_string()
+}
+
+fn held(node: &pb::DataNode) -> String {
+    match node.fence {
+        Some(fence) => words::held(fence),
+        None if node.fence_unknown.is_empty() => "-".to_owned(),
+        None => format!("unknown: {}", node.fence_unknown),
+    }
 }
 
 fn roles(node: &pb::DataNode) -> String {

@@ -91,6 +91,43 @@ pub(super) const fn phase(phase: pb::FailoverPhase) -> &'static str {
     }
 }
 
+pub(super) const fn manner(manner: pb::FailoverManner) -> &'static str {
+    match manner {
+        pb::FailoverManner::Unspecified => "-",
+        pb::FailoverManner::Plain => "plain",
+        pb::FailoverManner::Coordinated => "coordinated",
+        pb::FailoverManner::Force => "force",
+    }
+}
+
+pub(super) const fn decision_basis(basis: pb::DecisionBasis) -> &'static str {
+    match basis {
+        pb::DecisionBasis::Unspecified => "-",
+        pb::DecisionBasis::Unfenced => "not fenced (policy available)",
+        pb::DecisionBasis::Gone => "its process is gone",
+        pb::DecisionBasis::SeenOut => "seen out of writes",
+        pb::DecisionBasis::LagWindow => "out of writes since its fence has run out",
+        pb::DecisionBasis::Drained => "paused, and drained to the last write",
+        pb::DecisionBasis::Forced => "FORCED by an operator, who accepted a loss",
+    }
+}
+
+pub(super) const fn switchover(outcome: admin::switchover_response::Outcome) -> &'static str {
+    use admin::switchover_response::Outcome;
+    match outcome {
+        Outcome::Unspecified => "-",
+        Outcome::Switched => "switched",
+        Outcome::Aborted => "aborted",
+        Outcome::UnderWay => "under way",
+        Outcome::Superseded => "superseded",
+    }
+}
+
+/// What a server holds of a fence, in Redis's words.
+pub(super) fn held(fence: pb::HeldFence) -> String {
+    if fence.min_replicas == 0 { "none".to_owned() } else { format!("{} within {} s", fence.min_replicas, fence.max_lag_s) }
+}
+
 pub(super) const fn evidence(evidence: pb::Evidence) -> &'static str {
     match evidence {
         pb::Evidence::Unspecified => "-",

@@ -3,7 +3,7 @@
 use super::spoken::Switch;
 use super::wording::{self, Wording, data_node, master, replica};
 use crate::base::{Addr, GroupName, NodeId};
-use crate::machine::{AbortReason, Choice, Event, FailoverId, Ineligible, Logged, State};
+use crate::machine::{AbortReason, Basis, Choice, Event, FailoverId, Ineligible, Logged, State};
 
 /// The events of one fact, in stock Sentinel's order. `state` may be newer than the fact; `me` is this sentinel.
 pub(super) fn worded(logged: &Logged, state: &State, me: NodeId) -> Vec<Wording> {
@@ -76,8 +76,15 @@ fn started(group: &GroupName, id: FailoverId, addr: &Addr) -> Vec<Wording> {
 
 fn decided(group: &GroupName, old: &Addr, choice: &Choice) -> Vec<Wording> {
     let chosen = replica(group, &choice.chosen, old);
+    let missing = choice.estimated_loss_bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{bytes} bytes"));
+    let grounds = format!("{chosen} #old master: {}; known to be missing: {missing}", choice.basis.as_str());
+    let told = match choice.basis {
+        Basis::Forced => Wording::warning("+failover-forced", grounds),
+        Basis::Unfenced | Basis::Gone | Basis::SeenOut | Basis::LagWindow | Basis::Drained => Wording::private("+failover-basis", grounds),
+    };
     vec![
         Wording::warning("+selected-slave", chosen.clone()),
+        told,
         Wording::notice("+failover-state-send-slaveof-noone", chosen.clone()),
         Wording::notice("+failover-state-wait-promotion", chosen),
     ]

@@ -18,6 +18,10 @@ pub(super) fn worded(notice: &Notice, state: &State) -> Vec<Wording> {
         }
         NoticeKind::Demoted => Wording::notice("+convert-to-slave", node),
         NoticeKind::Repointed => Wording::notice("+fix-slave-config", node),
+        NoticeKind::FenceProblem { why } => {
+            Wording::warning("+fence-problem", format!("{} #{why}", wording::master(&notice.group, &group.master.addr)))
+        }
+        NoticeKind::FenceWell => Wording::warning("-fence-problem", wording::master(&notice.group, &group.master.addr)),
         NoticeKind::PointedAtNewMaster => Wording::notice("+slave-reconf-sent", node),
         NoticeKind::Foreign { id, addr, present } => {
             let channel = if *present { "+foreign-sentinel" } else { "-foreign-sentinel" };

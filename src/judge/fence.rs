@@ -4,7 +4,7 @@
 //! the master holds, but for somebody else's change, which the next look finds.
 
 use super::intact::check_intact;
-use super::intent::{Ask, ProposalKey};
+use super::intent::{Ask, Intent, ProposalKey, Remark};
 use super::mind::Judge;
 use super::repair::deviation;
 use crate::base::observation::{NodeReport, RoleReport};
@@ -18,6 +18,19 @@ pub(super) struct Mark {
     pub(super) record: ArmedFence,
     pub(super) seen: Mono,
     pub(super) written: Option<u64>,
+}
+
+/// For how long something must be wrong before operators are called for. Longer than arming takes, and than a failover does.
+const ALARM_AFTER_MS: u64 = 5000;
+
+/// What is wrong with the fence, and since when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// Since when something has been.
+    since: Mono,
+    why: String,
+    /// Since when it has been this.
+    of_this: Mono,
 }
 
 impl Judge {
@@ -113,6 +126,35 @@ impl Judge {
             let (name, epoch, replicas, at) = (group.name.clone(), group.epoch, group.known_replicas(), self.world.wall);
             self.propose(ProposalKey::Fence, Command::FenceCovered { group: name, epoch, covered, replicas, at });
         }
+    }
+
+    /// Keeps what is wrong in the view, and calls for operators when it lasts.
+    pub(super) fn note_fence_problem(&mut self) {
+        let (now, node) = (self.now(), self.world.group.master.addr.clone());
+        self.view.fence_problem = self.fence_problem();
+        let Some(why) = self.view.fence_problem.clone() else {
+            self.fence_trouble = None;
+            if self.view.fence_alarm.take().is_some() {
+                self.want(Intent::Notify { node, what: Remark::FenceWell });
+            }
+            return;
+        };
+        let known = self.fence_trouble.take();
+        let since = known.as_ref().map_or(now, |known| known.since);
+        let of_this = known.filter(|known| known.why == why).map_or(now, |known| known.of_this);
+        // What is wrong may change while it is; each is told of once it stays.
+        let counts_from = if self.view.fence_alarm.is_none() { since } else { of_this };
+        let due = counts_from.plus_ms(ALARM_AFTER_MS);
+        self.fence_trouble = Some(Trouble { since, why: why.clone(), of_this });
+        if self.view.fence_alarm.as_ref() == Some(&why) {
+            return;
+        }
+        if now < due {
+            self.wake_by(due);
+            return;
+        }
+        self.view.fence_alarm = Some(why.clone());
+        self.want(Intent::Notify { node, what: Remark::FenceProblem { why } });
     }
 
     /// What is wrong with the group's fence as this sentinel sees it.

@@ -122,7 +122,7 @@ pub enum ProposalKey {
 }
 
 /// What changed in this sentinel's eyes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remark {
     /// The node is down.
     Down,
@@ -139,4 +139,11 @@ pub enum Remark {
     Demoted,
     /// It followed another address and was pointed at the master.
     Repointed,
+    /// Something has been wrong with the fence of the group for a while.
+    FenceProblem {
+        /// What, for people.
+        why: String,
+    },
+    /// Nothing is wrong with the fence of the group any more.
+    FenceWell,
 }

@@ -7,7 +7,7 @@ use super::candidate::{Look, continues, rank_candidates};
 use super::detach::Loan;
 use super::down::{Grounds, Standard, Verdict, judge_node};
 use super::drain::Pause;
-use super::fence::Mark;
+use super::fence::{Mark, Trouble};
 use super::intact::check_intact;
 use super::intent::{Ask, Intent, Permit, ProposalKey, Remark};
 use super::pending::Pending;
@@ -100,6 +100,7 @@ pub struct Judge {
     pub(super) master_since: Mono,
     pub(super) attempt: Option<Attempt>,
     pub(super) mark: Option<Mark>,
+    pub(super) fence_trouble: Option<Trouble>,
     /// Whether this very step is the first one that leads.
     pub(super) began_to_lead: bool,
     pub(super) proposals: Pending<ProposalKey>,
@@ -119,6 +120,7 @@ impl Judge {
             master_since: now,
             attempt: None,
             mark: None,
+            fence_trouble: None,
             began_to_lead: false,
             proposals: Pending::default(),
             asks: Pending::default(),
@@ -143,10 +145,10 @@ impl Judge {
         if self.world.leading {
             self.lead();
         }
+        self.note_fence_problem();
         let next = self.proposals.next(now).into_iter().chain(self.asks.next(now)).min();
         next.into_iter().for_each(|at| self.wake_by(at));
         self.view.candidates = self.candidates_now();
-        self.view.fence_problem = self.fence_problem();
         std::mem::take(&mut self.intents)
     }
 

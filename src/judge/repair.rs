@@ -95,12 +95,11 @@ impl Judge {
     /// A replica that is recorded under two addresses would be counted twice by the fence. A name is kept rather than the address that
     /// it stands for, since that may become another one.
     fn forget_second_names(&mut self, group: &Group, reports: &BTreeMap<Addr, (Mono, Arc<NodeReport>)>) {
-        let is_name = |addr: &Addr| addr.host.parse::<std::net::IpAddr>().is_err();
         let mut kept: BTreeMap<&RunId, &Addr> = BTreeMap::new();
         let mut second = Vec::new();
         for (addr, (_, report)) in reports.iter().filter(|(addr, _)| group.replicas.contains_key(*addr)) {
             match kept.insert(&report.run_id, addr) {
-                Some(first) if is_name(first) || !is_name(addr) => {
+                Some(first) if !first.is_literal() || addr.is_literal() => {
                     kept.insert(&report.run_id, first);
                     second.push(addr.clone());
                 }

@@ -92,6 +92,8 @@ pub struct GroupView {
     pub candidates: Vec<Candidate>,
     /// What is wrong with the group's fence, for people; none if nothing is.
     pub fence_problem: Option<String>,
+    /// The same, once it has stood for a while: what operators are called for. A fence that is being armed is no alarm.
+    pub fence_alarm: Option<String>,
 }
 
 impl GroupView {

@@ -6,8 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::ballot::Testimony;
+use super::cause::{AbortReason, Manner};
 use super::choice::{Choice, Ineligible};
-use super::failover::{AbortReason, FailoverId, Manner};
+use super::failover::FailoverId;
 use super::group::Identity;
 use super::state::SentinelRecord;
 use crate::base::parameters::ParameterChange;

@@ -1,8 +1,9 @@
 //! What became true by applying an entry: the facts that are logged, published and handed to scripts.
 
 use super::ballot::Testimony;
+use super::cause::AbortReason;
 use super::choice::{Choice, Ineligible};
-use super::failover::{AbortReason, FailoverId};
+use super::failover::FailoverId;
 use crate::base::{Addr, Epoch, Fence, GroupName, LogIndex, NodeId, WallTime};
 
 /// A fact and its place in the history.

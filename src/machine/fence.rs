@@ -86,6 +86,12 @@ impl Group {
         if self.is_strict() { self.fence.map_or(0, |fence| fence.wait_replicas) } else { 0 }
     }
 
+    /// Whether the log says that the master holds all that is wanted of it.
+    pub fn is_armed(&self) -> bool {
+        let (Some(wanted), Some(known)) = (self.wanted_fence(), self.fence) else { return false };
+        known.min_replicas >= wanted.min_replicas && known.max_lag_s <= wanted.max_lag_s
+    }
+
     /// What a promotion sets, in the same transaction that makes a master; none where no server was ever made to hold one.
     pub fn promotion_fence(&self) -> Option<Fence> {
         self.wanted_fence().filter(|_| self.fence.is_some())

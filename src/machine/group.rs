@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::ballot::{Ballot, Evidence, Testimony};
+use super::cause::{AbortReason, Cause};
 use super::event::Event;
-use super::failover::{AbortReason, Cause, Decision, Failover, Phase, Stamp};
+use super::failover::{Decision, Failover, Phase, Stamp};
 use super::fence::ArmedFence;
 use super::outcome::{Outcome, Refusal};
 use crate::base::settings::SettingChange;

@@ -10,10 +10,11 @@
 //!
 //! In reading order: [`command`] (what may be said), [`state`] and [`group`] (what is known),
 //! [`ballot`] (who sees the master down), [`fence`] (what keeps a master from writing alone), [`choice`] (what a decision
-//! consists of), [`failover`] (the phases and their only writer),
+//! consists of), [`cause`] (why it began) and [`failover`] (the phases and their only writer),
 //! [`outcome`] and [`event`] (what came of it), [`invariants`] (what must never be false).
 
 pub mod ballot;
+pub mod cause;
 pub mod choice;
 pub mod command;
 pub mod event;
@@ -25,10 +26,11 @@ pub mod outcome;
 pub mod state;
 
 pub use ballot::{Ballot, DownVote, Evidence, Tally, Testimony};
+pub use cause::{AbortReason, Cause, Manner};
 pub use choice::{Basis, Candidate, Choice, ChosenFor, Ineligible};
 pub use command::Command;
 pub use event::{Event, Logged};
-pub use failover::{AbortReason, Cause, Decision, Ending, Failover, FailoverId, Manner, Phase, Stamp};
+pub use failover::{Decision, Ending, Failover, FailoverId, Phase, Stamp};
 pub use fence::{ArmedFence, Needed};
 pub use group::{Group, Identity, MasterRecord, ReplicaRecord};
 pub use outcome::{Outcome, Refusal};

@@ -4,6 +4,7 @@
 //! sees). They change nothing but through proposals, and know nothing of `agent`. Started by `app`.
 
 mod agreement;
+mod fence;
 pub mod grpc;
 pub mod http;
 pub mod resp;

@@ -87,7 +87,8 @@ fn groups_are_read_whatever_the_order_of_the_lines() {
         "sentinel known-replica m host-b 6380\nsentinel down-after-milliseconds m 5000\nsentinel config-epoch m 7\nsentinel auth-pass m \"a b\"\n\
          SENTINEL MONITOR m host-a 6379 1\nsentinel monitor n ::1 6379 1\nsentinel current-epoch 5\nsentinel resolve-hostnames yes\n\
          sentinel auth-user m u\nsentinel failover-timeout m 6000\nsentinel parallel-syncs m 2\nsentinel primary-reboot-down-after-period m 70\n\
-         sentinel crash-down-after-milliseconds m 80\nsentinel promotion-policy m available\nsentinel rename-command m config x1\n\
+         sentinel crash-down-after-milliseconds m 80\nsentinel promotion-policy m available\nsentinel fence-max-lag m 5\n\
+         sentinel replica-forget-after m 86400000\nsentinel rename-command m config x1\n\
          sentinel known-slave m 10.0.0.9 6380\nsentinel myid {ID}\nsentinel announce-ip 10.1.1.1\nsentinel announce-port 26000\n\
          sentinel announce-hostnames yes\nsentinel stale-answers yes\nsentinel deny-scripts-reconfig no\nsentinel\n"
     ));
@@ -99,6 +100,11 @@ fn groups_are_read_whatever_the_order_of_the_lines() {
     assert_eq!((settings.master_reboot_down_after_ms, settings.crash_down_after_ms), (70, 80));
     assert_eq!((settings.auth_user.as_deref(), &settings.auth_pass), (Some("u"), &Some(Secret::new("a b"))));
     assert_eq!((settings.promotion_policy, settings.command("CONFIG")), (PromotionPolicy::Available, "x1"));
+    assert_eq!((settings.fence_max_lag_s, settings.replica_forget_after_ms), (5, 86_400_000));
+    assert_eq!(
+        (n.settings.promotion_policy, n.settings.fence_max_lag_s, n.settings.replica_forget_after_ms),
+        (PromotionPolicy::Auto, 2, 0)
+    );
     assert_eq!((&n.master, n.settings.down_after_ms, n.epoch), (&Addr::new("::1", 6379), 30_000, Epoch(7)));
     let sentinel = &config.sentinel;
     assert_eq!((sentinel.id_seed.clone(), sentinel.current_epoch_seed), (Some(SentinelId::new(ID)), Epoch(7)));

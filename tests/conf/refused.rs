@@ -99,7 +99,10 @@ const GROUP_LINES: &[(&str, usize, &str)] = &[
     ("sentinel known-replica m 10.0.0.1 70000", 2, "Invalid port number."),
     ("sentinel known-sentinel m 10.0.0.1 x", 2, "Invalid port number."),
     ("sentinel config-epoch m 18446744073709551615", 2, "sentinel config-epoch: '18446744073709551615'"),
-    ("sentinel promotion-policy m strict", 2, "this release promotes without the fence; strict comes later; use available or auto"),
+    ("sentinel fence-max-lag m 0", 2, "'0' is not a whole number from 1 to 3600 (seconds)"),
+    ("sentinel fence-max-lag m 3601", 2, "'3601' is not a whole number from 1 to 3600 (seconds)"),
+    ("sentinel replica-forget-after m -1", 2, "negative time parameter. '-1'"),
+    ("sentinel replica-forget-after m", 2, "'sentinel replica-forget-after' takes 2 argument(s), not 1"),
     ("sentinel promotion-policy m lax", 2, "'lax' is not a promotion policy; expected auto, strict or available"),
     ("sentinel quorum m 2", 2, "There is no directive 'sentinel quorum'"),
 ];

@@ -6,8 +6,23 @@ use crate::labels::Labels;
 use crate::situations::Pair;
 
 /// They depend on when somebody looks, in stock as well; or are told by the one who acts, which of ours may be any.
-const WHENEVER: [&str; 8] =
-    ["+sdown", "-sdown", "-odown", "+reboot", "+role-change", "-role-change", "+convert-to-slave", "+slave-reconf-sent"];
+/// Those of the fence are ours, and come whenever it is tended.
+const WHENEVER: [&str; 13] = [
+    "+sdown",
+    "-sdown",
+    "-odown",
+    "+reboot",
+    "+role-change",
+    "-role-change",
+    "+convert-to-slave",
+    "+slave-reconf-sent",
+    "+fence-armed",
+    "-fence-armed",
+    "+fence-problem",
+    "-fence-problem",
+    // On a busy machine a replica may be asked in vain for a moment.
+    "+failover-blocked",
+];
 
 /// A subscription to everything, on each sentinel.
 pub(crate) struct Listeners {

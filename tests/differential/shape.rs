@@ -24,6 +24,24 @@ const VOLATILE: [&str; 17] = [
     "link-refcount",
 ];
 
+/// The fields of instances that are ours, behind all of stock's. The first cell of their row in `src/docs/differences.md`
+/// is [`OURS_ROW`].
+pub(crate) const OURS: [&str; 12] = [
+    "promotion-policy",
+    "effective-promotion-policy",
+    "fence-armed",
+    "fence-status",
+    "fence-min-replicas",
+    "fence-known-replicas",
+    "fence-max-lag",
+    "fence-covered",
+    "wait-replicas",
+    "replica-forget-after",
+    "min-replicas-to-write",
+    "min-replicas-max-lag",
+];
+pub(crate) const OURS_ROW: &str = "fields of `SENTINEL MASTER`, `MASTERS`, `REPLICAS`";
+
 /// How closely a reply is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Care {
@@ -77,7 +95,11 @@ fn tell(reply: &Raw, care: Care, labels: &Labels, depth: usize, text: &mut Strin
 fn tell_many(kind: char, items: &[Raw], care: Care, labels: &Labels, depth: usize, text: &mut String) {
     text.push_str(&format!("{}{kind}\n", "  ".repeat(depth)));
     let mut lines = Vec::new();
-    for (at, item) in items.iter().enumerate() {
+    let names_ours = |item: &Raw| matches!(item, Raw::Bulk(name) if OURS.contains(&name.as_str()));
+    // What is ours ends an entry.
+    let (first, end) = (items.iter().position(names_ours), items.len());
+    let stocks = first.filter(|at| items[*at..].iter().step_by(2).all(names_ours)).unwrap_or(end);
+    for (at, item) in items.iter().enumerate().take(stocks) {
         let volatile = at % 2 == 1 && matches!(&items[at - 1], Raw::Bulk(name) if VOLATILE.contains(&name.as_str()));
         let mut line = String::new();
         tell(item, if volatile { Care::Types } else { care }, labels, depth + 1, &mut line);

@@ -34,7 +34,7 @@ impl Clock {
     fn story(&self, acks: Vec<Ack>, suspended: Vec<(u16, Instant, Instant)>) -> Story {
         let reigns = vec![self.reign(0, A, 0), self.reign(1, B, 100)];
         let followers = BTreeSet::from([usize::from(A), usize::from(B)]);
-        Story { reigns, acks, followers, struck: self.at(50), healed: self.at(500), suspended }
+        Story { reigns, acks, followers, faults: vec![(self.at(50), self.at(500))], suspended }
     }
 }
 
@@ -143,4 +143,15 @@ fn times_are_counted_from_the_fault_and_from_the_heal() {
     let story = clock.story(acks, Vec::new());
     let ms = Duration::from_millis;
     assert_eq!((story.gap(), story.back(), story.decided()), (ms(352), Some(ms(5)), Some(ms(50))));
+}
+
+#[test]
+fn what_strays_during_a_fault_is_told_from_what_redis_leaves_behind() {
+    let clock = clock();
+    let during = |late| {
+        let story = clock.story(vec![clock.ack(A, (10, 12)), clock.ack(B, (140, 150)), clock.ack(A, late)], Vec::new());
+        story.strays().iter().map(|stray| stray.during_fault).collect::<Vec<_>>()
+    };
+    assert_eq!(during((499, 501)), [true]);
+    assert_eq!(during((501, 502)), [false]);
 }

@@ -19,7 +19,7 @@ enum Then {
 }
 
 /// Waits for the death of a sentinel, for so long.
-fn dead(world: &mut World, limit: Duration) -> Option<usize> {
+pub(crate) fn dead(world: &mut World, limit: Duration) -> Option<usize> {
     let start = Instant::now();
     while start.elapsed() < limit {
         if let Some(dead) = world.cluster.sentinels.iter_mut().find_map(|sentinel| (!sentinel.is_running()).then_some(sentinel.id)) {

@@ -2,27 +2,16 @@
 
 use std::time::Duration;
 
-use crate::verdict::Verdict;
+use crate::verdict::RESIDUE_OF_STOP;
 use crate::world::{Policy, World, prove, run};
 
 /// Long enough for a failover behind the fence.
 const STOP: Duration = Duration::from_secs(8);
 
-/// A master that was suspended does what it finds in its buffers before it looks at a clock or notices that its replicas are gone: the
-/// fence is Redis's own, and asleep with it. What it takes in that moment is acknowledged and lost; WAIT confirms none of it. No
-/// more than this span of it is allowed.
-const RESIDUE: Duration = Duration::from_millis(1500);
-
-fn with_a_suspended_master(name: &str, act: impl FnOnce(&mut World) + Send + 'static) -> Verdict {
+/// A suspended master wakes up with what it has in its buffers, and with a fence that slept.
+fn with_a_suspended_master(name: &str, act: impl FnOnce(&mut World) + Send + 'static) {
     let policy = Policy::wanted();
-    let verdict = run(name, policy, policy.plan(), act);
-    verdict.hold_but_for_strays(policy);
-    if policy == Policy::Strict {
-        let (count, span) = (verdict.strays.len(), verdict.overlap());
-        println!("residue of {name}: {count} writes within {} ms", span.as_millis());
-        assert!(span <= RESIDUE, "two masters took writes for {span:?}");
-    }
-    verdict
+    run(name, policy, policy.plan(), act).hold_with(policy, RESIDUE_OF_STOP);
 }
 
 #[test]

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use raft_sentinel::proto::sentinel as proto;
 
 use crate::answers::{self, Reign};
-use crate::clients::{Aim, Client, Clients};
+use crate::clients::{Ack, Aim, Client, Clients};
 use crate::kit::net::{Host, Net};
 use crate::kit::{Cluster, Flavour, GROUP, Plan, Timeline};
 use crate::readers::{Question, Readers};
-use crate::verdict::{self, Decided, Story, Verdict};
+use crate::verdict::{self, Decided, RESIDUE_OF_CUT, RESIDUE_OF_LATE_ACK, SERVICE_LIMIT, Story, Verdict};
 
 /// The host of the clients that no fault concerns.
 pub(crate) const CLIENT: &str = "client";
@@ -80,8 +80,8 @@ pub(crate) struct World {
     /// The clients that follow the sentinels where nothing is cut off.
     followers: BTreeSet<usize>,
     first_master: u16,
-    struck: Option<Instant>,
-    healed: Option<Instant>,
+    /// From when to when there was a fault; the last one may still be there.
+    faults: Vec<(Instant, Option<Instant>)>,
     suspended: Vec<(u16, Instant, Instant)>,
 }
 
@@ -113,15 +113,28 @@ pub(crate) fn prove_with(name: &str, change: impl FnOnce(Plan) -> Plan, act: imp
 }
 
 impl Verdict {
-    /// Fails unless the policy's promises were kept.
+    /// Fails unless the policy's promises were kept, but for what Redis leaves when a cut heals.
     pub(crate) fn hold(&self, policy: Policy) {
-        let complaints = if policy == Policy::Strict { self.complaints() } else { self.complaints_of_any_policy() };
-        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+        self.hold_with(policy, RESIDUE_OF_CUT);
     }
 
-    /// The same but for writes that a deposed master took.
-    pub(crate) fn hold_but_for_strays(&self, policy: Policy) {
-        let complaints = if policy == Policy::Strict { self.complaints_but_for_strays() } else { self.complaints_of_any_policy() };
+    /// The same where a late acknowledgement of a former replica opened the fence while the fault lasted.
+    pub(crate) fn hold_through_a_late_acknowledgement(&self, policy: Policy) {
+        if policy == Policy::Strict {
+            let mut complaints = self.complaints_but_for_strays();
+            let overlap = self.overlap();
+            if overlap > RESIDUE_OF_LATE_ACK {
+                complaints.push(format!(
+                    "two masters took writes for {overlap:?}, a late acknowledgement opens the fence for {RESIDUE_OF_LATE_ACK:?}"
+                ));
+            }
+            assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+        }
+    }
+
+    /// The same with another residue.
+    pub(crate) fn hold_with(&self, policy: Policy, residue: Duration) {
+        let complaints = if policy == Policy::Strict { self.complaints(residue) } else { self.complaints_of_any_policy() };
         assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     }
 }
@@ -134,19 +147,8 @@ impl World {
         let (clients, followers) = clients(&cluster, &net, wait);
         let clients = Clients::start(&clients);
         let readers = Readers::start(&questions(&cluster, &net));
-        let world = Self {
-            cluster,
-            timeline,
-            net,
-            policy,
-            clients,
-            readers,
-            followers,
-            first_master,
-            struck: None,
-            healed: None,
-            suspended: Vec::new(),
-        };
+        let world =
+            Self { cluster, timeline, net, policy, clients, readers, followers, first_master, faults: Vec::new(), suspended: Vec::new() };
         world.last(CALM);
         world
     }
@@ -179,13 +181,16 @@ impl World {
     /// A fault strikes now.
     pub(crate) fn strike(&mut self, what: &str) {
         self.timeline.note(format!("FAULT: {what}"));
-        self.struck.get_or_insert_with(Instant::now);
+        if self.faults.last().is_none_or(|(_, to)| to.is_some()) {
+            self.faults.push((Instant::now(), None));
+        }
     }
 
-    /// A fault is gone now; the last call counts.
+    /// All faults are gone now; the last call counts.
     pub(crate) fn mend(&mut self, what: &str) {
         self.timeline.note(format!("REPAIR: {what}"));
-        self.healed = Some(Instant::now());
+        let now = Instant::now();
+        self.faults.last_mut().expect("there was a fault").1 = Some(now);
     }
 
     /// Suspends the first master and these sentinels for so long.
@@ -222,21 +227,36 @@ impl World {
         self.net.hosts().iter().map(|host| host.name().to_owned()).filter(|name| !these.contains(&name.as_str())).collect()
     }
 
-    /// Waits until all is as it should be: one master, all others follow it, all sentinels name it.
-    fn settle(&mut self) -> u16 {
-        let timeline = self.timeline.clone();
-        let master = timeline.wait_for("all sentinels name one master, and nobody else is one", SETTLED_LIMIT, || {
+    /// Waits until all is as it should be: one master, which all others follow and all sentinels name, and no failover under way.
+    fn settle(&self) -> u16 {
+        self.timeline.wait_for("all is as it should be", SETTLED_LIMIT, || {
             let named: Vec<u16> = self.cluster.sentinels.iter().map(crate::kit::Sentinel::master).collect::<Result<_, _>>()?;
+            let master = named[0];
             let masters = self.cluster.masters();
-            match masters.as_slice() {
-                [master] if named.iter().all(|name| name == master) => Ok(*master),
-                _ => Err(format!("named {named:?}, masters {masters:?}")),
+            if named.iter().any(|name| *name != master) || masters != [master] {
+                return Err(format!("named {named:?}, masters {masters:?}"));
             }
-        });
-        for port in self.cluster.others(master) {
-            self.cluster.wait_for_replica(port, master, SETTLED_LIMIT);
+            let astray = self.cluster.servers.iter().find(|server| server.port != master && server.linked_to() != Some(master));
+            if let Some(server) = astray {
+                return Err(format!("{} is linked to {:?} rather than {master}", server.port, server.linked_to()));
+            }
+            if self.policy == Policy::Stock {
+                return Ok(master);
+            }
+            let failover = self.cluster.recorded(self.cluster.sentinels[0].id)?.failover;
+            failover.map_or(Ok(master), |failover| Err(format!("{failover:?}")))
+        })
+    }
+
+    /// Waits until a client writes again, or for as long as that may take.
+    fn await_service(&self, healed: Instant) {
+        while healed.elapsed() < SERVICE_LIMIT {
+            let back = |ack: &Ack| self.followers.contains(&ack.client) && ack.sent > healed;
+            if self.clients.acks().iter().any(back) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
         }
-        master
     }
 
     /// The master of each epoch, in order, with what is wrong with the sequence.
@@ -246,7 +266,7 @@ impl World {
         if self.policy == Policy::Stock {
             // It keeps no history: what is known is who was the master and who is.
             let changed = last_master != self.first_master;
-            reigns.extend(changed.then_some(Reign { epoch: 1, port: last_master, decided: self.struck }));
+            reigns.extend(changed.then_some(Reign { epoch: 1, port: last_master, decided: self.faults.first().map(|(from, _)| *from) }));
             return (reigns, Ok(()));
         }
         let histories: Vec<_> = self.cluster.sentinels.iter().map(|sentinel| decided(self.cluster.decisions(sentinel.id))).collect();
@@ -255,11 +275,12 @@ impl World {
         (reigns, epochs)
     }
 
-    fn judge(mut self, name: &str) -> Verdict {
-        let struck = self.struck.expect("a scenario strikes");
-        let healed = self.healed.expect("a scenario heals");
+    fn judge(self, name: &str) -> Verdict {
+        let faults: Vec<(Instant, Instant)> = self.faults.iter().map(|(from, to)| (*from, to.expect("a scenario heals"))).collect();
+        let healed = faults.last().expect("a scenario strikes").1;
         let master = self.settle();
         let settled = healed.elapsed();
+        self.await_service(healed);
         self.last(CALM);
         let (reigns, epochs) = self.reigns(master);
         let acks = self.clients.finish();
@@ -268,7 +289,7 @@ impl World {
             verdict::missing(&acks, self.cluster.server(master)).into_iter().partition(|ack| ack.confirmed);
         self.timeline.note(format!("reigns {reigns:?}, writes by server {:?}", verdict::shares(&acks)));
         let fits = answers::check(&reigns, &answers).map(|()| answers.len());
-        let story = Story { reigns, acks, followers: self.followers, struck, healed, suspended: self.suspended };
+        let story = Story { reigns, acks, followers: self.followers, faults, suspended: self.suspended };
         let verdict = Verdict {
             decided: story.decided(),
             failovers: story.reigns.len() - 1,

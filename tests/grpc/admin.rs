@@ -1,6 +1,7 @@
 //! What operators may change, and how refusals read.
 
 use raft_sentinel::base::NodeId;
+use raft_sentinel::base::settings::PromotionPolicy;
 use raft_sentinel::proto::admin as pb;
 use raft_sentinel::raft::Leadership;
 use tonic::Code;
@@ -33,6 +34,22 @@ async fn a_group_is_monitored_changed_and_removed() {
     let half_bad = pb::GroupOptions { quorum: Some(3), down_after_ms: Some(0), ..Default::default() };
     assert_eq!(admin.set_options(set(half_bad)).await.unwrap_err().code(), Code::InvalidArgument);
     assert_eq!(world.group("a").settings.quorum, 1, "all or nothing");
+    let fence = pb::GroupOptions {
+        promotion_policy: Some("strict".to_owned()),
+        fence_max_lag_s: Some(5),
+        replica_forget_after_ms: Some(60_000),
+        ..Default::default()
+    };
+    assert!(admin.set_options(set(fence)).await.unwrap().into_inner().changed);
+    let settings = world.group("a").settings.clone();
+    assert_eq!((settings.promotion_policy, settings.fence_max_lag_s), (PromotionPolicy::Strict, 5));
+    assert_eq!(settings.replica_forget_after_ms, 60_000);
+    for seconds in [0, 3601] {
+        let bad_lag = pb::GroupOptions { fence_max_lag_s: Some(seconds), ..Default::default() };
+        let refused = admin.set_options(set(bad_lag)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().contains("fence_max_lag_s"), "{}", refused.message());
+    }
     let bad_policy = pb::GroupOptions { promotion_policy: Some("brave".to_owned()), ..Default::default() };
     assert_eq!(admin.set_options(set(bad_policy)).await.unwrap_err().code(), Code::InvalidArgument);
     assert_eq!(admin.set_options(set(pb::GroupOptions::default())).await.unwrap_err().code(), Code::InvalidArgument);
@@ -67,14 +84,14 @@ async fn a_failover_is_requested_once() {
     let world = World::start().await;
     world.monitor("a");
     let mut admin = world.admin().await;
-    let request = pb::RequestFailoverRequest { group: "a".to_owned(), epoch: None };
+    let request = pb::RequestFailoverRequest { group: "a".to_owned(), epoch: None, ..Default::default() };
     let started = soon("an answer", admin.request_failover(request.clone())).await.unwrap().into_inner();
     assert_eq!((started.epoch, started.revision), (1, world.running("a").started.0));
     assert_eq!(admin.request_failover(request).await.unwrap_err().code(), Code::FailedPrecondition);
     world.decide("a", &node(2), 5_000_000);
-    let again = pb::RequestFailoverRequest { group: "a".to_owned(), epoch: Some(0) };
+    let again = pb::RequestFailoverRequest { group: "a".to_owned(), epoch: Some(0), ..Default::default() };
     assert_eq!(admin.request_failover(again).await.unwrap_err().code(), Code::FailedPrecondition, "epoch 0 is over");
-    let nobody = pb::RequestFailoverRequest { group: "nobody".to_owned(), epoch: None };
+    let nobody = pb::RequestFailoverRequest { group: "nobody".to_owned(), epoch: None, ..Default::default() };
     assert_eq!(admin.request_failover(nobody).await.unwrap_err().code(), Code::NotFound);
 }
 

@@ -1,9 +1,9 @@
 //! Questions about masters, replicas, history and status, and the refusals they can meet.
 
 use raft_sentinel::base::observation::LinkLoss;
-use raft_sentinel::base::{LogIndex, Mono, NodeId};
+use raft_sentinel::base::{Fence, FenceSight, LogIndex, Mono, NodeId, WallTime};
 use raft_sentinel::judge::{GroupView, Link};
-use raft_sentinel::machine::{Command, Ineligible};
+use raft_sentinel::machine::{Basis, Command, Ineligible, Manner};
 use raft_sentinel::proto::sentinel as pb;
 use raft_sentinel::proto::sentinel::{Consistency, Evidence, Health, Role};
 use raft_sentinel::raft::Leadership;
@@ -197,6 +197,68 @@ async fn a_decision_is_told_with_its_grounds_and_its_course() {
     assert_eq!((ending.kind(), ending.left[0].port), (pb::ending::Kind::Completed, 1));
 }
 
+/// The fence of the group's master is armed by the log, as a leader would have it.
+fn arm(world: &World, group: &str) {
+    let (epoch, replicas) = (world.group(group).epoch, world.group(group).known_replicas());
+    let fence = Fence { min_replicas: 1, max_lag_s: 2 };
+    world.fake.commit(&Command::FenceArmed { group: name(group), epoch, fence, replicas, at: WallTime(1_500_000) });
+}
+
+#[tokio::test]
+async fn a_fence_is_told_with_what_each_node_holds() {
+    let world = World::start().await;
+    world.monitor("a");
+    let told = master(&world, "a", Consistency::Linearizable).await.unwrap().master.unwrap();
+    assert_eq!((told.configured_policy(), told.effective_policy()), (pb::PromotionPolicy::Auto, pb::PromotionPolicy::Available));
+    let fence = told.fence.unwrap();
+    let wanted = pb::HeldFence { min_replicas: 1, max_lag_s: 2 };
+    assert_eq!((fence.armed, fence.wanted, fence.recorded, fence.covered), (false, Some(wanted), None, 0));
+    assert_eq!(fence.problem, "it is not armed yet");
+
+    arm(&world, "a");
+    let now = world.clock.mono();
+    let problem = "10.0.0.1:3 holds something else";
+    world.board.show(
+        &name("a"),
+        view(now, |view| {
+            let holds = Fence { min_replicas: 1, max_lag_s: 2 };
+            view.nodes.get_mut(&node(1)).unwrap().fence = Some((now, FenceSight::Holds(holds)));
+            view.nodes.get_mut(&node(2)).unwrap().fence = Some((now, FenceSight::Unknown("NOPERM".to_owned())));
+            view.fence_problem = Some(problem.to_owned());
+            view.fence_alarm = Some(problem.to_owned());
+        }),
+    );
+    let told = master(&world, "a", Consistency::Linearizable).await.unwrap().master.unwrap();
+    assert_eq!((told.effective_policy(), told.wait_replicas), (pb::PromotionPolicy::Strict, 1));
+    let fence = told.fence.unwrap();
+    assert_eq!((fence.armed, fence.recorded, fence.covered), (true, Some(wanted), 1));
+    assert_eq!((fence.since.unwrap().at_us, fence.problem.as_str()), (1_500_000, problem));
+    let status = soon("an answer", world.sentinel().await.status(pb::StatusRequest::default())).await.unwrap().into_inner();
+    let group = &status.groups[0];
+    assert_eq!(group.fence_alarm, problem);
+    let held: Vec<_> = group.nodes.iter().map(|node| (node.fence, node.fence_unknown.as_str())).collect();
+    assert_eq!(held, [(Some(wanted), ""), (None, "NOPERM"), (None, "")]);
+}
+
+#[tokio::test]
+async fn a_forced_decision_says_so() {
+    let world = World::start().await;
+    world.monitor("a");
+    let (epoch, by, at) = (world.group("a").epoch, NodeId(1), WallTime(2_000_000));
+    let manner = Manner::Force;
+    world.fake.commit(&Command::FailoverRequested { group: name("a"), epoch, by, manner, target: None, at });
+    let running = master(&world, "a", Consistency::Linearizable).await.unwrap().master.unwrap().failover.unwrap();
+    assert_eq!(running.forced_by, Some(1));
+    world.decide_on("a", &node(2), Basis::Forced, Some(Fence { min_replicas: 1, max_lag_s: 2 }));
+    let told = &decisions(&world, "a", 0).await[0];
+    let Some(pb::cause::Cause::Requested(asked)) = &told.cause.as_ref().unwrap().cause else { panic!("{:?}", told.cause) };
+    assert_eq!(asked.manner(), pb::FailoverManner::Force);
+    let choice = told.choice.as_ref().unwrap();
+    assert_eq!((choice.basis(), choice.estimated_loss_bytes), (pb::DecisionBasis::Forced, Some(100)));
+    assert_eq!(choice.arms, Some(pb::HeldFence { min_replicas: 1, max_lag_s: 2 }));
+    assert!(choice.candidates[0].detached && !choice.candidates[1].detached);
+}
+
 #[tokio::test]
 async fn history_is_newest_first_across_groups_and_bounded() {
     let world = World::start().await;
@@ -213,7 +275,7 @@ async fn history_is_newest_first_across_groups_and_bounded() {
     assert_eq!(all.iter().map(|decision| decision.group.as_str()).collect::<Vec<_>>(), ["a", "b", "a"]);
     assert_eq!(all[0].ending.as_ref().unwrap().kind(), pb::ending::Kind::Aborted);
     assert!(all[0].choice.is_none() && all[0].decided.is_none());
-    assert!(matches!(all[1].cause.as_ref().unwrap().cause, Some(pb::cause::Cause::Requested(pb::OperatorRequest { by: 1 }))));
+    assert!(matches!(all[1].cause.as_ref().unwrap().cause, Some(pb::cause::Cause::Requested(pb::OperatorRequest { by: 1, .. }))));
     assert_eq!(decisions(&world, "", 1).await.len(), 1);
     assert_eq!(decisions(&world, "b", 50).await.len(), 1);
 }

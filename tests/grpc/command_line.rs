@@ -1,8 +1,9 @@
 //! The operator's command line, as it is typed and as it answers.
 
 use clap::Parser;
-use raft_sentinel::base::{Addr, NodeId};
+use raft_sentinel::base::{Addr, Fence, FenceSight, NodeId};
 use raft_sentinel::ctl;
+use raft_sentinel::machine::Basis;
 use raft_sentinel::raft::Leadership;
 use tokio::net::TcpListener;
 
@@ -70,6 +71,68 @@ async fn programs_can_read_the_answers() {
     assert_eq!(json("status --json").await["members"][2]["refused"], "it has another cluster id");
     assert_eq!(json("replicas mymaster --json").await["replicas"][0]["eligible"], false);
     assert_eq!(json("failover mymaster --json").await["epoch"], 2);
+}
+
+#[tokio::test]
+async fn failovers_are_asked_for_in_clear_words() {
+    let world = World::start().await;
+    for group in ["a", "b", "c"] {
+        world.monitor(group);
+    }
+    let at = &[&world.grpc];
+    for wrong in [
+        "failover a --force",
+        "failover a --accept-loss",
+        "failover a --force --accept-loss --to 10.0.0.1:2",
+        "failover a --force --accept-loss --coordinated",
+    ] {
+        typed(at, wrong).await.unwrap_err();
+        assert!(world.group("a").failover.is_none(), "{wrong}");
+    }
+    assert_all(&typed(at, "failover a --force --accept-loss").await.unwrap(), &["towards epoch 1 is forced, with whatever loss"]);
+    world.decide_on("a", &node(2), Basis::Forced, None);
+    let told = typed(at, "decisions a").await.unwrap();
+    assert_all(
+        &told,
+        &["(at sentinel 1, force)", "old master FORCED by an operator", "known to be missing: 100 bytes", "detached, eligible"],
+    );
+    assert_all(&typed(at, "failover b --coordinated --to 10.0.0.1:3").await.unwrap(), &["towards epoch 1 is started"]);
+    assert_all(&typed(at, "masters").await.unwrap(), &["failover: draining"]);
+    let unfinished = typed(at, "switchover c --wait 1 --to 10.0.0.1:2").await.unwrap_err();
+    assert_all(&unfinished, &["After 1 s it is still under way"]);
+    assert_all(&typed(at, "switchover nobody").await.unwrap_err(), &["no master named 'nobody' is monitored"]);
+}
+
+#[tokio::test]
+async fn the_fence_is_set_and_shown() {
+    let world = World::start().await;
+    world.monitor("a");
+    let at = &[&world.grpc];
+    typed(at, "set a").await.unwrap_err();
+    let changed = typed(at, "set a --promotion-policy strict --fence-max-lag 3 --replica-forget-after 60000 --quorum 1").await.unwrap();
+    assert_all(&changed, &["The settings of a are changed"]);
+    let settings = world.group("a").settings.clone();
+    assert_eq!((settings.fence_max_lag_s, settings.replica_forget_after_ms, settings.quorum), (3, 60_000, 1));
+    assert_all(&typed(at, "set a --fence-max-lag 3").await.unwrap(), &["were so already"]);
+    assert_all(&typed(at, "set a --promotion-policy brave").await.unwrap_err(), &["expected auto, strict or available"]);
+
+    let now = world.clock.mono();
+    let held = view(now, |view| {
+        let holds = Fence { min_replicas: 1, max_lag_s: 3 };
+        view.nodes.get_mut(&node(1)).unwrap().fence = Some((now, FenceSight::Holds(holds)));
+        view.nodes.get_mut(&node(2)).unwrap().fence = Some((now, FenceSight::Unknown("NOPERM".to_owned())));
+        view.fence_problem = Some("10.0.0.1:2 does not say".to_owned());
+        view.fence_alarm = Some("10.0.0.1:2 does not say".to_owned());
+    });
+    world.board.show(&name("a"), held);
+    let status = typed(at, "status").await.unwrap();
+    assert_all(&status, &["policy strict; fence: 1 of 2 replicas within 3 s, not armed: 10.0.0.1:2 does not say", "FENCE PROBLEM"]);
+    assert_all(&status, &["1 within 3 s", "unknown: NOPERM", "no WAIT makes a write safe"]);
+    let json = typed(at, "status --json").await.unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let group = &json["groups"][0];
+    assert_eq!((&group["master"]["fence"]["wanted"]["max_lag_s"], &group["nodes"][0]["fence"]["min_replicas"]), (&3.into(), &1.into()));
+    assert_eq!(group["fence_alarm"], "10.0.0.1:2 does not say");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Metrics, liveness and readiness over HTTP.
 
+use raft_sentinel::base::{Fence, FenceSight};
 use raft_sentinel::raft::Leadership;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -41,9 +42,13 @@ async fn metrics_tell_of_raft_groups_and_nodes() {
         }
     };
     soon("a counted failover", until_counted).await;
-    world
-        .board
-        .show(&name("a"), view(world.clock.mono(), |view| view.nodes.get_mut(&node(3)).unwrap().down_since = Some(world.clock.mono())));
+    let now = world.clock.mono();
+    let seen = view(now, |view| {
+        view.nodes.get_mut(&node(3)).unwrap().down_since = Some(now);
+        view.nodes.get_mut(&node(2)).unwrap().fence = Some((now, FenceSight::Holds(Fence { min_replicas: 1, max_lag_s: 2 })));
+        view.fence_alarm = Some("10.0.0.1:1 holds nothing".to_owned());
+    });
+    world.board.show(&name("a"), seen);
     let (code, text) = get(&world, "/metrics").await;
     assert_eq!(code, 200);
     let epoch = world.group("a").epoch;
@@ -58,9 +63,18 @@ async fn metrics_tell_of_raft_groups_and_nodes() {
         "raft_sentinel_group_failover_phase{group=\"a\",phase=\"none\"} 1.0".to_owned(),
         "raft_sentinel_group_last_failover_estimated_loss_bytes{group=\"a\"} 100.0".to_owned(),
         "raft_sentinel_node_up{group=\"a\",address=\"10.0.0.1:3\",role=\"replica\"} 0.0".to_owned(),
+        "raft_sentinel_fence_armed{group=\"a\"} 0.0".to_owned(),
+        "raft_sentinel_fence_min_replicas{group=\"a\"} 1.0".to_owned(),
+        "raft_sentinel_fence_wait_replicas{group=\"a\"} 0.0".to_owned(),
+        "raft_sentinel_fence_covered{group=\"a\"} 0.0".to_owned(),
+        "raft_sentinel_fence_problem{group=\"a\"} 1.0".to_owned(),
+        "raft_sentinel_node_min_replicas_to_write{group=\"a\",address=\"10.0.0.1:2\"} 1.0".to_owned(),
         "raft_sentinel_node_offset_bytes{group=\"a\",address=\"10.0.0.1:2\"} 990.0".to_owned(),
     ] {
         assert!(text.lines().any(|found| found == line), "no line '{line}' in:\n{text}");
     }
     assert!(text.ends_with("# EOF\n"));
+    let (code, text) = get(&world, "/readyz").await;
+    assert_eq!(code, 200, "a problem with a fence makes nobody less ready");
+    assert!(text.contains("fence problem of a: 10.0.0.1:1 holds nothing\n"), "{text}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use raft_sentinel::base::observation::{NodeReport, ReplicaReport, RoleReport};
 use raft_sentinel::base::{
-    Addr, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, SentinelId, WallTime,
+    Addr, Epoch, Fence, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, SentinelId, WallTime,
 };
 use raft_sentinel::board::Board;
 use raft_sentinel::clock::Clock;
@@ -130,12 +130,21 @@ impl World {
 
     /// The decision of the failover that is running.
     pub fn decide(&self, group: &str, chosen: &Addr, at_us: u64) -> LogIndex {
+        self.decide_as(group, chosen, at_us, Basis::Unfenced, None)
+    }
+
+    /// The same, on other grounds.
+    pub fn decide_on(&self, group: &str, chosen: &Addr, basis: Basis, arms: Option<Fence>) -> LogIndex {
+        self.decide_as(group, chosen, 3_000_000, basis, arms)
+    }
+
+    fn decide_as(&self, group: &str, chosen: &Addr, at_us: u64, basis: Basis, arms: Option<Fence>) -> LogIndex {
         let eligible = Candidate {
             addr: chosen.clone(),
             run_id: Some(RunId::new("run-chosen")),
             priority: Some(100),
             offset: Some(900),
-            detached: false,
+            detached: basis != Basis::Unfenced,
             ineligible: None,
         };
         let down =
@@ -146,8 +155,8 @@ impl World {
             reason: ChosenFor::OnlyCandidate,
             master_offset: Some(1000),
             estimated_loss_bytes: Some(100),
-            basis: Basis::Unfenced,
-            arms: None,
+            basis,
+            arms,
         };
         let id = self.running(group);
         self.fake.commit(&Command::Promote { group: name(group), id, choice, by: NodeId(2), at: WallTime(at_us) }).index

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use raft_sentinel::base::observation::{AttachedReplica, LinkLoss, NodeReport, ReplicaReport, Role, RoleReport, Seen, Sight, ValidReply};
 use raft_sentinel::base::settings::PromotionPolicy;
 use raft_sentinel::base::{Addr, Epoch, Fence, FenceSight, GroupName, GroupSettings, LogIndex, Mono, NodeId, ReplId, RunId, WallTime};
-use raft_sentinel::judge::{Ask, Input, Intent, Judge, Link, Permit, World};
+use raft_sentinel::judge::{Ask, Input, Intent, Judge, Link, Permit, Remark, World};
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Command, Event, Group, Outcome, Phase, State, invariants};
 
@@ -42,6 +42,8 @@ pub(crate) struct Bench {
     /// Sentinels that are asleep (stopped): they take no steps.
     pub(crate) asleep: [bool; 3],
     pub(crate) events: Vec<(u64, Event)>,
+    /// What each sentinel told of what it sees.
+    pub(crate) remarks: [Vec<Remark>; 3],
     /// Called before an intent of the leader is performed; true makes the leader die there, before it or after it.
     pub(crate) intents: Vec<String>,
     pub(crate) die_at: Option<(String, bool)>,
@@ -82,6 +84,7 @@ impl Bench {
             aliases: BTreeMap::new(),
             asleep: [false; 3],
             events: Vec::new(),
+            remarks: Default::default(),
             intents: Vec::new(),
             die_at: None,
             judges: Vec::new(),
@@ -317,7 +320,7 @@ impl Bench {
 
     fn perform(&mut self, at: usize, intent: Intent) {
         match intent {
-            Intent::Notify { .. } => {}
+            Intent::Notify { what, .. } => self.remarks[at].push(what),
             Intent::Look(node) => {
                 if let Some(report) = self.report(&node) {
                     let seen = self.see(&node, Sight::Report(Box::new(report)));

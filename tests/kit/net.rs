@@ -35,6 +35,9 @@ pub const OBSERVER: &str = "observer";
 const MOST_HOSTS: usize = 100;
 /// The router's address on each of its links.
 const GATEWAY: &str = "169.254.0.1";
+/// Makes a router of a namespace. A path that is closed one way must not make the other way suspicious.
+const FORWARD: &str = "cd /proc/sys/net/ipv4 && set_to() { read -r now <$2; [ \"$now\" = $1 ] || echo $1 >$2; } && set_to 1 ip_forward && \
+                       for link in conf/*; do set_to 0 $link/rp_filter; done";
 /// Rules are looked at in this order: the observer's, cuts, and then the kernel's own.
 const OBSERVER_RULE: u32 = 10;
 const CUT_RULE: u32 = 20;
@@ -212,6 +215,20 @@ impl Net {
         self.add(&[Cut { from: Some(self.host(host).ip), to: None }])
     }
 
+    /// Takes back that nothing passes from the one to the other, as said of these two; what forbids it otherwise stays.
+    ///
+    /// # Errors
+    /// When the router does not take it.
+    pub fn heal_one_way(&self, from: &str, to: &str) -> Result<(), NetError> {
+        let cut = Cut { from: Some(self.host(from).ip), to: Some(self.host(to).ip) };
+        let mut cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
+        if cuts.contains(&cut) {
+            batch(&self.router, &cut.line("del"))?;
+            cuts.remove(&cut);
+        }
+        Ok(())
+    }
+
     /// Takes all cuts back.
     ///
     /// # Errors
@@ -253,8 +270,7 @@ impl Net {
             );
             batch(&host.namespace, &lines)?;
         }
-        let forward = "read -r on </proc/sys/net/ipv4/ip_forward; [ \"$on\" = 1 ] || echo 1 >/proc/sys/net/ipv4/ip_forward";
-        run(&self.router, "sh", &["-c", forward], "").map_err(|e| NetError(format!("let the router forward (is /proc/sys writable?): {e}")))
+        run(&self.router, "sh", &["-c", FORWARD], "").map_err(|e| NetError(format!("let the router forward (is /proc/sys writable?): {e}")))
     }
 }
 

@@ -50,7 +50,7 @@ fn example(name: &str) -> std::path::PathBuf {
     this.ancestors().nth(2).expect("it lies in deps").join("examples").join(name)
 }
 
-fn operator(cluster: &Cluster, words: &[&str]) -> Ended {
+pub(crate) fn operator(cluster: &Cluster, words: &[&str]) -> Ended {
     let addrs: Vec<String> = cluster.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.ports.grpc)).collect();
     let addr = addrs.join(",");
     let words: Vec<&str> = words.iter().copied().chain(["--addr", &addr]).collect();

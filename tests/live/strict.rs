@@ -6,14 +6,14 @@ use crate::kit::{Cluster, Flavour, Plan};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-fn strict() -> Plan {
+pub(crate) fn strict() -> Plan {
     let mut plan = Plan::new(Flavour::Ours).with_policy("strict");
     plan.lines.push("sentinel fence-max-lag mymaster 1".to_owned());
     plan
 }
 
 /// Starts the plan and waits until promotions are fenced.
-fn armed(plan: Plan) -> Cluster {
+pub(crate) fn armed(plan: Plan) -> Cluster {
     let cluster = plan.start();
     cluster.timeline.wait_for("the fence is armed", LIMIT, || {
         let master = cluster.recorded(1)?;

@@ -43,12 +43,12 @@ fn finish(world: &World) {
     world.fake.done(&Command::FailoverDone { group: group(), id, left: vec![addr(6379)], at });
 }
 
-fn message(pattern: &str, channel: &str, payload: &str) -> String {
+pub(crate) fn message(pattern: &str, channel: &str, payload: &str) -> String {
     let kind = format!("*4\r\n$8\r\npmessage\r\n${}\r\n{pattern}\r\n", pattern.len());
     format!("{kind}${}\r\n{channel}\r\n${}\r\n{payload}\r\n", channel.len(), payload.len())
 }
 
-async fn listener(world: &World, pattern: &str) -> Wire {
+pub(crate) async fn listener(world: &World, pattern: &str) -> Wire {
     let mut wire = Wire::open(world.addr).await;
     wire.ask(&format!("PSUBSCRIBE {pattern}")).await;
     wire
@@ -141,6 +141,13 @@ async fn what_this_sentinel_sees_is_told() {
             "master mymaster 127.0.0.1 6379 new reported role is slave",
         ),
         (Addr::new("::1", 7), NoticeKind::Demoted, "+convert-to-slave", "slave [::1]:7 ::1 7 @ mymaster 127.0.0.1 6379"),
+        (
+            addr(6379),
+            NoticeKind::FenceProblem { why: "127.0.0.1:6379 holds nothing".to_owned() },
+            "+fence-problem",
+            "master mymaster 127.0.0.1 6379 #127.0.0.1:6379 holds nothing",
+        ),
+        (addr(6379), NoticeKind::FenceWell, "-fence-problem", "master mymaster 127.0.0.1 6379"),
         (addr(6380), NoticeKind::Repointed, "+fix-slave-config", "slave 127.0.0.1:6380 127.0.0.1 6380 @ mymaster 127.0.0.1 6379"),
     ];
     for (node, what, channel, payload) in told {

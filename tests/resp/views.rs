@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use raft_sentinel::base::observation::{LinkLoss, ReplicaReport, RoleReport};
-use raft_sentinel::base::{Addr, Epoch, GroupName, GroupSettings, NodeId, WallTime};
+use raft_sentinel::base::{Addr, Epoch, Fence, FenceSight, GroupName, GroupSettings, NodeId, WallTime};
 use raft_sentinel::judge::{GroupView, Link};
 use raft_sentinel::machine::Command;
 use raft_sentinel::machine::command::Origin;
+use raft_sentinel::serve::Agreement;
 
 use super::wire::Wire;
 use super::world::{World, addr, group, view, world};
@@ -134,4 +135,44 @@ async fn a_sentinel_that_is_refused_or_silent() {
     while field(&down(&world).await, "flags") != "s_down,sentinel,disconnected" {
         assert!(std::time::Instant::now() < deadline, "a silent sentinel is not down");
     }
+}
+
+#[tokio::test]
+async fn the_fence_shows_behind_stocks_fields() {
+    let world = world().await;
+    let wanted = Fence { min_replicas: 1, max_lag_s: 2 };
+    let epoch = world.fake.state().groups[&group()].epoch;
+    let before = ask(&world, "SENTINEL MASTER mymaster").await;
+    assert_eq!((field(&before, "fence-armed"), field(&before, "fence-status")), ("no", "it is not armed yet"));
+    assert_eq!((field(&before, "effective-promotion-policy"), field(&before, "wait-replicas")), ("available", "0"));
+    assert!(!before.contains("min-replicas-to-write"), "nobody has seen it: {before}");
+
+    world.fake.done(&Command::FenceArmed { group: group(), epoch, fence: wanted, replicas: 2, at: WallTime(0) });
+    let (mut view, now) = (view(world.clock), world.clock.mono());
+    view.nodes.get_mut(&addr(6379)).unwrap().fence = Some((now, FenceSight::Holds(wanted)));
+    view.nodes.get_mut(&addr(6380)).unwrap().fence = Some((now, FenceSight::Holds(Fence::OFF)));
+    view.fence_problem = Some("127.0.0.1:6380 holds nothing".to_owned());
+    world.board.show(&group(), view);
+    let master = ask(&world, "SENTINEL MASTER mymaster").await;
+    for (name, value) in [
+        ("promotion-policy", "auto"),
+        ("effective-promotion-policy", "strict"),
+        ("fence-armed", "yes"),
+        ("fence-status", "127.0.0.1:6380 holds nothing"),
+        ("fence-min-replicas", "1"),
+        ("fence-known-replicas", "2"),
+        ("fence-max-lag", "2"),
+        ("fence-covered", "1"),
+        ("wait-replicas", "1"),
+        ("replica-forget-after", "0"),
+        ("min-replicas-to-write", "1"),
+        ("min-replicas-max-lag", "2"),
+    ] {
+        assert_eq!(field(&master, name), value, "{name}");
+    }
+    let place = |name: &str| master.find(&format!("\r\n{name}\r\n")).unwrap();
+    assert!(place("promotion-policy") > place("parallel-syncs"), "tools go by place");
+    let replicas = ask(&world, "SENTINEL REPLICAS mymaster").await;
+    assert_eq!((field(&replicas, "min-replicas-to-write"), field(&replicas, "min-replicas-max-lag")), ("0", "10"));
+    assert_eq!(replicas.matches("min-replicas-to-write").count(), 1, "the other was not seen");
 }

@@ -125,7 +125,7 @@ pub(crate) fn view(clock: Clock) -> GroupView {
             (addr(6381), node(clock, "c", replica())),
         ]),
         candidates: vec![candidate(6380), candidate(6381)],
-        fence_problem: None,
+        ..GroupView::default()
     }
 }
 

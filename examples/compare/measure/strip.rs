@@ -7,9 +7,9 @@ use crate::record::{Answer, ClientLog, GroupRecord, Habit, Look, Record, Said, S
 use crate::stage::conf::node_letter;
 
 /// A pause in a client's writes up to which they are one bar.
-const TOGETHER: Us = 60_000;
-/// What is shown before the fault.
-const BEFORE: Us = SECOND;
+const TOGETHER: Us = 100_000;
+/// What is kept of the time before the fault.
+const BEFORE: Us = 5 * SECOND;
 
 /// What a bar says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

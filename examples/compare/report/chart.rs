@@ -8,7 +8,7 @@ use crate::results::Results;
 
 const WIDTH: f64 = 620.0;
 /// Where names end and bars begin.
-const LEFT: f64 = 200.0;
+const LEFT: f64 = 116.0;
 /// Room for the number after the longest bar.
 const RIGHT: f64 = 110.0;
 const BAR: f64 = 13.0;
@@ -51,14 +51,14 @@ struct Scale {
 }
 
 impl Scale {
-    /// Up to the largest value, but not beyond three times what three quarters of all stay below.
+    /// Up to the largest value, but not beyond three times what three quarters of all stay below, of those that are not 0.
     fn of(results: &Results, column: &Column) -> Self {
-        let mut values: Vec<f64> = results.cells.iter().filter_map(|cell| cell.spread(column.figure)).map(|spread| spread.worst).collect();
+        let spreads = results.cells.iter().filter_map(|cell| cell.spread(column.figure));
+        let mut values: Vec<f64> = spreads.map(|spread| spread.worst).filter(|worst| *worst > 0.0).collect();
         values.sort_by(f64::total_cmp);
         let largest = values.last().copied().unwrap_or(0.0);
         let usual = values.get(values.len() * 3 / 4).copied().unwrap_or(0.0) * 3.0;
-        let wanted = if usual > 0.0 { largest.min(usual) } else { largest };
-        Self { most: round_up(wanted.max(1.0)) }
+        Self { most: round_up(largest.min(usual).max(1.0)) }
     }
 
     fn x(&self, value: f64) -> f64 {
@@ -70,9 +70,14 @@ impl Scale {
             let value = self.most * f64::from(quarter) / 4.0;
             let x = self.x(value);
             let _ = write!(svg, "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>");
-            let label = shown(value, unit);
+            let label = self.label(value, unit);
             let _ = write!(svg, "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\">{label}</text>", bottom + 16.0);
         }
+    }
+
+    /// In the same unit all along the axis.
+    fn label(&self, value: f64, unit: Unit) -> String {
+        if unit == Unit::Time && self.most >= 2000.0 { format!("{} s", value / 1000.0) } else { shown(value, unit) }
     }
 
     fn bar(&self, svg: &mut String, y: f64, key: &str, title: &str, (median, worst): (f64, f64), unit: Unit) {

@@ -53,27 +53,30 @@ const fn short(product: Product) -> &'static str {
 }
 
 fn legend(results: &Results) -> String {
-    let machine = &results.machine;
-    let explained = |column: &Column| format!("*{}*: {}", column.title, column.meaning);
-    let meanings = SHOWN.map(|number| explained(&COLUMNS[number])).join(" ");
-    let versions = machine.versions.iter().map(|(product, version)| format!("{} {version}", product.name())).collect::<Vec<_>>().join("; ");
+    let (machine, settings) = (&results.machine, &results.settings);
     let runs =
         |scenario: &str| results.products.iter().filter_map(|product| results.cell(scenario, *product)).map(|cell| cell.runs.len()).max();
-    let most = results.scenarios.iter().filter_map(|scenario| runs(&scenario.id)).max().unwrap_or(0);
-    let least = results.scenarios.iter().filter_map(|scenario| runs(&scenario.id)).min().unwrap_or(0);
+    let runs: Vec<usize> = results.scenarios.iter().filter_map(|scenario| runs(&scenario.id)).collect();
+    let (least, most) = (runs.iter().min().unwrap_or(&0), runs.iter().max().unwrap_or(&0));
+    let often = if least == most { format!("{most}") } else { format!("{least} to {most}") };
     let (low, high) = results.loads();
-    let build = if machine.optimised { "" } else { " **Not an optimised build.**" };
-    format!(
-        "Medians of {least} to {most} runs, the worst in brackets. {meanings}\n\n\
-         {versions}, Redis {}; {} × {}, Linux {}, load average {low:.1} to {high:.1}; {}; down-after-milliseconds {}, failover-timeout {}.{build}\n",
+    let mut text = format!(
+        "Medians of {often} runs, the worst in brackets. {} on Redis {}; {} × {}, Linux {}, load average {low:.1} to {high:.1}; {}; \
+         down-after-milliseconds {}, failover-timeout {}.{}\n\n",
+        machine.programs(),
         machine.redis,
         machine.cores,
         machine.cpu,
         machine.kernel,
         machine.date,
-        results.settings.down_after_ms,
-        results.settings.failover_timeout_ms,
-    )
+        settings.down_after_ms,
+        settings.failover_timeout_ms,
+        if machine.optimised { "" } else { " **Not an optimised build.**" },
+    );
+    for Column { title, meaning, .. } in SHOWN.map(|number| &COLUMNS[number]) {
+        let _ = writeln!(text, "- *{title}*: {meaning}");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -97,6 +100,15 @@ mod tests {
         assert!(once.starts_with(&format!("before\n{BEGIN}\n| scenario")) && once.ends_with(&format!("{END}\nafter\n")), "{once}");
         assert!(once.contains("| The master crashes | stock | 2,200 ms | 0 | 12 | 0 | 0 | 0 |") && !once.contains("outdated"), "{once}");
         assert_eq!(with_table(&once, &results()).expect("the marks are still there"), once);
+    }
+
+    /// What is in the README was measured: nobody has touched it up.
+    #[test]
+    fn the_readme_shows_the_measured_results() {
+        let measured = serde_json::from_str(include_str!("../measured.json")).expect("it was written by this program");
+        let readme = include_str!("../../../README.md");
+        let made = with_table(readme, &measured).expect("the README has the marks");
+        assert!(made == readme, "to write the table: compare --table examples/compare/measured.json");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What people get: lines on the terminal, JSON, a table for a Markdown file, and a page.
 
 mod chart;
+mod glance;
 mod markdown;
 mod numbers;
 mod page;

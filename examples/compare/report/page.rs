@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::chart;
 use super::numbers::{COLUMNS, Column, spread};
 use super::story::{self, Window};
-use super::text::{escaped, key_of};
-use crate::product::Product;
+use super::text::{escaped, swatch};
+use super::{chart, glance};
 use crate::results::{Cell, Results, Told};
 
 const STYLE: &str = include_str!("page.css");
@@ -21,9 +20,10 @@ pub(crate) fn page(results: &Results) -> String {
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n\
-         <p>The same trouble for each of them, in turn, on real Redis: what it did to clients. Less is better in every column but one.</p>\n"
+         <p>The same trouble for each of them, in turn, on real Redis: what it did to clients. Less is better in every figure but the number of promotions.</p>\n"
     );
     facts(&mut html, results);
+    html += &glance::table(results);
     html += "<h2>In figures</h2>\n";
     summary(&mut html, results);
     html += "<h2>In pictures</h2>\n";
@@ -39,11 +39,10 @@ pub(crate) fn page(results: &Results) -> String {
 
 fn facts(html: &mut String, results: &Results) {
     let (machine, settings) = (&results.machine, &results.settings);
-    let versions = machine.versions.iter().map(|(product, version)| format!("{} {version}", product.name())).collect::<Vec<_>>().join("; ");
     let (low, high) = results.loads();
     let hosts = if settings.hosts { "every member on a host of its own (network namespaces)" } else { "all members on one host" };
     let rows = [
-        ("products", format!("{versions}, watching Redis {}", machine.redis)),
+        ("programs", format!("{}, watching Redis {}", machine.programs(), machine.redis)),
         (
             "machine",
             format!("{} × {}, Linux {}; load average {low:.1} to {high:.1} before the runs", machine.cores, machine.cpu, machine.kernel),
@@ -125,10 +124,6 @@ fn clearly_less(one: f64, other: f64, column: &Column) -> bool {
         super::numbers::Unit::Count => 1.0,
     };
     one < other * 0.9 && other - one >= least
-}
-
-fn swatch(product: Product) -> String {
-    format!("<span class=\"product {}\"></span>{}", key_of(product), product.name())
 }
 
 fn unsettled(cell: &Cell) -> String {
@@ -225,6 +220,7 @@ fn method(html: &mut String, results: &Results) {
 mod tests {
     use super::*;
     use crate::measure::{Figures, Strip};
+    use crate::product::Product;
     use crate::results::Run;
 
     fn cell(product: Product, unavailable_ms: f64) -> Cell {

@@ -16,28 +16,33 @@ const TOP: f64 = 22.0;
 const FOOT: f64 = 22.0;
 /// From which width on a bar has room for its letter.
 const LETTER: f64 = 14.0;
-/// Milliseconds shown before the fault.
+/// Milliseconds shown before whatever is done first.
 const BEFORE: f64 = 500.0;
+/// And of what may be shown before the fault, at most.
+const LONG_BEFORE: f64 = 5000.0;
 
 /// The span that all products of a scenario are shown in, so that they can be compared: milliseconds since the fault.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
+    from: f64,
     to: f64,
 }
 
 impl Window {
     /// Wide enough for all of them, within reason.
-    pub(super) fn of<'a>(strips: impl Iterator<Item = &'a Strip>) -> Self {
+    pub(super) fn of<'a>(strips: impl Iterator<Item = &'a Strip> + Clone) -> Self {
         const ENOUGH: f64 = 40_000.0;
-        Self { to: strips.map(|strip| strip.end).fold(1000.0, f64::max).min(ENOUGH) }
+        let first = strips.clone().flat_map(|strip| &strip.notes).map(|(at, _)| *at).fold(0.0, f64::min);
+        let to = strips.map(|strip| strip.end).fold(1000.0, f64::max).min(ENOUGH);
+        Self { from: (first - BEFORE).max(-LONG_BEFORE), to }
     }
 
     fn x(self, at: f64) -> f64 {
-        LEFT + (at.clamp(-BEFORE, self.to) + BEFORE) / (self.to + BEFORE) * (WIDTH - LEFT - RIGHT)
+        LEFT + (at.clamp(self.from, self.to) - self.from) / (self.to - self.from) * (WIDTH - LEFT - RIGHT)
     }
 
     fn is_seen(self, bar: &Bar) -> bool {
-        bar.to > -BEFORE && bar.from < self.to
+        bar.to > self.from && bar.from < self.to
     }
 }
 
@@ -110,11 +115,11 @@ fn told_of(row: &str, letter: char) -> String {
 
 fn axis(svg: &mut String, window: Window, bottom: f64) {
     let step = [500.0, 1000.0, 2000.0, 5000.0].into_iter().find(|step| window.to / step <= 16.0).unwrap_or(10_000.0);
-    let mut at = 0.0;
+    let mut at = (window.from / step).ceil() * step;
     while at <= window.to {
         let x = window.x(at);
         let _ = write!(svg, "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>", TOP - 4.0);
-        let _ = write!(svg, "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\">{} s</text>", bottom + 15.0, at / 1000.0);
+        let _ = write!(svg, "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\">{} s</text>", bottom + 15.0, at / 1000.0 + 0.0);
         at += step;
     }
 }

@@ -6,8 +6,7 @@ use crate::results::Results;
 /// What is about to be done, on what.
 pub(crate) fn print_head(results: &Results) {
     let machine = &results.machine;
-    let versions: Vec<String> = machine.versions.iter().map(|(product, version)| format!("{} {version}", product.name())).collect();
-    println!("{} on Redis {}", versions.join("; "), machine.redis);
+    println!("{} on Redis {}", machine.programs(), machine.redis);
     println!("{} x {}; Linux {}; {}", machine.cores, machine.cpu, machine.kernel, machine.date);
     let hosts = if results.settings.hosts { "every member on a host of its own (network namespaces)" } else { "all on this host" };
     let (limit, timeout) = (results.settings.down_after_ms, results.settings.failover_timeout_ms);

@@ -17,3 +17,8 @@ pub(super) fn key_of(product: Product) -> String {
     }
     .to_owned()
 }
+
+/// The product's colour and name, as HTML.
+pub(super) fn swatch(product: Product) -> String {
+    format!("<span class=\"product {}\"></span>{}", key_of(product), product.name())
+}

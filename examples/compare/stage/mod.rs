@@ -112,7 +112,7 @@ impl Stage {
     }
 
     /// Waits until `look` finds nothing missing any more.
-    pub(crate) fn wait_for(&self, what: &str, limit: Duration, look: impl Fn(&Self) -> Result<(), String>) -> anyhow::Result<()> {
+    pub(crate) fn wait_for(&self, what: &str, limit: Duration, mut look: impl FnMut(&Self) -> Result<(), String>) -> anyhow::Result<()> {
         let start = Instant::now();
         loop {
             match look(self) {
@@ -129,10 +129,5 @@ impl Stage {
     pub(crate) fn logs(&self) -> String {
         let groups = self.groups.iter().take(1).flat_map(|group| &group.nodes);
         self.sentinels.iter().chain(groups).map(Member::tail).collect::<Vec<_>>().join("\n")
-    }
-
-    /// Where its files are.
-    pub(crate) fn folder(&self) -> String {
-        self.scratch.path().display().to_string()
     }
 }

@@ -1,10 +1,15 @@
 //! Whether a deployment is whole: who follows whom, and whether the sentinels agree on it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
 
 use super::{Group, Member, Stage, TRIO};
 use crate::kit::resp::Reply;
 use crate::product::Product;
+
+const NAMED_LIMIT: Duration = Duration::from_secs(30);
 
 impl Stage {
     /// Whether the data nodes replicate from the first of their group.
@@ -34,12 +39,19 @@ impl Stage {
         Ok(())
     }
 
-    /// The master that most of the sentinels name.
-    pub(crate) fn most_named(&self, group: &Group) -> Option<usize> {
-        let named: Vec<SocketAddr> = self.named(group).into_iter().flatten().collect();
-        let votes = |addr: &SocketAddr| named.iter().filter(|other| *other == addr).count();
-        let most = named.iter().max_by_key(|addr| votes(addr))?;
-        group.nodes.iter().position(|node| node.addr == *most)
+    /// The number of the data node that most of the sentinels name. It waits for one that names any: on a busy machine sentinels may have no
+    /// leader for a moment.
+    pub(crate) fn most_named(&self, group: &Group) -> anyhow::Result<usize> {
+        let mut found = None;
+        self.wait_for("a sentinel that names a master", NAMED_LIMIT, |stage| {
+            let answers = stage.named(group);
+            let named: Vec<SocketAddr> = answers.iter().flatten().copied().collect();
+            let votes = |addr: &&SocketAddr| named.iter().filter(|other| other == addr).count();
+            let most = named.iter().max_by_key(votes);
+            found = most.and_then(|most| group.nodes.iter().position(|node| node.addr == *most));
+            if found.is_some() { Ok(()) } else { Err(format!("{}: they name {answers:?}", group.name)) }
+        })?;
+        found.context("what was waited for is there")
     }
 
     /// What each sentinel names.

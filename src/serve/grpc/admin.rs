@@ -3,9 +3,9 @@
 use tonic::{Request, Response, Status};
 
 use super::convert::{members, options};
-use super::{Context, membership, refuse};
-use crate::base::{Epoch, GroupName, GroupSettings, LogIndex, NodeId};
-use crate::machine::{Command, Manner, command::Origin};
+use super::{Context, failover, membership, refuse};
+use crate::base::{Epoch, GroupSettings, LogIndex, NodeId};
+use crate::machine::{Command, command::Origin};
 use crate::proto::admin as pb;
 use crate::proto::admin::admin_server::Admin;
 
@@ -38,12 +38,6 @@ impl Service {
         let members = membership::Members::of_leader(&**agreement)?;
         let done = membership::carry_out(&**agreement, plan(&members)?).await?;
         Ok(Response::new(pb::MembershipResponse { steps: done, members: self.members() }))
-    }
-
-    /// The epoch of the master that a failover is to replace.
-    async fn current_epoch(&self, group: &GroupName) -> Result<Epoch, Status> {
-        let state = self.ctx.agreement.linearizable().await.map_err(|error| refuse::read(&error))?;
-        state.groups.get(group).map(|group| group.epoch).ok_or_else(|| refuse::no_such_group(group.as_str()))
     }
 }
 
@@ -124,15 +118,11 @@ impl Admin for Service {
         &self,
         request: Request<pb::RequestFailoverRequest>,
     ) -> Result<Response<pb::RequestFailoverResponse>, Status> {
-        let request = request.into_inner();
-        let group = options::group_name(&request.group)?;
-        let epoch = match request.epoch {
-            Some(epoch) => Epoch(epoch),
-            None => self.current_epoch(&group).await?,
-        };
-        let (by, at) = (self.ctx.agreement.id(), self.ctx.clock.wall());
-        let (index, _) = self.propose(Command::FailoverRequested { group, epoch, by, manner: Manner::Plain, target: None, at }).await?;
-        Ok(Response::new(pb::RequestFailoverResponse { revision: index.0, epoch: epoch.next().0 }))
+        failover::request(&self.ctx, request.into_inner()).await
+    }
+
+    async fn switchover(&self, request: Request<pb::SwitchoverRequest>) -> Result<Response<pb::SwitchoverResponse>, Status> {
+        failover::switchover(&self.ctx, request.into_inner()).await
     }
 
     async fn forget_replica(&self, request: Request<pb::ForgetReplicaRequest>) -> Result<Response<pb::ChangeResponse>, Status> {

@@ -6,11 +6,12 @@
 //! is known of Redis. Started by `app`.
 //!
 //! In reading order: `sentinel` (the clients' service), `watch` (its one
-//! stream), `admin` and `membership` (the operators'), `convert` (their messages from our words), `refuse` (our errors as their
+//! stream), `admin`, `failover` and `membership` (the operators'), `convert` (their messages from our words), `refuse` (our errors as their
 //! codes), `health` (whether linearizable answers can be expected).
 
 mod admin;
 mod convert;
+mod failover;
 mod health;
 mod membership;
 mod refuse;

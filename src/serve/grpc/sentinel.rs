@@ -45,13 +45,18 @@ impl Service {
         nodes::Eyes { view: board.group(&group.name), neighbours: board.neighbours(&group.name), now: self.ctx.clock.mono() }
     }
 
+    fn master(&self, group: &Group) -> pb::Master {
+        masters::master(group, self.ctx.board.group(&group.name).as_deref())
+    }
+
     fn group_view(&self, group: &Group) -> pb::GroupView {
         let eyes = self.nodes(group);
         pb::GroupView {
             group: group.name.to_string(),
             nodes: group.data_nodes().map(|addr| eyes.node(group, addr)).collect(),
-            master: Some(masters::master(group)),
+            master: Some(self.master(group)),
             foreign_sentinels: members::foreign(&eyes.neighbours, eyes.now),
+            fence_alarm: eyes.view.as_ref().and_then(|view| view.fence_alarm.clone()).unwrap_or_default(),
         }
     }
 }
@@ -61,13 +66,13 @@ impl Sentinel for Service {
     async fn get_master(&self, request: Request<pb::GetMasterRequest>) -> Result<Response<pb::GetMasterResponse>, Status> {
         let request = request.into_inner();
         let Basis { state, answer } = self.basis(request.consistency).await?;
-        let master = masters::master(find(&state, &request.group)?);
+        let master = self.master(find(&state, &request.group)?);
         Ok(Response::new(pb::GetMasterResponse { master: Some(master), answer: Some(answer) }))
     }
 
     async fn list_masters(&self, request: Request<pb::ListMastersRequest>) -> Result<Response<pb::ListMastersResponse>, Status> {
         let Basis { state, answer } = self.basis(request.into_inner().consistency).await?;
-        let masters = state.groups.values().map(|group| masters::master(group)).collect();
+        let masters = state.groups.values().map(|group| self.master(group)).collect();
         Ok(Response::new(pb::ListMastersResponse { masters, answer: Some(answer) }))
     }
 
@@ -77,7 +82,7 @@ impl Sentinel for Service {
         let group = find(&state, &request.group)?;
         let eyes = self.nodes(group);
         let replicas = group.replicas.keys().map(|addr| eyes.node(group, addr)).collect();
-        Ok(Response::new(pb::ListReplicasResponse { master: Some(masters::master(group)), replicas, answer: Some(answer) }))
+        Ok(Response::new(pb::ListReplicasResponse { master: Some(self.master(group)), replicas, answer: Some(answer) }))
     }
 
     type WatchMastersStream = Pin<Box<dyn Stream<Item = Result<pb::WatchMastersResponse, Status>> + Send>>;

@@ -21,6 +21,7 @@ use tonic::Status;
 use super::convert::masters;
 use super::{Context, refuse};
 use crate::base::LogIndex;
+use crate::board::Board;
 use crate::machine::{MasterChange, State};
 use crate::proto::sentinel as pb;
 use crate::proto::sentinel::watch_masters_response::Event;
@@ -42,6 +43,7 @@ pub(super) enum Opening {
 
 pub(super) struct Watch {
     agreement: Arc<dyn Consensus>,
+    board: Board,
     /// Names that are watched; empty: all.
     groups: BTreeSet<String>,
     states: watch::Receiver<Arc<State>>,
@@ -92,6 +94,7 @@ impl Watch {
         };
         Ok(Self {
             agreement: ctx.agreement.clone(),
+            board: ctx.board.clone(),
             groups,
             states,
             state,
@@ -185,7 +188,11 @@ impl Watch {
 
     fn snapshot(&self, stale: bool) -> pb::MasterSnapshot {
         let watched = self.state.groups.values().filter(|group| self.watches(group.name.as_str()));
-        pb::MasterSnapshot { masters: watched.map(|group| masters::master(group)).collect(), revision: self.position.0, stale }
+        pb::MasterSnapshot {
+            masters: watched.map(|group| masters::master(group, self.board.group(&group.name).as_deref())).collect(),
+            revision: self.position.0,
+            stale,
+        }
     }
 
     /// The first change behind the position; without one the position moves to the end of what is known.

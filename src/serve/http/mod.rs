@@ -1,7 +1,8 @@
 //! HTTP for machines that watch machines: `/metrics`, `/healthz` and `/readyz`. Off unless configured.
 //!
 //! Only reads, and shows no secret. `/healthz` says that the process works, whatever the cluster does, so that a supervisor
-//! does not restart a sentinel for a lost quorum; `/readyz` says whether linearizable answers can be had here.
+//! does not restart a sentinel for a lost quorum; `/readyz` says whether linearizable answers can be had here, and what has
+//! been wrong with a fence for a while.
 //! Started by `app`.
 
 mod counters;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use self::counters::Counters;
 use super::grpc::Context;
 use crate::hooks::Hooks;
+use crate::machine;
 
 /// The text format of `OpenMetrics`, which Prometheus reads.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -89,9 +91,16 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
+/// A line for each group whose fence has something wrong for a while. That makes nobody less ready: a sentinel that is taken out of service
+/// for it mends nothing.
+fn fence_problems(ctx: &Context, state: &machine::State) -> String {
+    let line = |name| ctx.board.group(name)?.fence_alarm.as_ref().map(|why| format!("fence problem of {name}: {why}\n"));
+    state.groups.keys().filter_map(line).collect()
+}
+
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     match shared.ctx.agreement.linearizable().await {
-        Ok(state) => format!("ready; applied up to {}\n", state.applied).into_response(),
+        Ok(state) => format!("ready; applied up to {}\n{}", state.applied, fence_problems(&shared.ctx, &state)).into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {error}\n")).into_response(),
     }
 }

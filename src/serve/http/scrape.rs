@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::counters::Failovers;
 use super::families::Family;
-use crate::base::{Addr, GroupName, Mono};
+use crate::base::{Addr, FenceSight, GroupName, Mono};
 use crate::judge::GroupView;
 use crate::machine::{Failover, Group, Phase};
 use crate::raft::{PeerHealth, RaftStatus};
@@ -80,7 +80,7 @@ fn of_failovers(counts: &BTreeMap<GroupName, Failovers>) -> Family {
 }
 
 /// The metrics of the groups; the order is that of the constants below.
-struct Groups([Family; 17]);
+struct Groups([Family; 23]);
 
 impl Default for Groups {
     fn default() -> Self {
@@ -101,10 +101,16 @@ impl Default for Groups {
                 "foreign_sentinels",
                 "Sentinels that are not of this cluster but watch the same data nodes; there should be none",
             ),
+            Family::gauge("fence_armed", "1 if the log says that the master holds the whole fence"),
+            Family::gauge("fence_min_replicas", "Replicas that must follow the master closely for it to take writes; 0 is no fence"),
+            Family::gauge("fence_wait_replicas", "The number to use with WAIT; 0: none makes a write safe"),
+            Family::gauge("fence_covered", "Known replicas that hold every write that was confirmed as told"),
+            Family::gauge("fence_problem", "1 if something has been wrong with the fence for a while, in this sentinel's eyes"),
             Family::gauge("node_up", "1 if this sentinel sees the data node up, 0 if down; absent if it cannot judge"),
             Family::gauge("node_offset_bytes", "How much of the replication history the data node holds"),
             Family::gauge("node_cannot_judge", "1 if the data node refuses this sentinel's credentials"),
             Family::gauge("node_lag_bytes", "By how much a replica is behind the last offset seen of the master"),
+            Family::gauge("node_min_replicas_to_write", "What the data node holds of the fence, as last seen"),
         ])
     }
 }
@@ -112,8 +118,9 @@ impl Default for Groups {
 impl Groups {
     fn add(&mut self, group: &Group, view: &GroupView, foreign: usize) {
         let name = group.name.as_str();
-        let [epoch, master, votes, quorum, down, phases, blocked, known, eligible, loss, duration, remembered, strangers, nodes @ ..] =
+        let [epoch, master, votes, quorum, down, phases, blocked, known, eligible, loss, duration, remembered, strangers, rest @ ..] =
             &mut self.0;
+        let [armed, min_replicas, wait, covered, problem, nodes @ ..] = rest;
         epoch.add([("group", name)], big(group.epoch.0));
         master.add([("group", name), ("address", &group.master.addr.to_string())], 1.0);
         votes.add([("group", name)], number(group.ballot.votes().len()));
@@ -135,13 +142,18 @@ impl Groups {
         }
         remembered.add([("group", name)], number(group.history.len()));
         strangers.add([("group", name)], number(foreign));
+        armed.add([("group", name)], flag(group.is_armed()));
+        min_replicas.add([("group", name)], group.wanted_fence().map_or(0.0, |wanted| f64::from(wanted.min_replicas)));
+        wait.add([("group", name)], f64::from(group.wait_replicas()));
+        covered.add([("group", name)], group.fence.map_or(0.0, |fence| f64::from(fence.covered)));
+        problem.add([("group", name)], flag(view.fence_alarm.is_some()));
         for addr in group.data_nodes() {
             add_node(nodes, group, view, addr);
         }
     }
 }
 
-fn add_node([up, offset, cannot_judge, lag]: &mut [Family; 4], group: &Group, view: &GroupView, addr: &Addr) {
+fn add_node([up, offset, cannot_judge, lag, holds]: &mut [Family; 5], group: &Group, view: &GroupView, addr: &Addr) {
     let Some(node) = view.nodes.get(addr) else { return };
     let (name, at) = (group.name.as_str(), addr.to_string());
     let is_master = *addr == group.master.addr;
@@ -151,6 +163,9 @@ fn add_node([up, offset, cannot_judge, lag]: &mut [Family; 4], group: &Group, vi
         up.add([("group", name), ("address", &at), ("role", role)], flag(node.down_since.is_none()));
     }
     cannot_judge.add(labels, flag(node.cannot_judge.is_some()));
+    if let Some(fence) = view.fence(addr).and_then(FenceSight::held) {
+        holds.add(labels, f64::from(fence.min_replicas));
+    }
     let Some((_, report)) = &node.report else { return };
     offset.add(labels, big(report.offset));
     let master = view.nodes.get(&group.master.addr).and_then(|master| master.report.as_ref());

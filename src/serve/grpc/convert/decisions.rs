@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::masters::obstacles;
+use super::masters::{held, obstacles};
 use super::{address, moment};
 use crate::base::NodeId;
-use crate::machine::{Candidate, Cause, Choice, Decision, DownVote, Ending, Evidence, Group, Stamp};
+use crate::machine::{Basis, Candidate, Cause, Choice, Decision, DownVote, Ending, Evidence, Group, Manner, Stamp};
 use crate::proto::sentinel as pb;
 
 /// The newest `limit` failovers of these groups, newest first.
@@ -40,9 +40,17 @@ fn shown(group: &Group, decision: &Decision) -> pb::Decision {
 fn cause(cause: &Cause) -> pb::Cause {
     let cause = match cause {
         Cause::Down { votes, quorum } => pb::cause::Cause::Down(pb::MasterDown { votes: shown_votes(votes), quorum: *quorum }),
-        Cause::Requested { by, .. } => pb::cause::Cause::Requested(pb::OperatorRequest { by: by.0 }),
+        Cause::Requested { by, manner: how } => pb::cause::Cause::Requested(pb::OperatorRequest { by: by.0, manner: manner(*how).into() }),
     };
     pb::Cause { cause: Some(cause) }
+}
+
+const fn manner(manner: Manner) -> pb::FailoverManner {
+    match manner {
+        Manner::Plain => pb::FailoverManner::Plain,
+        Manner::Coordinated => pb::FailoverManner::Coordinated,
+        Manner::Force => pb::FailoverManner::Force,
+    }
 }
 
 fn shown_votes(votes: &BTreeMap<NodeId, DownVote>) -> Vec<pb::Vote> {
@@ -87,6 +95,19 @@ fn chosen(choice: &Choice, by: NodeId) -> pb::Choice {
         candidates: choice.candidates.iter().map(candidate).collect(),
         master_offset: choice.master_offset,
         estimated_loss_bytes: choice.estimated_loss_bytes,
+        basis: basis(choice.basis).into(),
+        arms: choice.arms.map(held),
+    }
+}
+
+const fn basis(basis: Basis) -> pb::DecisionBasis {
+    match basis {
+        Basis::Unfenced => pb::DecisionBasis::Unfenced,
+        Basis::Gone => pb::DecisionBasis::Gone,
+        Basis::SeenOut => pb::DecisionBasis::SeenOut,
+        Basis::LagWindow => pb::DecisionBasis::LagWindow,
+        Basis::Drained => pb::DecisionBasis::Drained,
+        Basis::Forced => pb::DecisionBasis::Forced,
     }
 }
 
@@ -98,6 +119,7 @@ fn candidate(candidate: &Candidate) -> pb::Candidate {
         offset: candidate.offset,
         eligible: candidate.ineligible.is_none(),
         ineligible_reason: candidate.ineligible.as_ref().map(ToString::to_string).unwrap_or_default(),
+        detached: candidate.detached,
     }
 }
 

@@ -1,12 +1,15 @@
 //! A group's master, its running failover, and its changes.
 
 use super::{address, count, moment};
-use crate::base::Addr;
 use crate::base::settings::PromotionPolicy;
+use crate::base::{Addr, Fence};
+use crate::judge::GroupView;
 use crate::machine::{Failover, Group, Ineligible, MasterChange, Phase};
 use crate::proto::sentinel as pb;
+use crate::serve::fence::complaint;
 
-pub(in super::super) fn master(group: &Group) -> pb::Master {
+/// `view` is what this sentinel sees of it.
+pub(in super::super) fn master(group: &Group, view: Option<&GroupView>) -> pb::Master {
     pb::Master {
         group: group.name.to_string(),
         address: Some(address(&group.master.addr)),
@@ -23,7 +26,24 @@ pub(in super::super) fn master(group: &Group) -> pb::Master {
         objectively_down: group.objectively_down(),
         failover: group.failover.as_ref().map(progress),
         history: group.master.identity.as_ref().map(|identity| identity.replid.to_string()).unwrap_or_default(),
+        fence: Some(fence(group, view)),
     }
+}
+
+fn fence(group: &Group, view: Option<&GroupView>) -> pb::Fence {
+    let known = group.fence;
+    pb::Fence {
+        armed: group.is_armed(),
+        wanted: group.wanted_fence().map(held),
+        recorded: known.map(|known| held(Fence { min_replicas: known.min_replicas, max_lag_s: known.max_lag_s })),
+        covered: known.map_or(0, |known| known.covered),
+        since: known.map(|known| moment(known.since)),
+        problem: complaint(group, view).unwrap_or_default(),
+    }
+}
+
+pub(super) const fn held(fence: Fence) -> pb::HeldFence {
+    pb::HeldFence { min_replicas: fence.min_replicas, max_lag_s: fence.max_lag_s }
 }
 
 /// `group` is the group as it is now; none if it is gone.
@@ -68,6 +88,15 @@ fn progress(failover: &Failover) -> pb::FailoverProgress {
         blocked: obstacles(failover.blocked.as_deref().unwrap_or_default()),
         followed,
         is_blocked: failover.blocked.is_some(),
+        forced_by: failover.forced.map(|by| by.0),
+        target: target(&failover.phase),
+    }
+}
+
+fn target(phase: &Phase) -> Option<pb::Address> {
+    match phase {
+        Phase::Draining { target } => target.as_ref().map(address),
+        Phase::Choosing | Phase::Detaching | Phase::Promoting | Phase::Following { .. } => None,
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::address;
+use super::masters::held;
 use crate::base::observation::{LinkLoss, NodeReport, ReplicaReport, Role, RoleReport};
-use crate::base::{Addr, Mono};
+use crate::base::{Addr, FenceSight, Mono};
 use crate::board::Neighbours;
 use crate::judge::{GroupView, Link, NodeView};
 use crate::machine::Group;
@@ -50,7 +51,14 @@ impl Eyes {
             report_age_ms: view.and_then(|view| view.report.as_ref()).map(|(at, _)| self.now.ms_since(*at)),
             history: loaded.map(|report| report.replid.to_string()).unwrap_or_default(),
             keys: loaded.map(|report| keys(&report.raw)),
+            fence: None,
+            fence_unknown: String::new(),
         };
+        match self.view.as_ref().and_then(|view| view.fence(addr)) {
+            None => {}
+            Some(FenceSight::Holds(fence)) => node.fence = Some(held(*fence)),
+            Some(FenceSight::Unknown(why)) => node.fence_unknown.clone_from(why),
+        }
         if !is_master {
             self.judge_eligibility(addr, &mut node);
         }

@@ -51,6 +51,8 @@ pub(in super::super) fn changes(options: pb::GroupOptions) -> Result<Vec<Setting
         options.auth_user.map(|user| SettingChange::AuthUser(unless_empty(user))),
         options.auth_pass.map(|pass| SettingChange::AuthPass(unless_empty(pass).map(Secret::new))),
         policy,
+        options.fence_max_lag_s.map(max_lag).transpose()?,
+        options.replica_forget_after_ms.map(SettingChange::ReplicaForgetAfterMs),
     ];
     let renames = options.rename_commands.into_iter().map(rename).collect::<Result<Vec<_>, _>>()?;
     Ok(simple.into_iter().flatten().chain(renames).collect())
@@ -60,10 +62,18 @@ fn unless_empty(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// By the same table as the file and SENTINEL SET: what this release cannot do is refused there.
 fn policy(word: &str) -> Result<SettingChange, Status> {
-    parse_change("promotion-policy", &[word]).map_err(|problem| match problem {
-        OptionError::Unknown { .. } | OptionError::Invalid { .. } => Status::invalid_argument(format!("promotion_policy: {problem}")),
+    parsed("promotion_policy", "promotion-policy", word)
+}
+
+fn max_lag(seconds: u32) -> Result<SettingChange, Status> {
+    parsed("fence_max_lag_s", "fence-max-lag", &seconds.to_string())
+}
+
+/// By the same table as the file and SENTINEL SET.
+fn parsed(field: &str, option: &str, word: &str) -> Result<SettingChange, Status> {
+    parse_change(option, &[word]).map_err(|problem| match problem {
+        OptionError::Unknown { .. } | OptionError::Invalid { .. } => Status::invalid_argument(format!("{field}: {problem}")),
     })
 }
 

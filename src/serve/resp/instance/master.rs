@@ -1,8 +1,9 @@
-//! The entry of a master: fields 1 to 25.
+//! The entry of a master: fields 1 to 25, then ours.
 
 use super::{Fields, Portrait, node};
 use crate::base::observation::Role;
 use crate::machine::{Cause, Failover, Group, Phase};
+use crate::serve::fence::complaint;
 
 /// All fields.
 pub(super) fn fields(portrait: &Portrait<'_>) -> Fields {
@@ -28,7 +29,24 @@ pub(super) fn fields(portrait: &Portrait<'_>) -> Fields {
     fields.put("parallel-syncs", settings.parallel_syncs);
     fields.put_some("notification-script", settings.notification_script.as_ref());
     fields.put_some("client-reconfig-script", settings.client_reconfig_script.as_ref());
+    put_fence(&mut fields, portrait);
     fields
+}
+
+/// Ours, behind all of stock's, since tools go by place: what promotions wait for, and how it stands with the fence.
+fn put_fence(fields: &mut Fields, portrait: &Portrait<'_>) {
+    let (group, settings) = (portrait.group, &portrait.group.settings);
+    fields.put("promotion-policy", settings.promotion_policy.as_str());
+    fields.put("effective-promotion-policy", group.effective_policy().as_str());
+    fields.put("fence-armed", if group.is_armed() { "yes" } else { "no" });
+    fields.put("fence-status", complaint(group, Some(&portrait.view)).unwrap_or_else(|| "ok".to_owned()));
+    fields.put("fence-min-replicas", group.wanted_fence().map_or(0, |wanted| wanted.min_replicas));
+    fields.put("fence-known-replicas", group.known_replicas());
+    fields.put("fence-max-lag", settings.fence_max_lag_s);
+    fields.put("fence-covered", group.fence.map_or(0, |fence| fence.covered));
+    fields.put("wait-replicas", group.wait_replicas());
+    fields.put("replica-forget-after", settings.replica_forget_after_ms);
+    portrait.put_held(fields, &group.master.addr);
 }
 
 fn flags(portrait: &Portrait<'_>) -> Vec<&'static str> {

@@ -1,4 +1,4 @@
-//! What is told of a master, a replica or a sentinel: stock Sentinel's fields, in stock Sentinel's order.
+//! What is told of a master, a replica or a sentinel: stock Sentinel's fields, in stock Sentinel's order, and behind them ours.
 //!
 //! The record (addresses, epoch, replicas, settings) is what the cluster agrees on; ages, roles and links are what this sentinel sees.
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::reply::Reply;
-use crate::base::{Addr, Mono, NodeId, WallTime};
+use crate::base::{Addr, FenceSight, Mono, NodeId, WallTime};
 use crate::board::Neighbours;
 use crate::judge::GroupView;
 use crate::machine::{Group, State};
@@ -67,6 +67,13 @@ impl<'a> Portrait<'a> {
     /// Whether stock Sentinel would say so: there is no command link, or no subscription. Only the first can mean down.
     fn disconnected(&self, addr: &Addr) -> bool {
         node::unlinked(self.view.nodes.get(addr)) || self.neighbours.is_deaf_to(addr, self.now)
+    }
+
+    /// Ours, behind all of stock's: what the node itself holds of the fence, as last seen; absent if it was not.
+    fn put_held(&self, fields: &mut Fields, addr: &Addr) {
+        let held = self.view.fence(addr).and_then(FenceSight::held);
+        fields.put_some("min-replicas-to-write", held.map(|fence| fence.min_replicas));
+        fields.put_some("min-replicas-max-lag", held.map(|fence| fence.max_lag_s));
     }
 
     /// The master's entry.

@@ -1,4 +1,4 @@
-//! The entry of a replica: fields 1 to 17, then its link to its master.
+//! The entry of a replica: fields 1 to 17, then its link to its master, then ours.
 
 use super::{Fields, Portrait, node};
 use crate::base::Addr;
@@ -29,6 +29,7 @@ pub(super) fn fields(portrait: &Portrait<'_>, addr: &Addr) -> Fields {
     fields.put("slave-priority", report.map_or(100, |report| report.priority));
     fields.put("slave-repl-offset", node::report(view).map_or(0, |report| report.offset));
     fields.put("replica-announced", u8::from(report.is_none_or(|report| report.announced)));
+    portrait.put_held(&mut fields, addr);
     fields
 }
 

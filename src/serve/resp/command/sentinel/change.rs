@@ -10,7 +10,7 @@ use super::super::super::reply::{Answer, Reply};
 use super::{argument, group, no_such_master, options, parameters};
 use crate::base::{Addr, GroupName, GroupSettings};
 use crate::machine::command::Origin;
-use crate::machine::{Command, Group, Manner, Outcome, Refusal};
+use crate::machine::{Command, Group, Outcome, Refusal};
 
 /// The outcome of a change as a reply.
 pub(super) fn settled(outcome: Outcome) -> Answer {
@@ -21,7 +21,7 @@ pub(super) fn settled(outcome: Outcome) -> Answer {
 }
 
 /// In stock's words where it has some.
-fn refused(refusal: &Refusal) -> Reply {
+pub(super) fn refused(refusal: &Refusal) -> Reply {
     match refusal {
         Refusal::NoSuchGroup(_) => no_such_master(),
         Refusal::NameTaken { .. } => Reply::error("ERR Duplicate master name."),
@@ -36,27 +36,6 @@ fn refused(refusal: &Refusal) -> Reply {
         | Refusal::NotEligible(_)
         | Refusal::BadSetting(_)
         | Refusal::TooMany { .. } => Reply::error(format!("ERR refused: {refusal}")),
-    }
-}
-
-pub(super) async fn failover(client: &mut Client, words: &[Bytes]) -> Answer {
-    let state = client.confirmed().await?;
-    let group = group(&state, argument(words))?;
-    if group.failover.is_some() {
-        return Err(refused(&Refusal::FailoverInProgress));
-    }
-    let context = client.context();
-    let view = context.board.group(&group.name).unwrap_or_default();
-    if !view.candidates.iter().any(|candidate| candidate.ineligible.is_none()) {
-        return Err(Reply::error("NOGOODSLAVE No suitable replica to promote"));
-    }
-    let (name, epoch) = (group.name.clone(), group.epoch);
-    let (by, at) = (context.agreement.id(), context.clock.wall());
-    let command = Command::FailoverRequested { group: name, epoch, by, manner: Manner::Plain, target: None, at };
-    match client.propose(command).await? {
-        // Another failover was quicker.
-        Outcome::Refused(Refusal::StaleEpoch { .. }) => Err(refused(&Refusal::FailoverInProgress)),
-        outcome => settled(outcome),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod change;
 mod drill;
+mod failover;
 mod health;
 mod local;
 mod options;
@@ -37,10 +38,11 @@ pub(super) static ROWS: &[Row] = &[
     Row::new("debug", Arity::AtLeast(2), "[<tunable> <ms> ...]", "Returns or changes tunables of this sentinel.", Run::Now(drill::debug)),
     Row::new(
         "failover",
-        Arity::Exactly(3),
-        "<master-name>",
-        "Replaces a master although it is up. OK means that the failover is in the log.",
-        wait!(change::failover),
+        Arity::Between(3, 7),
+        "<master-name> [COORDINATED | FORCE] [TO <ip> <port>]",
+        "Replaces a master although it is up: by the policy, without loss (COORDINATED), or with whatever loss it brings, also where \
+         a failover is blocked (FORCE). OK means that it is in the log.",
+        wait!(failover::failover),
     ),
     Row::new("flushconfig", Arity::Exactly(2), "", "Nothing to do: what is agreed is always on disk.", Run::Now(local::flushconfig)),
     Row::new(

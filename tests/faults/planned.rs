@@ -1,0 +1,93 @@
+//! A planned change (`SENTINEL FAILOVER`), disturbed at each step: not a single acknowledged write is lost, confirmed by WAIT or not, or
+//! there is no change.
+
+use std::time::Duration;
+
+use crate::kit::{Failpoints, GROUP, Plan};
+use crate::phases::dead;
+use crate::world::{Policy, World, prove_with, run};
+
+/// Longer than a change may take, and longer than writes are kept waiting for it.
+const CHANGE: Duration = Duration::from_secs(4);
+
+fn ask_for_it(world: &mut World) {
+    let follower = world.follower();
+    world.strike("a planned change is asked for");
+    world.cluster.sentinel(follower).expect_ok(&["SENTINEL", "FAILOVER", GROUP]);
+}
+
+/// Runs one, and looks for what even a loss that nobody promised to prevent would leave.
+fn nothing_is_lost(name: &str, plan: Plan, act: impl FnOnce(&mut World) + Send + 'static) {
+    let policy = Policy::wanted();
+    let verdict = run(name, policy, plan, act);
+    verdict.hold(policy);
+    assert!(policy != Policy::Strict || verdict.plain_lost == 0, "acknowledged writes are lost: {verdict:?}");
+}
+
+#[test]
+fn undisturbed() {
+    nothing_is_lost("planned: undisturbed", Policy::wanted().plan(), |world| {
+        ask_for_it(world);
+        world.last(CHANGE);
+        world.mend("it is over");
+    });
+}
+
+/// What the master took after its replicas left it, before it was cut off, cannot be saved; what WAIT confirmed is.
+#[test]
+fn with_the_master_cut_off() {
+    prove_with(
+        "planned: master cut off",
+        |plan| plan,
+        |world| {
+            ask_for_it(world);
+            world.cut_off(&["redis-0"]);
+            world.last(2 * CHANGE);
+            world.heal();
+        },
+    );
+}
+
+/// The leader sleeps for longer than writes wait, and goes on.
+#[test]
+fn with_the_leader_stopped() {
+    nothing_is_lost("planned: leading sentinel stopped", Policy::wanted().plan(), |world| {
+        let leader = world.leader();
+        ask_for_it(world);
+        world.suspend(false, &[leader], CHANGE);
+    });
+}
+
+fn killed_at(place: &'static str) {
+    if Policy::wanted() != Policy::Strict {
+        println!("what is promised here is promised by the strict policy only");
+        return;
+    }
+    let places = Failpoints::new();
+    let plan = Plan { env: places.env(), ..Policy::wanted().plan() };
+    nothing_is_lost(&format!("planned: leader dies {place}"), plan, move |world| {
+        places.arm(place);
+        ask_for_it(world);
+        let died = dead(world, 3 * CHANGE).unwrap_or_else(|| panic!("nobody came to {place}\n{}", world.timeline.report()));
+        world.last(CHANGE);
+        world.cluster.sentinel_mut(died).restart();
+        world.mend("all sentinels run");
+    });
+}
+
+macro_rules! places {
+    ($($name:ident $place:literal,)*) => { $(#[test] fn $name() { killed_at($place); })* };
+}
+
+places! {
+    before_ask_pause      "before-ask-pause",
+    after_ask_pause       "after-ask-pause",
+    before_ask_detach     "before-ask-detach",
+    after_ask_detach      "after-ask-detach",
+    before_promote        "before-promote",
+    after_promote         "after-promote",
+    before_ask_promote    "before-ask-promote",
+    after_ask_promote     "after-ask-promote",
+    before_ask_demote     "before-ask-demote",
+    after_ask_demote      "after-ask-demote",
+}

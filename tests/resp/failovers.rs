@@ -1,0 +1,122 @@
+//! SENTINEL FAILOVER: how it may be asked for, and when it is refused.
+
+use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
+use raft_sentinel::base::{Fence, NodeId, ReplId, WallTime};
+use raft_sentinel::machine::{Basis, Cause, Choice, ChosenFor, Command, Ineligible, Manner, Phase};
+use raft_sentinel::serve::Agreement;
+
+use super::events::{failover_id, listener, message, vote};
+use super::wire::Wire;
+use super::world::{World, addr, group, view, world};
+
+const NOGOODSLAVE: &str = "-NOGOODSLAVE No suitable replica to promote\r\n";
+const INPROG: &str = "-INPROG Failover already in progress\r\n";
+
+async fn ask(world: &World, request: &str) -> String {
+    Wire::open(world.addr).await.ask(request).await
+}
+
+fn phase(world: &World) -> Option<Phase> {
+    world.fake.state().groups[&group()].failover.as_ref().map(|failover| failover.phase.clone())
+}
+
+/// All replicas as this sentinel sees them cannot be promoted for that reason.
+fn spoil(world: &World, reason: &Ineligible) {
+    let mut view = view(world.clock);
+    view.candidates.iter_mut().for_each(|candidate| candidate.ineligible = Some(reason.clone()));
+    world.board.show(&group(), view);
+}
+
+fn strict(world: &World) {
+    let changes = vec![SettingChange::PromotionPolicy(PromotionPolicy::Strict)];
+    world.fake.done(&Command::SetOptions { group: group(), changes, at: WallTime(0) });
+}
+
+#[tokio::test]
+async fn words_are_read_in_any_case_and_no_others() {
+    for (words, expected) in [
+        ("", Phase::Choosing),
+        (" force", Phase::Choosing),
+        (" Coordinated", Phase::Draining { target: None }),
+        (" COORDINATED to 127.0.0.1 6381", Phase::Draining { target: Some(addr(6381)) }),
+        (" TO 127.0.0.1 6380", Phase::Draining { target: Some(addr(6380)) }),
+    ] {
+        let world = world().await;
+        assert_eq!(ask(&world, &format!("SENTINEL FAILOVER mymaster{words}")).await, "+OK\r\n", "{words}");
+        assert_eq!(phase(&world), Some(expected), "{words}");
+    }
+    let world = world().await;
+    for words in ["x", "FORCE COORDINATED", "TO", "TO 127.0.0.1", "COORDINATED TO 127.0.0.1", "TO 127.0.0.1 6381 FORCE", "FORCE FORCE"] {
+        assert_eq!(ask(&world, &format!("SENTINEL FAILOVER mymaster {words}")).await, "-ERR syntax error\r\n", "{words}");
+    }
+    for (words, refused) in [
+        ("mymaster TO 127.0.0.1 x", "-ERR Invalid port\r\n"),
+        ("mymaster TO 127.0.0.1 0", "-ERR Invalid port\r\n"),
+        ("mymaster TO 127.0.0.1 9999", "-ERR refused: 127.0.0.1:9999 is not a replica of the group\r\n"),
+        ("mymaster FORCE TO 127.0.0.1 6381", "-ERR FORCE promotes the replica that lacks least: it takes no TO\r\n"),
+        ("nosuch FORCE", "-ERR No such master with that name\r\n"),
+        ("mymaster a b c d e", "-ERR wrong number of arguments for 'sentinel|failover' command\r\n"),
+    ] {
+        assert_eq!(ask(&world, &format!("SENTINEL FAILOVER {words}")).await, refused, "{words}");
+    }
+    assert_eq!(phase(&world), None);
+}
+
+#[tokio::test]
+async fn what_a_planned_change_may_do_is_not_refused() {
+    let world = world().await;
+    let foreign = Ineligible::ForeignHistory { replid: ReplId::new("x") };
+    spoil(&world, &foreign);
+    assert_eq!(ask(&world, "SENTINEL FAILOVER mymaster").await, NOGOODSLAVE, "available promotes by this look");
+    assert_eq!(ask(&world, "SENTINEL FAILOVER mymaster FORCE").await, NOGOODSLAVE, "and so does force");
+    strict(&world);
+    spoil(&world, &Ineligible::Down);
+    for words in ["", " COORDINATED", " TO 127.0.0.1 6380"] {
+        assert_eq!(ask(&world, &format!("SENTINEL FAILOVER mymaster{words}")).await, NOGOODSLAVE, "all are down{words}");
+    }
+    spoil(&world, &foreign);
+    assert_eq!(ask(&world, "SENTINEL FAILOVER mymaster").await, "+OK\r\n", "strict looks for itself");
+    assert_eq!(phase(&world), Some(Phase::Draining { target: None }));
+}
+
+#[tokio::test]
+async fn a_blocked_failover_goes_on_by_force_and_only_so() {
+    let world = world().await;
+    strict(&world);
+    let fence = Fence { min_replicas: 1, max_lag_s: 2 };
+    let epoch = world.fake.state().groups[&group()].epoch;
+    world.fake.done(&Command::FenceArmed { group: group(), epoch, fence, replicas: 2, at: WallTime(0) });
+    world.fake.done(&vote(1));
+    world.fake.done(&vote(2));
+    assert_eq!(phase(&world), Some(Phase::Detaching));
+    spoil(&world, &Ineligible::Down);
+    for words in ["", " COORDINATED", " TO 127.0.0.1 6380"] {
+        assert_eq!(ask(&world, &format!("SENTINEL FAILOVER mymaster{words}")).await, INPROG, "{words}");
+    }
+    let mut wire = listener(&world, "+failover-forced").await;
+    assert_eq!(ask(&world, "SENTINEL FAILOVER mymaster FORCE").await, "+OK\r\n", "whoever is there then is taken");
+    assert_eq!(phase(&world), Some(Phase::Choosing));
+    let choice = Choice {
+        chosen: addr(6380),
+        candidates: view(world.clock).candidates,
+        reason: ChosenFor::RunId,
+        master_offset: Some(1450),
+        estimated_loss_bytes: Some(50),
+        basis: Basis::Forced,
+        arms: Some(fence),
+    };
+    world.fake.done(&Command::Promote { group: group(), id: failover_id(&world), choice, by: NodeId(1), at: WallTime(0) });
+    let chosen = "slave 127.0.0.1:6380 127.0.0.1 6380 @ mymaster 127.0.0.1 6379";
+    let told = format!("{chosen} #old master: forced by an operator; known to be missing: 50 bytes");
+    wire.expect(&message("+failover-forced", "+failover-forced", &told)).await;
+    assert_eq!(ask(&world, "SENTINEL FAILOVER mymaster FORCE").await, INPROG, "it is decided");
+}
+
+#[tokio::test]
+async fn the_log_knows_how_it_was_asked_for() {
+    let world = world().await;
+    ask(&world, "SENTINEL FAILOVER mymaster FORCE").await;
+    let failover = world.fake.state().groups[&group()].failover.clone().unwrap();
+    assert_eq!(failover.cause, Cause::Requested { by: NodeId(1), manner: Manner::Force });
+    assert_eq!(failover.forced, Some(NodeId(1)));
+}
