@@ -145,7 +145,10 @@ impl Run {
     /// Nothing is promised of what the master lost when it was back before anybody else was chosen: its replicas attach to it by
     /// themselves and copy what is left.
     pub(crate) fn note_lost(&mut self, at: usize, lost: &[u32]) {
-        if self.ledger.masters.last() == Some(&at) && !self.setup.adversary.master_losses {
+        let adversary = self.setup.adversary;
+        let as_master = self.ledger.masters.last() == Some(&at) && !adversary.master_losses;
+        let in_failover = (self.undecided() || self.is_promoting()) && !adversary.losses_in_failover;
+        if as_master || in_failover {
             self.ledger.lost.extend_from_slice(lost);
         }
     }

@@ -24,6 +24,9 @@ pub struct Adversary {
     pub losses: bool,
     /// So do masters, before anybody else was chosen: their replicas copy what is left.
     pub master_losses: bool,
+    /// So do replicas that were seen detached, before one of them is promoted: not promised until the process that was seen is the one
+    /// that is promoted.
+    pub losses_in_failover: bool,
     /// Data nodes restart without what was configured at run time.
     pub amnesia: bool,
     /// An act takes seconds to be delivered after its sentinel's last check.
@@ -59,8 +62,15 @@ pub struct Setup {
 
 impl Adversary {
     /// What all promises are made for.
-    pub const PROMISED: Self =
-        Self { stops: false, losses: true, master_losses: false, amnesia: false, late_acts: false, slow_packets: false };
+    pub const PROMISED: Self = Self {
+        stops: false,
+        losses: true,
+        master_losses: false,
+        losses_in_failover: false,
+        amnesia: false,
+        late_acts: false,
+        slow_packets: false,
+    };
 
     /// The adversary of a seed: half of them the promised one, the others with what the documentation of the fence names as
     /// its limits. The promises that do not depend on those are checked all the same.
