@@ -1,5 +1,5 @@
-//! The long pages: why things are as they are, how this sentinel differs from stock Redis Sentinel, and what was done to it to see
-//! whether it keeps its promises.
+//! The long pages: why things are as they are, how this sentinel differs from stock Redis Sentinel and how to come from there, and what
+//! was done to it to see whether it keeps its promises.
 //!
 //! They are part of the documentation build, so that a link to something that was renamed breaks it.
 
@@ -14,3 +14,6 @@ pub mod fence {}
 
 #[doc = include_str!("docs/faults.md")]
 pub mod faults {}
+
+#[doc = include_str!("docs/migration.md")]
+pub mod migration {}

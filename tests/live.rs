@@ -91,5 +91,11 @@ mod gate;
 #[path = "live/migration.rs"]
 mod migration;
 
+#[path = "live/shadow.rs"]
+mod shadow;
+
+#[path = "live/take_over.rs"]
+mod take_over;
+
 #[path = "live/strict.rs"]
 mod strict;

@@ -7,12 +7,12 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::hands::{self, Errand};
-use super::{Channels, Parts};
+use super::{Channels, Parts, tie};
 use crate::base::observation::Seen;
-use crate::base::{Addr, Claim, Epoch, GroupName};
+use crate::base::{Addr, Claim, Epoch, GroupName, Mono};
 use crate::board::{Notice, NoticeKind};
 use crate::failpoint;
-use crate::judge::{Input, Intent, Judge, ProposalKey, Remark, World};
+use crate::judge::{Input, Intent, Judge, ProposalKey, Remark, Tie, World};
 use crate::machine::{Command, Group, Outcome, Phase, State};
 use crate::probe::{self, HelloChannel, Probe, ProbeSettings};
 use crate::raft::Leadership;
@@ -26,24 +26,38 @@ pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, look:
     let Some(group) = parts.raft.state().groups.get(&name).cloned() else { return };
     let (sights, seen) = mpsc::channel(SIGHTS_WAITING);
     let (results, ended) = mpsc::unbounded_channel();
-    let world = world(&parts, group);
+    let since = parts.clock.mono();
+    let world = world(&parts, group, since);
     let judge = Judge::new(parts.raft.id(), world.clone());
     let (claim, said) = watch::channel(None);
     let channel = HelloChannel { group: name.clone(), claim: said, out: channels.heard };
     let current_epoch = channels.current_epoch;
-    let mut keeper =
-        Keeper { parts, name, judge, group: world.group, probes: BTreeMap::new(), sights, results, claim, channel, current_epoch };
+    let mut keeper = Keeper {
+        parts,
+        name,
+        judge,
+        group: world.group,
+        since,
+        tie: None,
+        probes: BTreeMap::new(),
+        sights,
+        results,
+        claim,
+        channel,
+        current_epoch,
+    };
     keeper.keep_probes();
     keeper.work(seen, ended, &look, &cancel).await;
     keeper.parts.board.hide(&keeper.name);
 }
 
-fn world(parts: &Parts, group: Arc<Group>) -> World {
+fn world(parts: &Parts, group: Arc<Group>, since: Mono) -> World {
     let state = parts.raft.state();
     let voters = &state.voters;
     World {
         now: parts.clock.mono(),
         wall: parts.clock.wall(),
+        tie: tie::tie(parts, &group, since),
         group,
         voting: voters.contains(&parts.raft.id()),
         majority: voters.len() / 2 + 1,
@@ -56,6 +70,10 @@ struct Keeper {
     name: GroupName,
     judge: Judge,
     group: Arc<Group>,
+    /// Since when it is tended here.
+    since: Mono,
+    /// What ties this sentinel's hands, as last told.
+    tie: Option<Tie>,
     probes: BTreeMap<Addr, Probe>,
     sights: mpsc::Sender<Seen>,
     results: mpsc::UnboundedSender<Input>,
@@ -120,10 +138,23 @@ impl Keeper {
             self.group = Arc::clone(&group);
             self.keep_probes();
         }
-        let intents = self.judge.step(input, world(&self.parts, group));
+        let world = world(&self.parts, group, self.since);
+        self.tell_of_tie(world.tie);
+        let intents = self.judge.step(input, world);
         self.parts.board.show(&self.name, self.judge.view().clone());
         for intent in intents {
             self.perform(intent);
+        }
+    }
+
+    /// Tells those who listen when this sentinel begins or ends to hold back.
+    fn tell_of_tie(&mut self, tie: Option<Tie>) {
+        let told = |tie: Option<Tie>| tie.filter(|tie| *tie != Tie::Listening);
+        let (before, now) = (told(std::mem::replace(&mut self.tie, tie)), told(tie));
+        if before != now {
+            let why = now.or(before).map_or("", Tie::as_str);
+            let what = NoticeKind::HeldBack { why, holds: now.is_some() };
+            self.parts.board.notify(Notice { group: self.name.clone(), node: self.group.master.addr.clone(), what });
         }
     }
 
@@ -132,16 +163,21 @@ impl Keeper {
         let group = Arc::clone(&self.group);
         self.probes.retain(|addr, _| group.data_nodes().any(|node| node == addr));
         let mut settings = ProbeSettings::of(&group.settings, &self.parts.client_name);
-        settings.watch_fence = group.wanted_fence().is_some() || group.fence.is_some();
+        let may_touch = tie::may_touch(&self.parts, &group);
+        settings.watch_fence = may_touch && (group.wanted_fence().is_some() || group.fence.is_some());
         settings.access = settings.access.over(self.parts.tls.clone());
         for addr in group.data_nodes() {
-            match self.probes.get(addr) {
-                Some(probe) => probe.settings(settings.clone()),
-                None => {
-                    let mut probe = probe::spawn(addr.clone(), settings.clone(), self.parts.clock, self.sights.clone());
-                    probe.join(&self.channel);
-                    self.probes.insert(addr.clone(), probe);
-                }
+            let probe = self.probes.entry(addr.clone()).or_insert_with(|| {
+                let mut probe = probe::spawn(addr.clone(), settings.clone(), self.parts.clock, self.sights.clone());
+                probe.listen(&self.channel);
+                probe
+            });
+            probe.settings(settings.clone());
+            if may_touch {
+                probe.arm();
+                probe.speak(&self.channel);
+            } else {
+                probe.disarm();
             }
         }
     }
@@ -166,7 +202,9 @@ impl Keeper {
             Phase::Following { .. } => true,
         });
         let set = state.parameters.of(parts.raft.id());
-        (known && settled && parts.announce_port != 0).then(|| Claim {
+        // Stock sentinels would count us among those whose votes they need, and we never vote for them.
+        let alone = !group.in_shadow() && self.tie.is_none();
+        (known && settled && alone && parts.announce_port != 0).then(|| Claim {
             announce_ip: set.ip.clone().or_else(|| parts.announce_ip.clone()),
             port: set.port(parts.announce_port),
             sentinel: parts.raft.sentinel_id().clone(),
@@ -188,7 +226,12 @@ impl Keeper {
             Intent::Ask { node, ask, permit } => {
                 let Some(probe) = self.probes.get(&node) else { return };
                 let errand = Errand { group: self.name.clone(), node, ask, permit };
-                let (parts, hands, sights, results) = (self.parts.clone(), probe.hands(), self.sights.clone(), self.results.clone());
+                let (parts, sights, results) = (self.parts.clone(), self.sights.clone(), self.results.clone());
+                let Some(hands) = probe.hands() else {
+                    // An error means that the group is no longer monitored.
+                    let _ = results.send(Input::Asked { node: errand.node, ask: errand.ask, well: false });
+                    return;
+                };
                 tokio::spawn(hands::run(parts, errand, hands, sights, results));
             }
             Intent::Notify { node, what } => self.notify(node, what),

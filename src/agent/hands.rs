@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::Parts;
+use super::{Parts, tie};
 use crate::base::observation::{Seen, Sight};
 use crate::base::{Addr, FenceSight, GroupName};
 use crate::failpoint;
@@ -56,7 +56,11 @@ pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc
 async fn attempt(parts: &Parts, errand: &Errand, hands: &Hands) -> Result<ActReport, String> {
     let deadline = parts.clock.instant(parts.clock.mono().plus_ms(ACT_LIMIT_MS));
     parts.raft.confirm_leadership().await.map_err(|error| format!("it is not certain that this sentinel leads: {error}"))?;
-    let current = parts.raft.state().groups.get(&errand.group).map(|group| Permit::of(group));
+    let group = parts.raft.state().groups.get(&errand.group).cloned();
+    if group.as_ref().is_some_and(|group| !tie::may_touch(parts, group)) {
+        return Err("the group is in shadow: no server is changed".to_owned());
+    }
+    let current = group.as_deref().map(Permit::of);
     if current != Some(errand.permit) {
         return Err(format!("it was due in epoch {}, and the failover or the epoch is another one by now", errand.permit.epoch));
     }

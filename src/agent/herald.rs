@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Parts;
 use crate::base::GroupSeed;
 use crate::machine::command::Origin;
-use crate::machine::{Command, Outcome, State};
+use crate::machine::{Command, Duty, Outcome, State};
 
 /// Pause before a proposal that failed is made again.
 const RETRY: Duration = Duration::from_millis(250);
@@ -28,11 +28,11 @@ async fn present(parts: &Parts, seeds: &[GroupSeed]) {
             settings: seed.settings.clone(),
             replicas: seed.replicas.clone(),
             epoch: seed.epoch,
-            origin: Origin::File,
+            origin: if parts.shadow { Origin::FileInShadow } else { Origin::File },
             at: parts.clock.wall(),
         };
         say(parts, &command, |state| state.groups.contains_key(&seed.name)).await;
-        report_differences(&parts.raft.state(), seed);
+        report_differences(&parts.raft.state(), seed, parts.shadow);
     }
 }
 
@@ -58,11 +58,26 @@ async fn say(parts: &Parts, command: &Command, is_so: impl Fn(&State) -> bool) {
 }
 
 /// Where the log and the file disagree the log wins, and the operator is told.
-fn report_differences(state: &Arc<State>, seed: &GroupSeed) {
+fn report_differences(state: &Arc<State>, seed: &GroupSeed, shadow: bool) {
     let Some(group) = state.groups.get(&seed.name) else { return };
     let name = &seed.name;
     if group.master.addr != seed.master {
         tracing::info!(group = %name, file = %seed.master, log = %group.master.addr, "the recorded master is another than the file's; the record counts");
+    }
+    match (shadow, group.duty) {
+        (true, Duty::Acts) => tracing::error!(
+            group = %name,
+            "'sentinel shadow yes' is in this sentinel's file, but another one's file has begun the group without it: the others act. This one will \
+             not; put the group into shadow for all with: raft-sentinel stand-down {name}"
+        ),
+        (true, Duty::TookOver { .. }) => tracing::info!(
+            group = %name,
+            "'sentinel shadow yes' is in this sentinel's file, and an operator has taken the group over since; that counts (remove the line)"
+        ),
+        (false, Duty::Shadow { .. }) => {
+            tracing::warn!(group = %name, "the group is in shadow: nothing is carried out (raft-sentinel take-over {name} changes that)");
+        }
+        (true, Duty::Shadow { .. }) | (false, Duty::Acts | Duty::TookOver { .. }) => {}
     }
     if group.settings != seed.settings {
         tracing::warn!(group = %name, "the agreed settings differ from the file's; the agreed ones count (change them with SENTINEL SET)");

@@ -1,13 +1,16 @@
 //! Hands: one loop for each group that awaits an input, lets the judge take a step, and performs what it wants.
 //!
-//! This room decides nothing. It owns the probes (eyes) of its groups, the way to their data nodes (`hands`), and three quiet
+//! This room decides nothing. It owns the probes (eyes) of its groups, the way to their data nodes (`hands`), and four quiet
 //! helpers: the `herald`, which presents its file's groups to the cluster, the `warden`, by which a leader takes the votes of silent
-//! sentinels out of the count, and the `neighbours`, who notice others that watch the same data nodes. Started by `app`.
+//! sentinels out of the count, the `neighbours`, who notice others that watch the same data nodes, and `stock`, which hears what those decide
+//! about a group in shadow. Started by `app`.
 
 mod group;
 mod hands;
 mod herald;
 mod neighbours;
+mod stock;
+mod tie;
 mod warden;
 
 use std::collections::BTreeMap;
@@ -18,7 +21,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::base::{Epoch, GroupName, GroupSeed, Heard};
+use crate::base::{Epoch, GroupName, GroupSeed, Heard, Secret};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::machine::{Event, Logged, State};
@@ -45,6 +48,10 @@ pub struct Parts {
     pub announce_port: u16,
     /// How the connections to them are encrypted, if they are.
     pub tls: Option<ClientTls>,
+    /// `sentinel shadow yes`: groups of the file begin in shadow, and none is touched before an operator has taken it over.
+    pub shadow: bool,
+    /// `sentinel sentinel-user` and `sentinel sentinel-pass`: how to get in where stock sentinels listen.
+    pub stock_credentials: (Option<String>, Option<Secret>),
 }
 
 /// What is heard on hello channels on its way to those who notice: the way in, for the ears, and the way out.
@@ -70,6 +77,7 @@ pub async fn run(parts: Parts, seeds: Vec<GroupSeed>, hellos: Hellos, cancel: Ca
     tasks.spawn(herald::run(parts.clone(), seeds, cancel.clone()));
     tasks.spawn(warden::run(parts.clone(), cancel.clone()));
     tasks.spawn(neighbours::run(parts.clone(), hellos.inbox, cancel.clone()));
+    tasks.spawn(stock::run(parts.clone(), cancel.clone()));
     let (newest, current_epoch) = watch::channel(Epoch::default());
     let house = House {
         parts: parts.clone(),

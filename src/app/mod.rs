@@ -179,6 +179,8 @@ impl House {
             announce_ip: self.config.sentinel.announce_ip.clone(),
             announce_port: self.announced_port(),
             tls: self.encryption.client.clone(),
+            shadow: self.config.sentinel.shadow,
+            stock_credentials: (self.config.sentinel.user.clone(), self.config.sentinel.pass.clone()),
         };
         let (heard, inbox) = mpsc::channel(limits::HELLOS_WAITING);
         let hellos = agent::Hellos { heard: heard.clone(), inbox };
@@ -228,6 +230,7 @@ impl House {
             resp: Addr::new(host.clone(), self.announced_port()),
             grpc: Addr::new(host, grpc_port),
             raft: config.raft.advertise.clone(),
+            shadow: config.sentinel.shadow,
         }
     }
 

@@ -24,6 +24,10 @@ pub const GROUPS: usize = 4096;
 pub const REPLICAS_PER_GROUP: usize = 64;
 /// Finished failovers remembered for each group.
 pub const DECISIONS_PER_GROUP: usize = 32;
+/// Outages in shadow remembered for each group.
+pub const INCIDENTS_PER_GROUP: usize = 32;
+/// Ids of sentinels that left.
+pub const FORMER_SENTINELS: usize = 64;
 /// Master changes remembered for watchers that resume.
 pub const MASTER_CHANGES: usize = 1024;
 

@@ -15,7 +15,7 @@ use tokio::sync::broadcast;
 use crate::base::{Addr, GroupName, SentinelId, limits};
 use crate::judge::GroupView;
 
-pub use neighbours::{Channel, Foreign, Neighbours, Trouble};
+pub use neighbours::{Channel, Foreign, Neighbours, Subscription, Trouble};
 
 /// Something that changed in this sentinel's own eyes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,13 @@ pub enum NoticeKind {
     Demoted,
     /// A replica that followed another address was pointed at the master (`+fix-slave-config`).
     Repointed,
+    /// This sentinel holds back (`+held-back`), or no longer does (`-held-back`).
+    HeldBack {
+        /// Why.
+        why: &'static str,
+        /// Whether it does.
+        holds: bool,
+    },
     /// Something has been wrong with the group's fence for a while (`+fence-problem`).
     FenceProblem {
         /// What, for people.
@@ -66,6 +73,8 @@ pub enum NoticeKind {
     },
 }
 
+type Subscriptions = BTreeMap<(GroupName, SentinelId), Arc<Subscription>>;
+
 /// The board. Cheap to clone; all clones are one board.
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -73,6 +82,7 @@ pub struct Board {
     notices: broadcast::Sender<Arc<Notice>>,
     neighbours: Arc<RwLock<BTreeMap<GroupName, Arc<Neighbours>>>>,
     malformed_hellos: Arc<AtomicU64>,
+    subscriptions: Arc<RwLock<Subscriptions>>,
 }
 
 impl Default for Board {
@@ -82,6 +92,7 @@ impl Default for Board {
             notices: broadcast::Sender::new(limits::EVENTS_WAITING),
             neighbours: Arc::default(),
             malformed_hellos: Arc::default(),
+            subscriptions: Arc::default(),
         }
     }
 }
@@ -110,6 +121,22 @@ impl Board {
     /// Replaces what is heard around all groups.
     pub fn show_neighbours(&self, all: BTreeMap<GroupName, Arc<Neighbours>>) {
         *self.neighbours.write().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+
+    /// How the subscription to a stock sentinel fares; none if there is to be none.
+    pub fn subscription(&self, group: &GroupName, sentinel: &SentinelId) -> Option<Arc<Subscription>> {
+        self.subscriptions.read().unwrap_or_else(PoisonError::into_inner).get(&(group.clone(), sentinel.clone())).cloned()
+    }
+
+    /// Replaces that; true if it was another.
+    pub fn show_subscription(&self, group: &GroupName, sentinel: &SentinelId, now: Option<Arc<Subscription>>) -> bool {
+        let mut all = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
+        let key = (group.clone(), sentinel.clone());
+        let before = match now.clone() {
+            Some(now) => all.insert(key, now),
+            None => all.remove(&key),
+        };
+        before != now
     }
 
     /// Counts a message on a hello channel that was no hello.

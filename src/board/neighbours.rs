@@ -6,6 +6,8 @@ use crate::base::{Addr, Hello, Mono, NoChannel, SentinelId};
 
 /// For how long there may be no subscription before that is shown: clients pass over a node that is flagged for it.
 const GONE_AFTER_MS: u64 = 5000;
+/// A sentinel is there if its last hello is younger than this: five of its periods.
+const THERE_MS: u64 = 10_000;
 
 /// What this sentinel hears around one group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +29,13 @@ pub struct Foreign {
     pub last_heard: Mono,
 }
 
+/// How the subscription to the events of a stock sentinel fares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// It stands; or why there is none.
+    pub fares: Result<(), String>,
+}
+
 /// What is wrong on one hello channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Channel {
@@ -46,6 +55,13 @@ pub struct Trouble {
 }
 
 impl Neighbours {
+    /// The sentinels of others that were heard lately, those left out that were of this cluster once (`former`) and still run.
+    pub fn others<'a>(&'a self, former: &'a [SentinelId], now: Mono) -> impl Iterator<Item = &'a Foreign> {
+        self.foreign
+            .values()
+            .filter(move |foreign| now.ms_since(foreign.last_heard) < THERE_MS && !former.contains(&foreign.hello.sentinel))
+    }
+
     /// Whether a node is to be shown as `disconnected` for want of a subscription: it refuses one, or has left us without
     /// one for longer than a fresh link takes. Never a reason to hold it down.
     pub fn is_deaf_to(&self, addr: &Addr, now: Mono) -> bool {

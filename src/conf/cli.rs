@@ -70,6 +70,10 @@ pub struct Serve {
     /// How log lines look. To be given before any --directive.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
+    /// Only watch, vote and decide, beside the sentinels that lead now: groups begin in shadow (`sentinel shadow yes`), and no server is
+    /// changed before `raft-sentinel take-over`.
+    #[arg(long)]
+    pub shadow: bool,
     /// Lines to append to the file, which they win over: --port 26380 --sentinel announce-ip 10.0.0.1
     #[arg(value_name = "--DIRECTIVE VALUE", trailing_var_arg = true, allow_hyphen_values = true)]
     pub overrides: Vec<String>,
@@ -89,7 +93,9 @@ impl Serve {
     /// # Errors
     /// [`ConfError`].
     pub fn config(&self) -> Result<Config, ConfError> {
-        load(&self.file, &self.overrides)
+        let shadow = ["--sentinel", "shadow", "yes"].map(ToOwned::to_owned);
+        let overrides: Vec<String> = shadow.into_iter().filter(|_| self.shadow).chain(self.overrides.iter().cloned()).collect();
+        load(&self.file, &overrides)
     }
 }
 

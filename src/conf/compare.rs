@@ -93,6 +93,12 @@ impl Findings {
 
     fn compare_passwords(&mut self, first: Read<'_>, other: Read<'_>) {
         let ((here, a), (there, b)) = (named(first), named(other));
+        if a.sentinel.shadow != b.sentinel.shadow {
+            let (ours, theirs) = (yes_no(a.sentinel.shadow), yes_no(b.sentinel.shadow));
+            self.conflict(format!(
+                "{here} says sentinel shadow {ours}, {there} {theirs}: whoever comes first decides whether servers are changed"
+            ));
+        }
         if a.resp.requirepass != b.resp.requirepass {
             self.note(format!("requirepass is not the same in {here} and {there}: clients use one password for all sentinels"));
         }

@@ -223,6 +223,8 @@ pub struct SentinelSettings {
     pub deny_scripts_reconfig: bool,
     /// `sentinel stale-answers`: whether to answer from what is known here when no quorum confirms it.
     pub stale_answers: bool,
+    /// `sentinel shadow`: groups begin in shadow, beside the sentinels that lead them, and nothing is carried out.
+    pub shadow: bool,
     /// `sentinel sentinel-user`; kept for SENTINEL CONFIG GET only.
     pub user: Option<String>,
     /// `sentinel sentinel-pass`; kept for SENTINEL CONFIG GET only.
@@ -242,6 +244,7 @@ impl Default for SentinelSettings {
             announce_hostnames: false,
             deny_scripts_reconfig: true,
             stale_answers: false,
+            shadow: false,
             user: None,
             pass: None,
             id_seed: None,

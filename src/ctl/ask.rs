@@ -38,10 +38,10 @@ pub(super) async fn decisions(target: &Target, group: Option<String>, limit: u32
     show(target, out, || json::decisions(&answer), || tables::decisions(&answer))
 }
 
-fn client_of(channel: Channel) -> SentinelClient<Channel> {
+pub(super) fn client_of(channel: Channel) -> SentinelClient<Channel> {
     SentinelClient::new(channel).max_decoding_message_size(client::ANSWER_BYTES)
 }
 
-fn consistency(stale: bool) -> i32 {
+pub(super) fn consistency(stale: bool) -> i32 {
     if stale { Consistency::Stale } else { Consistency::Linearizable }.into()
 }

@@ -125,7 +125,7 @@ pub(super) async fn set(target: &Target, group: String, settings: Settings, out:
     show(target, out, || json!({ "group": group, "revision": answer.revision, "changed": answer.changed }), text)
 }
 
-fn client_of(channel: Channel) -> AdminClient<Channel> {
+pub(super) fn client_of(channel: Channel) -> AdminClient<Channel> {
     AdminClient::new(channel)
 }
 

@@ -122,6 +122,36 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Show what groups in shadow would have done, beside what stock sentinels did
+    ShadowReport {
+        /// Only this group
+        group: Option<String>,
+        /// Whom to ask.
+        #[command(flatten)]
+        target: Target,
+        /// Take an answer that no quorum confirms
+        #[arg(long)]
+        stale: bool,
+    },
+    /// Carry out from now on what is decided about a group that was in shadow
+    TakeOver {
+        /// The group
+        group: String,
+        /// Also while sentinels that are not of this cluster watch it; both may then promote a master
+        #[arg(long)]
+        despite_stock: bool,
+        /// Whom to ask.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Put a group into shadow: watch it, and carry nothing out any more
+    StandDown {
+        /// The group
+        group: String,
+        /// Whom to ask.
+        #[command(flatten)]
+        target: Target,
+    },
     /// Print every change of a master until interrupted
     Watch {
         /// Only this group

@@ -35,13 +35,14 @@ pub(super) fn status(answer: &pb::StatusResponse) -> Value {
         json!({
             "sentinel_id": stranger.sentinel_id, "address": at(stranger.address.as_ref()),
             "last_heard_age_ms": stranger.last_heard_age_ms, "group": stranger.group, "master": at(stranger.master.as_ref()),
-            "epoch": stranger.epoch, "current_epoch": stranger.current_epoch,
+            "epoch": stranger.epoch, "current_epoch": stranger.current_epoch, "subscription": unless_empty(&stranger.subscription),
         })
     };
     let group = |group: &pb::GroupView| {
         json!({
             "group": group.group, "master": group.master.as_ref().map(master), "nodes": all(&group.nodes, node),
             "foreign_sentinels": all(&group.foreign_sentinels, stranger), "fence_alarm": unless_empty(&group.fence_alarm),
+            "held_back": unless_empty(&group.held_back),
         })
     };
     json!({
@@ -64,7 +65,7 @@ pub(super) fn members(answer: &admin::MembershipResponse) -> Value {
     json!({ "steps": answer.steps, "members": all(&answer.members, member) })
 }
 
-fn master(master: &pb::Master) -> Value {
+pub(super) fn master(master: &pb::Master) -> Value {
     json!({
         "group": master.group, "address": at(master.address.as_ref()), "epoch": master.epoch, "revision": master.revision,
         "decided_at_us": master.decided_at_us, "confirmed": master.confirmed,
@@ -72,6 +73,7 @@ fn master(master: &pb::Master) -> Value {
         "wait_replicas": master.wait_replicas, "replicas_known": master.replicas_known, "down_votes": master.down_votes,
         "quorum": master.quorum, "objectively_down": master.objectively_down, "failover": master.failover.as_ref().map(failover),
         "history": unless_empty(&master.history), "fence": master.fence.as_ref().map(fence),
+        "duty": words::duty_key(master.duty()), "duty_since": master.duty_since.as_ref().map(moment),
     })
 }
 
@@ -137,7 +139,7 @@ fn cause(cause: &pb::cause::Cause) -> Value {
     }
 }
 
-fn vote(vote: &pb::Vote) -> Value {
+pub(super) fn vote(vote: &pb::Vote) -> Value {
     let witness = |witness: &pb::Witness| json!({ "replica": at(witness.replica.as_ref()), "link_up": witness.link_up, "last_io_s": witness.last_io_s });
     json!({
         "voter": vote.voter, "evidence": words::evidence(vote.evidence()), "silent_ms": vote.silent_ms, "limit_ms": vote.limit_ms,
@@ -145,7 +147,7 @@ fn vote(vote: &pb::Vote) -> Value {
     })
 }
 
-fn choice(choice: &pb::Choice) -> Value {
+pub(super) fn choice(choice: &pb::Choice) -> Value {
     let candidate = |candidate: &pb::Candidate| {
         json!({
             "address": at(candidate.address.as_ref()), "run_id": unless_empty(&candidate.run_id), "priority": candidate.priority,
@@ -161,19 +163,19 @@ fn choice(choice: &pb::Choice) -> Value {
     })
 }
 
-fn obstacle(obstacle: &pb::Obstacle) -> Value {
+pub(super) fn obstacle(obstacle: &pb::Obstacle) -> Value {
     json!({ "replica": at(obstacle.replica.as_ref()), "reason": obstacle.reason })
 }
 
-fn basis(answer: &pb::Answer) -> Value {
+pub(super) fn basis(answer: &pb::Answer) -> Value {
     json!({ "applied_index": answer.applied_index, "stale": answer.stale, "answered_by": answer.answered_by })
 }
 
-fn moment(moment: &pb::Moment) -> Value {
+pub(super) fn moment(moment: &pb::Moment) -> Value {
     json!({ "index": moment.index, "at_us": moment.at_us })
 }
 
-fn at(address: Option<&pb::Address>) -> Value {
+pub(super) fn at(address: Option<&pb::Address>) -> Value {
     address.map(|address| words::address(Some(address))).into()
 }
 
@@ -181,6 +183,6 @@ fn unless_empty(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-fn all<T>(items: &[T], shown: impl Fn(&T) -> Value) -> Value {
+pub(super) fn all<T>(items: &[T], shown: impl Fn(&T) -> Value) -> Value {
     items.iter().map(shown).collect()
 }

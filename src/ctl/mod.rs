@@ -2,13 +2,14 @@
 //!
 //! [`Command`] is what may be typed (embedded by `conf`), [`run`] does it. Answers are tables for people or, with `--json`,
 //! one JSON document (one in a line for `watch`). In reading order: [`command`], `client` (which sentinel is asked, and how it is reached),
-//! `ask` (questions), `change` (changes), `watch`, `tables` and `json` (how answers look), `words` (small phrases).
+//! `ask` (questions), `change` (changes), `watch`, `shadow`, `tables` and `json` (how answers look), `words` (small phrases).
 
 mod ask;
 mod change;
 pub(crate) mod client;
 pub mod command;
 mod json;
+mod shadow;
 mod tables;
 mod watch;
 mod words;
@@ -32,6 +33,9 @@ pub async fn run(command: Command, out: &mut (dyn Write + Send)) -> anyhow::Resu
         Command::Failover { group, how, target } => change::failover(&target, group, how, out).await,
         Command::Switchover { group, to, wait, target } => change::switchover(&target, group, to, wait, out).await,
         Command::Set { group, settings, target } => change::set(&target, group, settings, out).await,
+        Command::ShadowReport { group, target, stale } => shadow::report(&target, group, stale, out).await,
+        Command::TakeOver { group, despite_stock, target } => shadow::take_over(&target, group, despite_stock, out).await,
+        Command::StandDown { group, target } => shadow::stand_down(&target, group, out).await,
         Command::Watch { group, after, target } => watch::run(&target, group, after, out).await,
     }
 }

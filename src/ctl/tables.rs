@@ -60,9 +60,16 @@ pub(super) fn status(from: &Addr, answer: &pb::StatusResponse) -> String {
             fence(&master, &group.fence_alarm),
             nodes(&group.nodes)
         ));
+        if master.duty() != pb::Duty::Acts {
+            text.push_str(&format!("\n{}: {}", group.group, words::duty(&master)));
+        }
+        if !group.held_back.is_empty() {
+            text.push_str(&format!("\nHELD BACK: {}", group.held_back));
+        }
         if !group.foreign_sentinels.is_empty() {
+            let what_to_do = if master.duty() == pb::Duty::Shadow { "" } else { " (stop them)" };
             text.push_str(&format!(
-                "\n\nNOT OF THIS CLUSTER, but watching {} (stop them):\n{}",
+                "\n\nNOT OF THIS CLUSTER, but watching {}{what_to_do}:\n{}",
                 group.group,
                 strangers(&group.foreign_sentinels)
             ));
@@ -93,7 +100,7 @@ fn fence(master: &pb::Master, alarm: &str) -> String {
 }
 
 fn strangers(all: &[pb::ForeignSentinel]) -> String {
-    let mut table = table(["SENTINEL ID", "ADDRESS", "LAST HEARD", "KNOWS THE MASTER AS", "AT", "EPOCH", "CURRENT EPOCH"]);
+    let mut table = table(["SENTINEL ID", "ADDRESS", "LAST HEARD", "KNOWS THE MASTER AS", "AT", "EPOCH", "CURRENT EPOCH", "ITS EVENTS"]);
     for stranger in all {
         table.add_row([
             stranger.sentinel_id.clone(),
@@ -103,6 +110,7 @@ fn strangers(all: &[pb::ForeignSentinel]) -> String {
             words::address(stranger.master.as_ref()),
             stranger.epoch.to_string(),
             stranger.current_epoch.to_string(),
+            if stranger.subscription.is_empty() { "-".to_owned() } else { stranger.subscription.clone() },
         ]);
     }
     table.to_string()
@@ -180,7 +188,7 @@ fn cause(decision: &pb::Decision) -> Vec<String> {
     }
 }
 
-fn vote(vote: &pb::Vote) -> String {
+pub(super) fn vote(vote: &pb::Vote) -> String {
     let witnesses: Vec<_> = vote.replicas.iter().map(witness).collect();
     let said = if witnesses.is_empty() { String::new() } else { format!("; replicas say: {}", witnesses.join(", ")) };
     format!(
@@ -197,7 +205,7 @@ fn witness(witness: &pb::Witness) -> String {
     format!("{} link {}{heard}", words::address(witness.replica.as_ref()), if witness.link_up { "up" } else { "down" })
 }
 
-fn choice(choice: &pb::Choice) -> Vec<String> {
+pub(super) fn choice(choice: &pb::Choice) -> Vec<String> {
     let loss = choice.estimated_loss_bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{bytes} bytes"));
     let header = format!("  choice    {} by sentinel {}; known to be missing: {loss}", choice.reason, choice.decided_by);
     let rows = choice.candidates.iter().map(|candidate| {
@@ -322,7 +330,7 @@ fn heard(age_ms: Option<u64>) -> String {
     age_ms.map_or_else(|| "never".to_owned(), |ms| format!("{} ago", words::millis(ms)))
 }
 
-fn basis(answer: Option<&pb::Answer>) -> String {
+pub(super) fn basis(answer: Option<&pb::Answer>) -> String {
     let answer = answer.copied().unwrap_or_default();
     let trust = if answer.stale { "STALE: no quorum confirmed this" } else { "Confirmed by a quorum" };
     format!("{trust}; answered by sentinel {} from log entry {}", answer.answered_by, answer.applied_index)

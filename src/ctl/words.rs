@@ -151,6 +151,55 @@ pub(super) const fn ending(kind: pb::ending::Kind) -> &'static str {
     }
 }
 
+/// Whether what is decided is carried out, as a sentence.
+pub(super) fn duty(master: &pb::Master) -> String {
+    let since = master.duty_since.map(|since| format!(" since {}", moment(since.at_us))).unwrap_or_default();
+    match master.duty() {
+        pb::Duty::Unspecified => "-".to_owned(),
+        pb::Duty::Acts => "this cluster leads it".to_owned(),
+        pb::Duty::Shadow => format!("IN SHADOW{since}: watched and decided about, and nothing is carried out"),
+        pb::Duty::TookOver => format!("taken over by this cluster{since}"),
+        pb::Duty::TookOverDespiteOthers => format!("taken over by this cluster{since}, whoever else watches it"),
+    }
+}
+
+/// The same for programs.
+pub(super) const fn duty_key(duty: pb::Duty) -> &'static str {
+    match duty {
+        pb::Duty::Unspecified => "-",
+        pb::Duty::Acts => "acts",
+        pb::Duty::Shadow => "shadow",
+        pb::Duty::TookOver => "took_over",
+        pb::Duty::TookOverDespiteOthers => "took_over_despite_others",
+    }
+}
+
+/// How two decisions compare, for people.
+pub(super) const fn difference(difference: pb::Difference) -> &'static str {
+    match difference {
+        pb::Difference::Unspecified => "-",
+        pb::Difference::Open => "not over",
+        pb::Difference::SameChoice => "SAME CHOICE",
+        pb::Difference::OtherChoice => "OTHER CHOICE",
+        pb::Difference::OnlyStock => "ONLY STOCK FAILED OVER",
+        pb::Difference::OnlyOurs => "ONLY OURS WOULD HAVE FAILED OVER",
+        pb::Difference::Neither => "neither failed over",
+    }
+}
+
+/// The same for programs.
+pub(super) const fn difference_key(difference: pb::Difference) -> &'static str {
+    match difference {
+        pb::Difference::Unspecified => "-",
+        pb::Difference::Open => "open",
+        pb::Difference::SameChoice => "same_choice",
+        pb::Difference::OtherChoice => "other_choice",
+        pb::Difference::OnlyStock => "only_stock",
+        pb::Difference::OnlyOurs => "only_ours",
+        pb::Difference::Neither => "neither",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

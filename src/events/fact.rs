@@ -1,5 +1,6 @@
 //! What became true for all sentinels, as events.
 
+use super::shadow;
 use super::spoken::Switch;
 use super::wording::{self, Wording, data_node, master, replica};
 use crate::base::{Addr, GroupName, NodeId};
@@ -58,6 +59,7 @@ fn of_group(group: &GroupName, event: &Event, state: &State) -> Vec<Wording> {
         Event::FailoverEnded { master: addr, .. } => one("+failover-end", master(group, addr)),
         Event::FailoverAborted { master: addr, reason, .. } => one(abort_channel(*reason), master(group, addr)),
         Event::FailoverBlocked { master: addr, reasons, .. } => one("+failover-blocked", blocked(group, addr, reasons)),
+        Event::Shadow(event) => shadow::worded(group, event),
         // About sentinels, not about a group.
         Event::SentinelJoined { .. } | Event::SentinelLeft { .. } => Vec::new(),
     }
@@ -108,6 +110,9 @@ const fn abort_channel(reason: AbortReason) -> &'static str {
         AbortReason::NoGoodReplica => "-failover-abort-no-good-slave",
         AbortReason::MasterDown => "-failover-abort-master-down",
         AbortReason::NotDrained => "-failover-abort-not-drained",
+        AbortReason::HeldBack => "-failover-abort-held-back",
+        AbortReason::StoodDown => "-failover-abort-stand-down",
+        AbortReason::MovedByOthers => "-failover-abort-moved-by-others",
     }
 }
 

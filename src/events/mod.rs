@@ -6,6 +6,7 @@
 
 mod fact;
 mod hub;
+mod shadow;
 mod sight;
 mod spoken;
 mod wording;

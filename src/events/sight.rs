@@ -18,6 +18,10 @@ pub(super) fn worded(notice: &Notice, state: &State) -> Vec<Wording> {
         }
         NoticeKind::Demoted => Wording::notice("+convert-to-slave", node),
         NoticeKind::Repointed => Wording::notice("+fix-slave-config", node),
+        NoticeKind::HeldBack { why, holds } => {
+            let channel = if *holds { "+held-back" } else { "-held-back" };
+            Wording::warning(channel, format!("{node} #{why}"))
+        }
         NoticeKind::FenceProblem { why } => {
             Wording::warning("+fence-problem", format!("{} #{why}", wording::master(&notice.group, &group.master.addr)))
         }

@@ -19,10 +19,12 @@ pub(super) fn due(spoken: &Spoken, group: &Group, me: NodeId) -> Due {
         return Due::default();
     }
     let settings = &group.settings;
+    // A file of a stock sentinel brings its scripts along, and that sentinel still runs them: they may move addresses.
+    let runs = !group.in_shadow();
     let notification = settings.notification_script.as_ref().map(|path| notification(path, spoken));
     let reconfig = settings.client_reconfig_script.as_ref().zip(spoken.switch.as_ref());
     let reconfig = reconfig.map(|(path, switch)| client_reconfig(path, group, switch, me));
-    Due { scripts: notification.into_iter().chain(reconfig).collect(), webhook: settings.notification_webhook.clone() }
+    Due { scripts: notification.into_iter().chain(reconfig).filter(|_| runs).collect(), webhook: settings.notification_webhook.clone() }
 }
 
 fn notification(path: &str, spoken: &Spoken) -> Vec<String> {

@@ -11,7 +11,7 @@ use super::fence::{Mark, Trouble};
 use super::intact::check_intact;
 use super::intent::{Ask, Intent, Permit, ProposalKey, Remark};
 use super::pending::Pending;
-use super::view::{GroupView, NodeView};
+use super::view::{GroupView, NodeView, Tie};
 use crate::base::observation::{NodeReport, Role, Seen, Sight};
 use crate::base::{Addr, Mono, NodeId, WallTime};
 use crate::machine::{Command, Evidence, FailoverId, Group};
@@ -68,6 +68,8 @@ pub struct World {
     pub leading: bool,
     /// How many sentinels are a majority of those that vote.
     pub majority: usize,
+    /// Why this sentinel must not change a server now, besides what the log says.
+    pub tie: Option<Tie>,
 }
 
 /// The failover that is being led, as it looks from here.
@@ -149,6 +151,7 @@ impl Judge {
         let next = self.proposals.next(now).into_iter().chain(self.asks.next(now)).min();
         next.into_iter().for_each(|at| self.wake_by(at));
         self.view.candidates = self.candidates_now();
+        self.view.tie = self.world.tie;
         std::mem::take(&mut self.intents)
     }
 
@@ -183,6 +186,9 @@ impl Judge {
 
     /// Asks a node to change, unless it is being asked; false in that case.
     pub(super) fn ask(&mut self, node: &Addr, ask: Ask) -> bool {
+        if self.only_watches() {
+            return false;
+        }
         let begun = self.asks.begin(node.clone(), self.now());
         if begun {
             let permit = Permit::of(&self.world.group);
@@ -307,6 +313,10 @@ impl Judge {
     }
 
     fn lead(&mut self) {
+        if self.only_watches() {
+            self.watch_only();
+            return;
+        }
         if self.world.group.failover.is_some() {
             self.lead_failover();
         } else {

@@ -10,6 +10,7 @@
 //! In reading order: [`view`] and `belief` (what was seen of a node), [`down`] (when a node is down), `vote`,
 //! [`candidate`] and `intact` (whom to promote), `promotion` (the steps of a failover; of a strict one
 //! `detach`, of a planned one `drain`), `fence` (kept in force meanwhile), `repair` (everything that is not as recorded),
+//! `shadow` (where nothing is carried out),
 //! [`mind`] (the step that calls them), [`intent`] and [`pending`].
 
 mod belief;
@@ -24,9 +25,10 @@ pub mod mind;
 pub mod pending;
 mod promotion;
 mod repair;
+mod shadow;
 pub mod view;
 mod vote;
 
 pub use intent::{Ask, Intent, Permit, ProposalKey, Remark};
 pub use mind::{Input, Judge, World};
-pub use view::{GroupView, Link, NodeView};
+pub use view::{GroupView, Link, NodeView, Tie};

@@ -14,7 +14,7 @@ use super::repair::{deviation, identity_of, is_detached};
 use super::view::{Link, NodeView};
 use crate::base::observation::{Role, RoleReport};
 use crate::base::{Addr, Mono};
-use crate::machine::{AbortReason, Basis, Candidate, Cause, Choice, Command, Failover, Group, Ineligible, Phase};
+use crate::machine::{AbortReason, Basis, Candidate, Cause, Choice, Command, Failover, Group, Ineligible, Phase, ShadowEntry};
 
 /// A replica that does not answer INFO within this time is not waited for.
 const GATHER_MS: u64 = 300;
@@ -29,10 +29,7 @@ impl Judge {
     pub(super) fn lead_failover(&mut self) {
         let group = Arc::clone(&self.world.group);
         let Some(failover) = &group.failover else { return };
-        let attempt = match self.attempt.clone() {
-            Some(attempt) if attempt.id == failover.id && !self.began_to_lead => attempt,
-            known => self.begin_attempt(failover, known.as_ref()),
-        };
+        let attempt = self.attempt_at(failover);
         match &failover.phase {
             Phase::Choosing => self.choose_master(&group, failover, &attempt),
             Phase::Detaching => self.lead_detaching(&group, failover, &attempt),
@@ -43,6 +40,14 @@ impl Judge {
                 self.keep_promoted(&group, &attempt);
                 self.follow_up(&group, failover, &attempt, followed, waiting);
             }
+        }
+    }
+
+    /// The attempt at this failover, which is begun if there is none.
+    pub(super) fn attempt_at(&mut self, failover: &Failover) -> Attempt {
+        match self.attempt.clone() {
+            Some(attempt) if attempt.id == failover.id && !self.began_to_lead => attempt,
+            known => self.begin_attempt(failover, known.as_ref()),
         }
     }
 
@@ -141,7 +146,12 @@ impl Judge {
     pub(super) fn stay_blocked(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, reasons: Vec<(Addr, Ineligible)>) {
         if !failover.blocked.as_ref().is_some_and(|known| same_reasons(known, &reasons)) {
             let (name, id, at) = (group.name.clone(), failover.id, self.world.wall);
-            self.propose(ProposalKey::Step, Command::FailoverBlocked { group: name, id, reasons, at });
+            let command = if group.in_shadow() {
+                Command::Shadow { group: name, entry: ShadowEntry::Blocked { id, reasons }, at }
+            } else {
+                Command::FailoverBlocked { group: name, id, reasons, at }
+            };
+            self.propose(ProposalKey::Step, command);
         }
         let again = attempt.looked.plus_ms(LOOK_AGAIN_MS);
         if self.now() >= again {

@@ -139,7 +139,7 @@ impl Judge {
         }
     }
 
-    fn record_master(&mut self, group: &Group, report: &NodeReport) {
+    pub(super) fn record_master(&mut self, group: &Group, report: &NodeReport) {
         let identity = identity_of(report);
         if group.master.identity.as_ref() != Some(&identity) {
             let (name, epoch, at) = (group.name.clone(), group.epoch, self.world.wall);
@@ -148,7 +148,7 @@ impl Judge {
     }
 
     /// Records what a replica in sync is: what it is to be recognised by when the master is gone.
-    fn record_replica(&mut self, group: &Group, addr: &Addr, report: &NodeReport) {
+    pub(super) fn record_replica(&mut self, group: &Group, addr: &Addr, report: &NodeReport) {
         let in_sync = matches!(&report.role, RoleReport::Replica(replica) if replica.link_up && !replica.syncing);
         let identity = identity_of(report);
         let known = group.replicas.get(addr).and_then(|record| record.identity.as_ref());
@@ -157,7 +157,7 @@ impl Judge {
         }
     }
 
-    fn propose_replica(&mut self, group: &Group, replica: &Addr, identity: Option<Identity>) {
+    pub(super) fn propose_replica(&mut self, group: &Group, replica: &Addr, identity: Option<Identity>) {
         let (name, epoch, at) = (group.name.clone(), group.epoch, self.world.wall);
         let command = Command::ReplicaSeen { group: name, epoch, replica: replica.clone(), identity, at };
         self.propose(ProposalKey::Replica(replica.clone()), command);

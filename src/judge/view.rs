@@ -83,6 +83,28 @@ impl NodeView {
     }
 }
 
+/// Why a sentinel holds back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tie {
+    /// Sentinels that are not of this cluster watch the group, and no operator said to act despite them.
+    Stock,
+    /// Its own file says `sentinel shadow yes`, and no operator has taken the group over.
+    OwnFile,
+    /// It has not listened for others long enough to know that there are none. A failover does not wait for that.
+    Listening,
+}
+
+impl Tie {
+    /// A phrase for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stock => "sentinels that are not of this cluster watch it, so this cluster does nothing",
+            Self::Listening => "it has not listened long enough to know whether others watch it",
+            Self::OwnFile => "this sentinel's file says 'sentinel shadow yes', and nobody has taken the group over",
+        }
+    }
+}
+
 /// What this sentinel sees of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct GroupView {
@@ -92,11 +114,18 @@ pub struct GroupView {
     pub candidates: Vec<Candidate>,
     /// What is wrong with the group's fence, for people; none if nothing is.
     pub fence_problem: Option<String>,
+    /// Why this sentinel would carry nothing out although the group is not in shadow; none if it would.
+    pub tie: Option<Tie>,
     /// The same, once it has stood for a while: what operators are called for. A fence that is being armed is no alarm.
     pub fence_alarm: Option<String>,
 }
 
 impl GroupView {
+    /// Why this sentinel holds back, where that is more than the short while in which it listens first.
+    pub fn held_back(&self) -> Option<Tie> {
+        self.tie.filter(|tie| *tie != Tie::Listening)
+    }
+
     /// The newest report of a node, if its link is up.
     pub fn live_report(&self, addr: &Addr) -> Option<(Mono, &Arc<NodeReport>)> {
         let node = self.nodes.get(addr)?;

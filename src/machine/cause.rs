@@ -60,6 +60,12 @@ pub enum AbortReason {
     MasterDown,
     /// A planned change: the next master did not have every write in time, or the old one could not be kept from taking more.
     NotDrained,
+    /// A planned change: the leader holds back because of sentinels that are not of this cluster.
+    HeldBack,
+    /// The group went into shadow.
+    StoodDown,
+    /// Others changed the master first.
+    MovedByOthers,
 }
 
 impl AbortReason {
@@ -70,6 +76,9 @@ impl AbortReason {
             Self::NoGoodReplica => "no replica could be promoted in time",
             Self::MasterDown => "the master went down before the planned change was decided",
             Self::NotDrained => "the next master did not have every write in time",
+            Self::HeldBack => "sentinels that are not of this cluster watch the master, so nothing is done",
+            Self::StoodDown => "the group went into shadow",
+            Self::MovedByOthers => "others changed the master first",
         }
     }
 }

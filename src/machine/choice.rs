@@ -75,6 +75,15 @@ pub enum Ineligible {
     /// Not a replica: the master to be replaced may still take writes.
     #[error("may still take writes: its fence was not in force, and it is not known to be gone")]
     NotFenced,
+    /// Not a replica: the leader holds back because of others.
+    #[error(
+        "is watched by sentinels that are not of this cluster, which may promote another; nothing is done beside them (stop them, or see \
+         raft-sentinel take-over --despite-stock)"
+    )]
+    StockWatches,
+    /// Not a replica: the leader's own file forbids it to act.
+    #[error("is not changed by this sentinel: its file says 'sentinel shadow yes', and no operator has taken the group over")]
+    OwnFileSaysShadow,
     /// Its link to the master has been down for too long.
     #[error("its link to the master has been down for {link_down_ms} ms, {limit_ms} ms are allowed")]
     StaleData {

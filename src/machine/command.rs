@@ -10,6 +10,7 @@ use super::cause::{AbortReason, Manner};
 use super::choice::{Choice, Ineligible};
 use super::failover::FailoverId;
 use super::group::Identity;
+use super::shadow::ShadowEntry;
 use super::state::SentinelRecord;
 use crate::base::parameters::ParameterChange;
 use crate::base::settings::SettingChange;
@@ -23,6 +24,8 @@ pub enum Origin {
     Operator,
     /// A sentinel's configuration file: seeds a group that the log has never known, and nothing else.
     File,
+    /// The same, of a sentinel that is told to shadow: a group that it seeds begins in shadow.
+    FileInShadow,
 }
 
 /// One entry of the log.
@@ -270,6 +273,15 @@ pub enum Command {
         /// When that was found.
         at: WallTime,
     },
+    /// What is said about a group in shadow, or about its way in or out.
+    Shadow {
+        /// The group.
+        group: GroupName,
+        /// What is said.
+        entry: ShadowEntry,
+        /// When.
+        at: WallTime,
+    },
     /// An operator sets parameters of the sentinels themselves: all of these.
     SetParameters {
         /// The sentinel that was asked; what belongs to one sentinel alone is meant of it.
@@ -318,6 +330,7 @@ impl Command {
             Self::FailoverDone { .. } => "failover-done",
             Self::FailoverAborted { .. } => "failover-aborted",
             Self::FailoverBlocked { .. } => "failover-blocked",
+            Self::Shadow { entry, .. } => entry.name(),
             Self::SetParameters { .. } => "set-parameters",
             Self::SentinelJoined { .. } => "sentinel-joined",
             Self::SentinelLeft { .. } => "sentinel-left",

@@ -4,6 +4,7 @@ use super::ballot::Testimony;
 use super::cause::AbortReason;
 use super::choice::{Choice, Ineligible};
 use super::failover::FailoverId;
+use super::shadow::ShadowEvent;
 use crate::base::{Addr, Epoch, Fence, GroupName, LogIndex, NodeId, WallTime};
 
 /// A fact and its place in the history.
@@ -190,6 +191,8 @@ pub enum Event {
         /// A reason for every replica.
         reasons: Vec<(Addr, Ineligible)>,
     },
+    /// A fact about a group that is, or was, in shadow.
+    Shadow(ShadowEvent),
     /// A sentinel is known now, or has new addresses.
     SentinelJoined {
         /// Which.

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cause::{AbortReason, Cause, Manner};
 use super::choice::{Choice, Ineligible};
+use super::decision::{Decision, Ending};
 use super::event::Event;
 use super::group::{Applied, Group, Identity, MasterRecord, ReplicaRecord};
 use super::outcome::{Outcome, Refusal};
@@ -99,49 +100,25 @@ pub struct Failover {
     pub phase: Phase,
 }
 
-/// How a failover ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ending {
-    /// All was done, but for the replicas named.
-    Completed {
-        /// Replicas that are still to be pointed at the new master.
-        left: Vec<Addr>,
-    },
-    /// Given up before a decision.
-    Aborted(AbortReason),
-    /// The new master was found down before the end; the next failover took over.
-    Superseded,
-}
-
-/// One failover as it is remembered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decision {
-    /// Which.
-    pub id: FailoverId,
-    /// Why it was started.
-    pub cause: Cause,
-    /// The master that was replaced.
-    pub old: Addr,
-    /// When it was started.
-    pub started: Stamp,
-    /// The decision, and who took it; none if it never came to one.
-    pub choice: Option<(Choice, NodeId)>,
-    /// When it was decided.
-    pub decided: Option<Stamp>,
-    /// When the chosen replica was seen as a master.
-    pub promoted: Option<Stamp>,
-    /// When and how it ended.
-    pub ended: Option<(Stamp, Ending)>,
-}
-
 impl Group {
+    /// Begins one because the votes reach the quorum.
+    pub(super) fn start_failover_for_votes(&mut self, started: Stamp, events: &mut Vec<Event>) {
+        let cause = Cause::Down { votes: self.ballot.votes().clone(), quorum: self.settings.quorum };
+        self.start_failover(cause, started, events);
+    }
+
     /// Begins a failover towards the next epoch. One that was decided but not finished is superseded.
     pub(super) fn start_failover(&mut self, cause: Cause, started: Stamp, events: &mut Vec<Event>) {
         if let Some(running) = self.failover.take() {
             self.remember(running.id, |decision| decision.ended = Some((started, Ending::Superseded)));
         }
         let id = FailoverId { epoch: self.epoch.next(), started: started.index };
+        if self.in_shadow() {
+            self.note_shadow_down(started, events);
+            let (old, phase) = (self.master.clone(), Phase::Choosing);
+            self.failover = Some(Failover { id, cause, old, started, blocked: None, forced: None, phase });
+            return;
+        }
         let (requested, phase, forced) = match &cause {
             Cause::Down { .. } if self.is_strict() => (false, Phase::Detaching, None),
             Cause::Down { .. } => (false, Phase::Choosing, None),
@@ -179,6 +156,9 @@ impl Group {
         stamp: Stamp,
     ) -> Result<Applied, Refusal> {
         self.check_epoch(epoch)?;
+        if self.in_shadow() {
+            return Err(Refusal::InShadow);
+        }
         if let Some(unknown) = target.filter(|target| !self.replicas.contains_key(*target)) {
             return Err(Refusal::NotAReplica(unknown.clone()));
         }
@@ -202,7 +182,7 @@ impl Group {
 
     /// After a change of what the policy depends on: an undecided failover goes on by the one that is in force now.
     pub(super) fn adapt_failover(&mut self) {
-        let strict = self.is_strict();
+        let strict = self.is_strict() && !self.in_shadow();
         if let Some(failover) = &mut self.failover
             && failover.forced.is_none()
             && matches!(failover.cause, Cause::Down { .. })
@@ -217,6 +197,9 @@ impl Group {
 
     /// The decision. From here on the group has a new master in a new epoch.
     pub(super) fn decide(&mut self, id: FailoverId, choice: &Choice, by: NodeId, stamp: Stamp) -> Result<Applied, Refusal> {
+        if self.in_shadow() {
+            return Err(Refusal::InShadow);
+        }
         let needed = self.needed();
         let strict = self.is_strict();
         let failover = self.failover.as_mut().filter(|failover| failover.id == id && failover.phase.is_undecided());
@@ -308,8 +291,7 @@ impl Group {
         self.end_undecided(id, reason, stamp, &mut events);
         // The master may have gone down meanwhile: those votes have waited for this end.
         if self.objectively_down() {
-            let cause = Cause::Down { votes: self.ballot.votes().clone(), quorum: self.settings.quorum };
-            self.start_failover(cause, stamp, &mut events);
+            self.start_failover_for_votes(stamp, &mut events);
         }
         Ok((Outcome::Done, events))
     }
@@ -332,6 +314,10 @@ impl Group {
 
     fn end_undecided(&mut self, id: FailoverId, reason: AbortReason, stamp: Stamp, events: &mut Vec<Event>) {
         self.failover = None;
+        if self.in_shadow() {
+            self.note_shadow_up(stamp, events);
+            return;
+        }
         self.remember(id, |decision| decision.ended = Some((stamp, Ending::Aborted(reason))));
         events.push(Event::FailoverAborted { id, master: self.master.addr.clone(), reason });
     }
@@ -347,7 +333,7 @@ impl Group {
         Ok((Outcome::Done, vec![Event::FailoverBlocked { id, master: self.master.addr.clone(), reasons: reasons.to_vec() }]))
     }
 
-    fn remember(&mut self, id: FailoverId, write: impl FnOnce(&mut Decision)) {
+    pub(super) fn remember(&mut self, id: FailoverId, write: impl FnOnce(&mut Decision)) {
         if let Some(decision) = self.history.iter_mut().rev().find(|decision| decision.id == id) {
             write(decision);
         }

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::ballot::{Ballot, Evidence, Testimony};
-use super::cause::{AbortReason, Cause};
+use super::cause::AbortReason;
+use super::decision::Decision;
 use super::event::Event;
-use super::failover::{Decision, Failover, Phase, Stamp};
+use super::failover::{Failover, Phase, Stamp};
 use super::fence::ArmedFence;
 use super::outcome::{Outcome, Refusal};
+use super::shadow::{Duty, Incident};
 use crate::base::settings::SettingChange;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, NodeId, ReplId, RunId, limits};
 
@@ -78,6 +80,12 @@ pub struct Group {
     pub failover: Option<Failover>,
     /// The failovers so far, oldest first, the running one included; bounded.
     pub history: Vec<Decision>,
+    /// Whether what is decided is carried out.
+    #[serde(default, skip_serializing_if = "Duty::is_default")]
+    pub duty: Duty,
+    /// What would have been done in shadow, beside what stock Sentinel did, oldest first; bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub incidents: Vec<Incident>,
 }
 
 /// What applying an entry to a group returns.
@@ -98,6 +106,8 @@ impl Group {
             ballot: Ballot::default(),
             failover: None,
             history: Vec::new(),
+            duty: Duty::Acts,
+            incidents: Vec::new(),
         }
     }
 
@@ -272,8 +282,7 @@ impl Group {
                 if !goes_on {
                     // What was planned with a master that is up cannot be done with one that is down.
                     self.abort_planned(AbortReason::MasterDown, stamp, events);
-                    let cause = Cause::Down { votes: self.ballot.votes().clone(), quorum: need };
-                    self.start_failover(cause, stamp, events);
+                    self.start_failover_for_votes(stamp, events);
                 }
             }
             (true, super::Tally::Pending { .. }) => {

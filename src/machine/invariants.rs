@@ -1,5 +1,7 @@
 //! What must hold after every entry, whatever the entries are. Checked by stories, properties and simulations.
 
+use super::cause::AbortReason;
+use super::decision::Ending;
 use super::failover::Phase;
 use super::state::State;
 use crate::base::GroupName;
@@ -36,6 +38,9 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
                 return fail(format!("failover towards epoch {} in epoch {}", failover.id.epoch, now.epoch));
             }
         }
+        if now.in_shadow() && now.failover.as_ref().is_some_and(|failover| !failover.phase.is_undecided()) {
+            return fail("a failover was decided in shadow".to_owned());
+        }
         if let Some(fence) = &now.fence
             && fence.covered > fence.wait_replicas
         {
@@ -51,7 +56,10 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
         }
         // P4, P5: what a strict decision rests on.
         let fenced = then.failover.as_ref().is_some_and(|failover| !matches!(failover.phase, Phase::Choosing)) && then.is_strict();
-        if fenced && now.epoch != then.epoch {
+        // Others promise nothing: the record only follows them.
+        let by_others = Some(Ending::Aborted(AbortReason::MovedByOthers));
+        let moved = now.history.last().and_then(|decision| decision.ended.as_ref().map(|(_, how)| how.clone())) == by_others;
+        if fenced && !moved && now.epoch != then.epoch {
             let shown = now.history.last().and_then(|decision| decision.choice.as_ref()).map_or(&[][..], |(choice, _)| &choice.candidates);
             let detached = shown.iter().filter(|candidate| candidate.detached).count();
             let needed = then.needed().detached as usize;

@@ -10,28 +10,33 @@
 //!
 //! In reading order: [`command`] (what may be said), [`state`] and [`group`] (what is known),
 //! [`ballot`] (who sees the master down), [`fence`] (what keeps a master from writing alone), [`choice`] (what a decision
-//! consists of), [`cause`] (why it began) and [`failover`] (the phases and their only writer),
+//! consists of), [`cause`] (why it began), [`failover`] (the phases and their only writer), [`decision`] (what is remembered of it),
+//! [`shadow`] (groups in which nothing of that is carried out),
 //! [`outcome`] and [`event`] (what came of it), [`invariants`] (what must never be false).
 
 pub mod ballot;
 pub mod cause;
 pub mod choice;
 pub mod command;
+pub mod decision;
 pub mod event;
 pub mod failover;
 pub mod fence;
 pub mod group;
 pub mod invariants;
 pub mod outcome;
+pub mod shadow;
 pub mod state;
 
 pub use ballot::{Ballot, DownVote, Evidence, Tally, Testimony};
 pub use cause::{AbortReason, Cause, Manner};
 pub use choice::{Basis, Candidate, Choice, ChosenFor, Ineligible};
 pub use command::Command;
+pub use decision::{Decision, Ending};
 pub use event::{Event, Logged};
-pub use failover::{Decision, Ending, Failover, FailoverId, Phase, Stamp};
+pub use failover::{Failover, FailoverId, Phase, Stamp};
 pub use fence::{ArmedFence, Needed};
 pub use group::{Group, Identity, MasterRecord, ReplicaRecord};
 pub use outcome::{Outcome, Refusal};
+pub use shadow::{Difference, Duty, Incident, ShadowEntry, ShadowEvent, StockWord};
 pub use state::{MasterChange, SentinelRecord, State};

@@ -70,6 +70,18 @@ pub enum Refusal {
         /// How many it takes.
         need: u32,
     },
+    /// The group is in shadow: nothing is carried out.
+    #[error("the group is in shadow: what is decided is not carried out (raft-sentinel take-over changes that)")]
+    InShadow,
+    /// It belongs to groups in shadow, or to those that others lead.
+    #[error("the group is led by this cluster, not in shadow")]
+    NotInShadow,
+    /// The data nodes hold a fence by our doing, which would be left behind.
+    #[error(
+        "the data nodes still hold the fence that this cluster has set (min-replicas-to-write), which nobody would look after; take it \
+         back first: set promotion-policy to available, and try again when raft-sentinel masters shows no fence"
+    )]
+    StillFenced,
     /// The address is not a replica of the group.
     #[error("{0} is not a replica of the group")]
     NotAReplica(Addr),

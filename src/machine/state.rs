@@ -10,6 +10,7 @@ use super::event::{Event, Logged};
 use super::failover::Stamp;
 use super::group::{Applied, Group};
 use super::outcome::{Outcome, Refusal};
+use super::shadow::{Duty, ShadowEntry};
 use crate::base::parameters::Parameters;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, NodeId, SentinelId, WallTime, limits};
 
@@ -26,6 +27,9 @@ pub struct SentinelRecord {
     pub grpc: Addr,
     /// Where its peers reach it.
     pub raft: Addr,
+    /// Whether its file says `sentinel shadow yes`: groups that are monitored from then on begin in shadow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
 }
 
 /// One change of a group's master, for watchers.
@@ -52,6 +56,9 @@ pub struct State {
     pub retired: BTreeMap<GroupName, Epoch>,
     /// The sentinels that have presented themselves.
     pub sentinels: BTreeMap<NodeId, SentinelRecord>,
+    /// The ids of sentinels that left, newest last; bounded. One that still runs is none of others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<SentinelId>,
     /// What was changed of the sentinels themselves at run time.
     #[serde(default, skip_serializing_if = "Parameters::is_empty")]
     pub parameters: Parameters,
@@ -174,6 +181,7 @@ impl State {
                 self.in_group(group, stamp, |group| group.abort(*id, *reason, stamp))
             }
             Command::FailoverBlocked { group, id, reasons, at } => self.in_group(group, stamp_of(at), |group| group.block(*id, reasons)),
+            Command::Shadow { group, entry, at } => self.shadow(group, entry, stamp_of(at)),
             Command::SetParameters { sentinel, changes, .. } => {
                 let before = self.parameters.clone();
                 self.parameters.change(*sentinel, changes);
@@ -188,18 +196,40 @@ impl State {
         if self.sentinels.get(&id) == Some(record) {
             return (Outcome::Unchanged, Vec::new());
         }
-        let before = self.sentinels.insert(id, record.clone()).map(|known| known.resp);
+        let before = self.sentinels.insert(id, record.clone());
+        if let Some(other) = before.as_ref().filter(|before| before.sentinel_id != record.sentinel_id) {
+            self.note_former(other.sentinel_id.clone());
+        }
+        let before = before.map(|known| known.resp);
         let stamp = Stamp { index, at: WallTime::default() };
         (Outcome::Done, logged(stamp, None, vec![Event::SentinelJoined { id, before }]))
     }
 
     fn leave(&mut self, id: NodeId, index: LogIndex) -> (Outcome, Vec<Logged>) {
-        if self.sentinels.remove(&id).is_none() {
-            return (Outcome::Unchanged, Vec::new());
+        match self.sentinels.remove(&id) {
+            Some(left) => self.note_former(left.sentinel_id),
+            None => return (Outcome::Unchanged, Vec::new()),
         }
         self.parameters.announced.remove(&id);
         let stamp = Stamp { index, at: WallTime::default() };
         (Outcome::Done, logged(stamp, None, vec![Event::SentinelLeft { id }]))
+    }
+
+    fn note_former(&mut self, id: SentinelId) {
+        self.former.retain(|known| *known != id);
+        self.former.push(id);
+        if self.former.len() > limits::FORMER_SENTINELS {
+            self.former.remove(0);
+        }
+    }
+
+    fn shadow(&mut self, name: &GroupName, entry: &ShadowEntry, stamp: Stamp) -> Result<(Outcome, Vec<Logged>), Refusal> {
+        let applied = self.in_group(name, stamp, |group| group.shadow(entry, stamp))?;
+        if let (ShadowEntry::MasterMoved { to, .. }, Some(group)) = (entry, self.groups.get(name)) {
+            let (epoch, master) = (group.epoch, Some(to.clone()));
+            self.note_change(MasterChange { revision: stamp.index, at: stamp.at, group: name.clone(), epoch, master });
+        }
+        Ok(applied)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one for each field of the entry")]
@@ -216,14 +246,14 @@ impl State {
         if let Some(known) = self.groups.get(name) {
             let same = known.master.addr == *master && known.settings.quorum == settings.quorum;
             return match (origin, same) {
-                (Origin::File, _) | (Origin::Operator, true) => Ok((Outcome::Unchanged, Vec::new())),
+                (Origin::File | Origin::FileInShadow, _) | (Origin::Operator, true) => Ok((Outcome::Unchanged, Vec::new())),
                 (Origin::Operator, false) => {
                     let (master, quorum) = (known.master.addr.clone(), known.settings.quorum);
                     Err(Refusal::NameTaken { name: name.clone(), master, quorum })
                 }
             };
         }
-        if origin == Origin::File && self.retired.contains_key(name) {
+        if origin != Origin::Operator && self.retired.contains_key(name) {
             return Err(Refusal::Retired(name.clone()));
         }
         if self.groups.len() >= limits::GROUPS {
@@ -231,7 +261,12 @@ impl State {
         }
         GroupSettings::default().change(&crate::base::settings::SettingChange::Quorum(settings.quorum))?;
         let epoch = self.retired.remove(name).map_or(epoch, |last| last.next().max(epoch));
-        let group = Group::new(name.clone(), epoch, master.clone(), settings.clone(), replicas, stamp);
+        let mut group = Group::new(name.clone(), epoch, master.clone(), settings.clone(), replicas, stamp);
+        // One word for shadow is enough: a group that acts beside those who lead it is what nobody wants to learn afterwards.
+        let shadow = origin == Origin::FileInShadow || self.sentinels.values().any(|sentinel| sentinel.shadow);
+        if shadow {
+            group.duty = Duty::Shadow { since: stamp };
+        }
         let quorum = settings.quorum;
         let known = group.replicas.keys().map(|replica| Event::ReplicaAdded { replica: replica.clone(), master: master.clone() });
         let events = std::iter::once(Event::GroupAdded { master: master.clone(), quorum }).chain(known).collect();

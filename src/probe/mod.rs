@@ -5,6 +5,10 @@
 //! and the voice (`voice`) are on the server's hello channel; what they report goes another way and never means up or down.
 //! Nothing is decided here: not whether a node is down, nor what to do about it. Used by `agent`, one [`Probe`] for each node.
 //!
+//! A probe begins with eyes and nothing else: all that they say changes nothing. Ears only listen. What changes a
+//! server (hands) or is heard on it (voice) must be given to a probe, and can be taken away again; a probe without them cannot
+//! touch its server, whoever asks it to.
+//!
 //! All follow the server at once: the end of a link is noticed when the system knows of it, not at the next PING. They stop
 //! when the [`Probe`] is dropped.
 
@@ -87,21 +91,21 @@ pub struct Probe {
     addr: Addr,
     settings: watch::Sender<ProbeSettings>,
     looks: Arc<Notify>,
-    hands: Hands,
+    hands: Option<(Hands, AbortHandle)>,
+    voice: Option<AbortHandle>,
     clock: Clock,
     tasks: Vec<AbortHandle>,
 }
 
-/// Starts to look at `addr` and to report to `out`. Must be called inside the runtime.
+/// Starts to look at `addr` and to report to `out`, with eyes alone. Must be called inside the runtime.
 ///
 /// When `out` is full the probe waits, and reads on afterwards; when it is closed the probe stops.
 pub fn spawn(addr: Addr, settings: ProbeSettings, clock: Clock, out: mpsc::Sender<Seen>) -> Probe {
     let (settings, followed) = watch::channel(settings);
     let looks = Arc::new(Notify::new());
-    let eyes = eyes::Eyes::new(addr.clone(), followed.clone(), Arc::clone(&looks), clock, out);
-    let (hands, arms) = hands::hands(addr.clone(), followed);
-    let tasks = vec![tokio::spawn(eyes.run()).abort_handle(), tokio::spawn(arms.run()).abort_handle()];
-    Probe { addr, settings, looks, hands, clock, tasks }
+    let eyes = eyes::Eyes::new(addr.clone(), followed, Arc::clone(&looks), clock, out);
+    let tasks = vec![tokio::spawn(eyes.run()).abort_handle()];
+    Probe { addr, settings, looks, hands: None, voice: None, clock, tasks }
 }
 
 impl Probe {
@@ -124,28 +128,51 @@ impl Probe {
         });
     }
 
-    /// Joins the hello channel of the node: listens there, and says what the channel's claim is.
-    pub fn join(&mut self, channel: &HelloChannel) {
-        let reporter =
-            || channel::Reporter { group: channel.group.clone(), addr: self.addr.clone(), clock: self.clock, out: channel.out.clone() };
-        let ears = ears::Ears { dialer: Dialer::new(self.addr.clone()), settings: self.settings.subscribe(), reporter: reporter() };
-        let voice = voice::Voice {
-            dialer: Dialer::new(self.addr.clone()),
-            settings: self.settings.subscribe(),
-            claim: channel.claim.clone(),
-            reporter: reporter(),
-        };
-        self.tasks.extend([tokio::spawn(ears.run()).abort_handle(), tokio::spawn(voice.run()).abort_handle()]);
+    /// Listens on the hello channel of the node.
+    pub fn listen(&mut self, channel: &HelloChannel) {
+        let (dialer, settings) = (Dialer::new(self.addr.clone()), self.settings.subscribe());
+        let ears = ears::Ears { dialer, settings, reporter: self.reporter(channel) };
+        self.tasks.push(tokio::spawn(ears.run()).abort_handle());
     }
 
-    /// The hands on this node, over a link of their own that is kept ready. They end with the probe.
-    pub fn hands(&self) -> Hands {
-        self.hands.clone()
+    /// Says on the hello channel of the node what the channel's claim is; nothing new if it does already.
+    pub fn speak(&mut self, channel: &HelloChannel) {
+        if self.voice.is_none() {
+            let (dialer, settings) = (Dialer::new(self.addr.clone()), self.settings.subscribe());
+            let voice = voice::Voice { dialer, settings, claim: channel.claim.clone(), reporter: self.reporter(channel) };
+            self.voice = Some(tokio::spawn(voice.run()).abort_handle());
+        }
+    }
+
+    /// Gives the probe hands, over a link of their own that is kept ready; nothing new if it has some.
+    pub fn arm(&mut self) {
+        if self.hands.is_none() {
+            let (hands, arms) = hands::hands(self.addr.clone(), self.settings.subscribe());
+            self.hands = Some((hands, tokio::spawn(arms.run()).abort_handle()));
+        }
+    }
+
+    /// Takes hands and voice away: what they have not begun, they will not do.
+    pub fn disarm(&mut self) {
+        let hands = self.hands.take().map(|(_, arms)| arms);
+        for task in hands.into_iter().chain(self.voice.take()) {
+            task.abort();
+        }
+    }
+
+    /// The hands on this node, if it was given some. They end with the probe.
+    pub fn hands(&self) -> Option<Hands> {
+        self.hands.as_ref().map(|(hands, _)| hands.clone())
+    }
+
+    fn reporter(&self, channel: &HelloChannel) -> channel::Reporter {
+        channel::Reporter { group: channel.group.clone(), addr: self.addr.clone(), clock: self.clock, out: channel.out.clone() }
     }
 }
 
 impl Drop for Probe {
     fn drop(&mut self) {
+        self.disarm();
         for task in &self.tasks {
             task.abort();
         }

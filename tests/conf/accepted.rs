@@ -162,7 +162,7 @@ fn no_password_is_printed() {
     assert_eq!(config.groups[0].settings.auth_pass, Some(Secret::new("hunter2")));
     let printed = format!("{config:?} {}", notes(&config));
     assert!(!printed.contains("hunter2"), "{printed}");
-    assert!(printed.contains("sentinels talk to each other on the Raft port"));
+    assert!(printed.contains("talk to each other on the Raft port"));
 }
 
 #[test]

@@ -197,19 +197,19 @@ impl World {
     pub(crate) fn suspend(&mut self, master: bool, sentinels: &[usize], span: Duration) {
         self.strike(&format!("SIGSTOP, master: {master}, sentinels: {sentinels:?}"));
         let since = Instant::now();
-        let server = &self.cluster.servers[0];
         if master {
-            server.stop();
+            self.cluster.servers[0].stop();
         }
         sentinels.iter().for_each(|id| self.cluster.sentinel(*id).stop());
         thread::sleep(span);
+        // What it does from here on, it does when the fault is gone.
+        self.mend("SIGCONT");
         let until = Instant::now();
         sentinels.iter().for_each(|id| self.cluster.sentinel(*id).cont());
         if master {
-            server.cont();
-            self.suspended.push((server.port, since, until));
+            self.cluster.servers[0].cont();
+            self.suspended.push((self.first_master, since, until));
         }
-        self.mend("SIGCONT");
     }
 
     /// The sentinel that leads, by the word of all.

@@ -179,6 +179,7 @@ impl World {
             resp: Addr::new("127.0.0.1", 26379),
             grpc: grpc.clone(),
             raft: Addr::new("127.0.0.1", 27379),
+            shadow: false,
         };
         self.fake.commit(&Command::SentinelJoined { id: NodeId(id), record });
     }

@@ -193,6 +193,7 @@ impl Bench {
             voting: true,
             leading: self.leader == Some(at),
             majority: 2,
+            tie: None,
         }
     }
 

@@ -138,6 +138,10 @@ fn subscribe(sentinel: &Sentinel) -> Conn {
 #[test]
 fn a_stock_sentinel_is_reported_follows_our_decisions_and_is_forgotten_when_it_stops() {
     let mut cluster = Plan::new(Flavour::Ours).start();
+    // Told so, or it would do nothing beside a sentinel of others, and keep silent for its sake.
+    let grpc = local(cluster.sentinels[0].ports.grpc);
+    let program = our_binary().display().to_string();
+    program::run(&program, &["take-over", GROUP, "--despite-stock", "--addr", &grpc], SOON).success();
     let ids = sentinels(&cluster);
     let mut events: Vec<Conn> = cluster.sentinels.iter().map(subscribe).collect();
     let mut stock = start_stock(&cluster);
@@ -159,8 +163,7 @@ fn a_stock_sentinel_is_reported_follows_our_decisions_and_is_forgotten_when_it_s
         assert!(stranger.last_heard_age_ms < 10_000, "{stranger:?}");
         assert!(cluster.sentinel(id).log().contains(&stock_id), "it is in the log");
     }
-    let grpc = local(cluster.sentinels[0].ports.grpc);
-    let shown = program::run(&our_binary().display().to_string(), &["status", "--addr", &grpc], SOON).success();
+    let shown = program::run(&program, &["status", "--addr", &grpc], SOON).success();
     assert!(shown.contains("NOT OF THIS CLUSTER") && shown.contains(&stock_id), "{shown}");
 
     // Our sentinels count among those that stock must have the votes of, and never vote. So the decision is ours.

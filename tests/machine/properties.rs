@@ -9,7 +9,8 @@ use raft_sentinel::base::{Addr, Epoch, Fence, GroupName, GroupSettings, LogIndex
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{
-    AbortReason, Basis, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Manner, Outcome, State, Testimony, invariants,
+    AbortReason, Basis, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Manner, Outcome, ShadowEntry, State, StockWord,
+    Testimony, invariants,
 };
 
 /// What to do next, in terms that make sense in any state.
@@ -35,6 +36,11 @@ enum Move {
     Reset { node: u8 },
     Voters { bits: u8 },
     Blank,
+    TakeOver { despite_stock: bool },
+    StandDown,
+    Verdict { node: u8 },
+    StockSays { word: StockWord, epoch_shift: u64 },
+    Moved { node: u8, epoch_shift: u64 },
 }
 
 fn moves() -> impl Strategy<Value = Move> {
@@ -60,7 +66,36 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => (0_u8..4).prop_map(|node| Move::Reset { node }),
         1 => any::<u8>().prop_map(|bits| Move::Voters { bits }),
         1 => Just(Move::Blank),
+        1 => any::<bool>().prop_map(|despite_stock| Move::TakeOver { despite_stock }),
+        2 => Just(Move::StandDown),
+        4 => (0_u8..4).prop_map(|node| Move::Verdict { node }),
+        6 => (words(), 0_u64..2).prop_map(|(word, epoch_shift)| Move::StockSays { word, epoch_shift }),
+        4 => (0_u8..4, 0_u64..2).prop_map(|(node, epoch_shift)| Move::Moved { node, epoch_shift }),
     ]
+}
+
+fn words() -> impl Strategy<Value = StockWord> {
+    prop_oneof![
+        Just(StockWord::Down),
+        Just(StockWord::Up),
+        Just(StockWord::Tried),
+        Just(StockWord::Aborted("-failover-abort-not-elected".to_owned())),
+        (0_u8..4).prop_map(|number| StockWord::Chosen(node(number))),
+        (0_u8..4).prop_map(|number| StockWord::Switched(node(number))),
+    ]
+}
+
+fn choice(number: u8) -> Choice {
+    let row = Candidate { addr: node(number), run_id: None, priority: Some(1), offset: Some(1), detached: false, ineligible: None };
+    Choice {
+        chosen: node(number),
+        candidates: vec![row],
+        reason: ChosenFor::OnlyCandidate,
+        master_offset: None,
+        estimated_loss_bytes: None,
+        basis: Basis::Unfenced,
+        arms: None,
+    }
 }
 
 fn manners() -> impl Strategy<Value = Manner> {
@@ -73,6 +108,10 @@ fn policies() -> impl Strategy<Value = PromotionPolicy> {
 
 fn node(number: u8) -> Addr {
     Addr::new(format!("node-{number}"), 6379)
+}
+
+fn shadow(group: GroupName, entry: ShadowEntry, at: WallTime) -> Command {
+    Command::Shadow { group, entry, at }
 }
 
 /// Applies one move; returns what came of it.
@@ -155,6 +194,17 @@ fn make(state: &mut State, index: LogIndex, step: &Move, attempts: &mut Vec<Fail
         Move::Finish => Command::FailoverDone { group, id: id(false), left: vec![], at },
         Move::Abort => Command::FailoverAborted { group, id: id(false), reason: AbortReason::NoGoodReplica, at },
         Move::Forget { node: number } => Command::ReplicaForgotten { group, replica: node(number), at },
+        Move::TakeOver { despite_stock } => shadow(group, ShadowEntry::TakeOver { by: NodeId(1), despite_stock }, at),
+        Move::StandDown => shadow(group, ShadowEntry::StandDown { by: NodeId(1) }, at),
+        Move::Verdict { node } => shadow(group, ShadowEntry::Decided { id: id(false), choice: choice(node), by: NodeId(1) }, at),
+        Move::StockSays { word, epoch_shift } => {
+            let epoch = Epoch(epoch.0.saturating_sub(epoch_shift));
+            shadow(group, ShadowEntry::StockSaid { epoch, word, from: node(9), by: NodeId(1) }, at)
+        }
+        Move::Moved { node: number, epoch_shift } => {
+            let epoch = Epoch(epoch.0.saturating_sub(epoch_shift));
+            shadow(group, ShadowEntry::MasterMoved { epoch, to: node(number), identity }, at)
+        }
         Move::Reset { node: number } => Command::ResetGroup { group, down: vec![node(number)], at },
     };
     let written = serde_json::to_string(&command).expect("a command can be written down");

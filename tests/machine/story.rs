@@ -10,8 +10,8 @@ use raft_sentinel::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, NodeI
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{
-    AbortReason, Basis, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Ineligible, Manner, Outcome, Phase, State,
-    Testimony, invariants,
+    AbortReason, Basis, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Ineligible, Manner, Outcome, Phase, ShadowEntry,
+    ShadowEvent, State, StockWord, Testimony, invariants,
 };
 
 #[test]
@@ -144,7 +144,11 @@ impl World {
                 settings: GroupSettings { quorum: words.number("quorum").unwrap_or(2) as u32, ..GroupSettings::default() },
                 replicas: words.get("replicas").map(|all| all.split(',').map(addr).collect()).unwrap_or_default(),
                 epoch: words.number("epoch").map_or(Epoch(0), Epoch),
-                origin: if words.get("from") == Some("file") { Origin::File } else { Origin::Operator },
+                origin: match words.get("from") {
+                    Some("file") => Origin::File,
+                    Some("shadow") => Origin::FileInShadow,
+                    _ => Origin::Operator,
+                },
                 at,
             },
             "remove" => Command::RemoveGroup { group, at },
@@ -164,21 +168,27 @@ impl World {
             "up" => Command::VoteUp { group, epoch, voter, at },
             "expire" => Command::VotesExpired { voter, silent_ms: 5000, at },
             "request" => Command::FailoverRequested { group, epoch, by: voter, manner: Manner::Plain, target: None, at },
-            "promote" => {
-                let chosen = words.addr(2);
-                let ineligible = words.get("why").map(|_| Ineligible::PriorityZero);
-                let row =
-                    Candidate { addr: chosen.clone(), run_id: None, priority: Some(100), offset: Some(10), detached: false, ineligible };
-                let choice = Choice {
-                    chosen,
-                    candidates: vec![row],
-                    reason: ChosenFor::OnlyCandidate,
-                    master_offset: Some(12),
-                    estimated_loss_bytes: Some(2),
-                    basis: Basis::Unfenced,
-                    arms: None,
+            "promote" => Command::Promote { group, id, choice: choice(words), by: voter, at },
+            "stand-down" => Command::Shadow { group, entry: ShadowEntry::StandDown { by: voter }, at },
+            "take-over" => {
+                let despite_stock = words.get("despite") == Some("stock");
+                Command::Shadow { group, entry: ShadowEntry::TakeOver { by: voter, despite_stock }, at }
+            }
+            "would-promote" => Command::Shadow { group, entry: ShadowEntry::Decided { id, choice: choice(words), by: voter }, at },
+            "stock" => {
+                let word = match words.at(2) {
+                    "+odown" => StockWord::Down,
+                    "-odown" => StockWord::Up,
+                    "+try-failover" => StockWord::Tried,
+                    "+selected-slave" => StockWord::Chosen(words.addr(3)),
+                    "+switch-master" => StockWord::Switched(words.addr(3)),
+                    other => StockWord::Aborted(other.to_owned()),
                 };
-                Command::Promote { group, id, choice, by: voter, at }
+                Command::Shadow { group, entry: ShadowEntry::StockSaid { epoch, word, from: addr("stock"), by: voter }, at }
+            }
+            "moved" => {
+                let identity = identity(words).expect("run= and history=");
+                Command::Shadow { group, entry: ShadowEntry::MasterMoved { epoch, to: words.addr(2), identity }, at }
             }
             "promoted" => Command::Promoted { group, id, identity: identity(words).expect("run= and history="), at },
             "follows" => Command::ReplicaFollows { group, id, replica: words.addr(2), at },
@@ -218,6 +228,33 @@ impl World {
     }
 }
 
+fn choice(words: &Words<'_>) -> Choice {
+    let chosen = words.addr(2);
+    let ineligible = words.get("why").map(|_| Ineligible::PriorityZero);
+    let row = Candidate { addr: chosen.clone(), run_id: None, priority: Some(100), offset: Some(10), detached: false, ineligible };
+    Choice {
+        chosen,
+        candidates: vec![row],
+        reason: ChosenFor::OnlyCandidate,
+        master_offset: Some(12),
+        estimated_loss_bytes: Some(2),
+        basis: Basis::Unfenced,
+        arms: None,
+    }
+}
+
+fn describe_shadow(event: &ShadowEvent) -> String {
+    match event {
+        ShadowEvent::StoodDown { .. } => "in shadow".to_owned(),
+        ShadowEvent::TookOver { despite_stock, .. } => format!("taken over{}", if *despite_stock { ", whoever else watches" } else { "" }),
+        ShadowEvent::WouldPromote { chosen, .. } => format!("{} would be promoted", chosen.host),
+        ShadowEvent::WouldBeBlocked { .. } => "nobody could be promoted".to_owned(),
+        ShadowEvent::StockSaid { word, .. } => format!("stock says {}", word.event()),
+        ShadowEvent::Followed { from, to } => format!("others moved {} to {}", from.host, to.host),
+        ShadowEvent::Compared { epoch, difference, .. } => format!("the outage of epoch {epoch} is over: {}", difference.as_str()),
+    }
+}
+
 fn describe(event: &Event) -> String {
     match event {
         Event::GroupAdded { master, quorum } => format!("monitoring {} with quorum {quorum}", master.host),
@@ -244,6 +281,7 @@ fn describe(event: &Event) -> String {
         Event::FailoverEnded { left, .. } => format!("failover ends, {} left", left.len()),
         Event::FailoverAborted { reason, .. } => format!("failover given up: {}", reason.as_str()),
         Event::FailoverBlocked { reasons, .. } => format!("failover blocked, {} reasons", reasons.len()),
+        Event::Shadow(event) => describe_shadow(event),
         Event::SentinelJoined { id, before: None } => format!("sentinel {id} is known"),
         Event::SentinelJoined { id, before: Some(before) } => format!("sentinel {id} is known anew, before at {before}"),
         Event::SentinelLeft { id } => format!("sentinel {id} left"),

@@ -233,6 +233,7 @@ impl Run {
             voting: true,
             leading: known.believes,
             majority: self.sentinels.len() / 2 + 1,
+            tie: None,
         }
     }
 

@@ -121,6 +121,7 @@ impl Run {
             voting: true,
             leading: false,
             majority: setup.sentinels / 2 + 1,
+            tie: None,
         };
         let sentinel = |at: usize| Sentinel {
             up: true,

@@ -66,6 +66,7 @@ async fn sentinels_present_themselves_and_a_removed_one_is_forgotten() {
             resp: at(26379 + *id as u16),
             grpc: at(28379 + *id as u16),
             raft: at(27379 + *id as u16),
+            shadow: false,
         });
     }
     let leader = cluster.leader().await;

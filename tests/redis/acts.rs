@@ -24,7 +24,7 @@ async fn promote_and_follow_are_confirmed_in_the_same_round_trip() {
     let before = seen.report("a replica", |report| report.role() == Role::Replica).await;
 
     let began = Instant::now();
-    let report = seen.probe.hands().act(Act::Promote { fence: None }, LIMIT).await.expect("a promotion");
+    let report = seen.probe.hands().expect("it was given hands").act(Act::Promote { fence: None }, LIMIT).await.expect("a promotion");
     println!("promote() with INFO: {:?}", began.elapsed());
     assert!(report.steps.iter().all(|step| step.result.is_ok()), "{:?}", report.steps);
     let node = report.node().expect("an INFO in the transaction");
@@ -39,7 +39,8 @@ async fn promote_and_follow_are_confirmed_in_the_same_round_trip() {
 
     let follow = Act::Follow { master: replica.addr(), clients: Clients::Kill };
     let began = Instant::now();
-    let report = watch(master.addr(), settings(1000)).probe.hands().act(follow, LIMIT).await.expect("a demotion");
+    let report =
+        watch(master.addr(), settings(1000)).probe.hands().expect("it was given hands").act(follow, LIMIT).await.expect("a demotion");
     println!("follow() with INFO and connect: {:?}", began.elapsed());
     let RoleReport::Replica(demoted) = &report.node().expect("an INFO").role else { panic!("{report:?}") };
     assert_eq!(demoted.master, replica.addr());
@@ -52,7 +53,7 @@ async fn promotion_times_on_a_warm_link() {
     let master = Server::start("");
     for (replica, file) in [(Server::start(""), "with"), (Server::start_without_file(), "without")] {
         let seen = watch(replica.addr(), settings(1000));
-        let hands = seen.probe.hands();
+        let hands = seen.probe.hands().expect("it was given hands");
         let mut times = Vec::new();
         for _ in 0..20 {
             let back = Act::Follow { master: master.addr(), clients: Clients::Keep };
@@ -74,7 +75,7 @@ async fn clients_are_cut_off_only_when_told_and_our_hands_never() {
     let mut answer = [0; 64];
     std::io::Read::read(&mut client, &mut answer).expect("an answer");
     let hands_of = watch(master.addr(), settings(1000));
-    let hands = hands_of.probe.hands();
+    let hands = hands_of.probe.hands().expect("it was given hands");
     hands.act(Act::Follow { master: master.addr(), clients: Clients::Keep }, LIMIT).await.expect("it takes any address");
     client.set_nonblocking(true).expect("a socket");
     let still_open = std::io::Read::read(&mut client, &mut answer);
@@ -98,7 +99,13 @@ async fn what_an_act_can_do_without_is_reported_and_no_error() {
         (Server::start("rename-command MULTI \"\""), vec![]),
     ] {
         let follow = Act::Follow { master: raft_sentinel::base::Addr::new("127.0.0.1", 1), clients: Clients::Kill };
-        let report = watch(server.addr(), settings(1000)).probe.hands().act(follow, LIMIT).await.expect("done all the same");
+        let report = watch(server.addr(), settings(1000))
+            .probe
+            .hands()
+            .expect("it was given hands")
+            .act(follow, LIMIT)
+            .await
+            .expect("done all the same");
         let failed: Vec<Step> = report.steps.iter().filter(|step| step.result.is_err()).map(|step| step.step).collect();
         assert_eq!(failed, without);
         assert_eq!(report.node().map(|node| node.role()), Some(Role::Replica));
@@ -109,7 +116,8 @@ async fn what_an_act_can_do_without_is_reported_and_no_error() {
 async fn the_old_name_of_replicaof_is_found_and_new_names_are_used() {
     let follow = Act::Follow { master: raft_sentinel::base::Addr::new("127.0.0.1", 1), clients: Clients::Keep };
     let old = Server::start("rename-command REPLICAOF \"\"");
-    let report = watch(old.addr(), settings(1000)).probe.hands().act(follow.clone(), LIMIT).await.expect("by SLAVEOF");
+    let report =
+        watch(old.addr(), settings(1000)).probe.hands().expect("it was given hands").act(follow.clone(), LIMIT).await.expect("by SLAVEOF");
     assert_eq!(report.node().map(|node| node.role()), Some(Role::Replica));
 
     let names = [
@@ -128,12 +136,18 @@ async fn the_old_name_of_replicaof_is_found_and_new_names_are_used() {
     with_names.access.rename_commands = names.iter().map(|&(name, to)| (name.to_owned(), to.to_owned())).collect();
     let mut seen = watch(renamed.addr(), with_names);
     seen.report("INFO by its name there", |report| report.role() == Role::Master).await;
-    let report = seen.probe.hands().act(follow.clone(), LIMIT).await.expect("by their names there");
+    let report = seen.probe.hands().expect("it was given hands").act(follow.clone(), LIMIT).await.expect("by their names there");
     assert!(report.steps.iter().all(|step| step.result.is_ok()), "{:?}", report.steps);
     assert_eq!(report.node().map(|node| node.role()), Some(Role::Replica));
 
     let gone = Server::start("rename-command REPLICAOF \"\"\nrename-command SLAVEOF \"\"");
-    let error = watch(gone.addr(), settings(1000)).probe.hands().act(follow, LIMIT).await.expect_err("no name is left");
+    let error = watch(gone.addr(), settings(1000))
+        .probe
+        .hands()
+        .expect("it was given hands")
+        .act(follow, LIMIT)
+        .await
+        .expect_err("no name is left");
     assert!(matches!(&error, AskError::Refused(text) if text.contains("unknown command")), "{error}");
 }
 
@@ -141,7 +155,8 @@ async fn the_old_name_of_replicaof_is_found_and_new_names_are_used() {
 async fn the_fence_is_set_and_read_back() {
     let server = Server::start("");
     let fence = Fence { min_replicas: 1, max_lag_s: 2 };
-    let report = watch(server.addr(), settings(1000)).probe.hands().act(Act::Arm(fence), LIMIT).await.expect("armed");
+    let report =
+        watch(server.addr(), settings(1000)).probe.hands().expect("it was given hands").act(Act::Arm(fence), LIMIT).await.expect("armed");
     assert_eq!(report.fence, Some(fence));
     assert!(server.say("SET a b").contains("NOREPLICAS"));
 }
@@ -150,19 +165,20 @@ async fn the_fence_is_set_and_read_back() {
 async fn wrong_credentials_are_told_apart_and_never_printed() {
     let server = Server::start("requirepass right-one");
     let wrong = watch(server.addr(), with_password(None, "wrong-one"));
-    let error = wrong.probe.hands().act(Act::Promote { fence: None }, LIMIT).await.expect_err("a wrong password");
+    let error =
+        wrong.probe.hands().expect("it was given hands").act(Act::Promote { fence: None }, LIMIT).await.expect_err("a wrong password");
     assert!(matches!(error, AskError::Credentials(_)), "{error:?}");
     assert!(!format!("{error} {error:?} {:?}", wrong.probe).contains("wrong-one"));
 
     let right = watch(server.addr(), with_password(Some("default"), "right-one"));
-    assert!(right.probe.hands().act(Act::Promote { fence: None }, LIMIT).await.is_ok());
+    assert!(right.probe.hands().expect("it was given hands").act(Act::Promote { fence: None }, LIMIT).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_server_that_hangs_costs_the_limit_and_collects_nothing() {
     let server = Server::start("");
     let seen = watch(server.addr(), settings(1000));
-    let hands = seen.probe.hands();
+    let hands = seen.probe.hands().expect("it was given hands");
     // Not a promotion, which would leave an answer open.
     let follow = Act::Follow { master: server.addr(), clients: Clients::Keep };
     hands.act(follow, LIMIT).await.expect("it works");
@@ -184,7 +200,7 @@ async fn a_server_that_hangs_costs_the_limit_and_collects_nothing() {
 async fn an_act_behind_a_longer_one_keeps_its_limit_and_is_not_done_later() {
     let server = Server::start("");
     let seen = watch(server.addr(), settings(60_000));
-    let hands = seen.probe.hands();
+    let hands = seen.probe.hands().expect("it was given hands");
     hands.act(Act::Arm(Fence { min_replicas: 0, max_lag_s: 10 }), LIMIT).await.expect("it works");
     server.signal(Signal::STOP);
     let long = tokio::spawn({
@@ -207,7 +223,7 @@ async fn an_act_behind_a_longer_one_keeps_its_limit_and_is_not_done_later() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn dropping_the_probe_ends_its_hands() {
     let server = Server::start("");
-    let hands = watch(server.addr(), settings(1000)).probe.hands();
+    let hands = watch(server.addr(), settings(1000)).probe.hands().expect("it was given hands");
     let error = hands.act(Act::Promote { fence: None }, LIMIT).await.expect_err("it is gone");
     assert!(matches!(error, AskError::NoLink(_) | AskError::Lost(_)), "{error:?}");
 }

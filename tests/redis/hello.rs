@@ -38,7 +38,9 @@ async fn another_master_is_told_of_at_once_another_epoch_elsewhere_in_its_turn()
     };
     let (said, followed) = watch::channel(Some(claim.clone()));
     let (out, mut inbox) = mpsc::channel(16);
-    probed.probe.join(&HelloChannel { group, claim: followed, out });
+    let channel = HelloChannel { group, claim: followed, out };
+    probed.probe.listen(&channel);
+    probed.probe.speak(&channel);
     assert_eq!(next_hello(&mut inbox).await, claim.hello("127.0.0.1"));
 
     // The next one is due in two seconds.

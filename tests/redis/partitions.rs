@@ -16,7 +16,7 @@ async fn a_link_that_leads_nowhere_is_replaced() {
     let server = Server::start("");
     let proxy = Proxy::to(server.addr()).await;
     let mut eyes = watch(proxy.addr.clone(), settings(1000));
-    let hands = eyes.probe.hands();
+    let hands = eyes.probe.hands().expect("it was given hands");
     eyes.report("it lives", |_| true).await;
     hands.act(Act::Promote { fence: None }, Duration::from_secs(5)).await.expect("it works");
     eyes.until("it lives on", |sight| *sight == PONG).await;
@@ -41,7 +41,7 @@ async fn idle_hands_find_out_that_their_link_leads_nowhere() {
     let server = Server::start("");
     let proxy = Proxy::to(server.addr()).await;
     let mut eyes = watch(proxy.addr.clone(), settings(1000));
-    let hands = eyes.probe.hands();
+    let hands = eyes.probe.hands().expect("it was given hands");
     hands.act(Act::Promote { fence: None }, Duration::from_secs(5)).await.expect("it works");
     proxy.freeze();
     // One check period and the patience after it: until then the eyes have long had a fresh link.
@@ -59,7 +59,13 @@ async fn an_address_that_says_nothing_is_tried_one_attempt_at_a_time() {
         assert_eq!(eyes.next().await.what, Sight::Unlinked(LinkLoss::TimedOut));
     }
     assert!(began.elapsed() >= Duration::from_millis(1500), "three attempts took {:?}", began.elapsed());
-    let error = eyes.probe.hands().act(Act::Promote { fence: None }, Duration::from_millis(100)).await.expect_err("nobody is there");
+    let error = eyes
+        .probe
+        .hands()
+        .expect("it was given hands")
+        .act(Act::Promote { fence: None }, Duration::from_millis(100))
+        .await
+        .expect_err("nobody is there");
     assert_eq!(error, AskError::NoLink(LinkLoss::TimedOut));
 
     drop(fillers);

@@ -187,7 +187,7 @@ async fn busy_and_masterdown_are_what_they_are() {
     eyes.report("it lives", |_| true).await;
     let script = server.type_in("EVAL \"while true do end\" 0");
     eyes.until("a busy server", |sight| *sight == Sight::Invalid(InvalidReply::Busy)).await;
-    let killed = eyes.probe.hands().act(raft_sentinel::redis::Act::KillScript, Duration::from_secs(5)).await;
+    let killed = eyes.probe.hands().expect("it was given hands").act(raft_sentinel::redis::Act::KillScript, Duration::from_secs(5)).await;
     assert!(killed.is_ok(), "{killed:?}");
     eyes.until("it serves again", |sight| *sight == PONG).await;
     drop(script);

@@ -28,7 +28,13 @@ async fn garbage_ends_the_link_with_a_word_about_it() {
         let seen = eyes.until("an end", |sight| matches!(sight, Sight::Unlinked(_))).await;
         let Some(Sight::Unlinked(LinkLoss::Other(text))) = seen.last().map(|seen| &seen.what) else { panic!("{:?}", brief(&seen)) };
         assert!(!text.contains(char::is_control) && text.len() < 200, "{text}");
-        let error = eyes.probe.hands().act(Act::Promote { fence: None }, Duration::from_secs(2)).await.expect_err("no Redis");
+        let error = eyes
+            .probe
+            .hands()
+            .expect("it was given hands")
+            .act(Act::Promote { fence: None }, Duration::from_secs(2))
+            .await
+            .expect_err("no Redis");
         assert!(matches!(error, AskError::NoLink(LinkLoss::Other(_))), "{error:?}");
     }
 }
@@ -72,6 +78,12 @@ async fn loading_is_alive_and_an_act_on_it_is_refused() {
     let mut eyes = watch(fake(b"-LOADING Redis is loading the dataset in memory\r\n", After::Again).await, settings(1000));
     let seen = eyes.until("a bad report", |sight| matches!(sight, Sight::BadReport(_))).await;
     assert!(seen.iter().any(|seen| seen.what == Sight::Valid(ValidReply::Loading)), "{:?}", brief(&seen));
-    let error = eyes.probe.hands().act(Act::Promote { fence: None }, Duration::from_secs(2)).await.expect_err("it loads");
+    let error = eyes
+        .probe
+        .hands()
+        .expect("it was given hands")
+        .act(Act::Promote { fence: None }, Duration::from_secs(2))
+        .await
+        .expect_err("it loads");
     assert!(matches!(&error, AskError::Refused(text) if text.starts_with("LOADING")), "{error:?}");
 }

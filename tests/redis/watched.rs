@@ -31,7 +31,9 @@ pub(crate) fn with_password(user: Option<&str>, pass: &str) -> ProbeSettings {
 pub(crate) fn watch(addr: Addr, settings: ProbeSettings) -> Watched {
     let (out, inbox) = mpsc::channel(64);
     let clock = Clock::default();
-    Watched { probe: probe::spawn(addr, settings, clock, out), inbox, clock }
+    let mut probe = probe::spawn(addr, settings, clock, out);
+    probe.arm();
+    Watched { probe, inbox, clock }
 }
 
 impl Watched {

@@ -66,6 +66,7 @@ fn state() -> State {
             resp: at(26378),
             grpc: at(28378),
             raft: at(27378),
+            shadow: false,
         };
         let index = LogIndex(state.applied.0 + 1);
         state.apply(index, &Command::SentinelJoined { id: NodeId(id.into()), record });

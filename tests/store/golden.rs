@@ -17,8 +17,8 @@ use raft_sentinel::base::{
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::ballot::ReplicaWitness;
 use raft_sentinel::machine::{
-    AbortReason, Basis, Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, Manner, Phase, SentinelRecord, State,
-    Testimony,
+    AbortReason, Basis, Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, Manner, Phase, SentinelRecord, ShadowEntry,
+    State, StockWord, Testimony,
 };
 use raft_sentinel::raft::types::{Entry, SnapshotMeta, Vote};
 use raft_sentinel::store::{Binding, Marked, decode, encode};
@@ -81,7 +81,7 @@ fn each_command_keeps_its_form() {
         check_json(&format!("command-{}", command.name()), command);
     }
     let seen: BTreeSet<usize> = commands.iter().map(place).collect();
-    assert_eq!(seen, (0..24).collect(), "a command has no golden file");
+    assert_eq!(seen, (0..30).collect(), "a command has no golden file");
 }
 
 #[test]
@@ -122,6 +122,14 @@ fn place(command: &Command) -> usize {
         Command::FenceLoosened { .. } => 21,
         Command::FenceCovered { .. } => 22,
         Command::FenceDropped { .. } => 23,
+        Command::Shadow { entry, .. } => match entry {
+            ShadowEntry::TakeOver { .. } => 24,
+            ShadowEntry::StandDown { .. } => 25,
+            ShadowEntry::Decided { .. } => 26,
+            ShadowEntry::Blocked { .. } => 27,
+            ShadowEntry::StockSaid { .. } => 28,
+            ShadowEntry::MasterMoved { .. } => 29,
+        },
     }
 }
 
@@ -180,6 +188,7 @@ fn record() -> SentinelRecord {
         resp: Addr::new("10.0.0.1", 26379),
         grpc: Addr::new("10.0.0.1", 28379),
         raft: Addr::new("::1", 27379),
+        shadow: false,
     }
 }
 
@@ -222,6 +231,8 @@ fn reasons() -> Vec<(Addr, Ineligible)> {
         Ineligible::Behind { ahead: redis(3), behind_bytes: 14 },
         Ineligible::Unarmable { why: "NOPERM".to_owned() },
         Ineligible::NotFenced,
+        Ineligible::StockWatches,
+        Ineligible::OwnFileSaysShadow,
         Ineligible::StaleData { link_down_ms: 70_000, limit_ms: 60_000 },
     ];
     all.into_iter().zip(2..).map(|(reason, host)| (redis(host), reason)).collect()
@@ -256,6 +267,12 @@ fn commands() -> Vec<Command> {
         Command::SentinelLeft { id: NodeId(9) },
         Command::FenceDropped { group: group.clone(), epoch, at },
         Command::SetParameters { sentinel: NodeId(1), changes: parameter_changes(), at },
+        shadow(0, ShadowEntry::StandDown { by }),
+        shadow(0, ShadowEntry::TakeOver { by, despite_stock: true }),
+        shadow(0, ShadowEntry::StockSaid { epoch, word: StockWord::Down, from: redis(9), by }),
+        shadow(0, ShadowEntry::Decided { id, choice: choice(), by }),
+        shadow(0, ShadowEntry::Blocked { id, reasons: reasons() }),
+        shadow(0, ShadowEntry::MasterMoved { epoch, to: redis(2), identity: identity() }),
     ]
 }
 
@@ -290,6 +307,7 @@ fn state() -> State {
     apply(&mut state, &Command::Promote { group: group_name(2), id, choice: choice(), by, at });
     apply(&mut state, &Command::Promoted { group: group_name(2), id, identity: identity(), at });
     apply(&mut state, &Command::ReplicaFollows { group: group_name(2), id, replica: redis(3), at });
+    shadow_two_outages(&mut |command| apply(&mut state, command));
     state
 }
 
@@ -303,6 +321,41 @@ fn the_state_has_something_in_every_corner() {
     assert!(!group(1).ballot.votes().is_empty() && !group(0).replicas.is_empty());
     let rest = (state.retired.len(), state.sentinels.len(), state.voters.len(), state.changes.is_empty());
     assert_eq!(rest, (1, 1, 3, false));
+    let group = group(4);
+    assert!(group.in_shadow() && group.incidents.len() == 2, "one outage is over and one is not: {:#?}", group.incidents);
+}
+
+fn shadow(group: u64, entry: ShadowEntry) -> Command {
+    Command::Shadow { group: group_name(group), entry, at: at() }
+}
+
+/// A group in shadow, with an outage that is over and one that is not.
+fn shadow_two_outages(apply: &mut dyn FnMut(&Command) -> LogIndex) {
+    let (at, by) = (at(), NodeId(2));
+    apply(&configure(4));
+    apply(&shadow(4, ShadowEntry::StandDown { by }));
+    for epoch in [Epoch(0), Epoch(1)] {
+        let vote = |voter| Command::VoteDown { group: group_name(4), epoch, voter: NodeId(voter), testimony: testimony(), at };
+        apply(&vote(1));
+        let started = apply(&vote(2));
+        let id = FailoverId { epoch: epoch.next(), started };
+        apply(&shadow(4, ShadowEntry::Blocked { id, reasons: reasons() }));
+        let words = [
+            StockWord::Down,
+            StockWord::Tried,
+            StockWord::Aborted("-failover-abort-not-elected".to_owned()),
+            StockWord::Up,
+            StockWord::Chosen(redis(2)),
+        ];
+        for word in words {
+            apply(&shadow(4, ShadowEntry::StockSaid { epoch, word, from: redis(9), by }));
+        }
+        if epoch == Epoch(0) {
+            apply(&shadow(4, ShadowEntry::Decided { id, choice: choice(), by }));
+            apply(&shadow(4, ShadowEntry::StockSaid { epoch, word: StockWord::Switched(redis(2)), from: redis(9), by }));
+            apply(&shadow(4, ShadowEntry::MasterMoved { epoch, to: redis(2), identity: identity() }));
+        }
+    }
 }
 
 fn parameter_changes() -> Vec<ParameterChange> {

@@ -16,8 +16,14 @@ fn id(digit: u8) -> SentinelId {
 }
 
 fn joined(state: &mut State, digit: u8) {
-    let record =
-        SentinelRecord { sentinel_id: id(digit), incarnation: Incarnation::new("i"), resp: at(26379), grpc: at(28379), raft: at(27379) };
+    let record = SentinelRecord {
+        sentinel_id: id(digit),
+        incarnation: Incarnation::new("i"),
+        resp: at(26379),
+        grpc: at(28379),
+        raft: at(27379),
+        shadow: false,
+    };
     let index = LogIndex(state.applied.0 + 1);
     state.apply(index, &Command::SentinelJoined { id: NodeId(digit.into()), record });
 }

@@ -30,6 +30,10 @@ pub(super) static ROWS: &[Directive] = &[
         draft.sentinel.stale_answers = asked(&args[0], "Please specify yes or no for the stale-answers option.")?;
         Ok(())
     }),
+    all("sentinel shadow", |draft, args| {
+        draft.sentinel.shadow = yes_no(&args[0])?;
+        Ok(())
+    }),
     all("sentinel sentinel-user", |draft, args| {
         draft.sentinel.user = optional(&args[0]);
         draft.note_once("sentinel sentinel-user", NO_SENTINEL_AUTH);
@@ -76,8 +80,9 @@ pub(super) static ROWS: &[Directive] = &[
     Directive { args: Args::from_to(3, 4), ..state("sentinel known-sentinel", 3, known_sentinel) },
 ];
 
-const NO_SENTINEL_AUTH: &str = "'sentinel sentinel-user' and 'sentinel sentinel-pass' have no effect here: sentinels talk \
-     to each other on the Raft port, which this release does not protect with a password; keep it on a trusted network";
+const NO_SENTINEL_AUTH: &str = "'sentinel sentinel-user' and 'sentinel sentinel-pass' are shown to stock sentinels only, whose \
+     events are listened to in shadow: the sentinels of this cluster talk to each other on the Raft port, protected by 'raft tls', not \
+     by a password";
 
 const fn all(name: &'static str, handler: fn(&mut Draft, &[String]) -> Result<(), Problem>) -> Directive {
     Directive { name, args: Args::exactly(1), stage: Stage::AllGroups, treatment: Treatment::Use(handler) }

@@ -4,8 +4,8 @@ use tonic::{Request, Response, Status};
 
 use super::convert::{members, options};
 use super::{Context, failover, membership, refuse};
-use crate::base::{Epoch, GroupSettings, LogIndex, NodeId};
-use crate::machine::{Command, command::Origin};
+use crate::base::{Epoch, GroupName, GroupSettings, LogIndex, NodeId};
+use crate::machine::{Command, ShadowEntry, command::Origin};
 use crate::proto::admin as pb;
 use crate::proto::admin::admin_server::Admin;
 
@@ -22,6 +22,20 @@ impl Service {
     async fn change(&self, command: Command) -> Result<Response<pb::ChangeResponse>, Status> {
         let (index, changed) = self.propose(command).await?;
         Ok(Response::new(pb::ChangeResponse { revision: index.0, changed }))
+    }
+
+    /// Refuses where this sentinel hears others around the group. Whoever leads makes sure of it once more, and goes on doing so.
+    fn check_alone(&self, group: &GroupName) -> Result<(), Status> {
+        let (neighbours, state, now) = (self.ctx.board.neighbours(group), self.ctx.agreement.state(), self.ctx.clock.mono());
+        let heard: Vec<String> = neighbours.others(&state.former, now).map(|foreign| foreign.hello.sender.to_string()).collect();
+        if heard.is_empty() {
+            return Ok(());
+        }
+        Err(Status::failed_precondition(format!(
+            "sentinels that are not of this cluster still watch '{group}' ({}): stop them, or let them forget it (SENTINEL REMOVE), and try \
+             again after 10 s; nothing was changed",
+            heard.join(", ")
+        )))
     }
 
     fn members(&self) -> Vec<pb::Member> {
@@ -123,6 +137,22 @@ impl Admin for Service {
 
     async fn switchover(&self, request: Request<pb::SwitchoverRequest>) -> Result<Response<pb::SwitchoverResponse>, Status> {
         failover::switchover(&self.ctx, request.into_inner()).await
+    }
+
+    async fn take_over(&self, request: Request<pb::TakeOverRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
+        let request = request.into_inner();
+        let group = options::group_name(&request.group)?;
+        if !request.despite_others {
+            self.check_alone(&group)?;
+        }
+        let entry = ShadowEntry::TakeOver { by: self.ctx.agreement.id(), despite_stock: request.despite_others };
+        self.change(Command::Shadow { group, entry, at: self.ctx.clock.wall() }).await
+    }
+
+    async fn stand_down(&self, request: Request<pb::StandDownRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
+        let group = options::group_name(&request.into_inner().group)?;
+        let entry = ShadowEntry::StandDown { by: self.ctx.agreement.id() };
+        self.change(Command::Shadow { group, entry, at: self.ctx.clock.wall() }).await
     }
 
     async fn forget_replica(&self, request: Request<pb::ForgetReplicaRequest>) -> Result<Response<pb::ChangeResponse>, Status> {

@@ -60,6 +60,9 @@ fn refused(refusal: &Refusal) -> Status {
         | Refusal::NotInThatPhase
         | Refusal::OtherReplicas { .. }
         | Refusal::TooFewDetached { .. }
+        | Refusal::InShadow
+        | Refusal::NotInShadow
+        | Refusal::StillFenced
         | Refusal::NotEligible(_) => Code::FailedPrecondition,
     };
     Status::new(code, refusal.to_string())

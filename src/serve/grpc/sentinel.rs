@@ -7,7 +7,7 @@ use futures_util::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::convert::{decisions, masters, members, nodes};
+use super::convert::{decisions, masters, members, nodes, shadow};
 use super::watch::{Opening, Watch};
 use super::{Context, refuse};
 use crate::base::{GroupName, LogIndex};
@@ -55,8 +55,9 @@ impl Service {
             group: group.name.to_string(),
             nodes: group.data_nodes().map(|addr| eyes.node(group, addr)).collect(),
             master: Some(self.master(group)),
-            foreign_sentinels: members::foreign(&eyes.neighbours, eyes.now),
             fence_alarm: eyes.view.as_ref().and_then(|view| view.fence_alarm.clone()).unwrap_or_default(),
+            foreign_sentinels: members::foreign(&self.ctx.board, &group.name, eyes.now),
+            held_back: eyes.view.as_ref().and_then(|view| view.held_back()).map_or_else(String::new, |tie| tie.as_str().to_owned()),
         }
     }
 }
@@ -117,6 +118,21 @@ impl Sentinel for Service {
             decisions::newest(std::iter::once(find(&state, &request.group)?), limit)
         };
         Ok(Response::new(pb::ListDecisionsResponse { decisions: found, answer: Some(answer) }))
+    }
+
+    async fn shadow_report(&self, request: Request<pb::ShadowReportRequest>) -> Result<Response<pb::ShadowReportResponse>, Status> {
+        let request = request.into_inner();
+        let Basis { state, answer } = self.basis(request.consistency).await?;
+        let groups = if request.group.is_empty() {
+            let shown = |group: &&Arc<Group>| group.in_shadow() || !group.incidents.is_empty();
+            state.groups.values().filter(shown).map(|group| shadow::group(self.master(group), group)).collect()
+        } else {
+            {
+                let group = find(&state, &request.group)?;
+                vec![shadow::group(self.master(group), group)]
+            }
+        };
+        Ok(Response::new(pb::ShadowReportResponse { groups, answer: Some(answer) }))
     }
 
     async fn status(&self, request: Request<pb::StatusRequest>) -> Result<Response<pb::StatusResponse>, Status> {

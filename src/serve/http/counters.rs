@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::base::GroupName;
-use crate::machine::{Event, Logged};
+use crate::machine::{Difference, Event, Logged, ShadowEvent};
 
 /// Failovers of one group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub(super) struct Failovers {
     pub(super) completed: u64,
     pub(super) aborted: u64,
     pub(super) blocked: u64,
+    /// Outages in shadow that are over, in the order of [`Difference::ENDS`].
+    pub(super) compared: [u64; Difference::ENDS.len()],
 }
 
 /// The counts. All clones are one.
@@ -56,6 +58,10 @@ impl Counters {
             Step::Completed => counts.completed += 1,
             Step::Aborted => counts.aborted += 1,
             Step::Blocked => counts.blocked += 1,
+            Step::Compared(difference) => {
+                let ends = Difference::ENDS.iter().zip(&mut counts.compared);
+                ends.filter(|(end, _)| **end == difference).for_each(|(_, count)| *count += 1);
+            }
         }
     }
 }
@@ -66,6 +72,7 @@ enum Step {
     Completed,
     Aborted,
     Blocked,
+    Compared(Difference),
 }
 
 const fn step(event: &Event) -> Option<Step> {
@@ -75,6 +82,7 @@ const fn step(event: &Event) -> Option<Step> {
         Event::FailoverEnded { .. } => Some(Step::Completed),
         Event::FailoverAborted { .. } => Some(Step::Aborted),
         Event::FailoverBlocked { .. } => Some(Step::Blocked),
+        Event::Shadow(ShadowEvent::Compared { difference, .. }) => Some(Step::Compared(*difference)),
         Event::GroupAdded { .. }
         | Event::GroupRemoved { .. }
         | Event::OptionSet { .. }
@@ -92,6 +100,7 @@ const fn step(event: &Event) -> Option<Step> {
         | Event::Promoted { .. }
         | Event::SwitchMaster { .. }
         | Event::ReplicaFollows { .. }
+        | Event::Shadow(_)
         | Event::SentinelJoined { .. }
         | Event::SentinelLeft { .. } => None,
     }

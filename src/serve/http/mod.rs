@@ -9,6 +9,7 @@ mod counters;
 mod families;
 mod hooked;
 mod scrape;
+mod shadow;
 
 use std::future::IntoFuture;
 use std::io;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::counters::Failovers;
 use super::families::Family;
+use super::shadow;
 use crate::base::{Addr, FenceSight, GroupName, Mono};
 use crate::judge::GroupView;
 use crate::machine::{Failover, Group, Phase};
@@ -26,6 +27,7 @@ pub(super) fn families(ctx: &Context, counts: &BTreeMap<GroupName, Failovers>) -
     }
     all.extend(groups.0);
     all.push(of_failovers(counts));
+    all.extend(shadow::families(ctx, counts, now));
     let malformed = Family::counter("malformed_hellos", "Messages on hello channels, or published here, that were no hello");
     all.push(malformed.with(big(ctx.board.malformed_hellos())));
     all
@@ -185,7 +187,7 @@ const fn phase_name(failover: Option<&Failover>) -> &'static str {
     }
 }
 
-fn flag(yes: bool) -> f64 {
+pub(super) fn flag(yes: bool) -> f64 {
     f64::from(u8::from(yes))
 }
 

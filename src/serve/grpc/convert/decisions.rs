@@ -53,7 +53,7 @@ const fn manner(manner: Manner) -> pb::FailoverManner {
     }
 }
 
-fn shown_votes(votes: &BTreeMap<NodeId, DownVote>) -> Vec<pb::Vote> {
+pub(super) fn shown_votes(votes: &BTreeMap<NodeId, DownVote>) -> Vec<pb::Vote> {
     votes.iter().map(|(voter, vote)| shown_vote(*voter, vote)).collect()
 }
 
@@ -87,7 +87,7 @@ const fn evidence(evidence: Evidence) -> pb::Evidence {
     }
 }
 
-fn chosen(choice: &Choice, by: NodeId) -> pb::Choice {
+pub(super) fn chosen(choice: &Choice, by: NodeId) -> pb::Choice {
     pb::Choice {
         chosen: Some(address(&choice.chosen)),
         reason: choice.reason.as_str().to_owned(),

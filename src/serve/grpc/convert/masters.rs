@@ -1,6 +1,6 @@
 //! A group's master, its running failover, and its changes.
 
-use super::{address, count, moment};
+use super::{address, count, moment, shadow};
 use crate::base::settings::PromotionPolicy;
 use crate::base::{Addr, Fence};
 use crate::judge::GroupView;
@@ -10,6 +10,7 @@ use crate::serve::fence::complaint;
 
 /// `view` is what this sentinel sees of it.
 pub(in super::super) fn master(group: &Group, view: Option<&GroupView>) -> pb::Master {
+    let (duty, duty_since) = shadow::duty(group.duty);
     pb::Master {
         group: group.name.to_string(),
         address: Some(address(&group.master.addr)),
@@ -27,6 +28,8 @@ pub(in super::super) fn master(group: &Group, view: Option<&GroupView>) -> pb::M
         failover: group.failover.as_ref().map(progress),
         history: group.master.identity.as_ref().map(|identity| identity.replid.to_string()).unwrap_or_default(),
         fence: Some(fence(group, view)),
+        duty: duty.into(),
+        duty_since: duty_since.map(moment),
     }
 }
 

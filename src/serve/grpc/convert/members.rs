@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::address;
-use crate::base::{Addr, Mono, NodeId};
-use crate::board::{Foreign, Neighbours};
+use crate::base::{Addr, GroupName, Hello, Mono, NodeId};
+use crate::board::{Board, Foreign};
 use crate::machine::{SentinelRecord, State};
 use crate::proto::{admin, sentinel as pb};
 use crate::raft::{Member, PeerHealth, RaftStatus};
@@ -54,7 +54,12 @@ pub(in super::super) fn public(raft: &RaftStatus, state: &State, peers: &BTreeMa
 }
 
 /// Those who are no members but watch the same data nodes.
-pub(in super::super) fn foreign(neighbours: &Neighbours, now: Mono) -> Vec<pb::ForeignSentinel> {
+pub(in super::super) fn foreign(board: &Board, group: &GroupName, now: Mono) -> Vec<pb::ForeignSentinel> {
+    let subscription = |hello: &Hello| match board.subscription(group, &hello.sentinel).map(|known| known.fares.clone()) {
+        None => String::new(),
+        Some(Ok(())) => "listening".to_owned(),
+        Some(Err(why)) => why,
+    };
     let shown = |Foreign { hello, last_heard, .. }: &Foreign| pb::ForeignSentinel {
         sentinel_id: hello.sentinel.to_string(),
         address: Some(address(&hello.sender)),
@@ -63,8 +68,9 @@ pub(in super::super) fn foreign(neighbours: &Neighbours, now: Mono) -> Vec<pb::F
         master: Some(address(&hello.master)),
         epoch: hello.epoch.0,
         current_epoch: hello.current_epoch.0,
+        subscription: subscription(hello),
     };
-    neighbours.foreign.values().map(shown).collect()
+    board.neighbours(group).foreign.values().map(shown).collect()
 }
 
 /// For operators.

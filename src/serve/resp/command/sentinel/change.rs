@@ -33,6 +33,9 @@ pub(super) fn refused(refusal: &Refusal) -> Reply {
         | Refusal::NotAReplica(_)
         | Refusal::OtherReplicas { .. }
         | Refusal::TooFewDetached { .. }
+        | Refusal::InShadow
+        | Refusal::NotInShadow
+        | Refusal::StillFenced
         | Refusal::NotEligible(_)
         | Refusal::BadSetting(_)
         | Refusal::TooMany { .. } => Reply::error(format!("ERR refused: {refusal}")),

@@ -108,6 +108,8 @@ const fn may_pass(reason: &Ineligible) -> bool {
         | Ineligible::Behind { .. }
         | Ineligible::Unarmable { .. }
         | Ineligible::NotFenced
+        | Ineligible::StockWatches
+        | Ineligible::OwnFileSaysShadow
         | Ineligible::StaleData { .. } => true,
     }
 }

@@ -1,0 +1,90 @@
+//! Stock Sentinel's events, as far as they belong to a decision about a master. Pure.
+
+use crate::base::Addr;
+
+/// The channels that are listened to.
+pub(super) const CHANNELS: [&str; 9] = [
+    "+odown",
+    "-odown",
+    "+try-failover",
+    "+selected-slave",
+    "-failover-abort-no-good-slave",
+    "-failover-abort-not-elected",
+    "-failover-abort-slave-timeout",
+    "-failover-abort-master-is-back",
+    "+switch-master",
+];
+
+/// What was said, with the addresses as they were said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// `+odown`
+    Down,
+    /// `-odown`
+    Up,
+    /// `+try-failover`
+    Tried,
+    /// `+selected-slave`
+    Chosen(Addr),
+    /// `-failover-abort-...`, by its name
+    Aborted(String),
+    /// `+switch-master`
+    Switched(Addr),
+}
+
+/// Reads one event about the master that is known there as `name`; none if it is about another, or not one of ours.
+pub(super) fn read(channel: &str, text: &str, name: &str) -> Option<Word> {
+    let words: Vec<&str> = text.split(' ').collect();
+    match (channel, &words[..]) {
+        ("+switch-master", [known, _, _, host, port]) if *known == name => Some(Word::Switched(addr(host, port)?)),
+        ("+selected-slave", ["slave", _, host, port, "@", known, ..]) if *known == name => Some(Word::Chosen(addr(host, port)?)),
+        (_, ["master", known, ..]) if *known == name => match channel {
+            "+odown" => Some(Word::Down),
+            "-odown" => Some(Word::Up),
+            "+try-failover" => Some(Word::Tried),
+            _ if channel.starts_with("-failover-abort-") => Some(Word::Aborted(channel.to_owned())),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn addr(host: &str, port: &str) -> Option<Addr> {
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    (!host.is_empty()).then(|| Addr::new(host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stock_sentinels_events_are_read_as_it_writes_them() {
+        let at = |port| Addr::new("127.0.0.1", port);
+        for (channel, text, word) in [
+            ("+odown", "master mymaster 127.0.0.1 6379 #quorum 2/2", Word::Down),
+            ("-odown", "master mymaster 127.0.0.1 6379", Word::Up),
+            ("+try-failover", "master mymaster 127.0.0.1 6379", Word::Tried),
+            ("+selected-slave", "slave 127.0.0.1:6380 127.0.0.1 6380 @ mymaster 127.0.0.1 6379", Word::Chosen(at(6380))),
+            ("+switch-master", "mymaster 127.0.0.1 6379 127.0.0.1 6381", Word::Switched(at(6381))),
+            ("-failover-abort-no-good-slave", "master mymaster 127.0.0.1 6379", Word::Aborted("-failover-abort-no-good-slave".to_owned())),
+        ] {
+            assert_eq!(read(channel, text, "mymaster"), Some(word), "{channel}");
+            assert_eq!(read(channel, text, "other"), None, "{channel} is about another master");
+        }
+    }
+
+    #[test]
+    fn what_it_does_not_write_is_not_read() {
+        for (channel, text) in [
+            ("+odown", ""),
+            ("+odown", "slave 127.0.0.1:6380 127.0.0.1 6380 @ mymaster 127.0.0.1 6379"),
+            ("+switch-master", "mymaster 127.0.0.1 6379 127.0.0.1"),
+            ("+switch-master", "mymaster 127.0.0.1 6379 127.0.0.1 0"),
+            ("+switch-master", "mymaster 127.0.0.1 6379 127.0.0.1 x"),
+            ("+sdown", "master mymaster 127.0.0.1 6379"),
+        ] {
+            assert_eq!(read(channel, text, "mymaster"), None, "{channel} {text}");
+        }
+    }
+}
