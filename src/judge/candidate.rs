@@ -157,9 +157,10 @@ pub enum Lineage {
 pub fn lineage(group: &Group, report: &NodeReport) -> Lineage {
     let Some(master) = &group.master.identity else {
         // Chosen, and never seen as a master: it goes on with its predecessor's history.
+        // The former master of that one may have gone further than the point at which it was replaced.
         let ours = group.master.inherits.as_ref().is_none_or(|master| {
             report.replid == master.replid
-                || master.replid2.as_ref() == Some(&report.replid)
+                || (master.replid2.as_ref() == Some(&report.replid) && master.second_offset.is_none_or(|until| report.offset <= until))
                 || report.replid2.as_ref() == Some(&master.replid)
         });
         return if ours { Lineage::Same } else { Lineage::Foreign };

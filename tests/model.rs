@@ -1,0 +1,112 @@
+//! Proof by model: the fencing and failover protocol, as it is in `machine` and `judge`, against a model of Redis replication.
+//!
+//! Each seed is a schedule of delays, cuts, crashes, restarts, stalls and operators' orders. After every event the promises P1, P4 and P5
+//! are checked, and P7 once all is healed. `MODEL_SEEDS` is the number of schedules (default: as many as fit `MODEL_SECONDS`, 90);
+//! `MODEL_SEED` plays one again and prints its story. The model itself is checked by breaking the protocol's rules, one at a time.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use raft_sentinel_model::check::Stats;
+use raft_sentinel_model::setup::Adversary;
+use raft_sentinel_model::{Breach, Run, Setup, Violation};
+
+/// Where the search for violations begins; the seeds of a run are consecutive, so that a run can be repeated.
+const FIRST_SEED: u64 = 1;
+/// So many schedules suffice to find each broken rule.
+const SEEDS_FOR_A_BREACH: u64 = 4000;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+struct Search {
+    played: u64,
+    stats: Stats,
+    found: Option<(u64, Violation)>,
+}
+
+/// Plays schedules on all cores until one breaks a promise, or `seeds` were played, or the time is over.
+fn search(setup: impl Fn(u64) -> Setup + Sync, seeds: u64, time: Duration) -> Search {
+    let begun = Instant::now();
+    let (next, over) = (AtomicU64::new(FIRST_SEED), AtomicBool::new(false));
+    let total = Arc::new(Mutex::new(Search { played: 0, stats: Stats::default(), found: None }));
+    let play = || {
+        while !over.load(Ordering::Relaxed) && begun.elapsed() < time {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= FIRST_SEED + seeds {
+                break;
+            }
+            let outcome = Run::play(&setup(seed), false);
+            let mut total = total.lock().expect("no player panicked");
+            total.played += 1;
+            total.stats.add(&outcome.stats);
+            if let Some(violation) = outcome.violation {
+                over.store(true, Ordering::Relaxed);
+                // The smallest of those found at once, so that the same is reported next time.
+                if total.found.as_ref().is_none_or(|(known, _)| seed < *known) {
+                    total.found = Some((seed, violation));
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        for _ in 0..cores {
+            scope.spawn(play);
+        }
+    });
+    Arc::into_inner(total).expect("all players have left").into_inner().expect("no player panicked")
+}
+
+fn story_of(setup: &Setup) -> String {
+    Run::play(setup, true).story.join("\n")
+}
+
+#[test]
+fn the_promises_hold_in_every_schedule() {
+    let setup = |seed| Setup::of(seed, Adversary::of(seed));
+    if let Some(seed) = number("MODEL_SEED") {
+        let outcome = Run::play(&setup(seed), true);
+        println!("{}", outcome.story.join("\n"));
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        return;
+    }
+    let (seeds, seconds) = (number("MODEL_SEEDS").unwrap_or(u64::MAX >> 1), number("MODEL_SECONDS"));
+    // A number of schedules is played whatever it takes, unless a time is set as well.
+    let seconds = seconds.unwrap_or(if number("MODEL_SEEDS").is_some() { u64::from(u32::MAX) } else { 90 });
+    let begun = Instant::now();
+    let search = search(setup, seeds, Duration::from_secs(seconds));
+    let rate = search.played as f64 / begun.elapsed().as_secs_f64();
+    println!("{} schedules, {rate:.0} a second; {:?}", search.played, search.stats);
+    if let Some((seed, violation)) = search.found {
+        let story = story_of(&setup(seed));
+        panic!("{story}\nseed {seed}: {violation}\nMODEL_SEED={seed} plays it again");
+    }
+    assert!(search.played > 0, "no schedule was played");
+}
+
+#[test]
+fn a_schedule_is_the_same_each_time() {
+    let setup = Setup::of(7, Adversary::PROMISED);
+    let first = story_of(&setup);
+    assert!(first.contains("log "), "a story tells of entries:\n{first}");
+    assert_eq!(first, story_of(&setup));
+}
+
+#[test]
+fn every_broken_rule_is_noticed() {
+    let unnoticed: Vec<String> = Breach::ALL
+        .into_iter()
+        .filter_map(|breach| {
+            let search = search(|seed| breach.setup(seed), SEEDS_FOR_A_BREACH, Duration::from_secs(600));
+            match &search.found {
+                Some((seed, violation)) => println!("{breach:?}: seed {seed}, {violation}"),
+                None => return Some(format!("{breach:?} in {} schedules", search.played)),
+            }
+            None
+        })
+        .collect();
+    assert!(unnoticed.is_empty(), "not noticed: {unnoticed:?}");
+}

@@ -1,0 +1,313 @@
+//! The log, assumed to be right: one order for all. What may go wrong is who leads, who hears of an entry when, and whether a proposal
+//! that was reported as failed takes effect all the same.
+
+use std::sync::Arc;
+
+use crate::base::{LogIndex, Mono, NodeId, WallTime};
+use crate::breach::Breach;
+use crate::check::Promise;
+use crate::judge::{Input, ProposalKey};
+use crate::machine::{Command, Event as Fact, Group, Outcome, Phase, invariants};
+use crate::net::Event;
+use crate::run::{Run, group_name};
+
+/// A command on its way to the leader.
+#[derive(Clone, Debug)]
+pub(crate) struct Proposal {
+    pub(crate) sentinel: usize,
+    pub(crate) life: u32,
+    pub(crate) key: ProposalKey,
+    pub(crate) command: Command,
+    /// Whether its proposer has given it up.
+    pub(crate) orphan: bool,
+}
+
+impl Run {
+    /// The group as it is agreed.
+    pub(crate) fn group(&self) -> &Arc<Group> {
+        self.snaps.last().expect("configured at the start")
+    }
+
+    /// How many sentinels `sentinel` exchanges messages with, itself included.
+    fn peers_of(&self, sentinel: usize) -> usize {
+        let here = self.place_of_sentinel(sentinel);
+        let talks = |other: &usize| *other == sentinel || self.net.joined(here, self.place_of_sentinel(*other));
+        (0..self.sentinels.len()).filter(|other| self.awake(*other) && talks(other)).count()
+    }
+
+    pub(crate) fn awake(&self, sentinel: usize) -> bool {
+        self.sentinels[sentinel].up && self.net.now >= self.sentinels[sentinel].stalled_until
+    }
+
+    fn has_quorum(&self, sentinel: usize) -> bool {
+        self.awake(sentinel) && self.peers_of(sentinel) > self.sentinels.len() / 2
+    }
+
+    /// Whether this sentinel leads at this moment, beyond doubt.
+    pub(crate) fn certainly_leads(&self, sentinel: usize) -> bool {
+        self.leader == Some(sentinel) && self.has_quorum(sentinel)
+    }
+
+    fn reaches_leader(&self, sentinel: usize) -> bool {
+        self.leader.is_some_and(|leader| {
+            self.certainly_leads(leader)
+                && (leader == sentinel || self.net.joined(self.place_of_sentinel(leader), self.place_of_sentinel(sentinel)))
+        })
+    }
+
+    pub(crate) fn propose(&mut self, mut proposal: Proposal) {
+        let sentinel = proposal.sentinel;
+        if let Some(breach) = self.setup.breach {
+            self.tamper(breach, &mut proposal.command);
+        }
+        if !proposal.orphan && (self.sentinels[sentinel].life != proposal.life || !self.sentinels[sentinel].up) {
+            return;
+        }
+        let failed = |key: ProposalKey| Event::Proposed { sentinel, life: proposal.life, key, well: false };
+        if self.reaches_leader(sentinel) {
+            let well = self.commit(&proposal.command);
+            if !proposal.orphan {
+                let back = self.dice.between(300, 4_000);
+                if self.leader == Some(sentinel) {
+                    self.catch_up(sentinel);
+                }
+                let well = well && !self.dice.rarely(30);
+                self.net.after(back, Event::Proposed { sentinel, life: proposal.life, key: proposal.key, well });
+            }
+            return;
+        }
+        if !proposal.orphan {
+            let back = self.dice.between(50_000, 1_000_000);
+            self.net.after(back, failed(proposal.key.clone()));
+        }
+        if !proposal.orphan && self.dice.chance(30) {
+            proposal.orphan = true;
+            let later = self.dice.between(100_000, 3_000_000);
+            self.net.after(later, Event::Propose(Box::new(proposal)));
+        }
+    }
+
+    fn tamper(&mut self, breach: Breach, command: &mut Command) {
+        let Command::Promote { choice, .. } = command else { return };
+        match breach {
+            Breach::DetachQuorum => choice.candidates.iter_mut().for_each(|candidate| candidate.detached = true),
+            Breach::LeastData => {
+                let worst = choice.candidates.iter().filter(|row| row.ineligible.is_none()).min_by_key(|row| row.offset);
+                if let Some(row) = worst {
+                    choice.chosen = row.addr.clone();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Puts an entry into the log; whether it took effect.
+    pub(crate) fn commit(&mut self, command: &Command) -> bool {
+        let before = self.state.clone();
+        let index = LogIndex(self.state.applied.0 + 1);
+        let (outcome, facts) = self.state.apply(index, command);
+        let refused = matches!(outcome, Outcome::Refused(_));
+        self.tell(|| format!("    log {}: {}", index.0, brief(command, &outcome)));
+        if let Err(violation) = invariants::check_step(&before, &self.state) {
+            self.violate(Promise::P1, format!("{violation}"));
+        }
+        if refused {
+            return false;
+        }
+        let group = Arc::clone(&self.state.groups[&group_name()]);
+        if !Arc::ptr_eq(&group, self.group()) {
+            self.snaps.push(group);
+            for sentinel in 0..self.sentinels.len() {
+                let after = if self.dice.chance(95) { self.dice.between(300, 5_000) } else { self.dice.between(5_000, 300_000) };
+                self.net.after(after, Event::Replicate { sentinel });
+            }
+        }
+        self.ledger.void |= !self.group().is_strict() && self.net.now > crate::run::BOOT;
+        for fact in facts {
+            self.note_fact(&fact.event);
+        }
+        self.note_hook(command.name());
+        true
+    }
+
+    fn note_fact(&mut self, fact: &Fact) {
+        self.stats.note(fact);
+        match fact {
+            Fact::Decided { choice, .. } => self.note_decision(choice),
+            Fact::Promoted { .. } => self.check_confirmed(),
+            Fact::ReplicaForgotten { replica, .. } => self.note_forgotten(replica),
+            _ => {}
+        }
+    }
+
+    /// A sentinel hears of entries.
+    pub(crate) fn catch_up(&mut self, sentinel: usize) {
+        if !self.sentinels[sentinel].up || self.sentinels[sentinel].applied + 1 == self.snaps.len() {
+            return;
+        }
+        if !self.reaches_leader(sentinel) {
+            let again = self.dice.between(50_000, 200_000);
+            self.net.after(again, Event::Replicate { sentinel });
+            return;
+        }
+        self.sentinels[sentinel].applied = self.snaps.len() - 1;
+        self.keep_eyes(sentinel);
+        self.step(sentinel, Input::Wake);
+    }
+
+    /// Once in a while: a leader without a quorum is none any more, and another is found where there is a quorum.
+    pub(crate) fn elect(&mut self) {
+        let again = self.dice.between(60_000, 200_000);
+        self.net.after(again, Event::Elect);
+        for sentinel in 0..self.sentinels.len() {
+            if self.sentinels[sentinel].believes != self.certainly_leads(sentinel) {
+                let (term, after) = (self.term, self.dice.between(0, 400_000));
+                self.net.after(after, Event::Lead { sentinel, term });
+            }
+        }
+        if let Some(leader) = self.leader {
+            if self.has_quorum(leader) {
+                self.without_leader = 0;
+                return;
+            }
+            self.without_leader += 1;
+            if self.without_leader < 4 {
+                return;
+            }
+            self.depose();
+        }
+        let able: Vec<usize> = (0..self.sentinels.len()).filter(|sentinel| self.has_quorum(*sentinel)).collect();
+        if !able.is_empty() {
+            let next = able[self.dice.index(able.len())];
+            self.crown(next);
+        }
+    }
+
+    /// The leader is none any more, and learns of it later.
+    pub(crate) fn depose(&mut self) {
+        if let Some(leader) = self.leader.take() {
+            self.term += 1;
+            let term = self.term;
+            let after = self.dice.between(0, 900_000);
+            self.net.after(after, Event::Lead { sentinel: leader, term });
+        }
+    }
+
+    pub(crate) fn crown(&mut self, sentinel: usize) {
+        self.tell(|| format!("    sentinel {} leads", sentinel + 1));
+        self.without_leader = 0;
+        self.leader = Some(sentinel);
+        self.term += 1;
+        let term = self.term;
+        let after = self.dice.between(200, 30_000);
+        self.net.after(after, Event::Lead { sentinel, term });
+        for sentinel in 0..self.sentinels.len() {
+            self.net.after(after, Event::Replicate { sentinel });
+        }
+    }
+
+    pub(crate) fn learn_leadership(&mut self, sentinel: usize, term: u64) {
+        if self.term < term {
+            return;
+        }
+        let leads = self.certainly_leads(sentinel);
+        if leads {
+            // Whoever leads has everything that was committed before.
+            self.catch_up(sentinel);
+        }
+        // Without its permit, a leader that is cut off acts for as long as it hears of no other.
+        let deaf = self.setup.breach == Some(Breach::ActWithoutPermit) && !self.reaches_leader(sentinel);
+        if self.sentinels[sentinel].up && self.sentinels[sentinel].believes != leads && (leads || !deaf) {
+            self.sentinels[sentinel].believes = leads;
+            self.step(sentinel, Input::Wake);
+        }
+    }
+
+    pub(crate) fn world_of(&self, sentinel: usize) -> crate::judge::World {
+        let known = &self.sentinels[sentinel];
+        let group = Arc::clone(&self.snaps[known.applied]);
+        crate::judge::World {
+            now: Mono(self.net.now),
+            wall: WallTime(self.net.now),
+            group: self.told_group(group),
+            voting: true,
+            leading: known.believes,
+            majority: self.sentinels.len() / 2 + 1,
+            tie: None,
+        }
+    }
+
+    /// What the judge is told of the group: with a broken rule, something else than was agreed.
+    fn told_group(&self, mut group: Arc<Group>) -> Arc<Group> {
+        match self.setup.breach {
+            Some(Breach::DetachQuorum) => {
+                let known = group.known_replicas();
+                if let Some(fence) = &mut Arc::make_mut(&mut group).fence {
+                    (fence.min_replicas, fence.covered) = (known, known);
+                }
+            }
+            Some(Breach::LagWindow) => {
+                if let Some(fence) = &mut Arc::make_mut(&mut group).fence {
+                    fence.max_lag_s = 0;
+                }
+            }
+            _ => {}
+        }
+        group
+    }
+
+    /// An operator's command, said at any sentinel.
+    pub(crate) fn order(&mut self, command: &Command) {
+        if self.leader.is_some_and(|leader| self.certainly_leads(leader)) {
+            self.commit(command);
+        }
+    }
+
+    pub(crate) fn undecided(&self) -> bool {
+        self.group().failover.as_ref().is_some_and(|failover| failover.phase.is_undecided())
+    }
+
+    pub(crate) fn is_promoting(&self) -> bool {
+        self.group().failover.as_ref().is_some_and(|failover| failover.phase == Phase::Promoting)
+    }
+
+    pub(crate) fn number(sentinel: usize) -> NodeId {
+        NodeId(sentinel as u64 + 1)
+    }
+}
+
+fn brief(command: &Command, outcome: &Outcome) -> String {
+    let what = match command {
+        Command::VoteDown { voter, epoch, testimony, .. } => format!("{voter} votes down {epoch}: {:?}", testimony.evidence),
+        Command::VoteUp { voter, epoch, .. } => format!("{voter} votes up {epoch}"),
+        Command::Promote { id, choice, by, .. } => {
+            let rows: Vec<String> = choice
+                .candidates
+                .iter()
+                .map(|row| format!("{} {:?}{} {:?}", row.addr.host, row.offset, if row.detached { " off" } else { "" }, row.ineligible))
+                .collect();
+            format!("promote {} to {} by {by}, {:?}: [{}]", choice.chosen.host, id.epoch, choice.basis, rows.join("; "))
+        }
+        Command::FenceArmed { fence, replicas, .. } => format!("armed {fence:?} for {replicas}"),
+        Command::FenceLoosened { held, .. } => format!("loosened {held:?}"),
+        Command::FenceCovered { covered, .. } => format!("covered {covered}"),
+        Command::ReplicaSeen { replica, identity, .. } => format!("replica {} is {:?}", replica.host, identity),
+        Command::MasterSeen { epoch, identity, .. } => format!("master of {epoch} is {identity:?}"),
+        Command::FailoverBlocked { reasons, .. } => {
+            let rows: Vec<String> = reasons.iter().map(|(addr, reason)| format!("{} {reason:?}", addr.host)).collect();
+            format!("blocked: [{}]", rows.join("; "))
+        }
+        Command::FailoverAborted { reason, .. } => format!("aborted: {reason:?}"),
+        Command::FailoverRequested { manner, target, .. } => {
+            format!("requested {manner:?} {:?}", target.as_ref().map(|target| target.host.clone()))
+        }
+        Command::ReplicaFollows { replica, .. } => format!("{} follows", replica.host),
+        Command::ReplicaForgotten { replica, .. } => format!("forget {}", replica.host),
+        Command::SetOptions { changes, .. } => format!("set {changes:?}"),
+        other => other.name().to_owned(),
+    };
+    match outcome {
+        Outcome::Refused(refusal) => format!("{what} - refused: {refusal}"),
+        Outcome::Done | Outcome::Unchanged => what,
+    }
+}

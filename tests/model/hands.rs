@@ -1,0 +1,161 @@
+//! The hands of a sentinel: a link to each data node for acts, one after the other, each within a second and only by one who leads.
+
+use std::collections::VecDeque;
+
+use crate::base::Addr;
+use crate::breach::Breach;
+use crate::judge::{Ask, Input, Permit};
+use crate::net::{Conn, Event, Msg};
+use crate::run::Run;
+
+const ACT_LIMIT: u64 = 1_000_000;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Act {
+    id: u64,
+    ask: Ask,
+    permit: Permit,
+    confirmed: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Hand {
+    conn: Option<Conn>,
+    up: bool,
+    waiting: VecDeque<Act>,
+    busy: Option<Act>,
+}
+
+impl Run {
+    pub(crate) fn begin_act(&mut self, sentinel: usize, node: Addr, ask: Ask, permit: Permit) {
+        let Some(node) = self.node_at(&node) else { return };
+        self.acts += 1;
+        let (id, life) = (self.acts, self.sentinels[sentinel].life);
+        self.tell(|| format!("  sentinel {} wants {} of {}", sentinel + 1, ask.name(), crate::data::addr(node).host));
+        self.sentinels[sentinel].hands[node].waiting.push_back(Act { id, ask, permit, confirmed: false });
+        let confirming = if self.dice.chance(90) { self.dice.between(200, 4_000) } else { self.dice.between(4_000, 200_000) };
+        self.net.after(confirming, Event::Confirmed { sentinel, life, id });
+        self.net.after(ACT_LIMIT, Event::ActLimit { sentinel, node, life, id });
+    }
+
+    /// The question whether it leads has been answered: the act goes out now, or never.
+    pub(crate) fn confirm_act(&mut self, sentinel: usize, life: u32, id: u64) {
+        if self.sentinels[sentinel].life != life || !self.sentinels[sentinel].up {
+            return;
+        }
+        let of_act = |act: &Act| act.id == id;
+        let Some(node) = self.sentinels[sentinel].hands.iter().position(|hand| hand.waiting.iter().any(of_act)) else { return };
+        let current = Permit::of(&self.snaps[self.sentinels[sentinel].applied]);
+        let leads = self.certainly_leads(sentinel);
+        let lawless = self.setup.breach == Some(Breach::ActWithoutPermit);
+        let hand = &mut self.sentinels[sentinel].hands[node];
+        let act = hand.waiting.iter_mut().find(|act| act.id == id).expect("found above");
+        if lawless || (leads && current == act.permit) {
+            act.confirmed = true;
+            self.go_on(sentinel, node);
+        } else {
+            let ask = act.ask.clone();
+            hand.waiting.retain(|act| act.id != id);
+            self.end_act(sentinel, node, ask, false);
+        }
+    }
+
+    fn end_act(&mut self, sentinel: usize, node: usize, ask: Ask, well: bool) {
+        self.step(sentinel, Input::Asked { node: crate::data::addr(node), ask, well });
+    }
+
+    /// The next act is sent, over a fresh link if there is none.
+    fn go_on(&mut self, sentinel: usize, node: usize) {
+        let from = self.place_of_sentinel(sentinel);
+        let hand = &mut self.sentinels[sentinel].hands[node];
+        if hand.busy.is_some() {
+            return;
+        }
+        let Some(next) = hand.waiting.iter().position(|act| act.confirmed) else { return };
+        match hand.conn {
+            Some(conn) if hand.up => {
+                let act = hand.waiting.remove(next).expect("found above");
+                let msg = Msg::Act { id: act.id, ask: act.ask.clone() };
+                hand.busy = Some(act);
+                self.send(from, node, conn, msg);
+            }
+            Some(_) => {}
+            None => self.open_hand(sentinel, node),
+        }
+    }
+
+    fn open_hand(&mut self, sentinel: usize, node: usize) {
+        let conn = self.net.new_conn();
+        let hand = &mut self.sentinels[sentinel].hands[node];
+        (hand.conn, hand.up) = (Some(conn), false);
+        let from = self.place_of_sentinel(sentinel);
+        self.send(from, node, conn, Msg::Connect);
+    }
+
+    /// A link is kept ready.
+    pub(crate) fn ready_hand(&mut self, sentinel: usize, node: usize) {
+        let hand = &self.sentinels[sentinel].hands[node];
+        let stuck = hand.conn.is_some() && !hand.up && hand.waiting.is_empty() && self.dice.chance(50);
+        if hand.conn.is_none() || stuck {
+            self.open_hand(sentinel, node);
+        }
+    }
+
+    pub(crate) fn act_limit(&mut self, sentinel: usize, node: usize, life: u32, id: u64) {
+        if self.sentinels[sentinel].life != life || !self.sentinels[sentinel].up {
+            return;
+        }
+        let hand = &mut self.sentinels[sentinel].hands[node];
+        if hand.busy.as_ref().is_some_and(|act| act.id == id) {
+            // What it has written stays written: the system goes on delivering it after the end of the link.
+            let (act, conn) = (hand.busy.take().expect("seen"), hand.conn.take());
+            hand.up = false;
+            if let Some(conn) = conn {
+                let from = self.place_of_sentinel(sentinel);
+                self.send(from, node, conn, Msg::Closed);
+            }
+            self.end_act(sentinel, node, act.ask, false);
+            self.go_on(sentinel, node);
+        } else if let Some(at) = hand.waiting.iter().position(|act| act.id == id) {
+            let act = hand.waiting.remove(at).expect("found");
+            if !hand.up {
+                hand.conn = None;
+            }
+            self.end_act(sentinel, node, act.ask, false);
+        }
+    }
+
+    pub(crate) fn hand_hears(&mut self, sentinel: usize, node: usize, conn: Conn, msg: Msg) {
+        let hand = &mut self.sentinels[sentinel].hands[node];
+        if hand.conn != Some(conn) {
+            return;
+        }
+        match msg {
+            Msg::Connected => {
+                hand.up = true;
+                self.go_on(sentinel, node);
+            }
+            Msg::Refused | Msg::Closed => {
+                (hand.conn, hand.up) = (None, false);
+                let lost = hand.busy.take().or_else(|| {
+                    let refused = matches!(msg, Msg::Refused);
+                    let at = hand.waiting.iter().position(|act| act.confirmed && refused)?;
+                    hand.waiting.remove(at)
+                });
+                if let Some(act) = lost {
+                    self.end_act(sentinel, node, act.ask, false);
+                }
+                self.go_on(sentinel, node);
+            }
+            Msg::Acted { id, sights } => {
+                let Some(act) = hand.busy.take_if(|act| act.id == id) else { return };
+                for sight in sights {
+                    self.see(sentinel, node, sight);
+                }
+                self.end_act(sentinel, node, act.ask, true);
+                self.go_on(sentinel, node);
+            }
+            _ => {}
+        }
+    }
+}

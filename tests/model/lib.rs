@@ -1,0 +1,38 @@
+//! A model of Redis replication, of an ideal log and of everything that can go wrong between them, around the real judge and the
+//! real state machine: their source files are compiled into this crate as they are.
+//!
+//! One [`Run`] is one schedule: a seed gives the group, the faults, the delays and what clients do. After every event the promises
+//! are checked ([`check`]); after the storm everything is healed and the group has to settle. Time is event driven, nothing waits.
+//!
+//! In reading order: [`setup`] (what a seed decides), `data`, `orders`, `life` and `replication` (a data node), `net` (what may be late, held or lost),
+//! `sentinel`, `eyes` and `hands` (one sentinel), `consensus` (the log), `client` (who writes), `storm` (what goes wrong),
+//! [`check`] (what must hold), [`breach`] (rules broken on purpose), [`run`] (the loop).
+
+#[path = "../../src/base/mod.rs"]
+pub mod base;
+#[path = "../../src/judge/mod.rs"]
+pub mod judge;
+#[path = "../../src/machine/mod.rs"]
+pub mod machine;
+
+pub mod breach;
+pub mod check;
+mod client;
+mod consensus;
+mod data;
+mod dice;
+mod eyes;
+mod hands;
+mod life;
+mod net;
+mod orders;
+mod replication;
+pub mod run;
+mod sentinel;
+pub mod setup;
+mod storm;
+
+pub use breach::Breach;
+pub use check::{Promise, Violation};
+pub use run::{Outcome, Run};
+pub use setup::Setup;

@@ -1,0 +1,107 @@
+//! What a seed decides before anything happens.
+
+use crate::base::settings::PromotionPolicy;
+use crate::breach::Breach;
+use crate::dice::Dice;
+
+/// What is left of a data node's memory after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// All data, but neither its history nor its place in one (append-only file).
+    Data,
+    /// An older state, with its place in the history (snapshot file).
+    Snapshot,
+    /// Nothing.
+    Nothing,
+}
+
+/// Which classes of trouble may happen, beside the ordinary ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adversary {
+    /// A data node is stopped and goes on later: P4 is not promised then.
+    pub stops: bool,
+    /// Data nodes lose data when they restart.
+    pub losses: bool,
+    /// So do masters, before anybody else was chosen: their replicas copy what is left.
+    pub master_losses: bool,
+    /// So do replicas that were seen detached, before one of them is promoted: not promised until the process that was seen is the one
+    /// that is promoted.
+    pub losses_in_failover: bool,
+    /// Data nodes restart without what was configured at run time.
+    pub amnesia: bool,
+    /// An act takes seconds to be delivered after its sentinel's last check.
+    pub late_acts: bool,
+    /// A packet is overtaken for a second or more by others of its connection's other direction.
+    pub slow_packets: bool,
+}
+
+/// One schedule's circumstances.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The seed.
+    pub seed: u64,
+    /// Data nodes, the first master included.
+    pub nodes: usize,
+    /// Sentinels.
+    pub sentinels: usize,
+    /// The promotion policy.
+    pub policy: PromotionPolicy,
+    /// `fence-max-lag`.
+    pub max_lag_s: u32,
+    /// `down-after-milliseconds`.
+    pub down_after_ms: u64,
+    /// What a restart leaves.
+    pub keeps: Keeps,
+    /// Which trouble is allowed.
+    pub adversary: Adversary,
+    /// How long the storm lasts.
+    pub storm_ms: u64,
+    /// A rule that is broken.
+    pub breach: Option<Breach>,
+}
+
+impl Adversary {
+    /// What all promises are made for.
+    pub const PROMISED: Self = Self {
+        stops: false,
+        losses: true,
+        master_losses: false,
+        losses_in_failover: false,
+        amnesia: false,
+        late_acts: false,
+        slow_packets: false,
+    };
+
+    /// The adversary of a seed: half of them the promised one, the others with what the documentation of the fence names as
+    /// its limits. The promises that do not depend on those are checked all the same.
+    pub const fn of(seed: u64) -> Self {
+        match seed % 6 {
+            0 => Self { stops: true, ..Self::PROMISED },
+            1 => Self { amnesia: true, ..Self::PROMISED },
+            2 => Self { late_acts: true, ..Self::PROMISED },
+            _ => Self::PROMISED,
+        }
+    }
+}
+
+impl Setup {
+    /// What `seed` stands for.
+    pub fn of(seed: u64, adversary: Adversary) -> Self {
+        let mut dice = Dice::new(seed ^ 0x5E70_0000_0000_0000);
+        let policy =
+            if dice.chance(92) { PromotionPolicy::Strict } else { dice.pick(&[PromotionPolicy::Auto, PromotionPolicy::Available]) };
+        let keeps = if adversary.losses { dice.pick(&[Keeps::Data, Keeps::Data, Keeps::Snapshot, Keeps::Nothing]) } else { Keeps::Data };
+        Self {
+            seed,
+            nodes: dice.pick(&[3, 3, 3, 3, 4, 4, 5, 6]),
+            sentinels: if dice.chance(85) { 3 } else { 5 },
+            policy,
+            max_lag_s: dice.pick(&[1, 2, 2]),
+            down_after_ms: dice.pick(&[600, 1000, 1000]),
+            keeps,
+            adversary,
+            storm_ms: dice.between(6_000, 16_000),
+            breach: None,
+        }
+    }
+}
