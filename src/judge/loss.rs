@@ -4,8 +4,8 @@ use super::candidate::continues;
 use super::intact::check_intact;
 use super::mind::Judge;
 use super::repair::is_detached;
-use crate::base::{Addr, RunId};
 use crate::base::observation::NodeReport;
+use crate::base::{Addr, RunId};
 use crate::machine::Group;
 
 impl Judge {

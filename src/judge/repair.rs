@@ -174,7 +174,9 @@ impl Judge {
     fn reinstate(&mut self, group: &Group, report: &NodeReport) {
         let shared = self.view.shared_history(group) == Some(&report.replid);
         let ours = lineage(group, report) == Lineage::Same || continues(group, report) || shared;
-        if (group.master.identity.is_some() && (ours || self.is_detached_for_nothing(group))) || (group.is_unfulfilled() && self.may_be_promoted(group)) {
+        if (group.master.identity.is_some() && (ours || self.is_detached_for_nothing(group)))
+            || (group.is_unfulfilled() && self.may_be_promoted(group))
+        {
             self.ask(&group.master.addr, Ask::Promote { fence: group.promotion_fence() });
         }
     }
