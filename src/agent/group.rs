@@ -97,8 +97,9 @@ impl Keeper {
             let input = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return,
-                Some(input) = ended.recv() => input,
+                // What was seen of an act comes before its end, and is to be known by then.
                 Some(sight) = seen.recv() => Input::Seen(sight),
+                Some(input) = ended.recv() => input,
                 changed = states.changed() => {
                     if changed.is_err() { return }
                     if self.is_current(&states.borrow_and_update()) { continue }

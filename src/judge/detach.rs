@@ -10,7 +10,7 @@ use super::intact::{Held, check_intact, held, known_since};
 use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{Attempt, FRESH_MS, Judge};
 use super::view::Link;
-use crate::base::observation::{NodeReport, Role, RoleReport};
+use crate::base::observation::{LinkLoss, NodeReport, Role, RoleReport};
 use crate::base::{Addr, FenceSight, Mono};
 use crate::machine::{Basis, Candidate, Choice, ChosenFor, Command, Evidence, Failover, Group, Ineligible, Needed};
 
@@ -18,23 +18,10 @@ use crate::machine::{Basis, Candidate, Choice, ChosenFor, Command, Evidence, Fai
 const STRAGGLERS_MS: u64 = 100;
 /// After this long without a quorum it is said what is missing, even if everybody seems to be there.
 const SAY_SO_MS: u64 = 2000;
+/// How long a link that was cut may take to come back, with a report.
+const RELINK_MS: u64 = 300;
 /// A master counts a replica for its longest lag, and notices that once a second: this much after that it has noticed for certain.
 const NOTICE_S: u64 = 2;
-/// How long the preferred replica may take to fetch what another one has ahead of it.
-const CATCH_UP_MS: u64 = 2000;
-/// How often that is looked at.
-const CATCH_UP_LOOK_MS: u64 = 5;
-
-/// A replica that lends its data to the one that is to be promoted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Loan {
-    pub(super) source: Addr,
-    /// How much of the history is to be fetched.
-    goal: u64,
-    since: Mono,
-    /// Its priority, which it does not tell while it lends.
-    priority: Option<u32>,
-}
 
 /// Where a replica stands on its way from the old master.
 #[derive(Clone, Debug)]
@@ -59,9 +46,14 @@ pub(super) struct Muster {
 impl Judge {
     pub(super) fn lead_detaching(&mut self, group: &Group, failover: &Failover, attempt: &Attempt) {
         let needed = group.needed();
+        self.adopt_loan(group, attempt);
+        let attempt = &self.attempt.clone().unwrap_or_else(|| attempt.clone());
         let muster = self.muster(group, attempt);
         if muster.off < needed.detached {
-            self.note_quorum(None);
+            // One that is out of sight for a moment has not gone back; one that follows somebody has.
+            if muster.standings.values().any(|standing| matches!(standing, Standing::Attached(_))) {
+                self.note_quorum(None);
+            }
             self.gather(group, failover, attempt, &muster, needed);
             return;
         }
@@ -94,19 +86,32 @@ impl Judge {
     fn standing(&self, group: &Group, addr: &Addr, attempt: &Attempt) -> Standing {
         let node = self.view.nodes.get(addr);
         match known_since(node, attempt.since) {
-            Ok((_, report)) if self.is_off(addr, report, attempt) => {
+            Ok((at, report)) if self.is_off(addr, report, attempt) && self.is_there(addr, at) => {
                 match (check_intact(group, addr, report), node.and_then(|node| node.report.as_ref())) {
                     (Ok(()), Some((_, report))) => Standing::Off(Arc::clone(report)),
                     (Ok(()), None) => Standing::Useless(Ineligible::NoReport),
                     (Err(reason), _) => Standing::Useless(reason),
                 }
             }
+            Ok((_, report)) if self.is_off(addr, report, attempt) => Standing::Useless(Ineligible::Down),
             Ok((_, report)) => Standing::Attached(check_intact(group, addr, report).err()),
             // Not seen since this began: a link that is up and a look of lately are as much as can be known before it is told.
             Err(reason) => match (node.map(|node| &node.link), known_since(node, Mono(self.now().0.saturating_sub(FRESH_MS * 1000)))) {
                 (Some(Link::Up { .. }), Ok((_, report))) => Standing::Attached(check_intact(group, addr, report).err()),
                 _ => Standing::Useless(reason),
             },
+        }
+    }
+
+    /// Whether the process that was seen at `at` is still there, as far as can be known. Being detached cuts all other links, ours
+    /// as well: that one is made anew, and brings another report, in a moment.
+    fn is_there(&self, addr: &Addr, at: Mono) -> bool {
+        let Some(node) = self.view.nodes.get(addr).filter(|node| node.down_since.is_none()) else { return false };
+        let of_late = |since: Mono| self.now().ms_since(since) <= RELINK_MS;
+        match &node.link {
+            Link::Up { since } => at >= *since || of_late(*since),
+            Link::Down { since, loss: LinkLoss::Closed } => of_late(*since),
+            Link::Down { .. } | Link::Untried => false,
         }
     }
 
@@ -132,8 +137,13 @@ impl Judge {
     /// lose the rest of its replicas for nothing.
     fn gather(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, muster: &Muster, needed: Needed) {
         let hopeful = muster.off + muster.attached >= needed.detached;
-        if hopeful {
+        let emptied = self.lost_history(group).is_some();
+        if hopeful || emptied {
             self.detach_attached(group, muster);
+        }
+        if emptied && self.view.live_report(&group.master.addr).is_some_and(|(_, report)| report.role() == Role::Master) {
+            // Nobody is to copy what came back, whether or not somebody can take its place.
+            self.ask(&group.master.addr, Ask::Detach { fence: group.promotion_fence() });
         }
         let settled = group.replicas.keys().all(|addr| self.settled(addr, attempt));
         if (hopeful || !settled) && self.now() < attempt.since.plus_ms(SAY_SO_MS) {
@@ -147,6 +157,10 @@ impl Judge {
             Standing::Attached(Some(reason)) | Standing::Useless(reason) => reason.clone(),
         };
         let reasons = muster.standings.iter().map(|(addr, standing)| (addr.clone(), reason(standing))).collect();
+        let mut reasons: Vec<(Addr, Ineligible)> = reasons;
+        if !self.may_be_promoted(group) {
+            reasons.push((group.master.addr.clone(), Ineligible::Restarted));
+        }
         // The last decision was taken behind a fence of its own, so that it may still be carried out.
         self.fulfil_last_decision(group);
         self.stay_blocked(group, failover, attempt, reasons);
@@ -178,15 +192,22 @@ impl Judge {
 
     /// Why the old master can take no writes any more, if that is so; `since` is when enough replicas had left it.
     fn out_of_writes(&mut self, group: &Group, needed: Needed, since: Mono) -> Option<Basis> {
+        // Seen by this one as well, and now: a process that was gone when the votes were cast may be back.
+        let gone =
+            matches!(self.view.nodes.get(&group.master.addr).map(|node| &node.link), Some(Link::Down { loss: LinkLoss::Refused, .. }));
         let refusing = group.ballot.votes().values().filter(|vote| vote.testimony.evidence == Evidence::Refused).count();
-        if refusing >= self.world.majority {
+        if gone && refusing >= self.world.majority {
             return Some(Basis::Gone);
         }
         if self.seen_out(group, since) {
             return Some(Basis::SeenOut);
         }
         let ended = self.now() >= window_end(group, since);
-        (needed.fences && ended).then_some(Basis::LagWindow)
+        // Not if it is seen to hold less than it is relied on for.
+        let held = self.view.fence(&group.master.addr).and_then(FenceSight::held);
+        let relied_on = group.fence.map_or(0, |fence| fence.min_replicas);
+        let holds = held.is_none_or(|held| held.min_replicas >= relied_on);
+        (needed.fences && ended && holds).then_some(Basis::LagWindow)
     }
 
     /// Whether the old master itself says, later than `since`, that it takes no writes: it is a replica, or it counts too few.
@@ -195,7 +216,12 @@ impl Judge {
         let Some((_, report)) = self.view.live_report(master).filter(|(at, _)| *at > since) else { return false };
         match (&report.role, self.view.fence(master)) {
             (RoleReport::Replica(_), _) => true,
-            (RoleReport::Master { good_replicas: Some(counted), .. }, Some(FenceSight::Holds(fence))) => *counted < fence.min_replicas,
+            // By the connections that it has open, not by what it counts: an acknowledgement that was on its way would count again.
+            (RoleReport::Master { replicas, .. }, Some(FenceSight::Holds(fence))) => {
+                // What was seen of the fence may have been lowered since; the log was told first.
+                let relied_on = group.fence.map_or(0, |record| record.min_replicas).min(fence.min_replicas);
+                replicas.len() < relied_on as usize
+            }
             (RoleReport::Master { .. }, _) => false,
         }
     }
@@ -241,7 +267,7 @@ impl Judge {
         if preferred.held >= Some(goal) {
             let chosen = preferred.candidate.addr.clone();
             self.decide_for(group, failover, &chosen, &rows, &table, basis);
-        } else if self.catching_up(group, attempt, source, &preferred.candidate.addr, goal.offset) {
+        } else if self.catching_up(group, attempt, muster, (source, goal.offset), &preferred.candidate.addr) {
         } else if most.candidate.ineligible.is_none() {
             let chosen = most.candidate.addr.clone();
             self.decide_for(group, failover, &chosen, &rows, &table, basis);
@@ -252,35 +278,6 @@ impl Judge {
             let reasons = table.iter().map(|row| (row.candidate.addr.clone(), reason(row))).collect();
             self.stay_blocked(group, failover, attempt, reasons);
         }
-    }
-
-    /// Lets the preferred replica fetch what the most advanced one holds more; false once that has taken too long.
-    fn catching_up(&mut self, group: &Group, attempt: &Attempt, source: &Addr, preferred: &Addr, goal: u64) -> bool {
-        let now = self.now();
-        let loan =
-            attempt.loan.clone().unwrap_or_else(|| Loan { source: source.clone(), goal, since: now, priority: self.priority_of(source) });
-        if now >= loan.since.plus_ms(CATCH_UP_MS) {
-            return false;
-        }
-        let lends = self.view.nodes.get(source).and_then(|node| node.role()) == Some(Role::Master);
-        let follows =
-            |report: &NodeReport| matches!(&report.role, RoleReport::Replica(replica) if self.view.is_same(source, &replica.master));
-        let fetching = self.view.nodes.get(preferred).and_then(|node| node.report.as_ref()).is_some_and(|(_, report)| follows(report));
-        match (lends, fetching) {
-            (false, _) => {
-                self.ask(source, Ask::Lend);
-            }
-            (true, false) => {
-                self.ask(preferred, Ask::Repoint { master: source.clone() });
-            }
-            (true, true) => self.want(Intent::Look(preferred.clone())),
-        }
-        self.wake_by(now.plus_ms(CATCH_UP_LOOK_MS));
-        debug_assert!(group.replicas.contains_key(source), "a replica lends to another");
-        if let Some(attempt) = &mut self.attempt {
-            attempt.loan = Some(loan);
-        }
-        true
     }
 
     fn decide_for(&mut self, group: &Group, failover: &Failover, chosen: &Addr, rows: &[&Row], table: &[Row], basis: Basis) {
@@ -310,7 +307,7 @@ impl Judge {
         }
     }
 
-    fn priority_of(&self, addr: &Addr) -> Option<u32> {
+    pub(super) fn priority_of(&self, addr: &Addr) -> Option<u32> {
         let loan = self.attempt.as_ref().and_then(|attempt| attempt.loan.as_ref()).filter(|loan| loan.source == *addr);
         let (_, report) = self.view.nodes.get(addr)?.report.as_ref()?;
         match &report.role {

@@ -32,7 +32,9 @@ const LOOK_MS: u64 = 100;
 pub(super) struct Pause {
     /// When it was asked for, which is before it began.
     sent: Mono,
-    /// How much the old master had written when it had begun; none until it is known to have.
+    /// The most that the old master was seen to have written since.
+    most: Option<u64>,
+    /// How much it had written when the pause had begun; none until it is known to have.
     written: Option<u64>,
 }
 
@@ -70,6 +72,8 @@ impl Judge {
             return;
         }
         match attempt.pause {
+            // Another leader began it: with its replicas taken, the old master would wait for nothing.
+            None if muster.off > 0 => self.give_up(group, failover, AbortReason::NotDrained),
             None => self.approach(master, &next, written),
             Some(pause) => self.drain(group, failover, attempt, &muster, Drained { next, pause, candidates }),
         }
@@ -118,7 +122,7 @@ impl Judge {
             if self.ask(master, Ask::Pause { ms: PAUSE_MS })
                 && let Some(attempt) = &mut self.attempt
             {
-                attempt.pause = Some(Pause { sent: now, written: None });
+                attempt.pause = Some(Pause { sent: now, most: None, written: None });
             }
         } else {
             self.want(Intent::Look(next.clone()));
@@ -127,15 +131,24 @@ impl Judge {
         }
     }
 
-    /// A pause was answered: what the old master had written by then is in its newest report.
-    pub(super) fn note_paused(&mut self, node: &Addr, well: bool) {
-        let newest = self.view.nodes.get(node).and_then(|node| node.report.as_ref()).map(|(at, report)| (*at, report.offset));
-        let Some(attempt) = &mut self.attempt else { return };
-        match (attempt.pause, newest) {
-            (Some(pause), Some((at, offset))) if well && at >= pause.sent => attempt.pause = Some(Pause { written: Some(offset), ..pause }),
-            // Whether it pauses is not known; it is asked again.
-            _ => attempt.pause = None,
+    /// The old master was seen to have written so much. The report that comes with the pause is among these; one that was made
+    /// before it and comes later says less, and is not to be taken for it.
+    pub(super) fn note_written(&mut self, offset: u64) {
+        if let Some(Attempt { pause: Some(pause), .. }) = &mut self.attempt
+            && pause.written.is_none()
+        {
+            pause.most = pause.most.max(Some(offset));
         }
+    }
+
+    /// A pause was answered.
+    pub(super) fn note_paused(&mut self, well: bool) {
+        let Some(attempt) = &mut self.attempt else { return };
+        attempt.pause = match attempt.pause {
+            Some(pause) if well && pause.most.is_some() => Some(Pause { written: pause.most, ..pause }),
+            // Whether it pauses is not known; it is asked again.
+            Some(_) | None => None,
+        };
     }
 
     /// Writes wait. The next master fetches the rest; then the change is decided, while enough of the pause is left.
@@ -155,8 +168,18 @@ impl Judge {
             self.wake_by(now.plus_ms(PAUSED_LOOK_MS));
             return;
         }
-        if group.is_strict() && !self.is_taken_from(group, attempt, muster, &next) {
-            return;
+        if group.is_strict() {
+            if !self.is_taken_from(group, attempt, muster, &next) {
+                return;
+            }
+            let most = muster
+                .standings
+                .values()
+                .filter_map(|standing| if let Standing::Off(report) = standing { Some(report.offset) } else { None });
+            if most.max().is_some_and(|most| most > has) {
+                self.give_up(group, failover, AbortReason::NotDrained);
+                return;
+            }
         }
         let choice = Choice { basis: Basis::Drained, reason: reason_for(&candidates, &next), candidates, ..self.choice_of(group, &next) };
         let choice = Choice { estimated_loss_bytes: Some(0), ..choice };

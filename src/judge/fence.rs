@@ -12,6 +12,9 @@ use crate::base::settings::PromotionPolicy;
 use crate::base::{Addr, Fence, FenceSight, Mono};
 use crate::machine::{ArmedFence, Command, Group};
 
+/// Clients are told the k for WAIT with the address, and may go on with the one before for so long.
+const COVER_AFTER_MS: u64 = 30_000;
+
 /// Since when this judge has known the fence as it is recorded, and how much the master had written when it was first seen after that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
@@ -55,6 +58,10 @@ impl Judge {
 
     fn raise_or_lower(&mut self, group: &Group, of_master: &NodeReport, wanted: Fence, record: Option<ArmedFence>) {
         let Some(held) = self.held_by(&group.master.addr) else { return };
+        // What was seen before an order that is under way is no ground for relying on it.
+        if self.asks.is_under_way(&group.master.addr, self.now()) {
+            return;
+        }
         if let Some(record) = record {
             // Somebody took it away, or it is about to be made less of.
             let relied_on = least(least(recorded(record), held), wanted);
@@ -115,7 +122,11 @@ impl Judge {
         };
         let written = mark.written.or_else(|| seen_at.filter(|at| *at > mark.seen).map(|_| of_master.offset));
         self.mark = Some(Mark { written, ..mark });
-        let Some(written) = written else { return };
+        let due = mark.seen.plus_ms(COVER_AFTER_MS);
+        let Some(written) = written.filter(|_| self.now() >= due) else {
+            self.wake_by(due);
+            return;
+        };
         let has_it = |addr: &&Addr| {
             self.view.live_report(addr).is_some_and(|(at, report)| {
                 at > mark.seen && report.offset >= written && check_intact(group, addr, report).is_ok() && report.replid == of_master.replid

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::candidate::{Look, continues, rank_candidates};
-use super::detach::Loan;
+use super::candidate::{Look, rank_candidates};
 use super::down::{Grounds, Standard, Verdict, judge_node};
 use super::drain::Pause;
 use super::fence::{Mark, Trouble};
-use super::intact::check_intact;
 use super::intent::{Ask, Intent, Permit, ProposalKey, Remark};
+use super::loan::Loan;
 use super::pending::Pending;
 use super::view::{GroupView, NodeView, Tie};
 use crate::base::observation::{NodeReport, Role, Seen, Sight};
@@ -248,12 +247,16 @@ impl Judge {
         let Some(node) = self.view.nodes.get_mut(&seen.addr) else { return };
         let before = node.role();
         let is_report = matches!(seen.what, Sight::Report(_));
+        let written = if let Sight::Report(report) = &seen.what { Some(report.offset) } else { None };
         node.note(seen.what, seen.at);
         if let (true, Some(before), Some(after)) = (is_report, before, node.role())
             && before != after
         {
             let what = Remark::RoleChanged { to_master: after == Role::Master, expected: after == expected };
-            self.want(Intent::Notify { node: seen.addr, what });
+            self.want(Intent::Notify { node: seen.addr.clone(), what });
+        }
+        if let Some(offset) = written.filter(|_| seen.addr == self.world.group.master.addr) {
+            self.note_written(offset);
         }
     }
 
@@ -263,7 +266,7 @@ impl Judge {
         self.asks.end(node.clone(), well && is_step(ask), now);
         let remark = match ask {
             Ask::Pause { .. } => {
-                self.note_paused(&node, well);
+                self.note_paused(well);
                 None
             }
             Ask::Promote { .. } | Ask::Detach { .. } | Ask::Lend | Ask::Arm(_) | Ask::Unpause => None,
@@ -332,29 +335,6 @@ impl Judge {
         let fresh_ms = FRESH_MS.max(2 * self.world.group.settings.ping_period_ms());
         let not_before = Mono(self.now().0.saturating_sub(fresh_ms * 1000));
         rank_candidates(&self.world.group, &self.view, Look { not_before, now: self.now() })
-    }
-
-    /// For how long the master has been there again without data that replicas still hold, if so.
-    ///
-    /// They would copy the emptiness as soon as they attach to it. Only as long as enough of them have the data for one to be
-    /// promoted: then what the master has is all there is.
-    pub(super) fn lost_history(&self, group: &Group) -> Option<u64> {
-        let known = group.master.identity.as_ref().filter(|_| group.is_strict())?;
-        let (at, report) = self.view.live_report(&group.master.addr)?;
-        if report.run_id == known.run_id || !self.view.is_of_this_link(&group.master.addr, at) {
-            return None;
-        }
-        let continued = continues(group, report) || report.replid == known.replid;
-        let ahead = |replica: &NodeReport| !continued || report.second_offset.is_some_and(|until| replica.offset >= until);
-        let mut intact = 0;
-        let mut anybody_ahead = false;
-        for addr in group.replicas.keys() {
-            if let Some((_, replica)) = self.view.live_report(addr).filter(|(_, replica)| check_intact(group, addr, replica).is_ok()) {
-                intact += 1;
-                anybody_ahead |= ahead(replica);
-            }
-        }
-        (anybody_ahead && intact >= group.needed().detached).then(|| self.now().ms_since(at))
     }
 
     /// The nodes that could be asked something now, with their newest reports.

@@ -9,7 +9,7 @@
 //!
 //! In reading order: [`view`] and `belief` (what was seen of a node), [`down`] (when a node is down), `vote`,
 //! [`candidate`] and `intact` (whom to promote), `promotion` (the steps of a failover; of a strict one
-//! `detach`, of a planned one `drain`), `fence` (kept in force meanwhile), `repair` (everything that is not as recorded),
+//! `detach` and `loan`, of a planned one `drain`), `fence` (kept in force meanwhile), `loss` (a master without its data), `repair` (everything that is not as recorded),
 //! `shadow` (where nothing is carried out),
 //! [`mind`] (the step that calls them), [`intent`] and [`pending`].
 
@@ -21,6 +21,8 @@ mod drain;
 mod fence;
 mod intact;
 pub mod intent;
+mod loan;
+mod loss;
 pub mod mind;
 pub mod pending;
 mod promotion;

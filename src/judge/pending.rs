@@ -40,6 +40,12 @@ impl<K: Ord> Pending<K> {
         }
     }
 
+    /// Whether `key` was begun and has not ended.
+    pub fn is_under_way(&self, key: &K, now: Mono) -> bool {
+        // One that has ended rests for less.
+        self.not_before.get(key).is_some_and(|until| *until > now.plus_ms(RETRY_AFTER_MS))
+    }
+
     /// Keeps `key` from being begun for `ms` milliseconds more.
     pub fn rest(&mut self, key: K, ms: u64, now: Mono) {
         self.not_before.insert(key, now.plus_ms(ms));

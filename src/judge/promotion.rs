@@ -38,6 +38,7 @@ impl Judge {
             Phase::Following { followed } => {
                 let waiting: Vec<Addr> = group.replicas.keys().filter(|addr| !followed.contains(*addr)).cloned().collect();
                 self.keep_promoted(&group, &attempt);
+                self.keep_records(&group);
                 self.follow_up(&group, failover, &attempt, followed, waiting);
             }
         }
@@ -107,7 +108,8 @@ impl Judge {
         let chosen = &group.master.addr;
         let fresh = |at: Mono| self.now().ms_since(at) <= FRESH_MS;
         let a_replica = self.view.live_report(chosen).is_some_and(|(at, report)| fresh(at) && report.role() == Role::Replica);
-        if group.is_unfulfilled() && a_replica {
+        let unfulfilled = group.is_unfulfilled() && a_replica && self.may_be_promoted(group);
+        if unfulfilled || self.is_detached_for_nothing(group) {
             self.ask(chosen, Ask::Promote { fence: group.promotion_fence() });
         }
     }
@@ -179,6 +181,8 @@ impl Judge {
                     self.point(group, waiting);
                 }
             }
+            // Another process may lack what it was chosen for: it is voted down, as one that does not obey.
+            None if !self.may_be_promoted(group) => {}
             None => {
                 self.ask(chosen, Ask::Promote { fence: group.promotion_fence() });
                 if group.promotion_fence().is_some() {

@@ -10,9 +10,9 @@ use super::candidate::{Lineage, continues, lineage};
 use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{FRESH_MS, Judge};
 use super::view::GroupView;
-use crate::base::observation::{NodeReport, Role, RoleReport};
+use crate::base::observation::{AttachedReplica, NodeReport, Role, RoleReport};
 use crate::base::{Addr, Mono, RunId, limits};
-use crate::machine::{Command, Group, Identity};
+use crate::machine::{Command, Evidence, Group, Identity};
 
 impl Judge {
     pub(super) fn repair(&mut self) {
@@ -20,7 +20,10 @@ impl Judge {
         let master = &group.master.addr;
         let reports = self.live_reports();
         let current = |at: Mono| self.is_fresh(at) && self.view.is_of_this_link(master, at);
-        let Some((master_at, of_master)) = reports.get(master).filter(|(at, _)| current(*at)) else { return };
+        let Some((master_at, of_master)) = reports.get(master).filter(|(at, _)| current(*at)) else {
+            self.attach_detached(&group, &reports);
+            return;
+        };
         match &of_master.role {
             RoleReport::Master { replicas, .. } => {
                 // Not what is to be recorded, but what is to be replaced: votes are under way.
@@ -28,12 +31,7 @@ impl Judge {
                     return;
                 }
                 self.record_master(&group, of_master);
-                // What does not fit the record is not proposed: it would be refused again and again.
-                let room = limits::REPLICAS_PER_GROUP.saturating_sub(group.replicas.len());
-                // A master lists its replicas by address. One that is recorded by name must not become two, by which the fence would count.
-                let known = |addr: &Addr| group.data_nodes().any(|known| self.view.is_same(known, addr));
-                let unknown: Vec<&Addr> = replicas.iter().map(|attached| &attached.addr).filter(|addr| !known(addr)).take(room).collect();
-                unknown.into_iter().for_each(|addr| self.propose_replica(&group, addr, None));
+                self.record_unknown(&group, replicas);
             }
             RoleReport::Replica(_) => {
                 self.reinstate(&group, of_master);
@@ -53,7 +51,7 @@ impl Judge {
                 continue;
             }
             match deviation(&self.view, &group, report) {
-                None => self.record_replica(&group, addr, report),
+                None => self.record_replica(&group, addr, (*at, report), (*master_at, of_master)),
                 Some(_) if !self.is_fresh(*at) => {}
                 // Whoever changed this node may have changed the master with it: first see what that is now.
                 Some(_) if at > master_at => self.want(Intent::Look(master.clone())),
@@ -71,6 +69,48 @@ impl Judge {
                     self.ask(addr, ask);
                 }
                 Some(_) => {}
+            }
+        }
+    }
+
+    /// While a failover is being finished: who joins the new master, who is in sync, and its fence do not wait for the slowest.
+    pub(super) fn keep_records(&mut self, group: &Group) {
+        let master = &group.master.addr;
+        let reports = self.live_reports();
+        let current = |at: Mono| self.is_fresh(at) && self.view.is_of_this_link(master, at);
+        let Some((master_at, of_master)) = reports.get(master).filter(|(at, _)| current(*at)) else { return };
+        let RoleReport::Master { replicas, .. } = &of_master.role else { return };
+        if self.lost_history(group).is_some() {
+            return;
+        }
+        self.record_unknown(group, replicas);
+        for (addr, (at, report)) in reports.iter().filter(|(addr, _)| *addr != master) {
+            if !self.is_the_master(report) && deviation(&self.view, group, report).is_none() {
+                self.record_replica(group, addr, (*at, report), (*master_at, of_master));
+            }
+        }
+        self.tend_fence(group, of_master);
+    }
+
+    pub(super) fn record_unknown(&mut self, group: &Group, attached: &[AttachedReplica]) {
+        // What does not fit the record is not proposed: it would be refused again and again.
+        let room = limits::REPLICAS_PER_GROUP.saturating_sub(group.replicas.len());
+        // A master lists its replicas by address. One that is recorded by name must not become two, by which the fence would count.
+        let known = |addr: &Addr| group.data_nodes().any(|known| self.view.is_same(known, addr));
+        let unknown: Vec<&Addr> = attached.iter().map(|attached| &attached.addr).filter(|addr| !known(addr)).take(room).collect();
+        unknown.into_iter().for_each(|addr| self.propose_replica(group, addr, None));
+    }
+
+    /// This sentinel does not see the master, and not enough others agree for a failover. Replicas that a failover had taken from it, and
+    /// that was given up, are given back all the same: a master without them takes no writes, and nobody else would do it.
+    fn attach_detached(&mut self, group: &Group, reports: &BTreeMap<Addr, (Mono, Arc<NodeReport>)>) {
+        let emptied = group.ballot.votes().values().any(|vote| vote.testimony.evidence == Evidence::LostHistory);
+        if emptied || self.lost_history(group).is_some() {
+            return;
+        }
+        for (addr, (at, report)) in reports.iter().filter(|(addr, _)| group.replicas.contains_key(*addr)) {
+            if self.is_fresh(*at) && is_detached(report) {
+                self.ask(addr, Ask::Repoint { master: group.master.addr.clone() });
             }
         }
     }
@@ -134,7 +174,9 @@ impl Judge {
     fn reinstate(&mut self, group: &Group, report: &NodeReport) {
         let shared = self.view.shared_history(group) == Some(&report.replid);
         let ours = lineage(group, report) == Lineage::Same || continues(group, report) || shared;
-        if (group.master.identity.is_some() && ours) || group.is_unfulfilled() {
+        if (group.master.identity.is_some() && (ours || self.is_detached_for_nothing(group)))
+            || (group.is_unfulfilled() && self.may_be_promoted(group))
+        {
             self.ask(&group.master.addr, Ask::Promote { fence: group.promotion_fence() });
         }
     }
@@ -148,11 +190,23 @@ impl Judge {
     }
 
     /// Records what a replica in sync is: what it is to be recognised by when the master is gone.
-    pub(super) fn record_replica(&mut self, group: &Group, addr: &Addr, report: &NodeReport) {
+    ///
+    /// Another process than before may have come back with less than it once acknowledged, and has its link up before it has fetched
+    /// the rest: it must have what the master had since.
+    pub(super) fn record_replica(
+        &mut self,
+        group: &Group,
+        addr: &Addr,
+        (at, report): (Mono, &NodeReport),
+        (master_at, of_master): (Mono, &NodeReport),
+    ) {
         let in_sync = matches!(&report.role, RoleReport::Replica(replica) if replica.link_up && !replica.syncing);
         let identity = identity_of(report);
         let known = group.replicas.get(addr).and_then(|record| record.identity.as_ref());
-        if in_sync && known != Some(&identity) {
+        let other_process = known.is_some_and(|known| known.run_id != identity.run_id);
+        let since = self.view.nodes.get(addr).map_or(at, |node| node.process_since);
+        let complete = at >= master_at && master_at >= since && report.offset >= of_master.offset;
+        if in_sync && known != Some(&identity) && (complete || !other_process || !group.is_strict()) {
             self.propose_replica(group, addr, Some(identity));
         }
     }

@@ -14,9 +14,9 @@ use super::intent::{Intent, ProposalKey};
 use super::mind::{Attempt, FRESH_MS, Judge};
 use super::repair::identity_of;
 use super::view::Tie;
-use crate::base::observation::{NodeReport, Role, RoleReport};
+use crate::base::observation::{Role, RoleReport};
 use crate::base::settings::PromotionPolicy;
-use crate::base::{Addr, Mono, limits};
+use crate::base::{Addr, Mono};
 use crate::machine::{AbortReason, Basis, Candidate, Cause, Choice, Command, Failover, Group, Ineligible, ShadowEntry};
 
 /// A replica that has been a master for so long was promoted, even if no stock sentinel was heard to say so: it says so at the end of
@@ -111,22 +111,20 @@ impl Judge {
     /// Keeps the record true: what the master and its replicas are, and who they are.
     fn record_what_is_there(&mut self, group: &Group) {
         let master = &group.master.addr;
-        let fresh: Vec<(Addr, Arc<NodeReport>)> =
-            self.live_reports().into_iter().filter(|(_, (at, _))| self.now().ms_since(*at) <= FRESH_MS).map(|(a, (_, r))| (a, r)).collect();
-        for (addr, report) in &fresh {
+        let mut fresh = self.live_reports();
+        fresh.retain(|_, (at, _)| self.now().ms_since(*at) <= FRESH_MS);
+        for (addr, (at, report)) in &fresh {
             match &report.role {
                 RoleReport::Master { replicas, .. } if addr == master => {
                     if self.lost_history(group).is_none() {
                         self.record_master(group, report);
                     }
-                    let known = |addr: &Addr| group.data_nodes().any(|known| self.view.is_same(known, addr));
-                    let room = limits::REPLICAS_PER_GROUP.saturating_sub(group.replicas.len());
-                    let unknown: Vec<Addr> =
-                        replicas.iter().map(|attached| attached.addr.clone()).filter(|addr| !known(addr)).take(room).collect();
-                    unknown.iter().for_each(|addr| self.propose_replica(group, addr, None));
+                    self.record_unknown(group, replicas);
                 }
                 RoleReport::Replica(replica) if addr != master && self.view.is_same(master, &replica.master) => {
-                    self.record_replica(group, addr, report);
+                    if let Some((master_at, of_master)) = fresh.get(master) {
+                        self.record_replica(group, addr, (*at, report), (*master_at, of_master));
+                    }
                 }
                 // The record may be older than the servers' last failover: whom it names knows who came after it.
                 RoleReport::Replica(replica) if addr == master && replica.master != Addr::nobody() => {

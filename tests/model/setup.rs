@@ -66,7 +66,7 @@ impl Adversary {
         stops: false,
         losses: true,
         master_losses: false,
-        losses_in_failover: false,
+        losses_in_failover: true,
         amnesia: false,
         late_acts: false,
         slow_packets: false,

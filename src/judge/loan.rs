@@ -1,0 +1,92 @@
+//! A replica that is not to be promoted lends what it holds more to the one that is: priority is honoured, and nothing is lost.
+//!
+//! It becomes a master that takes no writes, since a replica whose own link is down gives no data away.
+
+use super::candidate::continues;
+use super::detach::{Muster, Standing};
+use super::intact::{check_intact, known_since};
+use super::intent::{Ask, Intent};
+use super::mind::{Attempt, Judge};
+use crate::base::observation::{NodeReport, Role, RoleReport};
+use crate::base::{Addr, Mono};
+use crate::machine::Group;
+
+/// How long the preferred replica may take to fetch what another one has ahead of it.
+const CATCH_UP_MS: u64 = 2000;
+/// How often that is looked at.
+const CATCH_UP_LOOK_MS: u64 = 5;
+
+/// A replica that lends its data to the one that is to be promoted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Loan {
+    pub(super) source: Addr,
+    /// How much of the history is to be fetched.
+    pub(super) goal: u64,
+    since: Mono,
+    /// Its priority, which it does not tell while it lends.
+    pub(super) priority: Option<u32>,
+}
+
+impl Judge {
+    /// Lets the preferred replica fetch what the most advanced one holds more; false once that has taken too long.
+    ///
+    /// All others fetch it as well: the history goes on under another name with the loan, and who does not go with it could not go on with
+    /// the preferred one without a full copy.
+    pub(super) fn catching_up(
+        &mut self,
+        group: &Group,
+        attempt: &Attempt,
+        muster: &Muster,
+        (source, goal): (&Addr, u64),
+        preferred: &Addr,
+    ) -> bool {
+        let now = self.now();
+        let loan =
+            attempt.loan.clone().unwrap_or_else(|| Loan { source: source.clone(), goal, since: now, priority: self.priority_of(source) });
+        if now >= loan.since.plus_ms(CATCH_UP_MS) {
+            return false;
+        }
+        let lends = self.view.nodes.get(source).and_then(|node| node.role()) == Some(Role::Master);
+        let follows =
+            |report: &NodeReport| matches!(&report.role, RoleReport::Replica(replica) if self.view.is_same(source, &replica.master));
+        if lends {
+            let behind = muster.standings.iter().filter_map(|(addr, standing)| match standing {
+                Standing::Off(report) if addr != source && !follows(report) => Some(addr.clone()),
+                Standing::Off(_) | Standing::Attached(_) | Standing::Useless(_) => None,
+            });
+            for addr in behind.collect::<Vec<_>>() {
+                self.ask(&addr, Ask::Repoint { master: source.clone() });
+            }
+            self.want(Intent::Look(preferred.clone()));
+        } else {
+            self.ask(source, Ask::Lend);
+        }
+        self.wake_by(now.plus_ms(CATCH_UP_LOOK_MS));
+        debug_assert!(group.replicas.contains_key(source), "a replica lends to another");
+        if let Some(attempt) = &mut self.attempt {
+            attempt.loan = Some(loan);
+        }
+        true
+    }
+
+    /// A loan that another leader has begun goes on: to take the lender off would rename its history once more.
+    pub(super) fn adopt_loan(&mut self, group: &Group, attempt: &Attempt) {
+        if attempt.loan.is_some() {
+            return;
+        }
+        let lends = |addr: &&Addr| {
+            let report = known_since(self.view.nodes.get(*addr), attempt.since).ok().map(|(_, report)| report);
+            report.is_some_and(|report| {
+                report.role() == Role::Master && continues(group, report) && check_intact(group, addr, report).is_ok()
+            })
+        };
+        let Some(source) = group.replicas.keys().find(lends).cloned() else { return };
+        let goal = self.view.nodes.get(&source).and_then(|node| node.report.as_ref()).map_or(0, |(_, report)| report.offset);
+        // What is a master already keeps its history; it is only made sure that it takes no writes.
+        self.ask(&source, Ask::Lend);
+        let loan = Loan { source, goal, since: self.now(), priority: None };
+        if let Some(attempt) = &mut self.attempt {
+            attempt.loan = Some(loan);
+        }
+    }
+}

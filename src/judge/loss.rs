@@ -1,0 +1,71 @@
+//! A master that came back as another process, without what it had: seen before its replicas have copied that from it, it is replaced.
+
+use super::candidate::continues;
+use super::intact::check_intact;
+use super::mind::Judge;
+use super::repair::is_detached;
+use crate::base::observation::NodeReport;
+use crate::base::{Addr, RunId};
+use crate::machine::Group;
+
+impl Judge {
+    /// For how long the recorded master has been there again without data that replicas still hold, if so.
+    ///
+    /// They would copy the emptiness as soon as they attach to it. Only as long as enough of them have the data for one to be
+    /// promoted: then what the master has is all there is. One that came back with no key at all is not followed
+    /// even if a single replica has more: then it is for an operator to choose.
+    pub(super) fn lost_history(&self, group: &Group) -> Option<u64> {
+        let expected = expected_process(group).filter(|_| group.is_strict())?;
+        let (at, report) = self.view.live_report(&group.master.addr)?;
+        if report.run_id == *expected || !self.view.is_of_this_link(&group.master.addr, at) {
+            return None;
+        }
+        let known = group.master.identity.as_ref();
+        let continued = continues(group, report) || known.is_some_and(|known| known.replid == report.replid);
+        // One that was chosen and restarted before anybody saw it promoted may lack what it was chosen for.
+        let lacks =
+            |replica: &NodeReport| known.is_none() || !continued || report.second_offset.is_some_and(|until| replica.offset >= until);
+        let mut intact = 0;
+        let (mut anybody_has_more, mut anybody_has_keys) = (false, false);
+        for addr in group.replicas.keys() {
+            // On a fresh link the report before it may be of a process that is gone.
+            let newest = self.view.live_report(addr).filter(|(at, _)| self.view.is_of_this_link(addr, *at));
+            if let Some((_, replica)) = newest.filter(|(_, replica)| check_intact(group, addr, replica).is_ok()) {
+                intact += 1;
+                anybody_has_more |= lacks(replica);
+                anybody_has_keys |= has_keys(replica);
+            }
+        }
+        let enough = intact >= group.needed().detached || (known.is_some() && anybody_has_keys && !has_keys(report));
+        (anybody_has_more && enough).then(|| self.now().ms_since(at))
+    }
+
+    /// Whether the recorded master was told to be nobody's, and everybody is in sight and has nothing that it lacks: then it is the master after all.
+    pub(super) fn is_detached_for_nothing(&self, group: &Group) -> bool {
+        let in_sight = |addr: &Addr| self.view.live_report(addr).filter(|(at, _)| self.view.is_of_this_link(addr, *at));
+        let detached = in_sight(&group.master.addr).is_some_and(|(_, report)| is_detached(report));
+        detached && group.replicas.keys().all(|addr| in_sight(addr).is_some()) && self.lost_history(group).is_none()
+    }
+
+    /// Whether the recorded master may be told to be one: strict, it must be the process that was seen as one, or was chosen.
+    pub(super) fn may_be_promoted(&self, group: &Group) -> bool {
+        let newest = self.view.nodes.get(&group.master.addr).and_then(|node| node.report.as_ref());
+        let other = |expected: &RunId| newest.is_some_and(|(_, report)| report.run_id != *expected);
+        !(group.is_strict() && expected_process(group).is_some_and(other))
+    }
+}
+
+/// The process that the recorded master was last seen to be; of one that was never seen as a master, the one that was chosen.
+fn expected_process(group: &Group) -> Option<&RunId> {
+    if let Some(seen) = &group.master.identity {
+        return Some(&seen.run_id);
+    }
+    let decision = group.history.iter().rev().find(|decision| decision.decided == Some(group.master.since))?;
+    let (choice, _) = decision.choice.as_ref()?;
+    choice.candidates.iter().find(|candidate| candidate.addr == choice.chosen)?.run_id.as_ref()
+}
+
+/// INFO has a line for each database that is not empty.
+fn has_keys(report: &NodeReport) -> bool {
+    report.raw.lines().any(|line| line.starts_with("db") && line.contains(":keys="))
+}
