@@ -20,11 +20,12 @@ impl Judge {
         if report.run_id == *expected || !self.view.is_of_this_link(&group.master.addr, at) {
             return None;
         }
-        let known = group.master.identity.as_ref();
-        let continued = continues(group, report) || known.is_some_and(|known| known.replid == report.replid);
-        // One that was chosen and restarted before anybody saw it promoted may lack what it was chosen for.
-        let lacks =
-            |replica: &NodeReport| known.is_none() || !continued || report.second_offset.is_some_and(|until| replica.offset >= until);
+        let Some(known) = &group.master.identity else {
+            // Chosen, and restarted before anybody saw it promoted: it may lack what it was chosen for, whoever else has that.
+            return Some(self.now().ms_since(at));
+        };
+        let continued = continues(group, report) || known.replid == report.replid;
+        let lacks = |replica: &NodeReport| !continued || report.second_offset.is_some_and(|until| replica.offset >= until);
         let mut intact = 0;
         let (mut anybody_has_more, mut anybody_has_keys) = (false, false);
         for addr in group.replicas.keys() {
@@ -36,7 +37,7 @@ impl Judge {
                 anybody_has_keys |= has_keys(replica);
             }
         }
-        let enough = intact >= group.needed().detached || (known.is_some() && anybody_has_keys && !has_keys(report));
+        let enough = intact >= group.needed().detached || (anybody_has_keys && !has_keys(report));
         (anybody_has_more && enough).then(|| self.now().ms_since(at))
     }
 

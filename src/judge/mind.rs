@@ -99,6 +99,8 @@ pub struct Judge {
     pub(super) view: GroupView,
     /// Since when the recorded master has been that, for this sentinel.
     pub(super) master_since: Mono,
+    /// When this sentinel last only listened for others.
+    pub(super) listened: Mono,
     pub(super) attempt: Option<Attempt>,
     pub(super) mark: Option<Mark>,
     pub(super) fence_trouble: Option<Trouble>,
@@ -119,6 +121,7 @@ impl Judge {
             world,
             view: GroupView::default(),
             master_since: now,
+            listened: now,
             attempt: None,
             mark: None,
             fence_trouble: None,
@@ -214,6 +217,9 @@ impl Judge {
         let new_master = world.group.master.since != self.world.group.master.since;
         self.began_to_lead = world.leading && !self.world.leading;
         self.world = world;
+        if self.world.tie == Some(Tie::Listening) {
+            self.listened = self.now();
+        }
         if new_master {
             self.master_since = self.now();
         }
@@ -305,7 +311,8 @@ impl Judge {
 
     pub(super) fn verdict(&self, addr: &Addr) -> Verdict {
         let group = &self.world.group;
-        let master_since = (*addr == group.master.addr).then_some(self.master_since);
+        // As long as nothing is put right, nobody is blamed for a wrong role.
+        let master_since = (*addr == group.master.addr).then_some(self.master_since.max(self.listened));
         let standard = Standard { settings: &group.settings, master_since };
         if *addr == group.master.addr
             && let Some(for_ms) = self.lost_history(group)

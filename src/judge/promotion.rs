@@ -172,6 +172,8 @@ impl Judge {
         let newest = self.view.nodes.get(chosen).and_then(|node| node.report.as_ref());
         let seen = newest.filter(|(at, report)| *at >= self.master_since && report.role() == Role::Master);
         match seen.map(|(_, report)| identity_of(report)) {
+            // Another process may lack what it was chosen for, even if it obeyed: it is voted down, as one that does not.
+            _ if !self.may_be_promoted(group) => {}
             Some(identity) => {
                 let (name, id, at) = (group.name.clone(), failover.id, self.world.wall);
                 self.propose(ProposalKey::Step, Command::Promoted { group: name, id, identity, at });
@@ -181,8 +183,6 @@ impl Judge {
                     self.point(group, waiting);
                 }
             }
-            // Another process may lack what it was chosen for: it is voted down, as one that does not obey.
-            None if !self.may_be_promoted(group) => {}
             None => {
                 self.ask(chosen, Ask::Promote { fence: group.promotion_fence() });
                 if group.promotion_fence().is_some() {
