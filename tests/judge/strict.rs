@@ -155,6 +155,39 @@ fn a_replica_that_restarted_is_not_relied_on() {
 }
 
 #[test]
+fn a_replica_that_restarts_before_the_decision_no_longer_counts() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("green").offset = 150;
+    bench.node("red").silent = true;
+    bench.run_until("its replicas are taken", |bench| bench.nodes[&addr("green")].follows == Some(Addr::nobody()));
+    bench.run(1000);
+    *bench.node("green") = Node { follows: Some(Addr::nobody()), offset: 0, ..Node::new(2) };
+    bench.run(10_000);
+    assert_eq!(bench.group().epoch, Epoch(0));
+    let blocked = bench.group().failover.clone().and_then(|failover| failover.blocked).expect("it is blocked");
+    assert!(blocked.contains(&(addr("green"), Ineligible::Restarted)), "{blocked:?}");
+}
+
+#[test]
+fn a_chosen_replica_that_restarts_before_it_is_promoted_is_not_the_master() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("blue").lags = true;
+    bench.node("red").offset = 150;
+    bench.run(10);
+    bench.node("red").alive = false;
+    bench.run_until("green is taken", |bench| bench.nodes[&addr("green")].follows == Some(Addr::nobody()));
+    bench.node("green").stubborn = true;
+    bench.run_until("green is chosen", |bench| bench.phase() == Some(Phase::Promoting));
+    *bench.node("green") = Node { follows: Some(Addr::nobody()), offset: 0, history: "of nothing", ..Node::new(2) };
+    bench.run(15_000);
+    assert!(!bench.events.iter().any(|(_, event)| matches!(event, Event::Promoted { .. } | Event::SwitchMaster { .. })));
+    // What it was chosen for may be on the old master, which is back now, and blue.
+    bench.node("red").alive = true;
+    bench.run_until("somebody who has it is the master", |bench| bench.group().epoch == Epoch(2) && bench.settled());
+    assert_eq!(bench.group().master.addr, addr("red"));
+}
+
+#[test]
 fn an_unfenced_master_that_is_only_silent_is_not_replaced() {
     let mut bench = armed(&["blue", "green"]);
     bench.node("red").fence = None;
