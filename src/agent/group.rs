@@ -248,7 +248,12 @@ impl Keeper {
             }
             let confirms = matches!(command, Command::Promoted { .. });
             failpoint::pass(&format!("before-{entry}"));
-            let well = match parts.raft.propose(command).await {
+            // A vote is anybody's; all else is a leader's conclusion, which must not outlive its leadership.
+            let proposed = match key {
+                ProposalKey::Vote => parts.raft.propose(command).await,
+                _ => parts.raft.propose_leading(command).await,
+            };
+            let well = match proposed {
                 Ok(committed) => {
                     failpoint::pass(&format!("after-{entry}"));
                     match committed.outcome {

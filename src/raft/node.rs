@@ -106,6 +106,14 @@ impl Raft {
         propose::propose(&self.core, command).await
     }
 
+    /// The same, but only while this sentinel leads itself: for what a leader has concluded from its own view.
+    ///
+    /// # Errors
+    /// [`ProposeError`]; bounded in time. Nothing is passed on to another leader.
+    pub async fn propose_leading(&self, command: Command) -> Result<Committed, ProposeError> {
+        propose::propose_leading(&self.core, command).await
+    }
+
     /// The state, at least as new as any answer that was given anywhere before this call (read index).
     ///
     /// # Errors

@@ -65,6 +65,25 @@ pub(super) async fn propose(core: &Core, command: Command) -> Result<Committed, 
     }
 }
 
+/// The same, but not through another leader: what a leader has concluded from its own view is void once it no longer leads. A process that was
+/// stopped right before would otherwise have it committed by its successor, who sees other things by now.
+pub(super) async fn propose_leading(core: &Core, command: Command) -> Result<Committed, ProposeError> {
+    let begun = Instant::now();
+    let deadline = begun + PROPOSE_WITHIN;
+    let bytes = wire::command_to_wire(&command).body.len();
+    if bytes > limits::COMMAND_BYTES {
+        return Err(ProposeError::TooLarge { bytes, limit: limits::COMMAND_BYTES });
+    }
+    if !matches!(*core.leadership.borrow(), Leadership::Leading { .. }) {
+        return Err(ProposeError::NoLeader("this sentinel no longer leads".to_owned()));
+    }
+    match here(core, command, begun, deadline).await {
+        Attempt::Done(committed) => await_applied(core, committed, begun, deadline).await,
+        Attempt::Nothing(why) => Err(ProposeError::NoLeader(why)),
+        Attempt::Failed(error) => Err(error),
+    }
+}
+
 /// For a peer that takes this sentinel for the leader. Never passed on: the peer asks again when it knows better.
 pub(super) async fn for_peer(core: &Core, command: Command, within_ms: u64) -> Reply {
     let begun = Instant::now();
