@@ -5,14 +5,14 @@ use std::sync::Arc;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, Mono, WallTime};
 use crate::check::{Ledger, Promise, Stats, Violation};
 use crate::client::Client;
-use crate::data::{Node, addr};
+use crate::data::{Node, addr, name};
 use crate::dice::Dice;
 use crate::eyes::Eye;
 use crate::hands::Hand;
 use crate::judge::{Judge, World};
 use crate::machine::command::Origin;
 use crate::machine::{Command, Group, State};
-use crate::net::{Conn, Event, Msg, Net, Place};
+use crate::net::{Conn, Event, Msg, Net, Place, Readable};
 use crate::sentinel::Sentinel;
 use crate::setup::Setup;
 use crate::storm::Hook;
@@ -258,15 +258,21 @@ impl Run {
             self.net.hold(from, to, conn, nth, msg);
             return;
         }
-        for msg in self.net.arrived(to, conn, nth, msg) {
-            if to < self.nodes.len() {
-                self.receive(to, from, conn, msg);
-            } else if let Some(sentinel) = self.sentinel_at(to)
-                && self.sentinels[sentinel].up
-                && !self.eye_hears(sentinel, from, conn, &msg)
-            {
-                self.hand_hears(sentinel, from, conn, msg);
-            }
+        match self.net.arrived(to, conn, nth, msg) {
+            Readable::Early => {}
+            Readable::One(msg) => self.read(from, to, conn, msg),
+            Readable::Several(all) => all.into_iter().for_each(|msg| self.read(from, to, conn, msg)),
+        }
+    }
+
+    fn read(&mut self, from: Place, to: Place, conn: Conn, msg: Msg) {
+        if to < self.nodes.len() {
+            self.receive(to, from, conn, msg);
+        } else if let Some(sentinel) = self.sentinel_at(to)
+            && self.sentinels[sentinel].up
+            && let Some(msg) = self.eye_hears(sentinel, from, conn, msg)
+        {
+            self.hand_hears(sentinel, from, conn, msg);
         }
     }
 
@@ -291,7 +297,7 @@ impl Run {
     }
 
     pub(crate) fn node_at(&self, wanted: &Addr) -> Option<usize> {
-        (0..self.nodes.len()).find(|node| addr(*node).host == wanted.host)
+        (0..self.nodes.len()).find(|node| name(*node) == wanted.host)
     }
 
     pub(crate) fn tell(&mut self, what: impl FnOnce() -> String) {
