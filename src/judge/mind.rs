@@ -144,8 +144,8 @@ impl Judge {
         self.adopt(world);
         self.take_in(input);
         self.wake_at = now.plus_ms(PULSE_MS);
-        self.judge_nodes();
-        self.vote();
+        let on_master = self.judge_nodes();
+        self.vote(&on_master);
         if self.world.leading {
             self.lead();
         }
@@ -292,17 +292,22 @@ impl Judge {
         }
     }
 
-    fn judge_nodes(&mut self) {
+    /// Returns what is held of the recorded master.
+    fn judge_nodes(&mut self) -> Verdict {
         let now = self.now();
-        let (mut changed, mut earliest) = (Vec::new(), None);
+        let (mut changed, mut earliest, mut on_master) = (Vec::new(), None, Verdict::Up);
         for (addr, node) in &self.view.nodes {
-            let verdict = self.verdict(addr, node);
+            let is_master = *addr == self.world.group.master.addr;
+            let verdict = self.verdict(node, is_master);
             let down = matches!(verdict, Verdict::Down(_));
             if down != node.down_since.is_some() {
                 changed.push((addr.clone(), down));
             }
             if let Verdict::Late { deadline } = verdict {
                 earliest = earliest.into_iter().chain([deadline]).min();
+            }
+            if is_master {
+                on_master = verdict;
             }
         }
         earliest.into_iter().for_each(|deadline| self.wake_by(deadline));
@@ -313,17 +318,11 @@ impl Judge {
             self.want(Intent::Notify { node: addr, what: if down { Remark::Down } else { Remark::Up } });
         }
         debug_assert!(self.view.nodes.contains_key(&self.world.group.master.addr), "the master is always looked at");
+        on_master
     }
 
-    /// What is held of the recorded master.
-    pub(super) fn verdict_on_master(&self) -> Verdict {
-        let master = &self.world.group.master.addr;
-        self.view.nodes.get(master).map_or(Verdict::Up, |node| self.verdict(master, node))
-    }
-
-    fn verdict(&self, addr: &Addr, node: &NodeView) -> Verdict {
+    fn verdict(&self, node: &NodeView, is_master: bool) -> Verdict {
         let group = &self.world.group;
-        let is_master = *addr == group.master.addr;
         if is_master && let Some(for_ms) = self.lost_history(group) {
             return Verdict::Down(Grounds { evidence: Evidence::LostHistory, for_ms, limit_ms: 0 });
         }

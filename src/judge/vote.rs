@@ -10,17 +10,16 @@ use crate::machine::ballot::ReplicaWitness;
 use crate::machine::{Command, Evidence, Testimony};
 
 impl Judge {
-    pub(super) fn vote(&mut self) {
+    pub(super) fn vote(&mut self, on_master: &Verdict) {
         if !self.world.voting {
             return;
         }
         let group = Arc::clone(&self.world.group);
         let (epoch, voter, at) = (group.epoch, self.me, self.world.wall);
-        let verdict = self.verdict_on_master();
         let standing = group.ballot.votes().get(&voter).map(|vote| vote.testimony.evidence);
-        match (verdict, standing) {
+        match (on_master, standing) {
             (Verdict::Down(grounds), said) if says_more(grounds.evidence, said) => {
-                let testimony = self.testify(grounds);
+                let testimony = self.testify(*grounds);
                 self.propose(ProposalKey::Vote, Command::VoteDown { group: group.name.clone(), epoch, voter, testimony, at });
             }
             // Late is not up: the vote stands until the master has answered, or cannot be judged at all.
