@@ -4,6 +4,8 @@
 mod alarm;
 #[path = "judge/failover.rs"]
 mod failover;
+#[path = "judge/kept.rs"]
+mod kept;
 #[path = "judge/seeing.rs"]
 mod seeing;
 #[path = "judge/strict.rs"]
