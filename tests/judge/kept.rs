@@ -2,6 +2,7 @@
 //! has just grown, replicas that come and go while a failover waits, a master whose followers are not all known.
 
 use raft_sentinel::base::settings::PromotionPolicy;
+use raft_sentinel::base::{Addr, Epoch};
 
 use super::world::{Bench, Node, addr};
 
@@ -26,4 +27,23 @@ fn what_was_confirmed_with_the_smaller_number_is_provided_for_until_nobody_uses_
     assert_eq!(bench.group().fence.map(|fence| fence.covered), Some(1), "green and grey do not have it");
     bench.node("grey").lags = false;
     bench.run_until("two have it", |bench| bench.group().fence.is_some_and(|fence| fence.covered == 2));
+}
+
+#[test]
+fn the_wait_for_a_silent_master_counts_from_the_last_of_those_that_are_still_off() {
+    let mut bench = armed(&["blue", "green", "grey", "pink"]);
+    assert_eq!(bench.group().needed().detached, 3);
+    bench.node("pink").stubborn = true;
+    bench.node("red").silent = true;
+    let off = |bench: &Bench, name: &str| bench.nodes[&addr(name)].follows == Some(Addr::nobody());
+    bench.run_until("three are off", |bench| ["blue", "green", "grey"].iter().all(|name| off(bench, name)));
+    bench.run(2500);
+    bench.node("pink").stubborn = false;
+    bench.run_until("the fourth is off", |bench| off(bench, "pink"));
+    let last = bench.now_ms;
+    // One of the first three finds its way back, and will not leave again.
+    bench.node("blue").stubborn = true;
+    bench.node("blue").follows = Some(addr("red"));
+    bench.run_until("it is decided", |bench| bench.group().epoch == Epoch(1));
+    assert!(bench.now_ms - last >= 4000, "red may count pink, and blue, {} ms after pink had left", bench.now_ms - last);
 }
