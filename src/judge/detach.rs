@@ -224,11 +224,12 @@ impl Judge {
         let Some((_, report)) = self.view.live_report(master).filter(|(at, _)| *at > since) else { return false };
         match (&report.role, self.view.fence(master)) {
             (RoleReport::Replica(_), _) => true,
-            // By the connections that it has open, not by what it counts: an acknowledgement that was on its way would count again.
-            (RoleReport::Master { replicas, .. }, Some(FenceSight::Holds(fence))) => {
+            // By the connections that it has open, since an acknowledgement that was on its way would count again; and by what it counts,
+            // since that may be more than data nodes. That it counts at all shows that the fence is in force at this moment.
+            (RoleReport::Master { replicas, good_replicas }, Some(FenceSight::Holds(fence))) => {
                 // What was seen of the fence may have been lowered since; the log was told first.
                 let relied_on = group.fence.map_or(0, |record| record.min_replicas).min(fence.min_replicas);
-                replicas.len() < relied_on as usize
+                replicas.len() < relied_on as usize && good_replicas.is_some_and(|good| good < relied_on)
             }
             (RoleReport::Master { .. }, _) => false,
         }

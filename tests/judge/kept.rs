@@ -2,9 +2,10 @@
 //! has just grown, replicas that come and go while a failover waits, a master whose followers are not all known.
 
 use raft_sentinel::base::settings::PromotionPolicy;
-use raft_sentinel::base::{Addr, Epoch};
+use raft_sentinel::base::{Addr, Epoch, NodeId, WallTime};
+use raft_sentinel::machine::{Command, Event, Manner};
 
-use super::world::{Bench, Node, addr};
+use super::world::{Bench, Node, addr, group_name};
 
 fn armed(replicas: &[&str]) -> Bench {
     let mut bench = Bench::with(replicas, PromotionPolicy::Strict);
@@ -46,4 +47,16 @@ fn the_wait_for_a_silent_master_counts_from_the_last_of_those_that_are_still_off
     bench.node("blue").follows = Some(addr("red"));
     bench.run_until("it is decided", |bench| bench.group().epoch == Epoch(1));
     assert!(bench.now_ms - last >= 4000, "red may count pink, and blue, {} ms after pink had left", bench.now_ms - last);
+}
+
+#[test]
+fn a_master_that_counts_somebody_who_is_no_data_node_is_not_out_of_writes() {
+    let mut bench = armed(&["blue", "green"]);
+    // What follows it listens on no port, so that it is not known as a replica, and acknowledges all the same.
+    bench.node("red").hangers_on = 1;
+    let (group, epoch, at) = (group_name(), Epoch(0), WallTime(0));
+    bench.apply(&Command::FailoverRequested { group, epoch, by: NodeId(1), manner: Manner::Coordinated, target: None, at });
+    bench.run_until("it has ended", |bench| bench.group().failover.is_none());
+    assert!(!bench.events.iter().any(|(_, event)| matches!(event, Event::Decided { .. })), "red goes on when its pause ends");
+    bench.run_until("all is as before", Bench::settled);
 }

@@ -30,6 +30,8 @@ pub(crate) struct Node {
     pub(crate) obeyed: Vec<Ask>,
     /// Does not carry out what it is asked.
     pub(crate) stubborn: bool,
+    /// Those that follow it, acknowledge, and listen on no port.
+    pub(crate) hangers_on: u32,
 }
 
 pub(crate) struct Bench {
@@ -289,7 +291,7 @@ impl Bench {
             None => {
                 let replicas: Vec<_> = self.nodes.iter().filter_map(attached).collect();
                 let fenced = node.fence.is_some_and(|fence| fence.min_replicas > 0);
-                let good_replicas = fenced.then(|| u32::try_from(replicas.len()).expect("a few"));
+                let good_replicas = fenced.then(|| u32::try_from(replicas.len()).expect("a few") + node.hangers_on);
                 RoleReport::Master { replicas, good_replicas }
             }
             Some(master) => {
@@ -409,6 +411,7 @@ impl Node {
             fence: Some(Fence::OFF),
             obeyed: Vec::new(),
             stubborn: false,
+            hangers_on: 0,
         }
     }
 
