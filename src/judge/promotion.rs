@@ -122,6 +122,8 @@ impl Judge {
         let Some(node) = self.view.nodes.get(master) else { return };
         let (role_since, newest) = (node.role_since, self.view.live_report(master).map(|(at, report)| (at, report.role())));
         match newest {
+            // Another process may have lost what the replicas got from the one before: it is voted down.
+            Some((_, Role::Replica)) if !self.keeps_what_was_confirmed(group) => {}
             Some((at, Role::Replica)) if at > role_since && at >= attempt.since => {
                 self.ask(master, Ask::Promote { fence: group.promotion_fence() });
             }

@@ -3,7 +3,8 @@
 
 use raft_sentinel::base::settings::PromotionPolicy;
 use raft_sentinel::base::{Addr, Epoch, NodeId, WallTime};
-use raft_sentinel::machine::{Command, Event, Manner};
+use raft_sentinel::judge::Ask;
+use raft_sentinel::machine::{Command, Event, Evidence, Ineligible, Manner, Phase};
 
 use super::world::{Bench, Node, addr, group_name};
 
@@ -12,6 +13,83 @@ fn armed(replicas: &[&str]) -> Bench {
     bench.run_until("the fence is armed", |bench| bench.group().fence.is_some());
     bench.run(2000);
     bench
+}
+
+fn was_promoted(bench: &mut Bench, name: &str) -> bool {
+    bench.node(name).obeyed.iter().any(|ask| matches!(ask, Ask::Promote { .. }))
+}
+
+/// `red` runs anew from an old snapshot, as a replica: what its command line says, since it was a replica once.
+fn restarted_as_a_replica(bench: &mut Bench, name: &str, of: &str, offset: u64) {
+    *bench.node(name) = Node { follows: Some(addr(of)), offset, ..Node::new(2) };
+}
+
+#[test]
+fn a_master_that_restarts_as_a_replica_is_not_made_the_master_of_those_who_hold_more() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").offset = 400;
+    bench.run(2000);
+    restarted_as_a_replica(&mut bench, "red", "blue", 300);
+    bench.run_until("it has been replaced", |bench| bench.group().epoch == Epoch(1) && bench.settled());
+    assert!(!was_promoted(&mut bench, "red"), "its replicas would have copied what it has left");
+    let votes = match &bench.group().history[0].cause {
+        raft_sentinel::machine::Cause::Down { votes, .. } => votes.clone(),
+        other @ raft_sentinel::machine::Cause::Requested { .. } => panic!("{other:?}"),
+    };
+    assert!(votes.values().all(|vote| vote.testimony.evidence == Evidence::LostHistory), "{votes:?}");
+}
+
+#[test]
+fn nor_where_too_few_are_there_to_take_its_place() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").offset = 400;
+    bench.run(2000);
+    bench.node("green").alive = false;
+    bench.run(2000);
+    restarted_as_a_replica(&mut bench, "red", "blue", 300);
+    bench.run(10_000);
+    assert!(!was_promoted(&mut bench, "red"));
+    let blocked = bench.group().failover.clone().and_then(|failover| failover.blocked).expect("it is blocked");
+    assert!(blocked.contains(&(addr("red"), Ineligible::Restarted)), "{blocked:?}");
+    bench.node("green").alive = true;
+    bench.run_until("it goes on", |bench| bench.group().epoch == Epoch(1) && bench.settled());
+    assert!(!was_promoted(&mut bench, "red"));
+}
+
+#[test]
+fn one_that_restarts_as_a_replica_with_all_that_there_is_stays_the_master() {
+    let mut bench = armed(&["blue", "green"]);
+    restarted_as_a_replica(&mut bench, "red", "blue", 100);
+    bench.run_until("it is the master again", Bench::settled);
+    assert_eq!((bench.group().epoch, bench.group().master.addr.clone()), (Epoch(0), addr("red")));
+    // All of them at once: nobody is left who could have more.
+    restarted_as_a_replica(&mut bench, "red", "blue", 60);
+    for name in ["blue", "green"] {
+        *bench.node(name) = Node { follows: Some(addr("red")), offset: 60, ..Node::new(2) };
+    }
+    bench.run_until("it is the master again", Bench::settled);
+    assert_eq!(bench.group().master.addr, addr("red"));
+}
+
+#[test]
+fn a_new_master_that_restarts_as_a_replica_while_the_failover_ends_is_replaced() {
+    let mut bench = armed(&["blue", "green", "grey", "pink"]);
+    bench.node("blue").offset = 400;
+    bench.node("pink").stubborn = true;
+    bench.run(2000);
+    bench.node("red").alive = false;
+    bench.run_until("blue is the master", |bench| matches!(bench.phase(), Some(Phase::Following { .. })));
+    bench.run(3000);
+    bench.node("blue").obeyed.clear();
+    bench.node("grey").alive = false;
+    bench.run(200);
+    restarted_as_a_replica(&mut bench, "blue", "red", 300);
+    bench.run(10_000);
+    assert!(!was_promoted(&mut bench, "blue"), "green has more");
+    bench.node("pink").stubborn = false;
+    bench.node("grey").alive = true;
+    bench.run_until("it has been replaced", |bench| bench.group().epoch == Epoch(2));
+    assert!(!was_promoted(&mut bench, "blue"));
 }
 
 #[test]
