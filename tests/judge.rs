@@ -4,6 +4,10 @@
 mod alarm;
 #[path = "judge/failover.rs"]
 mod failover;
+#[path = "judge/node.rs"]
+mod node;
+#[path = "judge/planned.rs"]
+mod planned;
 #[path = "judge/seeing.rs"]
 mod seeing;
 #[path = "judge/strict.rs"]
