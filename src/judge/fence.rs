@@ -144,11 +144,12 @@ impl Judge {
 
     /// Keeps what is wrong in the view, and calls for operators when it lasts.
     pub(super) fn note_fence_problem(&mut self) {
-        let (now, node) = (self.now(), self.world.group.master.addr.clone());
+        let now = self.now();
         self.view.fence_problem = self.fence_problem();
         let Some(why) = self.view.fence_problem.clone() else {
             self.fence_trouble = None;
             if self.view.fence_alarm.take().is_some() {
+                let node = self.world.group.master.addr.clone();
                 self.want(Intent::Notify { node, what: Remark::FenceWell });
             }
             return;
@@ -168,6 +169,7 @@ impl Judge {
             return;
         }
         self.view.fence_alarm = Some(why.clone());
+        let node = self.world.group.master.addr.clone();
         self.want(Intent::Notify { node, what: Remark::FenceProblem { why } });
     }
 

@@ -185,9 +185,8 @@ impl Judge {
     }
 
     pub(super) fn record_master(&mut self, group: &Group, report: &NodeReport) {
-        let identity = identity_of(report);
-        if group.master.identity.as_ref() != Some(&identity) {
-            let (name, epoch, at) = (group.name.clone(), group.epoch, self.world.wall);
+        if !is_recorded(group.master.identity.as_ref(), report) {
+            let (name, epoch, at, identity) = (group.name.clone(), group.epoch, self.world.wall, identity_of(report));
             self.propose(ProposalKey::Master, Command::MasterSeen { group: name, epoch, identity, at });
         }
     }
@@ -204,13 +203,12 @@ impl Judge {
         (master_at, of_master): (Mono, &NodeReport),
     ) {
         let in_sync = matches!(&report.role, RoleReport::Replica(replica) if replica.link_up && !replica.syncing);
-        let identity = identity_of(report);
         let known = group.replicas.get(addr).and_then(|record| record.identity.as_ref());
-        let other_process = known.is_some_and(|known| known.run_id != identity.run_id);
+        let other_process = known.is_some_and(|known| known.run_id != report.run_id);
         let since = self.view.nodes.get(addr).map_or(at, |node| node.process_since);
         let complete = at >= master_at && master_at >= since && report.offset >= of_master.offset;
-        if in_sync && known != Some(&identity) && (complete || !other_process || !group.is_strict()) {
-            self.propose_replica(group, addr, Some(identity));
+        if in_sync && !is_recorded(known, report) && (complete || !other_process || !group.is_strict()) {
+            self.propose_replica(group, addr, Some(identity_of(report)));
         }
     }
 
@@ -242,6 +240,14 @@ pub(super) fn deviation(view: &GroupView, group: &Group, report: &NodeReport) ->
         RoleReport::Replica(replica) if !view.is_same(master, &replica.master) => Some(Ask::Repoint { master: master.clone() }),
         RoleReport::Replica(_) => None,
     }
+}
+
+/// Whether that is what is on record already.
+fn is_recorded(known: Option<&Identity>, report: &NodeReport) -> bool {
+    known.is_some_and(|known| {
+        (&known.run_id, &known.replid, &known.replid2, known.second_offset)
+            == (&report.run_id, &report.replid, &report.replid2, report.second_offset)
+    })
 }
 
 /// What a report says of a node's identity.

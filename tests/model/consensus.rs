@@ -116,13 +116,14 @@ impl Run {
         }
         let group = Arc::clone(&self.state.groups[&group_name()]);
         if !Arc::ptr_eq(&group, self.group()) {
+            self.told.push(self.told_group(Arc::clone(&group)));
             self.snaps.push(group);
             for sentinel in 0..self.sentinels.len() {
                 let after = if self.dice.chance(95) { self.dice.between(300, 5_000) } else { self.dice.between(5_000, 300_000) };
                 self.net.after(after, Event::Replicate { sentinel });
             }
         }
-        self.ledger.void |= !self.group().is_strict() && self.net.now > crate::run::BOOT;
+        self.ledger.void |= !self.group().is_strict() && self.booted;
         for fact in facts {
             self.note_fact(&fact.event);
         }
@@ -225,11 +226,10 @@ impl Run {
 
     pub(crate) fn world_of(&self, sentinel: usize) -> crate::judge::World {
         let known = &self.sentinels[sentinel];
-        let group = Arc::clone(&self.snaps[known.applied]);
         crate::judge::World {
             now: Mono(self.net.now),
             wall: WallTime(self.net.now),
-            group: self.told_group(group),
+            group: Arc::clone(&self.told[known.applied]),
             voting: true,
             leading: known.believes,
             majority: self.sentinels.len() / 2 + 1,
@@ -239,6 +239,10 @@ impl Run {
 
     /// What the judge is told of the group: with a broken rule, something else than was agreed.
     fn told_group(&self, mut group: Arc<Group>) -> Arc<Group> {
+        // At other times it would only be found wanting, and put right, for ever.
+        if group.failover.is_none() {
+            return group;
+        }
         match self.setup.breach {
             Some(Breach::DetachQuorum) => {
                 let known = group.known_replicas();

@@ -175,9 +175,14 @@ impl Node {
     }
 }
 
+/// The host of a node.
+pub(crate) const fn name(node: usize) -> &'static str {
+    ["red", "blue", "green", "grey", "pink", "teal", "gold"][node]
+}
+
 /// The address of a node.
 pub(crate) fn addr(node: usize) -> Addr {
-    Addr::new(["red", "blue", "green", "grey", "pink", "teal", "gold"][node], 6379)
+    Addr::new(name(node), 6379)
 }
 
 pub(crate) fn history(replid: u32) -> ReplId {

@@ -106,10 +106,10 @@ impl Run {
         }
     }
 
-    /// A message of a data node; false if it is not for the eyes.
-    pub(crate) fn eye_hears(&mut self, sentinel: usize, node: usize, conn: Conn, msg: &Msg) -> bool {
+    /// A message of a data node; it is returned if it is not for the eyes.
+    pub(crate) fn eye_hears(&mut self, sentinel: usize, node: usize, conn: Conn, msg: Msg) -> Option<Msg> {
         if self.sentinels[sentinel].eyes[node].conn.is_none_or(|(known, _)| known != conn) {
-            return false;
+            return Some(msg);
         }
         match msg {
             Msg::Connected => {
@@ -127,7 +127,7 @@ impl Run {
             Msg::Pong(sights) => {
                 self.sentinels[sentinel].eyes[node].pending = None;
                 for sight in sights {
-                    self.see(sentinel, node, sight.clone());
+                    self.see(sentinel, node, sight);
                 }
                 let eye = &self.sentinels[sentinel].eyes[node];
                 if eye.look && eye.pending.is_none() {
@@ -136,6 +136,6 @@ impl Run {
             }
             _ => {}
         }
-        true
+        None
     }
 }

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, Mono, WallTime};
 use crate::check::{Ledger, Promise, Stats, Violation};
 use crate::client::Client;
-use crate::data::{Node, addr};
+use crate::data::{Node, addr, name};
 use crate::dice::Dice;
 use crate::eyes::Eye;
 use crate::hands::Hand;
 use crate::judge::{Judge, World};
 use crate::machine::command::Origin;
 use crate::machine::{Command, Group, State};
-use crate::net::{Conn, Event, Msg, Net, Place};
+use crate::net::{Conn, Event, Msg, Net, Place, Readable};
 use crate::sentinel::Sentinel;
 use crate::setup::Setup;
 use crate::storm::Hook;
 
 const CLIENTS: usize = 3;
-/// The group has so long to find itself before anything goes wrong.
-pub(crate) const BOOT: u64 = 4_000_000;
+/// The group has so long at most to find itself before anything goes wrong.
+const BOOT: u64 = 4_000_000;
 /// No schedule has so many events, unless something is repeated for ever.
 const MANY: u64 = 400_000;
 
@@ -34,6 +34,8 @@ pub struct Run {
     pub(crate) state: State,
     /// The group after each entry that changed it.
     pub(crate) snaps: Vec<Arc<Group>>,
+    /// The same as judges are told it: with a broken rule, something else than was agreed.
+    pub(crate) told: Vec<Arc<Group>>,
     pub(crate) leader: Option<usize>,
     pub(crate) term: u64,
     pub(crate) without_leader: u32,
@@ -45,6 +47,8 @@ pub struct Run {
     pub(crate) stats: Stats,
     pub(crate) violation: Option<Violation>,
     pub(crate) calm: bool,
+    /// The group has found itself.
+    pub(crate) booted: bool,
     pub(crate) deadline: u64,
     pub(crate) over: bool,
     story: Option<Vec<String>>,
@@ -145,6 +149,7 @@ impl Run {
             net,
             nodes,
             state,
+            told: vec![Arc::clone(&group)],
             snaps: vec![group],
             leader: None,
             term: 0,
@@ -156,7 +161,8 @@ impl Run {
             ledger: Ledger { masters: vec![0], ..Ledger::default() },
             stats: Stats::default(),
             violation: None,
-            calm: false,
+            calm: true,
+            booted: false,
             deadline: u64::MAX,
             over: false,
             story: told.then(Vec::new),
@@ -183,17 +189,28 @@ impl Run {
         }
         self.crown(0);
         self.net.at(100_000, Event::Elect);
-        self.boot(BOOT);
+        self.boot();
     }
 
-    fn boot(&mut self, at: u64) {
-        self.calm = true;
-        while self.net.now < at && self.violation.is_none() {
+    /// Nothing goes wrong until the group is what its settings say, and for a random moment more.
+    fn boot(&mut self) {
+        let mut until = BOOT;
+        while self.net.now < until && self.violation.is_none() {
             let Some(event) = self.net.next() else { break };
+            let entries = self.snaps.len();
             self.happen(event);
+            if self.snaps.len() != entries && until == BOOT && self.is_ready() {
+                until = BOOT.min(self.net.now + self.dice.between(0, 1_500_000));
+            }
         }
-        self.calm = false;
+        (self.calm, self.booted) = (false, true);
         self.brew();
+    }
+
+    fn is_ready(&self) -> bool {
+        let group = self.group();
+        let known = group.master.identity.is_some() && group.replicas.values().all(|replica| replica.identity.is_some());
+        known && (group.wanted_fence().is_none() || group.is_armed())
     }
 
     fn tell_setup(&mut self) {
@@ -258,15 +275,21 @@ impl Run {
             self.net.hold(from, to, conn, nth, msg);
             return;
         }
-        for msg in self.net.arrived(to, conn, nth, msg) {
-            if to < self.nodes.len() {
-                self.receive(to, from, conn, msg);
-            } else if let Some(sentinel) = self.sentinel_at(to)
-                && self.sentinels[sentinel].up
-                && !self.eye_hears(sentinel, from, conn, &msg)
-            {
-                self.hand_hears(sentinel, from, conn, msg);
-            }
+        match self.net.arrived(to, conn, nth, msg) {
+            Readable::Early => {}
+            Readable::One(msg) => self.read(from, to, conn, msg),
+            Readable::Several(all) => all.into_iter().for_each(|msg| self.read(from, to, conn, msg)),
+        }
+    }
+
+    fn read(&mut self, from: Place, to: Place, conn: Conn, msg: Msg) {
+        if to < self.nodes.len() {
+            self.receive(to, from, conn, msg);
+        } else if let Some(sentinel) = self.sentinel_at(to)
+            && self.sentinels[sentinel].up
+            && let Some(msg) = self.eye_hears(sentinel, from, conn, msg)
+        {
+            self.hand_hears(sentinel, from, conn, msg);
         }
     }
 
@@ -291,7 +314,7 @@ impl Run {
     }
 
     pub(crate) fn node_at(&self, wanted: &Addr) -> Option<usize> {
-        (0..self.nodes.len()).find(|node| addr(*node).host == wanted.host)
+        (0..self.nodes.len()).find(|node| name(*node) == wanted.host)
     }
 
     pub(crate) fn tell(&mut self, what: impl FnOnce() -> String) {

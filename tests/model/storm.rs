@@ -112,7 +112,8 @@ impl Run {
             self.restart_sentinel(sentinel);
         }
         self.deadline = self.net.now + 45_000_000;
-        self.net.after(3_000_000, Event::Trouble(Trouble::Judgement));
+        let soonest = self.dice.between(500_000, 3_000_000);
+        self.net.after(soonest, Event::Trouble(Trouble::Judgement));
     }
 
     fn a_node(&mut self) -> usize {
