@@ -4,6 +4,8 @@
 mod alarm;
 #[path = "judge/failover.rs"]
 mod failover;
+#[path = "judge/kept.rs"]
+mod kept;
 #[path = "judge/node.rs"]
 mod node;
 #[path = "judge/planned.rs"]

@@ -24,6 +24,8 @@ pub(crate) struct Node {
     pub(crate) obeyed: Vec<Ask>,
     /// Does not carry out what it is asked.
     pub(crate) stubborn: bool,
+    /// Those that follow it, acknowledge, and listen on no port.
+    pub(crate) hangers_on: u32,
 }
 
 impl Node {
@@ -41,6 +43,7 @@ impl Node {
             fence: Some(Fence::OFF),
             obeyed: Vec::new(),
             stubborn: false,
+            hangers_on: 0,
         }
     }
 

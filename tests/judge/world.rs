@@ -297,7 +297,7 @@ impl Bench {
             None => {
                 let replicas: Vec<_> = self.nodes.iter().filter_map(attached).collect();
                 let fenced = node.fence.is_some_and(|fence| fence.min_replicas > 0);
-                let good_replicas = fenced.then(|| u32::try_from(replicas.len()).expect("a few"));
+                let good_replicas = fenced.then(|| u32::try_from(replicas.len()).expect("a few") + node.hangers_on);
                 RoleReport::Master { replicas, good_replicas }
             }
             Some(master) => {
