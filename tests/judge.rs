@@ -4,6 +4,12 @@
 mod alarm;
 #[path = "judge/failover.rs"]
 mod failover;
+#[path = "judge/kept.rs"]
+mod kept;
+#[path = "judge/node.rs"]
+mod node;
+#[path = "judge/planned.rs"]
+mod planned;
 #[path = "judge/seeing.rs"]
 mod seeing;
 #[path = "judge/strict.rs"]
