@@ -210,12 +210,19 @@ impl Judge {
         if self.seen_out(group, since) {
             return Some(Basis::SeenOut);
         }
-        let ended = self.now() >= window_end(group, since);
+        let ended = self.now() >= window_end(group, self.counts_since(group, since));
         // Not if it is seen to hold less than it is relied on for.
         let held = self.view.fence(&group.master.addr).and_then(FenceSight::held);
         let relied_on = group.fence.map_or(0, |fence| fence.min_replicas);
         let holds = held.is_none_or(|held| held.min_replicas >= relied_on);
         (needed.fences && ended && holds).then_some(Basis::LagWindow)
+    }
+
+    /// From when on the old master has the time to notice: not while it answers that a script keeps it busy. That one goes on writing,
+    /// whatever became of the replicas since it began.
+    fn counts_since(&self, group: &Group, since: Mono) -> Mono {
+        let busy = self.view.nodes.get(&group.master.addr).filter(|node| node.last_reply > node.last_valid);
+        busy.map_or(since, |node| since.max(node.last_reply))
     }
 
     /// Whether the old master itself says, later than `since`, that it takes no writes: it is a replica, or it counts too few.
@@ -247,9 +254,11 @@ impl Judge {
                 self.want(Intent::Look(master.clone()));
             }
         }
-        if needed.fences {
+        let counts_since = self.counts_since(group, since);
+        if needed.fences && counts_since == since {
             self.wake_by(window_end(group, since));
         } else {
+            self.wake_by(window_end(group, counts_since));
             self.stay_blocked(group, failover, attempt, vec![(master.clone(), Ineligible::NotFenced)]);
         }
     }
