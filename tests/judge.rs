@@ -4,6 +4,8 @@
 mod alarm;
 #[path = "judge/failover.rs"]
 mod failover;
+#[path = "judge/handover.rs"]
+mod handover;
 #[path = "judge/seeing.rs"]
 mod seeing;
 #[path = "judge/strict.rs"]
