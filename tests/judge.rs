@@ -6,6 +6,12 @@ mod alarm;
 mod failover;
 #[path = "judge/handover.rs"]
 mod handover;
+#[path = "judge/kept.rs"]
+mod kept;
+#[path = "judge/node.rs"]
+mod node;
+#[path = "judge/planned.rs"]
+mod planned;
 #[path = "judge/seeing.rs"]
 mod seeing;
 #[path = "judge/strict.rs"]

@@ -15,7 +15,7 @@ use raft_sentinel_model::{Breach, Run, Setup, Violation};
 /// Where the search for violations begins; the seeds of a run are consecutive, so that a run can be repeated.
 const FIRST_SEED: u64 = 1;
 /// So many schedules suffice to find each broken rule.
-const SEEDS_FOR_A_BREACH: u64 = 4000;
+const SEEDS_FOR_A_BREACH: u64 = 40_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))

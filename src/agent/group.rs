@@ -149,7 +149,7 @@ impl Keeper {
         let world = world(&self.parts, leading, group, self.since);
         self.tell_of_tie(world.tie);
         let intents = self.judge.step(input, world);
-        self.parts.board.show(&self.name, self.judge.view().clone());
+        self.parts.board.show(&self.name, self.judge.picture());
         for intent in intents {
             self.perform(intent);
         }

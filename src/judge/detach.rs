@@ -49,17 +49,11 @@ impl Judge {
         self.adopt_loan(group, attempt);
         let attempt = &self.attempt.clone().unwrap_or_else(|| attempt.clone());
         let muster = self.muster(group, attempt);
-        if muster.off < needed.detached {
-            // One that is out of sight for a moment has not gone back; one that follows somebody has.
-            if muster.standings.values().any(|standing| matches!(standing, Standing::Attached(_))) {
-                self.note_quorum(None);
-            }
+        let Some(since) = self.note_departures(&muster, needed) else {
             self.gather(group, failover, attempt, &muster, needed);
             return;
-        }
+        };
         self.detach_attached(group, &muster);
-        let since = attempt.quorum_at.unwrap_or(self.now());
-        self.note_quorum(Some(since));
         if self.is_returning(group, since) {
             return;
         }
@@ -127,10 +121,24 @@ impl Judge {
         }
     }
 
-    fn note_quorum(&mut self, at: Option<Mono>) {
-        if let Some(attempt) = &mut self.attempt {
-            attempt.quorum_at = at;
+    /// Since when as many have left as must, if they have: counted from the last of them, and of those that are off now. One that was off and
+    /// came back to the master gives its place to one that left later, which the master may still count.
+    fn note_departures(&mut self, muster: &Muster, needed: Needed) -> Option<Mono> {
+        let now = self.now();
+        let attempt = self.attempt.as_mut()?;
+        let mut off = Vec::new();
+        for (addr, standing) in &muster.standings {
+            match standing {
+                Standing::Off(_) => off.push(*attempt.left.entry(addr.clone()).or_insert(now)),
+                Standing::Attached(_) => {
+                    attempt.left.remove(addr);
+                }
+                // One that is out of sight for a moment has not gone back.
+                Standing::Useless(_) => {}
+            }
         }
+        off.sort_unstable();
+        (needed.detached as usize).checked_sub(1).and_then(|last| off.get(last)).copied()
     }
 
     /// Too few have left. They are told to only where enough of them are there: a master that keeps its quorum all the same must not
@@ -216,11 +224,12 @@ impl Judge {
         let Some((_, report)) = self.view.live_report(master).filter(|(at, _)| *at > since) else { return false };
         match (&report.role, self.view.fence(master)) {
             (RoleReport::Replica(_), _) => true,
-            // By the connections that it has open, not by what it counts: an acknowledgement that was on its way would count again.
-            (RoleReport::Master { replicas, .. }, Some(FenceSight::Holds(fence))) => {
+            // By the connections that it has open, since an acknowledgement that was on its way would count again; and by what it counts,
+            // since that may be more than data nodes. That it counts at all shows that the fence is in force at this moment.
+            (RoleReport::Master { replicas, good_replicas }, Some(FenceSight::Holds(fence))) => {
                 // What was seen of the fence may have been lowered since; the log was told first.
                 let relied_on = group.fence.map_or(0, |record| record.min_replicas).min(fence.min_replicas);
-                replicas.len() < relied_on as usize
+                replicas.len() < relied_on as usize && good_replicas.is_some_and(|good| good < relied_on)
             }
             (RoleReport::Master { .. }, _) => false,
         }

@@ -81,6 +81,8 @@ pub(super) struct Attempt {
     pub(super) since: Mono,
     /// When its candidates were last looked at.
     pub(super) looked: Mono,
+    /// Since when each of the replicas that have left the old master has been seen to have.
+    pub(super) left: BTreeMap<Addr, Mono>,
     /// Since when enough replicas have been detached.
     pub(super) quorum_at: Option<Mono>,
     /// Since when the old master has answered this sentinel again.
@@ -144,15 +146,14 @@ impl Judge {
         self.adopt(world);
         self.take_in(input);
         self.wake_at = now.plus_ms(PULSE_MS);
-        self.judge_nodes();
-        self.vote();
+        let on_master = self.judge_nodes();
+        self.vote(&on_master);
         if self.world.leading {
             self.lead();
         }
         self.note_fence_problem();
         let next = self.proposals.next(now).into_iter().chain(self.asks.next(now)).min();
         next.into_iter().for_each(|at| self.wake_by(at));
-        self.view.candidates = self.candidates_now();
         self.view.tie = self.world.tie;
         std::mem::take(&mut self.intents)
     }
@@ -162,7 +163,12 @@ impl Judge {
         self.wake_at
     }
 
-    /// What it believes.
+    /// What it believes, for whoever asks: with the replicas as candidates, which are ranked only where they are to be shown.
+    pub fn picture(&self) -> GroupView {
+        GroupView { candidates: self.candidates_now(), ..self.view.clone() }
+    }
+
+    /// What it believes, but for the candidates.
     pub const fn view(&self) -> &GroupView {
         &self.view
     }
@@ -215,6 +221,7 @@ impl Judge {
 
     fn adopt(&mut self, world: World) {
         let new_master = world.group.master.since != self.world.group.master.since;
+        let other_group = !Arc::ptr_eq(&world.group, &self.world.group);
         self.began_to_lead = world.leading && !self.world.leading;
         self.world = world;
         if self.world.tie == Some(Tie::Listening) {
@@ -227,7 +234,9 @@ impl Judge {
             self.proposals.clear();
             self.asks.clear();
         }
-        self.keep_nodes();
+        if other_group {
+            self.keep_nodes();
+        }
     }
 
     /// Looks at the group's data nodes and no others.
@@ -285,41 +294,43 @@ impl Judge {
         }
     }
 
-    fn judge_nodes(&mut self) {
-        let (now, group) = (self.now(), Arc::clone(&self.world.group));
-        let nodes: Vec<Addr> = self.view.nodes.keys().cloned().collect();
-        for addr in nodes {
-            let verdict = self.verdict(&addr);
-            let Some(node) = self.view.nodes.get_mut(&addr) else { continue };
-            match (&verdict, node.down_since) {
-                (Verdict::Down(_), None) => {
-                    node.down_since = Some(now);
-                    self.want(Intent::Notify { node: addr, what: Remark::Down });
-                }
-                (Verdict::Up | Verdict::Late { .. } | Verdict::CannotJudge, Some(_)) => {
-                    node.down_since = None;
-                    self.want(Intent::Notify { node: addr, what: Remark::Up });
-                }
-                (Verdict::Down(_), Some(_)) | (Verdict::Up | Verdict::Late { .. } | Verdict::CannotJudge, None) => {}
+    /// Returns what is held of the recorded master.
+    fn judge_nodes(&mut self) -> Verdict {
+        let now = self.now();
+        let (mut changed, mut earliest, mut on_master) = (Vec::new(), None, Verdict::Up);
+        for (addr, node) in &self.view.nodes {
+            let is_master = *addr == self.world.group.master.addr;
+            let verdict = self.verdict(node, is_master);
+            let down = matches!(verdict, Verdict::Down(_));
+            if down != node.down_since.is_some() {
+                changed.push((addr.clone(), down));
             }
             if let Verdict::Late { deadline } = verdict {
-                self.wake_by(deadline);
+                earliest = earliest.into_iter().chain([deadline]).min();
+            }
+            if is_master {
+                on_master = verdict;
             }
         }
-        debug_assert!(self.view.nodes.contains_key(&group.master.addr), "the master is always looked at");
+        earliest.into_iter().for_each(|deadline| self.wake_by(deadline));
+        for (addr, down) in changed {
+            if let Some(node) = self.view.nodes.get_mut(&addr) {
+                node.down_since = down.then_some(now);
+            }
+            self.want(Intent::Notify { node: addr, what: if down { Remark::Down } else { Remark::Up } });
+        }
+        debug_assert!(self.view.nodes.contains_key(&self.world.group.master.addr), "the master is always looked at");
+        on_master
     }
 
-    pub(super) fn verdict(&self, addr: &Addr) -> Verdict {
+    fn verdict(&self, node: &NodeView, is_master: bool) -> Verdict {
         let group = &self.world.group;
-        // As long as nothing is put right, nobody is blamed for a wrong role.
-        let master_since = (*addr == group.master.addr).then_some(self.master_since.max(self.listened));
-        let standard = Standard { settings: &group.settings, master_since };
-        if *addr == group.master.addr
-            && let Some(for_ms) = self.lost_history(group)
-        {
+        if is_master && let Some(for_ms) = self.lost_history(group) {
             return Verdict::Down(Grounds { evidence: Evidence::LostHistory, for_ms, limit_ms: 0 });
         }
-        self.view.nodes.get(addr).map_or(Verdict::Up, |node| judge_node(node, standard, self.now()))
+        // As long as nothing is put right, nobody is blamed for a wrong role.
+        let master_since = is_master.then(|| self.master_since.max(self.listened));
+        judge_node(node, Standard { settings: &group.settings, master_since }, self.now())
     }
 
     fn lead(&mut self) {

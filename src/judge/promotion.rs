@@ -4,7 +4,7 @@
 //! Each step is taken because the log says that it is due, and is over when the log, or an observation, says so.
 //! A leader that takes over in the middle therefore goes on where the last one stopped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::candidate::{Look, by_data, choose, rank_candidates};
@@ -57,7 +57,8 @@ impl Judge {
     fn begin_attempt(&mut self, failover: &Failover, known: Option<&Attempt>) -> Attempt {
         let now = self.now();
         let first = known.filter(|known| known.id == failover.id).map_or(now, |known| known.first);
-        let attempt = Attempt { id: failover.id, first, since: now, looked: now, quorum_at: None, returned: None, loan: None, pause: None };
+        let (id, left) = (failover.id, BTreeMap::new());
+        let attempt = Attempt { id, first, since: now, looked: now, left, quorum_at: None, returned: None, loan: None, pause: None };
         self.attempt = Some(attempt.clone());
         self.look_at_replicas();
         self.want(Intent::Look(self.world.group.master.addr.clone()));
@@ -124,6 +125,8 @@ impl Judge {
         let Some(node) = self.view.nodes.get(master) else { return };
         let (role_since, newest) = (node.role_since, self.view.live_report(master).map(|(at, report)| (at, report.role())));
         match newest {
+            // Another process may have lost what the replicas got from the one before: it is voted down.
+            Some((_, Role::Replica)) if !self.keeps_what_was_confirmed(group) => {}
             Some((at, Role::Replica)) if at > role_since && at >= attempt.since => {
                 self.ask(master, Ask::Promote { fence: group.promotion_fence() });
             }

@@ -170,11 +170,14 @@ impl Judge {
     ///
     /// Also if the log chose it and nobody has seen that carried out. Not if it was never seen as the configured master, or holds
     /// foreign data: then the record may be what is wrong. Data that goes on from the recorded history is no such thing, nor is
-    /// what every data node holds by now: nothing else is left to be kept.
+    /// what every data node holds by now: nothing else is left to be kept. Nor if it is another process than before, and lacks what was
+    /// confirmed: it is voted down.
     fn reinstate(&mut self, group: &Group, report: &NodeReport) {
         let shared = self.view.shared_history(group) == Some(&report.replid);
         let ours = lineage(group, report) == Lineage::Same || continues(group, report) || shared;
-        if (group.master.identity.is_some() && (ours || self.is_detached_for_nothing(group)))
+        let seen_as_one = group.master.identity.is_some();
+        if (seen_as_one && ours && self.keeps_what_was_confirmed(group))
+            || (seen_as_one && self.is_detached_for_nothing(group))
             || (group.is_unfulfilled() && self.may_be_promoted(group))
         {
             self.ask(&group.master.addr, Ask::Promote { fence: group.promotion_fence() });
@@ -182,9 +185,8 @@ impl Judge {
     }
 
     pub(super) fn record_master(&mut self, group: &Group, report: &NodeReport) {
-        let identity = identity_of(report);
-        if group.master.identity.as_ref() != Some(&identity) {
-            let (name, epoch, at) = (group.name.clone(), group.epoch, self.world.wall);
+        if !is_recorded(group.master.identity.as_ref(), report) {
+            let (name, epoch, at, identity) = (group.name.clone(), group.epoch, self.world.wall, identity_of(report));
             self.propose(ProposalKey::Master, Command::MasterSeen { group: name, epoch, identity, at });
         }
     }
@@ -201,13 +203,12 @@ impl Judge {
         (master_at, of_master): (Mono, &NodeReport),
     ) {
         let in_sync = matches!(&report.role, RoleReport::Replica(replica) if replica.link_up && !replica.syncing);
-        let identity = identity_of(report);
         let known = group.replicas.get(addr).and_then(|record| record.identity.as_ref());
-        let other_process = known.is_some_and(|known| known.run_id != identity.run_id);
+        let other_process = known.is_some_and(|known| known.run_id != report.run_id);
         let since = self.view.nodes.get(addr).map_or(at, |node| node.process_since);
         let complete = at >= master_at && master_at >= since && report.offset >= of_master.offset;
-        if in_sync && known != Some(&identity) && (complete || !other_process || !group.is_strict()) {
-            self.propose_replica(group, addr, Some(identity));
+        if in_sync && !is_recorded(known, report) && (complete || !other_process || !group.is_strict()) {
+            self.propose_replica(group, addr, Some(identity_of(report)));
         }
     }
 
@@ -239,6 +240,14 @@ pub(super) fn deviation(view: &GroupView, group: &Group, report: &NodeReport) ->
         RoleReport::Replica(replica) if !view.is_same(master, &replica.master) => Some(Ask::Repoint { master: master.clone() }),
         RoleReport::Replica(_) => None,
     }
+}
+
+/// Whether that is what is on record already.
+fn is_recorded(known: Option<&Identity>, report: &NodeReport) -> bool {
+    known.is_some_and(|known| {
+        (&known.run_id, &known.replid, &known.replid2, known.second_offset)
+            == (&report.run_id, &report.replid, &report.replid2, report.second_offset)
+    })
 }
 
 /// What a report says of a node's identity.

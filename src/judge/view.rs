@@ -77,6 +77,10 @@ impl NodeView {
         }
     }
 
+    fn is_of_this_link(&self, at: Mono) -> bool {
+        matches!(self.link, Link::Up { since } if at >= since)
+    }
+
     /// The role it reports, if it was ever seen.
     pub fn role(&self) -> Option<Role> {
         self.report.as_ref().map(|(_, report)| report.role())
@@ -142,13 +146,14 @@ impl GroupView {
 
     /// The newest sight of a node's fence, if it is of the present link.
     pub fn fence(&self, addr: &Addr) -> Option<&FenceSight> {
-        let (at, sight) = self.nodes.get(addr)?.fence.as_ref()?;
-        self.is_of_this_link(addr, *at).then_some(sight)
+        let node = self.nodes.get(addr)?;
+        let (at, sight) = node.fence.as_ref()?;
+        node.is_of_this_link(*at).then_some(sight)
     }
 
     /// Whether a report that came at `at` came after the present link was made: an older one may be of another process.
     pub fn is_of_this_link(&self, addr: &Addr, at: Mono) -> bool {
-        self.nodes.get(addr).is_some_and(|node| matches!(node.link, Link::Up { since } if at >= since))
+        self.nodes.get(addr).is_some_and(|node| node.is_of_this_link(at))
     }
 
     /// The replication history that all data nodes of the group hold, where all are in sight and agree.

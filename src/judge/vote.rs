@@ -1,5 +1,7 @@
 //! This sentinel's vote on the recorded master: cast, or taken back, whenever the log says otherwise than its eyes.
 
+use std::sync::Arc;
+
 use super::down::{Grounds, Verdict};
 use super::intent::ProposalKey;
 use super::mind::Judge;
@@ -8,22 +10,21 @@ use crate::machine::ballot::ReplicaWitness;
 use crate::machine::{Command, Evidence, Testimony};
 
 impl Judge {
-    pub(super) fn vote(&mut self) {
+    pub(super) fn vote(&mut self, on_master: &Verdict) {
         if !self.world.voting {
             return;
         }
-        let group = &self.world.group;
-        let verdict = self.verdict(&group.master.addr);
-        let (name, epoch, voter, at) = (group.name.clone(), group.epoch, self.me, self.world.wall);
+        let group = Arc::clone(&self.world.group);
+        let (epoch, voter, at) = (group.epoch, self.me, self.world.wall);
         let standing = group.ballot.votes().get(&voter).map(|vote| vote.testimony.evidence);
-        match (verdict, standing) {
+        match (on_master, standing) {
             (Verdict::Down(grounds), said) if says_more(grounds.evidence, said) => {
-                let testimony = self.testify(grounds);
-                self.propose(ProposalKey::Vote, Command::VoteDown { group: name, epoch, voter, testimony, at });
+                let testimony = self.testify(*grounds);
+                self.propose(ProposalKey::Vote, Command::VoteDown { group: group.name.clone(), epoch, voter, testimony, at });
             }
             // Late is not up: the vote stands until the master has answered, or cannot be judged at all.
             (Verdict::Up | Verdict::CannotJudge, Some(_)) => {
-                self.propose(ProposalKey::Vote, Command::VoteUp { group: name, epoch, voter, at });
+                self.propose(ProposalKey::Vote, Command::VoteUp { group: group.name.clone(), epoch, voter, at });
             }
             (Verdict::Down(_), _) | (Verdict::Late { .. }, Some(_)) | (Verdict::Up | Verdict::Late { .. } | Verdict::CannotJudge, None) => {
             }

@@ -205,7 +205,7 @@ impl ActReport {
     }
 }
 
-/// Reads CONFIG GET: names and values in turn.
+/// Reads CONFIG GET, names and values in turn: what is in force.
 pub(super) fn read_fence(pairs: &[Reply]) -> Option<Fence> {
     let value = |name: &str| {
         pairs.chunks_exact(2).find_map(|pair| match pair {
@@ -213,5 +213,7 @@ pub(super) fn read_fence(pairs: &[Reply]) -> Option<Fence> {
             _ => None,
         })
     };
-    Some(Fence { min_replicas: value("min-replicas-to-write")?, max_lag_s: value("min-replicas-max-lag")? })
+    let (min_replicas, max_lag_s) = (value("min-replicas-to-write")?, value("min-replicas-max-lag")?);
+    // With a lag of 0 Redis takes every write, whatever the other number is.
+    Some(Fence { min_replicas: if max_lag_s == 0 { 0 } else { min_replicas }, max_lag_s })
 }

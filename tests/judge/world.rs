@@ -1,36 +1,16 @@
 //! A small deterministic world: three judges, one ideal log, and data nodes that do as they are told. Time moves by the millisecond.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use raft_sentinel::base::observation::{AttachedReplica, LinkLoss, NodeReport, ReplicaReport, Role, RoleReport, Seen, Sight, ValidReply};
+use raft_sentinel::base::observation::{AttachedReplica, LinkLoss, NodeReport, ReplicaReport, RoleReport, Seen, Sight, ValidReply};
 use raft_sentinel::base::settings::PromotionPolicy;
-use raft_sentinel::base::{Addr, Epoch, Fence, FenceSight, GroupName, GroupSettings, LogIndex, Mono, NodeId, ReplId, RunId, WallTime};
+use raft_sentinel::base::{Addr, Epoch, FenceSight, GroupName, GroupSettings, LogIndex, Mono, NodeId, ReplId, RunId, WallTime};
 use raft_sentinel::judge::{Ask, Input, Intent, Judge, Link, Permit, Remark, World};
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Command, Event, Group, Outcome, Phase, State, invariants};
 
-/// A made-up data node.
-#[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) alive: bool,
-    pub(crate) refuses_credentials: bool,
-    /// Its host is cut off: it lives, and nobody hears of it.
-    pub(crate) silent: bool,
-    /// It does not get what its master writes.
-    pub(crate) lags: bool,
-    pub(crate) follows: Option<Addr>,
-    pub(crate) offset: u64,
-    pub(crate) history: &'static str,
-    pub(crate) run: u32,
-    pub(crate) priority: u32,
-    /// What it holds of the fence; none where it refuses CONFIG.
-    pub(crate) fence: Option<Fence>,
-    /// Changes of role that it was made to carry out.
-    pub(crate) obeyed: Vec<Ask>,
-    /// Does not carry out what it is asked.
-    pub(crate) stubborn: bool,
-}
+pub(crate) use super::node::Node;
 
 pub(crate) struct Bench {
     pub(crate) now_ms: u64,
@@ -47,6 +27,12 @@ pub(crate) struct Bench {
     /// Called before an intent of the leader is performed; true makes the leader die there, before it or after it.
     pub(crate) intents: Vec<String>,
     pub(crate) die_at: Option<(String, bool)>,
+    /// What happens in the moment before the first intent of this name is performed.
+    pub(crate) before: Option<(&'static str, fn(&mut Self))>,
+    /// Which data nodes each sentinel cannot reach, though others may.
+    pub(crate) blind: [BTreeSet<Addr>; 3],
+    /// A report that was made before the next act on its node, and comes after the one that the act brings.
+    overtaken: Option<(Addr, NodeReport)>,
     judges: Vec<Judge>,
     inbox: Vec<Vec<Input>>,
 }
@@ -87,6 +73,9 @@ impl Bench {
             remarks: Default::default(),
             intents: Vec::new(),
             die_at: None,
+            before: None,
+            blind: Default::default(),
+            overtaken: None,
             judges: Vec::new(),
             inbox: vec![Vec::new(); 3],
         };
@@ -139,6 +128,24 @@ impl Bench {
     /// The node behind an address.
     fn at(&self, addr: &Addr) -> Option<&Node> {
         self.nodes.get(self.aliases.get(addr).unwrap_or(addr))
+    }
+
+    /// The leader has an answer of this node, as it is now, on its way.
+    pub(crate) fn tell_leader(&mut self, name: &str) {
+        let node = addr(name);
+        if let (Some(leader), Some(report)) = (self.leader, self.report(&node)) {
+            let seen = self.see(&node, Sight::Report(Box::new(report)));
+            self.inbox[leader].push(seen);
+        }
+    }
+
+    /// The same, but it is overtaken by what the next act on the node brings.
+    pub(crate) fn tell_leader_late(&mut self, name: &str) {
+        self.overtaken = self.report(&addr(name)).map(|report| (addr(name), report));
+    }
+
+    fn reaches(&self, at: usize, node: &Addr) -> bool {
+        !self.blind[at].contains(node)
     }
 
     pub(crate) fn judge(&self, at: usize) -> &Judge {
@@ -237,7 +244,7 @@ impl Bench {
         for known in self.group().data_nodes() {
             let turn = (self.now_ms + 13 * at as u64) % 100;
             if turn == 0 {
-                let reachable = self.at(known).is_some_and(|node| node.is_there() && !node.refuses_credentials);
+                let reachable = self.reaches(at, known) && self.at(known).is_some_and(|node| node.is_there() && !node.refuses_credentials);
                 let linked = self.judges[at].view().nodes.get(known).is_some_and(|node| matches!(node.link, Link::Up { .. }));
                 if reachable && !linked {
                     seen.push(self.see(known, Sight::Linked));
@@ -245,9 +252,10 @@ impl Bench {
                     seen.extend(self.report(known).map(|report| self.see(known, Sight::Report(Box::new(report)))));
                 }
                 seen.push(self.see(known, Sight::Pinged));
-                seen.push(self.see(known, self.answer_ping(known)));
+                let answer = if self.reaches(at, known) { self.answer_ping(known) } else { Sight::Unlinked(LinkLoss::TimedOut) };
+                seen.push(self.see(known, answer));
             }
-            if turn == 50 && (self.now_ms / 100).is_multiple_of(10) {
+            if turn == 50 && (self.now_ms / 100).is_multiple_of(10) && self.reaches(at, known) {
                 seen.extend(self.see_fence(known));
                 seen.extend(self.report(known).map(|report| self.see(known, Sight::Report(Box::new(report)))));
             }
@@ -289,7 +297,7 @@ impl Bench {
             None => {
                 let replicas: Vec<_> = self.nodes.iter().filter_map(attached).collect();
                 let fenced = node.fence.is_some_and(|fence| fence.min_replicas > 0);
-                let good_replicas = fenced.then(|| u32::try_from(replicas.len()).expect("a few"));
+                let good_replicas = fenced.then(|| u32::try_from(replicas.len()).expect("a few") + node.hangers_on);
                 RoleReport::Master { replicas, good_replicas }
             }
             Some(master) => {
@@ -323,13 +331,14 @@ impl Bench {
         match intent {
             Intent::Notify { what, .. } => self.remarks[at].push(what),
             Intent::Look(node) => {
-                if let Some(report) = self.report(&node) {
+                if let Some(report) = self.report(&node).filter(|_| self.reaches(at, &node)) {
                     let seen = self.see(&node, Sight::Report(Box::new(report)));
                     self.inbox[at].push(seen);
                 }
             }
             Intent::Propose { key, command } => {
                 let place = command.name().to_owned();
+                self.meet(&place);
                 if self.dies(at, &place, true) {
                     return;
                 }
@@ -341,11 +350,12 @@ impl Bench {
             Intent::Ask { node, ask, permit } => {
                 let place = format!("ask-{}", ask.name());
                 assert_eq!(self.leader, Some(at), "only the leader asks");
+                self.meet(&place);
                 if permit != Permit::of(&self.group()) || self.dies(at, &place, true) {
                     return;
                 }
                 self.intents.push(place.clone());
-                let well = self.obey(&node, &ask);
+                let well = self.reaches(at, &node) && self.obey(&node, &ask);
                 if well {
                     let fence = self.see_fence(&node);
                     self.inbox[at].extend(fence);
@@ -354,9 +364,20 @@ impl Bench {
                     let seen = self.see(&node, Sight::Report(Box::new(report)));
                     self.inbox[at].push(seen);
                 }
+                if let Some((node, report)) = self.overtaken.take_if(|(of, _)| *of == node) {
+                    let seen = self.see(&node, Sight::Report(Box::new(report)));
+                    self.inbox[at].push(seen);
+                }
                 self.inbox[at].push(Input::Asked { node, ask, well });
                 self.dies(at, &place, false);
             }
+        }
+    }
+
+    /// What is to happen right before this place happens.
+    fn meet(&mut self, place: &str) {
+        if let Some((_, happen)) = self.before.take_if(|(name, _)| *name == place) {
+            happen(self);
         }
     }
 
@@ -391,33 +412,5 @@ impl Bench {
             Ask::Pause { .. } | Ask::Unpause => {}
         }
         true
-    }
-}
-
-impl Node {
-    pub(crate) fn new(run: u32) -> Self {
-        Self {
-            alive: true,
-            refuses_credentials: false,
-            silent: false,
-            lags: false,
-            follows: None,
-            offset: 100,
-            history: "h",
-            run,
-            priority: 100,
-            fence: Some(Fence::OFF),
-            obeyed: Vec::new(),
-            stubborn: false,
-        }
-    }
-
-    /// Whether it can be reached.
-    const fn is_there(&self) -> bool {
-        self.alive && !self.silent
-    }
-
-    pub(crate) fn role(&self) -> Role {
-        if self.follows.is_none() { Role::Master } else { Role::Replica }
     }
 }

@@ -1,6 +1,7 @@
 //! The eyes of a sentinel: a link to each data node, and what comes through it.
 
 use crate::base::observation::{LinkLoss, Sight};
+use crate::data::name;
 use crate::hands::Hand;
 use crate::net::{Conn, Event, Msg};
 use crate::run::Run;
@@ -25,9 +26,9 @@ pub(crate) struct Eye {
 impl Run {
     /// Whom a sentinel looks at follows from the record as it knows it.
     pub(crate) fn keep_eyes(&mut self, sentinel: usize) {
-        let group = std::sync::Arc::clone(&self.snaps[self.sentinels[sentinel].applied]);
         for node in 0..self.nodes.len() {
-            let wanted = group.data_nodes().any(|addr| self.node_at(addr) == Some(node));
+            let group = self.group_at(sentinel, self.nodes[node].team);
+            let wanted = group.data_nodes().any(|addr| addr.host == name(node));
             if self.sentinels[sentinel].eyes[node].unwanted == wanted {
                 self.sentinels[sentinel].eyes[node] = Eye { unwanted: !wanted, ..Eye::default() };
                 self.sentinels[sentinel].hands[node] = Hand::default();
@@ -36,7 +37,7 @@ impl Run {
     }
 
     pub(crate) fn eye_turn(&mut self, sentinel: usize, node: usize) {
-        let period = self.setup.down_after_ms * 1000 * 2 / 5;
+        let period = self.teams[self.nodes[node].team].terms.down_after_ms * 1000 * 2 / 5;
         let jitter = self.dice.between(0, 3_000);
         self.net.after(period + jitter, Event::EyeTurn { sentinel, node });
         if !self.sentinels[sentinel].up || self.sentinels[sentinel].eyes[node].unwanted {
@@ -106,10 +107,10 @@ impl Run {
         }
     }
 
-    /// A message of a data node; false if it is not for the eyes.
-    pub(crate) fn eye_hears(&mut self, sentinel: usize, node: usize, conn: Conn, msg: &Msg) -> bool {
+    /// A message of a data node; it is returned if it is not for the eyes.
+    pub(crate) fn eye_hears(&mut self, sentinel: usize, node: usize, conn: Conn, msg: Msg) -> Option<Msg> {
         if self.sentinels[sentinel].eyes[node].conn.is_none_or(|(known, _)| known != conn) {
-            return false;
+            return Some(msg);
         }
         match msg {
             Msg::Connected => {
@@ -127,7 +128,7 @@ impl Run {
             Msg::Pong(sights) => {
                 self.sentinels[sentinel].eyes[node].pending = None;
                 for sight in sights {
-                    self.see(sentinel, node, sight.clone());
+                    self.see(sentinel, node, sight);
                 }
                 let eye = &self.sentinels[sentinel].eyes[node];
                 if eye.look && eye.pending.is_none() {
@@ -136,6 +137,6 @@ impl Run {
             }
             _ => {}
         }
-        true
+        None
     }
 }

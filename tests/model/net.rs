@@ -1,7 +1,7 @@
 //! Messages on connections: in order on each, late, held while the way is cut, and delivered after it is healed.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 
 use crate::base::observation::Sight;
 use crate::consensus::Proposal;
@@ -50,12 +50,12 @@ pub(crate) enum Event {
     Cron { node: usize, life: u32 },
     SendCopy { node: usize, life: u32, conn: Conn },
     PauseEnds { node: usize },
-    Wake { sentinel: usize },
+    Wake { sentinel: usize, team: usize },
     EyeTurn { sentinel: usize, node: usize },
     Confirmed { sentinel: usize, life: u32, id: u64 },
     ActLimit { sentinel: usize, node: usize, life: u32, id: u64 },
     Propose(Box<Proposal>),
-    Proposed { sentinel: usize, life: u32, key: ProposalKey, well: bool },
+    Proposed { sentinel: usize, team: usize, life: u32, key: ProposalKey, well: bool },
     Replicate { sentinel: usize },
     Lead { sentinel: usize, term: u64 },
     Elect,
@@ -63,29 +63,8 @@ pub(crate) enum Event {
     Trouble(Trouble),
 }
 
-#[derive(Debug)]
-struct Scheduled {
-    at: u64,
-    turn: u64,
-    event: Event,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.turn) == (other.at, other.turn)
-    }
-}
-impl Eq for Scheduled {}
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.turn).cmp(&(self.at, self.turn))
-    }
-}
+/// When, and which of those that are due at the same moment comes first; then where the event is kept.
+type Due = Reverse<(u64, u32, u32)>;
 
 #[derive(Debug)]
 struct Held {
@@ -100,23 +79,37 @@ struct Held {
 /// One direction of a connection: what is sent on it arrives in order.
 #[derive(Debug, Default)]
 struct Lane {
+    to: Option<Place>,
     sent: u32,
     arrived: u32,
-    early: BTreeMap<u32, Msg>,
+    early: Vec<(u32, Msg)>,
+}
+
+/// What can be read after a message has arrived.
+pub(crate) enum Readable {
+    /// Nothing: others come before it.
+    Early,
+    /// This one.
+    One(Msg),
+    /// This one, and others that had come before it.
+    Several(Vec<Msg>),
 }
 
 /// The agenda and the wires.
 pub(crate) struct Net {
     pub(crate) now: u64,
-    agenda: BinaryHeap<Scheduled>,
-    turn: u64,
-    places: usize,
+    agenda: BinaryHeap<Due>,
+    events: Vec<Option<Event>>,
+    free: Vec<u32>,
+    turn: u32,
+    pub(crate) places: usize,
     cut: Vec<bool>,
     held: Vec<Held>,
-    lanes: HashMap<(Conn, Place), Lane>,
-    conns: Conn,
+    /// Both directions of each connection, by its number.
+    lanes: Vec<[Lane; 2]>,
     pub(crate) slow: bool,
-    pub(crate) late_acts: bool,
+    /// How many acts of a hundred are delivered seconds late.
+    pub(crate) late_acts: u64,
 }
 
 impl Net {
@@ -124,20 +117,26 @@ impl Net {
         Self {
             now: 0,
             agenda: BinaryHeap::new(),
+            events: Vec::new(),
+            free: Vec::new(),
             turn: 0,
             places,
             cut: vec![false; places * places],
             held: Vec::new(),
-            lanes: HashMap::new(),
-            conns: 0,
+            lanes: Vec::new(),
             slow: false,
-            late_acts: false,
+            late_acts: 0,
         }
     }
 
     pub(crate) fn at(&mut self, at: u64, event: Event) {
         self.turn += 1;
-        self.agenda.push(Scheduled { at: at.max(self.now), turn: self.turn, event });
+        let kept = self.free.pop().unwrap_or_else(|| {
+            self.events.push(None);
+            self.events.len() as u32 - 1
+        });
+        self.events[kept as usize] = Some(event);
+        self.agenda.push(Reverse((at.max(self.now), self.turn, kept)));
     }
 
     pub(crate) fn after(&mut self, micros: u64, event: Event) {
@@ -145,14 +144,15 @@ impl Net {
     }
 
     pub(crate) fn next(&mut self) -> Option<Event> {
-        let next = self.agenda.pop()?;
-        self.now = self.now.max(next.at);
-        Some(next.event)
+        let Reverse((at, _, kept)) = self.agenda.pop()?;
+        self.now = self.now.max(at);
+        self.free.push(kept);
+        self.events[kept as usize].take()
     }
 
     pub(crate) fn new_conn(&mut self) -> Conn {
-        self.conns += 1;
-        self.conns
+        self.lanes.push(Default::default());
+        self.lanes.len() as Conn - 1
     }
 
     pub(crate) fn is_cut(&self, from: Place, to: Place) -> bool {
@@ -181,7 +181,7 @@ impl Net {
         let mut lateness: HashMap<Conn, u64> = HashMap::new();
         for Held { from, to, conn, nth, since, msg } in due {
             // The system has given up to deliver an act that is older than its limit.
-            let given_up = matches!(msg, Msg::Act { .. }) && self.now - since > ACT_DELIVERY && !self.late_acts;
+            let given_up = matches!(msg, Msg::Act { .. }) && self.now - since > ACT_DELIVERY && self.late_acts == 0;
             let msg = if given_up { Msg::Closed } else { msg };
             let late = match lateness.get(&conn) {
                 Some(late) if self.slow => late + dice.between(0, 1_000),
@@ -214,23 +214,37 @@ impl Net {
             _ if self.slow => dice.between(200_000, 1_500_000),
             _ => dice.between(40_000, 220_000),
         };
-        let slow_act = self.late_acts && matches!(msg, Msg::Act { .. }) && dice.chance(15);
+        let slow_act = self.late_acts > 0 && matches!(msg, Msg::Act { .. }) && dice.chance(self.late_acts);
         let micros = if slow_act { dice.between(100_000, 4_000_000) } else { micros };
-        let lane = self.lanes.entry((conn, to)).or_default();
+        let lane = self.lane(to, conn);
         let nth = lane.sent;
         lane.sent += 1;
         self.after(micros, Event::Deliver { from, to, conn, nth, msg });
     }
 
+    fn lane(&mut self, to: Place, conn: Conn) -> &mut Lane {
+        let lanes = &mut self.lanes[conn as usize];
+        let which = usize::from(lanes[0].to.is_some_and(|known| known != to));
+        lanes[which].to = Some(to);
+        &mut lanes[which]
+    }
+
     /// A message is there: what can be read now, in order.
-    pub(crate) fn arrived(&mut self, to: Place, conn: Conn, nth: u32, msg: Msg) -> Vec<Msg> {
-        let Some(lane) = self.lanes.get_mut(&(conn, to)) else { return vec![msg] };
-        lane.early.insert(nth, msg);
-        let mut readable = Vec::new();
-        while let Some(next) = lane.early.remove(&lane.arrived) {
-            lane.arrived += 1;
-            readable.push(next);
+    pub(crate) fn arrived(&mut self, to: Place, conn: Conn, nth: u32, msg: Msg) -> Readable {
+        let lane = self.lane(to, conn);
+        if nth != lane.arrived {
+            lane.early.push((nth, msg));
+            return Readable::Early;
         }
-        readable
+        lane.arrived += 1;
+        if lane.early.is_empty() {
+            return Readable::One(msg);
+        }
+        let mut readable = vec![msg];
+        while let Some(next) = lane.early.iter().position(|(nth, _)| *nth == lane.arrived) {
+            lane.arrived += 1;
+            readable.push(lane.early.swap_remove(next).1);
+        }
+        Readable::Several(readable)
     }
 }
