@@ -26,6 +26,8 @@ pub(crate) struct Node {
     pub(crate) stubborn: bool,
     /// Those that follow it, acknowledge, and listen on no port.
     pub(crate) hangers_on: u32,
+    /// A script keeps it busy: it says so, and nothing else.
+    pub(crate) busy: bool,
 }
 
 impl Node {
@@ -44,6 +46,7 @@ impl Node {
             obeyed: Vec::new(),
             stubborn: false,
             hangers_on: 0,
+            busy: false,
         }
     }
 
