@@ -4,6 +4,10 @@
 mod alarm;
 #[path = "judge/failover.rs"]
 mod failover;
+#[path = "judge/handover.rs"]
+mod handover;
+#[path = "judge/kept.rs"]
+mod kept;
 #[path = "judge/node.rs"]
 mod node;
 #[path = "judge/planned.rs"]

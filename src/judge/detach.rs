@@ -9,10 +9,11 @@ use std::sync::Arc;
 use super::intact::{Held, check_intact, held, known_since};
 use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{Attempt, FRESH_MS, Judge};
+use super::out::window_end;
 use super::view::Link;
 use crate::base::observation::{LinkLoss, NodeReport, Role, RoleReport};
 use crate::base::{Addr, FenceSight, Mono};
-use crate::machine::{Basis, Candidate, Choice, ChosenFor, Command, Evidence, Failover, Group, Ineligible, Needed};
+use crate::machine::{Basis, Candidate, Choice, ChosenFor, Command, Failover, Group, Ineligible, Needed};
 
 /// How long the decision waits for replicas that are still being detached when enough of them are.
 const STRAGGLERS_MS: u64 = 100;
@@ -20,8 +21,6 @@ const STRAGGLERS_MS: u64 = 100;
 const SAY_SO_MS: u64 = 2000;
 /// How long a link that was cut may take to come back, with a report, until it is taken for gone.
 const RELINK_MS: u64 = 300;
-/// A master counts a replica for its longest lag, and notices that once a second: this much after that it has noticed for certain.
-const NOTICE_S: u64 = 2;
 
 /// Where a replica stands on its way from the old master.
 #[derive(Clone, Debug)]
@@ -49,17 +48,11 @@ impl Judge {
         self.adopt_loan(group, attempt);
         let attempt = &self.attempt.clone().unwrap_or_else(|| attempt.clone());
         let muster = self.muster(group, attempt);
-        if muster.off < needed.detached {
-            // One that is out of sight for a moment has not gone back; one that follows somebody has.
-            if muster.standings.values().any(|standing| matches!(standing, Standing::Attached(_))) {
-                self.note_quorum(None);
-            }
+        let Some(since) = self.note_departures(&muster, needed) else {
             self.gather(group, failover, attempt, &muster, needed);
             return;
-        }
+        };
         self.detach_attached(group, &muster);
-        let since = attempt.quorum_at.unwrap_or(self.now());
-        self.note_quorum(Some(since));
         if self.is_returning(group, since) {
             return;
         }
@@ -127,10 +120,24 @@ impl Judge {
         }
     }
 
-    fn note_quorum(&mut self, at: Option<Mono>) {
-        if let Some(attempt) = &mut self.attempt {
-            attempt.quorum_at = at;
+    /// Since when as many have left as must, if they have: counted from the last of them, and of those that are off now. One that was off and
+    /// came back to the master gives its place to one that left later, which the master may still count.
+    fn note_departures(&mut self, muster: &Muster, needed: Needed) -> Option<Mono> {
+        let now = self.now();
+        let attempt = self.attempt.as_mut()?;
+        let mut off = Vec::new();
+        for (addr, standing) in &muster.standings {
+            match standing {
+                Standing::Off(_) => off.push(*attempt.left.entry(addr.clone()).or_insert(now)),
+                Standing::Attached(_) => {
+                    attempt.left.remove(addr);
+                }
+                // One that is out of sight for a moment has not gone back.
+                Standing::Useless(_) => {}
+            }
         }
+        off.sort_unstable();
+        (needed.detached as usize).checked_sub(1).and_then(|last| off.get(last)).copied()
     }
 
     /// Too few have left. They are told to only where enough of them are there: a master that keeps its quorum all the same must not
@@ -203,42 +210,6 @@ impl Judge {
         until.is_some()
     }
 
-    /// Why the old master can take no writes any more, if that is so; `since` is when enough replicas had left it.
-    fn out_of_writes(&mut self, group: &Group, needed: Needed, since: Mono) -> Option<Basis> {
-        // Seen by this one as well, and now: a process that was gone when the votes were cast may be back.
-        let gone =
-            matches!(self.view.nodes.get(&group.master.addr).map(|node| &node.link), Some(Link::Down { loss: LinkLoss::Refused, .. }));
-        let refusing = group.ballot.votes().values().filter(|vote| vote.testimony.evidence == Evidence::Refused).count();
-        if gone && refusing >= self.world.majority {
-            return Some(Basis::Gone);
-        }
-        if self.seen_out(group, since) {
-            return Some(Basis::SeenOut);
-        }
-        let ended = self.now() >= window_end(group, since);
-        // Not if it is seen to hold less than it is relied on for.
-        let held = self.view.fence(&group.master.addr).and_then(FenceSight::held);
-        let relied_on = group.fence.map_or(0, |fence| fence.min_replicas);
-        let holds = held.is_none_or(|held| held.min_replicas >= relied_on);
-        (needed.fences && ended && holds).then_some(Basis::LagWindow)
-    }
-
-    /// Whether the old master itself says, later than `since`, that it takes no writes: it is a replica, or it counts too few.
-    pub(super) fn seen_out(&self, group: &Group, since: Mono) -> bool {
-        let master = &group.master.addr;
-        let Some((_, report)) = self.view.live_report(master).filter(|(at, _)| *at > since) else { return false };
-        match (&report.role, self.view.fence(master)) {
-            (RoleReport::Replica(_), _) => true,
-            // By the connections that it has open, not by what it counts: an acknowledgement that was on its way would count again.
-            (RoleReport::Master { replicas, .. }, Some(FenceSight::Holds(fence))) => {
-                // What was seen of the fence may have been lowered since; the log was told first.
-                let relied_on = group.fence.map_or(0, |record| record.min_replicas).min(fence.min_replicas);
-                replicas.len() < relied_on as usize
-            }
-            (RoleReport::Master { .. }, _) => false,
-        }
-    }
-
     /// Enough have left, and the old master may not have noticed.
     fn await_silence(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, since: Mono, needed: Needed) {
         let master = &group.master.addr;
@@ -251,9 +222,11 @@ impl Judge {
                 self.want(Intent::Look(master.clone()));
             }
         }
-        if needed.fences {
+        let counts_since = self.counts_since(group, since);
+        if needed.fences && counts_since == since {
             self.wake_by(window_end(group, since));
         } else {
+            self.wake_by(window_end(group, counts_since));
             self.stay_blocked(group, failover, attempt, vec![(master.clone(), Ineligible::NotFenced)]);
         }
     }
@@ -389,10 +362,4 @@ fn reason_for(chosen: &Addr, rows: &[&Row]) -> ChosenFor {
         Some(second) if first.priority() != second.priority() => ChosenFor::Priority,
         Some(_) => ChosenFor::RunId,
     }
-}
-
-/// When a master that lost its replicas at `since` without noticing has noticed for certain.
-fn window_end(group: &Group, since: Mono) -> Mono {
-    let max_lag_s = group.fence.map_or(group.settings.fence_max_lag_s, |fence| fence.max_lag_s);
-    since.plus_ms(u64::from(max_lag_s).saturating_add(NOTICE_S).saturating_mul(1000))
 }

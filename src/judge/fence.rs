@@ -15,7 +15,7 @@ use crate::machine::{ArmedFence, Command, Group};
 /// Clients are told the k for WAIT with the address, and may go on with the one before for so long.
 const COVER_AFTER_MS: u64 = 30_000;
 
-/// Since when this judge has known the fence as it is recorded, and how much the master had written when it was first seen after that.
+/// Since when this judge has known the fence as it is recorded, and how much the master had written when clients had had the time to learn of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) record: ArmedFence,
@@ -112,7 +112,7 @@ impl Judge {
     }
 
     /// Writes that were confirmed with fewer replicas than now, or on one that was forgotten since: they are covered again when enough
-    /// replicas have what the master had written after the present number became the one to use.
+    /// replicas have what the master had written when nobody could be using another number than the present one any more.
     fn cover(&mut self, group: &Group, of_master: &NodeReport, record: ArmedFence) {
         let master = &group.master.addr;
         let seen_at = self.view.live_report(master).map(|(at, _)| at);
@@ -120,11 +120,14 @@ impl Judge {
             Some(mark) if mark.record == record => mark,
             Some(_) | None => Mark { record, seen: self.now(), written: None },
         };
-        let written = mark.written.or_else(|| seen_at.filter(|at| *at > mark.seen).map(|_| of_master.offset));
-        self.mark = Some(Mark { written, ..mark });
         let due = mark.seen.plus_ms(COVER_AFTER_MS);
-        let Some(written) = written.filter(|_| self.now() >= due) else {
-            self.wake_by(due);
+        // Not before: what is confirmed with the smaller number until then is to be covered as well.
+        let written = mark.written.or_else(|| seen_at.filter(|at| *at >= due).map(|_| of_master.offset));
+        self.mark = Some(Mark { written, ..mark });
+        let Some(written) = written else {
+            if self.now() < due {
+                self.wake_by(due);
+            }
             return;
         };
         let has_it = |addr: &&Addr| {

@@ -4,8 +4,8 @@ use super::candidate::continues;
 use super::intact::check_intact;
 use super::mind::Judge;
 use super::repair::is_detached;
-use crate::base::observation::NodeReport;
-use crate::base::{Addr, RunId};
+use crate::base::observation::{NodeReport, Role};
+use crate::base::{Addr, ReplId, RunId};
 use crate::machine::Group;
 
 impl Judge {
@@ -24,16 +24,14 @@ impl Judge {
             // Chosen, and restarted before anybody saw it promoted: it may lack what it was chosen for, whoever else has that.
             return Some(self.now().ms_since(at));
         };
-        let continued = continues(group, report) || known.replid == report.replid;
-        let lacks = |replica: &NodeReport| !continued || report.second_offset.is_some_and(|until| replica.offset >= until);
+        let known = &known.replid;
         let mut intact = 0;
         let (mut anybody_has_more, mut anybody_has_keys) = (false, false);
         for addr in group.replicas.keys() {
             // On a fresh link the report before it may be of a process that is gone.
-            let newest = self.view.live_report(addr).filter(|(at, _)| self.view.is_of_this_link(addr, *at));
-            if let Some((_, replica)) = newest.filter(|(_, replica)| check_intact(group, addr, replica).is_ok()) {
+            if let Some(replica) = self.in_sight(addr).filter(|replica| check_intact(group, addr, replica).is_ok()) {
                 intact += 1;
-                anybody_has_more |= lacks(replica);
+                anybody_has_more |= has_more(group, known, replica, report);
                 anybody_has_keys |= has_keys(replica);
             }
         }
@@ -43,9 +41,29 @@ impl Judge {
 
     /// Whether the recorded master was told to be nobody's, and everybody is in sight and has nothing that it lacks: then it is the master after all.
     pub(super) fn is_detached_for_nothing(&self, group: &Group) -> bool {
-        let in_sight = |addr: &Addr| self.view.live_report(addr).filter(|(at, _)| self.view.is_of_this_link(addr, *at));
-        let detached = in_sight(&group.master.addr).is_some_and(|(_, report)| is_detached(report));
-        detached && group.replicas.keys().all(|addr| in_sight(addr).is_some()) && self.lost_history(group).is_none()
+        let detached = self.in_sight(&group.master.addr).is_some_and(is_detached);
+        detached && group.replicas.keys().all(|addr| self.in_sight(addr).is_some()) && self.keeps_what_was_confirmed(group)
+    }
+
+    /// Whether the recorded master, which is a replica now, can be made a master again without what was confirmed being lost.
+    ///
+    /// That can be said of the process that it was. Another one (started as a replica, as a command line may have it) is compared with
+    /// enough of those that were in sync, or with all that there are: its replicas would throw away what it lacks.
+    pub(super) fn keeps_what_was_confirmed(&self, group: &Group) -> bool {
+        if self.may_be_promoted(group) {
+            return true;
+        }
+        let (Some(report), Some(known)) = (self.in_sight(&group.master.addr), &group.master.identity) else { return false };
+        let seen: Vec<(&Addr, &NodeReport)> = group.replicas.keys().filter_map(|addr| Some((addr, self.in_sight(addr)?))).collect();
+        let intact: Vec<&NodeReport> =
+            seen.iter().filter(|(addr, replica)| check_intact(group, addr, replica).is_ok()).map(|(_, replica)| *replica).collect();
+        let enough = seen.len() == group.replicas.len() || intact.len() >= group.needed().detached as usize;
+        enough && !intact.iter().any(|replica| has_more(group, &known.replid, replica, report))
+    }
+
+    /// The newest report of a node, if it is of the process at the other end of the present link.
+    fn in_sight(&self, addr: &Addr) -> Option<&NodeReport> {
+        self.view.live_report(addr).filter(|(at, _)| self.view.is_of_this_link(addr, *at)).map(|(_, report)| &**report)
     }
 
     /// Whether the recorded master may be told to be one: strict, it must be the process that was seen as one, or was chosen.
@@ -64,6 +82,16 @@ fn expected_process(group: &Group) -> Option<&RunId> {
     let decision = group.history.iter().rev().find(|decision| decision.decided == Some(group.master.since))?;
     let (choice, _) = decision.choice.as_ref()?;
     choice.candidates.iter().find(|candidate| candidate.addr == choice.chosen)?.run_id.as_ref()
+}
+
+/// Whether a replica has something that another process in the place of the recorded master lacks; `known` is the history of the one before.
+fn has_more(group: &Group, known: &ReplId, replica: &NodeReport, master: &NodeReport) -> bool {
+    if replica.replid == master.replid && master.role() == Role::Replica {
+        // It has not begun a history of its own: how far each has come in the one that they share says it.
+        return replica.offset > master.offset;
+    }
+    let continued = continues(group, master) || *known == master.replid;
+    !continued || master.second_offset.is_some_and(|until| replica.offset >= until)
 }
 
 /// INFO has a line for each database that is not empty.

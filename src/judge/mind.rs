@@ -81,6 +81,8 @@ pub(super) struct Attempt {
     pub(super) since: Mono,
     /// When its candidates were last looked at.
     pub(super) looked: Mono,
+    /// Since when each of the replicas that have left the old master has been seen to have.
+    pub(super) left: BTreeMap<Addr, Mono>,
     /// Since when enough replicas have been detached.
     pub(super) quorum_at: Option<Mono>,
     /// Since when the old master has answered this sentinel again.

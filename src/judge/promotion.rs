@@ -4,7 +4,7 @@
 //! Each step is taken because the log says that it is due, and is over when the log, or an observation, says so.
 //! A leader that takes over in the middle therefore goes on where the last one stopped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::candidate::{Look, by_data, choose, rank_candidates};
@@ -59,9 +59,11 @@ impl Judge {
     fn begin_attempt(&mut self, failover: &Failover, known: Option<&Attempt>) -> Attempt {
         let now = self.now();
         let first = known.filter(|known| known.id == failover.id).map_or(now, |known| known.first);
-        let attempt = Attempt { id: failover.id, first, since: now, looked: now, quorum_at: None, returned: None, loan: None, pause: None };
+        let (id, left) = (failover.id, BTreeMap::new());
+        let attempt = Attempt { id, first, since: now, looked: now, left, quorum_at: None, returned: None, loan: None, pause: None };
         self.attempt = Some(attempt.clone());
         self.look_at_replicas();
+        self.want(Intent::Look(self.world.group.master.addr.clone()));
         attempt
     }
 
@@ -129,13 +131,15 @@ impl Judge {
         unheard.filter_map(|candidate| self.may_answer_until(&candidate.addr, attempt)).max()
     }
 
-    /// With nobody else to choose, the replica that the last decision chose is promoted after all if it has returned.
+    /// With nobody else to choose, the replica that the last decision chose is promoted after all if it has returned. So is a master that
+    /// a planned change had told to be nobody's, if nothing came of it.
     pub(super) fn fulfil_last_decision(&mut self, group: &Group) {
         let chosen = &group.master.addr;
         let fresh = |at: Mono| self.now().ms_since(at) <= FRESH_MS;
         let a_replica = self.view.live_report(chosen).is_some_and(|(at, report)| fresh(at) && report.role() == Role::Replica);
         let unfulfilled = group.is_unfulfilled() && a_replica && self.may_be_promoted(group);
-        if unfulfilled || self.is_detached_for_nothing(group) {
+        let of_late = Mono(self.now().0.saturating_sub(FRESH_MS * 1000));
+        if unfulfilled || self.is_detached_for_nothing(group) || self.let_go(group, of_late).is_some() {
             self.ask(chosen, Ask::Promote { fence: group.promotion_fence() });
         }
     }
@@ -147,6 +151,8 @@ impl Judge {
         let Some(node) = self.view.nodes.get(master) else { return };
         let (role_since, newest) = (node.role_since, self.view.live_report(master).map(|(at, report)| (at, report.role())));
         match newest {
+            // Another process may have lost what the replicas got from the one before: it is voted down.
+            Some((_, Role::Replica)) if !self.keeps_what_was_confirmed(group) => {}
             Some((at, Role::Replica)) if at > role_since && at >= attempt.since => {
                 self.ask(master, Ask::Promote { fence: group.promotion_fence() });
             }
@@ -183,13 +189,18 @@ impl Judge {
         }
         let again = attempt.looked.plus_ms(LOOK_AGAIN_MS);
         if self.now() >= again {
-            let now = self.now();
-            if let Some(attempt) = &mut self.attempt {
-                attempt.looked = now;
-            }
+            self.note_looked();
             self.look_at_replicas();
         }
         self.wake_by(self.now().plus_ms(LOOK_AGAIN_MS));
+    }
+
+    /// Its candidates are being looked at now.
+    pub(super) fn note_looked(&mut self) {
+        let now = self.now();
+        if let Some(attempt) = &mut self.attempt {
+            attempt.looked = now;
+        }
     }
 
     fn promote_chosen(&mut self, group: &Group, failover: &Failover) {

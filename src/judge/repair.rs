@@ -170,11 +170,14 @@ impl Judge {
     ///
     /// Also if the log chose it and nobody has seen that carried out. Not if it was never seen as the configured master, or holds
     /// foreign data: then the record may be what is wrong. Data that goes on from the recorded history is no such thing, nor is
-    /// what every data node holds by now: nothing else is left to be kept.
+    /// what every data node holds by now: nothing else is left to be kept. Nor if it is another process than before, and lacks what was
+    /// confirmed: it is voted down.
     fn reinstate(&mut self, group: &Group, report: &NodeReport) {
         let shared = self.view.shared_history(group) == Some(&report.replid);
         let ours = lineage(group, report) == Lineage::Same || continues(group, report) || shared;
-        if (group.master.identity.is_some() && (ours || self.is_detached_for_nothing(group)))
+        let seen_as_one = group.master.identity.is_some();
+        if (seen_as_one && ours && self.keeps_what_was_confirmed(group))
+            || (seen_as_one && self.is_detached_for_nothing(group))
             || (group.is_unfulfilled() && self.may_be_promoted(group))
         {
             self.ask(&group.master.addr, Ask::Promote { fence: group.promotion_fence() });

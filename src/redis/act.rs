@@ -131,7 +131,8 @@ impl Act {
                 [hold, vec![replicaof("NO", "ONE"), rewrite], kill_all(), vec![unpause, info]].concat()
             }
             Self::Follow { master, clients } => {
-                let kill = if *clients == Clients::Kill { kill_all() } else { vec![] };
+                // Who waited for the end of a pause is gone, and a replica that holds back what it is asked keeps nobody's writes safe.
+                let kill = if *clients == Clients::Kill { [kill_all(), vec![unpause]].concat() } else { vec![] };
                 [vec![follow(master), rewrite], kill, vec![info]].concat()
             }
             Self::Detach { fence } => {
@@ -204,7 +205,7 @@ impl ActReport {
     }
 }
 
-/// Reads CONFIG GET: names and values in turn.
+/// Reads CONFIG GET, names and values in turn: what is in force.
 pub(super) fn read_fence(pairs: &[Reply]) -> Option<Fence> {
     let value = |name: &str| {
         pairs.chunks_exact(2).find_map(|pair| match pair {
@@ -212,5 +213,7 @@ pub(super) fn read_fence(pairs: &[Reply]) -> Option<Fence> {
             _ => None,
         })
     };
-    Some(Fence { min_replicas: value("min-replicas-to-write")?, max_lag_s: value("min-replicas-max-lag")? })
+    let (min_replicas, max_lag_s) = (value("min-replicas-to-write")?, value("min-replicas-max-lag")?);
+    // With a lag of 0 Redis takes every write, whatever the other number is.
+    Some(Fence { min_replicas: if max_lag_s == 0 { 0 } else { min_replicas }, max_lag_s })
 }

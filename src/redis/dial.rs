@@ -35,21 +35,12 @@ impl Dialer {
     /// Connects within `limit`. A name is resolved anew each time, and all that it stands for is tried in order.
     ///
     /// # Errors
-    /// Why there is no connection; with several addresses, what the last one said.
+    /// Why there is no connection; with several addresses, what the last one said. [`LinkLoss::Refused`] only if all of them refuse.
     pub async fn dial(&mut self, limit: Duration) -> Result<TcpStream, LinkLoss> {
         let deadline = Instant::now() + limit;
         let targets = self.resolve(deadline).await?;
-        let mut loss = LinkLoss::Unresolved(format!("'{}' stands for no address", self.addr.host));
-        for (tried, &target) in targets.iter().enumerate() {
-            // An equal share of what is left for each, so that one that says nothing does not hide the others.
-            let share = deadline.saturating_duration_since(Instant::now()) / u32::try_from(targets.len() - tried).unwrap_or(u32::MAX);
-            match timeout(share, connect(target)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => loss = loss_of(&error),
-                Err(_) => loss = LinkLoss::TimedOut,
-            }
-        }
-        Err(loss)
+        let nowhere = LinkLoss::Unresolved(format!("'{}' stands for no address", self.addr.host));
+        reach(&targets, deadline).await.map_err(|loss| loss.unwrap_or(nowhere))
     }
 
     async fn resolve(&mut self, deadline: Instant) -> Result<Vec<SocketAddr>, LinkLoss> {
@@ -64,6 +55,24 @@ impl Dialer {
         self.asking = None;
         answer.map_err(|error| unresolved(error.to_string()))?.map_err(|error| unresolved(error.to_string()))
     }
+}
+
+/// The first of these addresses that takes a connection, or what speaks most against the death of the server: where all refuse, nobody
+/// is there; while one of them is silent the server may be. An address of a kind that this host does not have (IPv6, say) says nothing.
+async fn reach(targets: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Option<LinkLoss>> {
+    let (mut trouble, mut refused, mut not_ours) = (None, None, None);
+    for (tried, &target) in targets.iter().enumerate() {
+        // An equal share of what is left for each, so that one that says nothing does not hide the others.
+        let share = deadline.saturating_duration_since(Instant::now()) / u32::try_from(targets.len() - tried).unwrap_or(u32::MAX);
+        match timeout(share, connect(target)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => refused = Some(loss_of(&error)),
+            Ok(Err(error)) if error.kind() == ErrorKind::AddrNotAvailable => not_ours = Some(loss_of(&error)),
+            Ok(Err(error)) => trouble = Some(loss_of(&error)),
+            Err(_) => trouble = Some(LinkLoss::TimedOut),
+        }
+    }
+    Err(trouble.or(refused).or(not_ours))
 }
 
 async fn connect(target: SocketAddr) -> Result<TcpStream, Error> {
@@ -100,5 +109,19 @@ mod tests {
         assert_eq!(Dialer::new(Addr::new("127.0.0.1", port)).dial(limit).await.err(), Some(LinkLoss::Refused));
         let loss = Dialer::new(Addr::new("no such name", port)).dial(limit).await.err();
         assert!(matches!(&loss, Some(LinkLoss::Unresolved(why)) if why.contains("no such name")), "{loss:?}");
+    }
+
+    #[tokio::test]
+    async fn a_server_of_several_addresses_is_gone_only_if_all_of_them_refuse() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("loopback works").port();
+        let refuses = SocketAddr::from(([127, 0, 0, 1], port));
+        // No TCP connection leads to a multicast address, and nobody refuses one.
+        let says_nothing = SocketAddr::from(([224, 0, 0, 1], port));
+        let tried = async |targets: &[SocketAddr]| reach(targets, Instant::now() + Duration::from_millis(200)).await.err().flatten();
+        assert_eq!(tried(&[refuses, refuses]).await, Some(LinkLoss::Refused));
+        for targets in [[says_nothing, refuses], [refuses, says_nothing]] {
+            let loss = tried(&targets).await;
+            assert!(loss.is_some() && loss != Some(LinkLoss::Refused), "{targets:?}: {loss:?}");
+        }
     }
 }

@@ -26,6 +26,10 @@ pub(crate) struct Node {
     pub(crate) obeyed: Vec<Ask>,
     /// Does not carry out what it is asked.
     pub(crate) stubborn: bool,
+    /// Those that follow it, acknowledge, and listen on no port.
+    pub(crate) hangers_on: u32,
+    /// A script keeps it busy: it says so, and nothing else.
+    pub(crate) busy: bool,
 }
 
 impl Node {
@@ -44,6 +48,8 @@ impl Node {
             fence: Some(Fence::OFF),
             obeyed: Vec::new(),
             stubborn: false,
+            hangers_on: 0,
+            busy: false,
         }
     }
 

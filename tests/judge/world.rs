@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use raft_sentinel::base::observation::{AttachedReplica, LinkLoss, NodeReport, ReplicaReport, RoleReport, Seen, Sight, ValidReply};
+use raft_sentinel::base::observation::{
+    AttachedReplica, InvalidReply, LinkLoss, NodeReport, ReplicaReport, RoleReport, Seen, Sight, ValidReply,
+};
 use raft_sentinel::base::settings::PromotionPolicy;
 use raft_sentinel::base::{Addr, Epoch, FenceSight, GroupName, GroupSettings, LogIndex, Mono, NodeId, ReplId, RunId, WallTime};
 use raft_sentinel::judge::{Ask, Input, Intent, Judge, Link, Permit, Remark, World};
@@ -271,7 +273,7 @@ impl Bench {
     }
 
     fn see_fence(&self, node: &Addr) -> Option<Input> {
-        let held = self.at(node).filter(|node| node.is_there() && !node.refuses_credentials)?.fence;
+        let held = self.at(node).filter(|node| node.is_there() && !node.busy && !node.refuses_credentials)?.fence;
         let sight = held.map_or_else(|| FenceSight::Unknown("NOPERM".to_owned()), FenceSight::Holds);
         Some(self.see(node, Sight::Fence(sight)))
     }
@@ -280,6 +282,7 @@ impl Bench {
         match self.at(node) {
             Some(node) if node.silent => Sight::Unlinked(LinkLoss::TimedOut),
             Some(node) if node.alive && node.refuses_credentials => Sight::Unlinked(LinkLoss::Credentials("WRONGPASS".to_owned())),
+            Some(node) if node.alive && node.busy => Sight::Invalid(InvalidReply::Busy),
             Some(node) if node.alive => Sight::Valid(ValidReply::Pong),
             Some(_) | None => Sight::Unlinked(LinkLoss::Refused),
         }
@@ -287,7 +290,7 @@ impl Bench {
 
     fn report(&self, addr: &Addr) -> Option<NodeReport> {
         let addr = self.aliases.get(addr).unwrap_or(addr);
-        let node = self.nodes.get(addr).filter(|node| node.is_there() && !node.refuses_credentials && !node.slow)?;
+        let node = self.nodes.get(addr).filter(|node| node.is_there() && !node.busy && !node.slow && !node.refuses_credentials)?;
         let attached = |(at, other): (&Addr, &Node)| {
             (other.is_there() && other.follows.as_ref() == Some(addr)).then(|| AttachedReplica {
                 addr: at.clone(),
@@ -300,7 +303,7 @@ impl Bench {
             None => {
                 let replicas: Vec<_> = self.nodes.iter().filter_map(attached).collect();
                 let fenced = node.fence.is_some_and(|fence| fence.min_replicas > 0);
-                let good_replicas = fenced.then(|| u32::try_from(replicas.len()).expect("a few"));
+                let good_replicas = fenced.then(|| u32::try_from(replicas.len()).expect("a few") + node.hangers_on);
                 RoleReport::Master { replicas, good_replicas }
             }
             Some(master) => {
@@ -398,7 +401,7 @@ impl Bench {
 
     fn obey(&mut self, node: &Addr, ask: &Ask) -> bool {
         let node = self.aliases.get(node).unwrap_or(node);
-        let Some(node) = self.nodes.get_mut(node).filter(|node| node.is_there() && !node.stubborn) else { return false };
+        let Some(node) = self.nodes.get_mut(node).filter(|node| node.is_there() && !node.busy && !node.stubborn) else { return false };
         node.obeyed.push(ask.clone());
         match ask {
             Ask::Promote { fence } => {

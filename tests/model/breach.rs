@@ -28,11 +28,13 @@ pub enum Breach {
     WaitForFewer,
     /// A new master is made without its fence.
     PromoteUnarmed,
+    /// What is seen of one group's master is written for another group.
+    MixedGroups,
 }
 
 impl Breach {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::DetachQuorum,
         Self::OffsetsBeforeDetach,
         Self::LagWindow,
@@ -43,6 +45,7 @@ impl Breach {
         Self::KeepOldOrders,
         Self::WaitForFewer,
         Self::PromoteUnarmed,
+        Self::MixedGroups,
     ];
 }
 
@@ -50,19 +53,30 @@ impl Breach {
     /// The circumstances in which the rule matters most, for `seed`.
     pub fn setup(self, seed: u64) -> Setup {
         let late_acts = self == Self::KeepOldOrders;
-        let setup = Setup::of(seed, Adversary { late_acts, ..Adversary::PROMISED });
-        let setup = Setup { breach: Some(self), policy: PromotionPolicy::Strict, ..setup };
-        match self {
-            // With W = 1 most of these are of no consequence.
-            Self::RestartedIsIntact => Setup { nodes: 4 + (seed % 2) as usize * 2, keeps: Keeps::Snapshot, ..setup },
-            Self::LagWindow | Self::PromoteUnarmed => Setup { nodes: 3, ..setup },
-            Self::DetachQuorum
-            | Self::OffsetsBeforeDetach
-            | Self::LowerBeforeLog
-            | Self::ActWithoutPermit
-            | Self::LeastData
-            | Self::KeepOldOrders
-            | Self::WaitForFewer => setup,
+        let mut setup = Setup { breach: Some(self), ..Setup::of(seed, Adversary { late_acts, ..Adversary::PROMISED }) };
+        if self == Self::MixedGroups && setup.groups.len() == 1 {
+            setup.groups.push(setup.groups[0].clone());
         }
+        // What is seldom found is looked for where it costs least.
+        if matches!(self, Self::RestartedIsIntact | Self::KeepOldOrders | Self::OffsetsBeforeDetach) {
+            setup.groups.truncate(1);
+        }
+        for terms in &mut setup.groups {
+            terms.policy = PromotionPolicy::Strict;
+            match self {
+                // With W = 1 most of these are of no consequence.
+                Self::RestartedIsIntact => (terms.nodes, terms.keeps) = (4 + (seed % 2) as usize * 2, Keeps::Snapshot),
+                Self::LagWindow | Self::PromoteUnarmed => terms.nodes = 3,
+                Self::DetachQuorum
+                | Self::OffsetsBeforeDetach
+                | Self::LowerBeforeLog
+                | Self::ActWithoutPermit
+                | Self::LeastData
+                | Self::KeepOldOrders
+                | Self::WaitForFewer
+                | Self::MixedGroups => {}
+            }
+        }
+        setup
     }
 }

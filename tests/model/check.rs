@@ -1,6 +1,7 @@
 //! What must hold after every event, and when the storm is over.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::base::Addr;
 use crate::data::addr;
@@ -18,6 +19,8 @@ pub enum Promise {
     P5,
     /// A failover always ends, or says why it cannot.
     P7,
+    /// What is done in one group leaves the others as they are.
+    Apart,
 }
 
 /// A promise that was not kept.
@@ -112,13 +115,14 @@ impl Run {
     /// A node took a write.
     pub(crate) fn note_write(&mut self, at: usize, id: u32) {
         self.stats.writes += 1;
-        let turn = self.ledger.masters.iter().rposition(|master| *master == at);
+        let ledger = &mut self.teams[self.nodes[at].team].ledger;
+        let turn = ledger.masters.iter().rposition(|master| *master == at);
         match turn {
-            Some(turn) if turn >= self.ledger.writer => self.ledger.writer = turn,
+            Some(turn) if turn >= ledger.writer => ledger.writer = turn,
             // A stopped server carries out what waits for it before it looks at its replicas: P4 is not promised then, P5 is.
-            _ if self.ledger.void || self.nodes[at].amnesiac || self.setup.adversary.stops => {}
+            _ if ledger.void || self.nodes[at].amnesiac || self.setup.adversary.stops => {}
             _ => {
-                let writer = addr(self.ledger.masters[self.ledger.writer]).host;
+                let writer = addr(ledger.masters[ledger.writer]).host;
                 let host = addr(at).host;
                 self.violate(Promise::P4, format!("{host} took write {id} after {writer}, which is the master by now, had taken one"));
             }
@@ -128,16 +132,17 @@ impl Run {
 
     /// A write was confirmed by so many replicas.
     pub(crate) fn confirm_write(&mut self, at: usize, id: u32, replicas: u32) {
-        let promised = self.group().wait_replicas();
+        let team = self.nodes[at].team;
+        let promised = self.group(team).wait_replicas();
         let more = u32::from(self.setup.breach == Some(crate::Breach::WaitForFewer));
         self.tell(|| format!("{} confirms write {id}: {replicas} of {promised}", addr(at).host));
-        if promised == 0 || replicas + more < promised || self.ledger.lost.contains(&id) {
+        if promised == 0 || replicas + more < promised || self.ledger_of(at).lost.contains(&id) {
             return;
         }
         self.stats.confirmed += 1;
-        self.ledger.confirmed.push(id);
-        let master = self.node_at(&self.group().master.addr.clone());
-        if let Some(master) = master.filter(|master| *master != at && !self.undecided() && !self.is_promoting()) {
+        self.ledger_of(at).confirmed.push(id);
+        let master = self.master_of(team);
+        if let Some(master) = master.filter(|master| *master != at && !self.undecided(team) && !self.is_promoting(team)) {
             self.check_node(master);
         }
     }
@@ -145,49 +150,53 @@ impl Run {
     /// Nothing is promised of what the master lost when it was back before anybody else was chosen: its replicas attach to it by
     /// themselves and copy what is left.
     pub(crate) fn note_lost(&mut self, at: usize, lost: &[u32]) {
-        let adversary = self.setup.adversary;
-        let as_master = self.ledger.masters.last() == Some(&at) && !adversary.master_losses;
-        let in_failover = (self.undecided() || self.is_promoting()) && !adversary.losses_in_failover;
+        let (adversary, team) = (self.setup.adversary, self.nodes[at].team);
+        let as_master = self.ledger_of(at).masters.last() == Some(&at) && !adversary.master_losses;
+        let in_failover = (self.undecided(team) || self.is_promoting(team)) && !adversary.losses_in_failover;
         if as_master || in_failover {
-            self.ledger.lost.extend_from_slice(lost);
+            self.ledger_of(at).lost.extend_from_slice(lost);
         }
     }
 
-    pub(crate) fn note_decision(&mut self, choice: &Choice) {
-        if matches!(choice.basis, Basis::Unfenced | Basis::Forced) {
-            self.ledger.void = true;
-        }
-        let chosen = self.node_at(&choice.chosen).unwrap_or(0);
-        self.ledger.masters.push(chosen);
-        let epoch = self.group().epoch.0;
-        if self.ledger.masters.len() as u64 != epoch + 1 {
-            self.violate(Promise::P1, format!("epoch {epoch} after {} masters", self.ledger.masters.len()));
+    pub(crate) fn note_decision(&mut self, team: usize, choice: &Choice) {
+        let (chosen, epoch) = (self.node_at(&choice.chosen), self.group(team).epoch.0);
+        let Some(chosen) = chosen.filter(|chosen| self.teams[team].nodes.contains(chosen)) else {
+            self.violate(Promise::Apart, format!("{} is not of the group that it is to lead", choice.chosen));
+            return;
+        };
+        let ledger = &mut self.teams[team].ledger;
+        ledger.void |= matches!(choice.basis, Basis::Unfenced | Basis::Forced);
+        ledger.masters.push(chosen);
+        let masters = ledger.masters.len();
+        if masters as u64 != epoch + 1 {
+            self.violate(Promise::P1, format!("epoch {epoch} after {masters} masters"));
         }
     }
 
-    pub(crate) fn note_forgotten(&mut self, replica: &Addr) {
+    pub(crate) fn note_forgotten(&mut self, team: usize, replica: &Addr) {
         if self.node_at(replica).is_some_and(|node| !self.nodes[node].gone_for_good) {
-            self.ledger.void = true;
+            self.teams[team].ledger.void = true;
         }
     }
 
     /// The recorded master was confirmed: it has all that was confirmed.
-    pub(crate) fn check_confirmed(&mut self) {
-        let group = self.group().clone();
+    pub(crate) fn check_confirmed(&mut self, team: usize) {
+        let group = Arc::clone(self.group(team));
         let Some(node) = self.node_at(&group.master.addr) else { return };
         let seen = group.master.identity.as_ref().map(|identity| identity.run_id.as_str().to_owned());
-        let still = seen.as_deref() == Some(&self.report(node).run_id.as_str().to_owned());
+        let still = seen.as_deref() == Some(self.report(node).run_id.as_str());
         if still {
             self.check_node(node);
         }
     }
 
     fn check_node(&mut self, node: usize) {
-        if self.ledger.void {
+        let ledger = &self.teams[self.nodes[node].team].ledger;
+        if ledger.void {
             return;
         }
         let missing: Vec<u32> =
-            self.ledger.confirmed.iter().filter(|id| !self.nodes[node].has(**id) && !self.ledger.lost.contains(id)).copied().collect();
+            ledger.confirmed.iter().filter(|id| !self.nodes[node].has(**id) && !ledger.lost.contains(id)).copied().collect();
         if !missing.is_empty() {
             let host = addr(node).host;
             self.violate(Promise::P5, format!("{host} is the master and lacks the confirmed writes {missing:?}"));
@@ -195,9 +204,9 @@ impl Run {
     }
 
     /// Whether the group is at rest: a master that takes writes, followed by everybody.
-    pub(crate) fn is_settled(&self) -> bool {
-        let group = self.group();
-        let Some(master) = self.node_at(&group.master.addr) else { return false };
+    pub(crate) fn is_settled(&self, team: usize) -> bool {
+        let group = self.group(team);
+        let Some(master) = self.master_of(team) else { return false };
         let follows = |node: usize| {
             let known = &self.nodes[node];
             known.gone_for_good || (known.linked() && known.follows == Some(crate::data::Target::Node(master)))
@@ -208,11 +217,11 @@ impl Run {
     }
 
     /// What each sentinel believes, for the story of a group that does not come to rest.
-    fn tell_views(&mut self) {
+    fn tell_views(&mut self, team: usize) {
         for sentinel in 0..self.sentinels.len() {
             let known = &self.sentinels[sentinel];
             let mut lines = vec![format!("sentinel {} (up {}, leads {})", sentinel + 1, known.up, known.believes)];
-            for (addr, node) in &known.judge.view().nodes {
+            for (addr, node) in &known.minds[team].judge.view().nodes {
                 let report = node.report.as_ref().map(|(at, report)| (at.0 / 1000, &report.role));
                 lines.push(format!("  {} {:?} {report:?}", addr.host, node.link));
             }
@@ -222,13 +231,18 @@ impl Run {
 
     /// The storm has been over for as long as the group may take: it is at rest, or says why not.
     pub(crate) fn check_end(&mut self) {
-        let group = self.group().clone();
-        if self.is_settled() {
-            let master = self.ledger.masters.last().copied().unwrap_or(0);
-            self.check_node(master);
+        (0..self.teams.len()).for_each(|team| self.check_end_of(team));
+    }
+
+    fn check_end_of(&mut self, team: usize) {
+        let group = Arc::clone(self.group(team));
+        if self.is_settled(team) {
+            if let Some(master) = self.master_of(team) {
+                self.check_node(master);
+            }
             return;
         }
-        let harmed = self.nodes.iter().any(|node| node.gone_for_good || node.run_id > 0);
+        let harmed = self.nodes.iter().filter(|node| node.team == team).any(|node| node.gone_for_good || node.run_id > 0);
         let blocked = group.failover.as_ref().is_some_and(|failover| failover.blocked.as_ref().is_some_and(|why| !why.is_empty()));
         let alive = group.data_nodes().filter_map(|addr| self.node_at(addr)).filter(|node| !self.nodes[*node].gone_for_good).count() as u32;
         let short = group.fence.is_some_and(|fence| alive <= fence.wait_replicas);
@@ -240,9 +254,10 @@ impl Run {
             .nodes
             .iter()
             .enumerate()
+            .filter(|(_, node)| node.team == team)
             .map(|(at, node)| format!("{} {:?} {:?} {:?} good {}", addr(at).host, node.power, node.follows, node.upstream, node.good))
             .collect();
-        self.tell_views();
+        self.tell_views(team);
         let failover = group.failover.as_ref().map(|failover| (&failover.phase, &failover.blocked));
         self.violate(Promise::P7, format!("not at rest: master {}, {failover:?}, {}", group.master.addr.host, roles.join("; ")));
     }

@@ -9,6 +9,8 @@ use crate::run::Run;
 /// A client.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
+    /// Its group.
+    pub(crate) team: usize,
     /// Where it writes.
     pub(crate) master: usize,
     /// The k for WAIT that it was told last.
@@ -23,14 +25,19 @@ impl Run {
         self.net.after(pause, Event::ClientTurn { client });
         let asks = if self.clients[client].stubborn { 5 } else { 50 };
         if self.dice.chance(asks) || self.calm {
-            let group = self.group();
+            let group = self.group(self.clients[client].team);
             let told = self.node_at(&group.announced);
             let wait = group.wait_replicas();
             let client = &mut self.clients[client];
             client.master = told.unwrap_or(client.master);
             client.wait = wait;
         }
-        let at = if self.dice.chance(4) { self.dice.index(self.nodes.len()) } else { self.clients[client].master };
+        let at = if self.dice.chance(4) {
+            let nodes = self.teams[self.clients[client].team].nodes.clone();
+            self.dice.between(nodes.start as u64, nodes.end as u64 - 1) as usize
+        } else {
+            self.clients[client].master
+        };
         let mut wait = if self.dice.chance(50) { self.clients[client].wait } else { 0 };
         if self.setup.breach == Some(Breach::WaitForFewer) {
             wait = wait.saturating_sub(1);

@@ -9,12 +9,13 @@ use crate::check::Promise;
 use crate::judge::{Input, ProposalKey};
 use crate::machine::{Command, Event as Fact, Group, Outcome, Phase, invariants};
 use crate::net::Event;
-use crate::run::{Run, group_name};
+use crate::run::Run;
 
 /// A command on its way to the leader.
 #[derive(Clone, Debug)]
 pub(crate) struct Proposal {
     pub(crate) sentinel: usize,
+    pub(crate) team: usize,
     pub(crate) life: u32,
     pub(crate) key: ProposalKey,
     pub(crate) command: Command,
@@ -23,11 +24,6 @@ pub(crate) struct Proposal {
 }
 
 impl Run {
-    /// The group as it is agreed.
-    pub(crate) fn group(&self) -> &Arc<Group> {
-        self.snaps.last().expect("configured at the start")
-    }
-
     /// How many sentinels `sentinel` exchanges messages with, itself included.
     fn peers_of(&self, sentinel: usize) -> usize {
         let here = self.place_of_sentinel(sentinel);
@@ -56,23 +52,23 @@ impl Run {
     }
 
     pub(crate) fn propose(&mut self, mut proposal: Proposal) {
-        let sentinel = proposal.sentinel;
+        let (sentinel, team) = (proposal.sentinel, proposal.team);
         if let Some(breach) = self.setup.breach {
-            self.tamper(breach, &mut proposal.command);
+            self.tamper(breach, team, &mut proposal.command);
         }
         if !proposal.orphan && (self.sentinels[sentinel].life != proposal.life || !self.sentinels[sentinel].up) {
             return;
         }
-        let failed = |key: ProposalKey| Event::Proposed { sentinel, life: proposal.life, key, well: false };
+        let failed = |key: ProposalKey| Event::Proposed { sentinel, team, life: proposal.life, key, well: false };
         if self.reaches_leader(sentinel) {
-            let well = self.commit(&proposal.command);
+            let well = self.commit(team, &proposal.command);
             if !proposal.orphan {
                 let back = self.dice.between(300, 4_000);
                 if self.leader == Some(sentinel) {
                     self.catch_up(sentinel);
                 }
                 let well = well && !self.dice.rarely(30);
-                self.net.after(back, Event::Proposed { sentinel, life: proposal.life, key: proposal.key, well });
+                self.net.after(back, Event::Proposed { sentinel, team, life: proposal.life, key: proposal.key, well });
             }
             return;
         }
@@ -87,7 +83,10 @@ impl Run {
         }
     }
 
-    fn tamper(&mut self, breach: Breach, command: &mut Command) {
+    fn tamper(&mut self, breach: Breach, team: usize, command: &mut Command) {
+        if let (Breach::MixedGroups, Command::VoteDown { group, .. }) = (breach, &mut *command) {
+            *group = self.teams[(team + 1) % self.teams.len()].name.clone();
+        }
         let Command::Promote { choice, .. } = command else { return };
         match breach {
             Breach::DetachQuorum => choice.candidates.iter_mut().for_each(|candidate| candidate.detached = true),
@@ -102,41 +101,47 @@ impl Run {
     }
 
     /// Puts an entry into the log; whether it took effect.
-    pub(crate) fn commit(&mut self, command: &Command) -> bool {
+    pub(crate) fn commit(&mut self, team: usize, command: &Command) -> bool {
         let before = self.state.clone();
         let index = LogIndex(self.state.applied.0 + 1);
         let (outcome, facts) = self.state.apply(index, command);
         let refused = matches!(outcome, Outcome::Refused(_));
-        self.tell(|| format!("    log {}: {}", index.0, brief(command, &outcome)));
+        let name = self.teams[team].name.clone();
+        self.tell(|| format!("    log {} {name}: {}", index.0, brief(command, &outcome)));
         if let Err(violation) = invariants::check_step(&before, &self.state) {
             self.violate(Promise::P1, format!("{violation}"));
         }
         if refused {
             return false;
         }
-        let group = Arc::clone(&self.state.groups[&group_name()]);
-        if !Arc::ptr_eq(&group, self.group()) {
-            self.told.push(self.told_group(Arc::clone(&group)));
-            self.snaps.push(group);
+        let groups: Vec<Arc<Group>> = self.teams.iter().map(|team| Arc::clone(&self.state.groups[&team.name])).collect();
+        let other = |at: &usize| *at != team && !Arc::ptr_eq(&groups[*at], &before.groups[&self.teams[*at].name]);
+        if let Some(other) = (0..groups.len()).find(other) {
+            let (own, other) = (&self.teams[team].name, &self.teams[other].name);
+            self.violate(Promise::Apart, format!("an entry of group {own} changed group {other}: {command:?}"));
+        }
+        if !Arc::ptr_eq(&groups[team], self.group(team)) {
+            self.told.push(groups.iter().map(|group| self.told_group(Arc::clone(group))).collect());
+            self.snaps.push(groups);
             for sentinel in 0..self.sentinels.len() {
                 let after = if self.dice.chance(95) { self.dice.between(300, 5_000) } else { self.dice.between(5_000, 300_000) };
                 self.net.after(after, Event::Replicate { sentinel });
             }
         }
-        self.ledger.void |= !self.group().is_strict() && self.booted;
+        self.teams[team].ledger.void |= !self.group(team).is_strict() && self.booted;
         for fact in facts {
-            self.note_fact(&fact.event);
+            self.note_fact(team, &fact.event);
         }
         self.note_hook(command.name());
         true
     }
 
-    fn note_fact(&mut self, fact: &Fact) {
+    fn note_fact(&mut self, team: usize, fact: &Fact) {
         self.stats.note(fact);
         match fact {
-            Fact::Decided { choice, .. } => self.note_decision(choice),
-            Fact::Promoted { .. } => self.check_confirmed(),
-            Fact::ReplicaForgotten { replica, .. } => self.note_forgotten(replica),
+            Fact::Decided { choice, .. } => self.note_decision(team, choice),
+            Fact::Promoted { .. } => self.check_confirmed(team),
+            Fact::ReplicaForgotten { replica, .. } => self.note_forgotten(team, replica),
             _ => {}
         }
     }
@@ -151,9 +156,14 @@ impl Run {
             self.net.after(again, Event::Replicate { sentinel });
             return;
         }
-        self.sentinels[sentinel].applied = self.snaps.len() - 1;
+        let (before, newest) = (self.sentinels[sentinel].applied, self.snaps.len() - 1);
+        self.sentinels[sentinel].applied = newest;
         self.keep_eyes(sentinel);
-        self.step(sentinel, Input::Wake);
+        for team in 0..self.teams.len() {
+            if !Arc::ptr_eq(&self.snaps[before][team], &self.snaps[newest][team]) {
+                self.step(sentinel, team, Input::Wake);
+            }
+        }
     }
 
     /// Once in a while: a leader without a quorum is none any more, and another is found where there is a quorum.
@@ -220,16 +230,16 @@ impl Run {
         let deaf = self.setup.breach == Some(Breach::ActWithoutPermit) && !self.reaches_leader(sentinel);
         if self.sentinels[sentinel].up && self.sentinels[sentinel].believes != leads && (leads || !deaf) {
             self.sentinels[sentinel].believes = leads;
-            self.step(sentinel, Input::Wake);
+            self.step_all(sentinel);
         }
     }
 
-    pub(crate) fn world_of(&self, sentinel: usize) -> crate::judge::World {
+    pub(crate) fn world_of(&self, sentinel: usize, team: usize) -> crate::judge::World {
         let known = &self.sentinels[sentinel];
         crate::judge::World {
             now: Mono(self.net.now),
             wall: WallTime(self.net.now),
-            group: Arc::clone(&self.told[known.applied]),
+            group: Arc::clone(&self.told[known.applied][team]),
             voting: true,
             leading: known.believes,
             majority: self.sentinels.len() / 2 + 1,
@@ -261,18 +271,18 @@ impl Run {
     }
 
     /// An operator's command, said at any sentinel.
-    pub(crate) fn order(&mut self, command: &Command) {
+    pub(crate) fn order(&mut self, team: usize, command: &Command) {
         if self.leader.is_some_and(|leader| self.certainly_leads(leader)) {
-            self.commit(command);
+            self.commit(team, command);
         }
     }
 
-    pub(crate) fn undecided(&self) -> bool {
-        self.group().failover.as_ref().is_some_and(|failover| failover.phase.is_undecided())
+    pub(crate) fn undecided(&self, team: usize) -> bool {
+        self.group(team).failover.as_ref().is_some_and(|failover| failover.phase.is_undecided())
     }
 
-    pub(crate) fn is_promoting(&self) -> bool {
-        self.group().failover.as_ref().is_some_and(|failover| failover.phase == Phase::Promoting)
+    pub(crate) fn is_promoting(&self, team: usize) -> bool {
+        self.group(team).failover.as_ref().is_some_and(|failover| failover.phase == Phase::Promoting)
     }
 
     pub(crate) fn number(sentinel: usize) -> NodeId {

@@ -63,6 +63,8 @@ pub(crate) struct Snapshot {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
+    /// The group that it belongs to.
+    pub(crate) team: usize,
     pub(crate) power: Power,
     pub(crate) gone_for_good: bool,
     pub(crate) frozen: bool,
@@ -105,9 +107,10 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(master: Option<usize>, phase: u64, keeps: Keeps, has_file: bool, timeout_s: u64) -> Self {
+    pub(crate) fn new(team: usize, master: Option<usize>, phase: u64, keeps: Keeps, has_file: bool, timeout_s: u64) -> Self {
         let follows = master.map(Target::Node);
         Self {
+            team,
             power: Power::Up,
             gone_for_good: false,
             frozen: false,
@@ -177,7 +180,11 @@ impl Node {
 
 /// The host of a node.
 pub(crate) const fn name(node: usize) -> &'static str {
-    ["red", "blue", "green", "grey", "pink", "teal", "gold"][node]
+    const NAMES: [&str; 18] = [
+        "red", "blue", "green", "grey", "pink", "teal", "gold", "oak", "elm", "fir", "ash", "yew", "hawk", "rook", "wren", "crow", "kite",
+        "dove",
+    ];
+    NAMES[node]
 }
 
 /// The address of a node.

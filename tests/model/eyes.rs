@@ -1,6 +1,7 @@
 //! The eyes of a sentinel: a link to each data node, and what comes through it.
 
 use crate::base::observation::{LinkLoss, Sight};
+use crate::data::name;
 use crate::hands::Hand;
 use crate::net::{Conn, Event, Msg};
 use crate::run::Run;
@@ -25,9 +26,9 @@ pub(crate) struct Eye {
 impl Run {
     /// Whom a sentinel looks at follows from the record as it knows it.
     pub(crate) fn keep_eyes(&mut self, sentinel: usize) {
-        let group = std::sync::Arc::clone(&self.snaps[self.sentinels[sentinel].applied]);
         for node in 0..self.nodes.len() {
-            let wanted = group.data_nodes().any(|addr| self.node_at(addr) == Some(node));
+            let group = self.group_at(sentinel, self.nodes[node].team);
+            let wanted = group.data_nodes().any(|addr| addr.host == name(node));
             if self.sentinels[sentinel].eyes[node].unwanted == wanted {
                 self.sentinels[sentinel].eyes[node] = Eye { unwanted: !wanted, ..Eye::default() };
                 self.sentinels[sentinel].hands[node] = Hand::default();
@@ -36,7 +37,7 @@ impl Run {
     }
 
     pub(crate) fn eye_turn(&mut self, sentinel: usize, node: usize) {
-        let period = self.setup.down_after_ms * 1000 * 2 / 5;
+        let period = self.teams[self.nodes[node].team].terms.down_after_ms * 1000 * 2 / 5;
         let jitter = self.dice.between(0, 3_000);
         self.net.after(period + jitter, Event::EyeTurn { sentinel, node });
         if !self.sentinels[sentinel].up || self.sentinels[sentinel].eyes[node].unwanted {

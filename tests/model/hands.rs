@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::base::Addr;
 use crate::breach::Breach;
+use crate::check::Promise;
 use crate::judge::{Ask, Input, Permit};
 use crate::net::{Conn, Event, Msg};
 use crate::run::Run;
@@ -27,8 +28,12 @@ pub(crate) struct Hand {
 }
 
 impl Run {
-    pub(crate) fn begin_act(&mut self, sentinel: usize, node: Addr, ask: Ask, permit: Permit) {
+    pub(crate) fn begin_act(&mut self, sentinel: usize, team: usize, node: Addr, ask: Ask, permit: Permit) {
         let Some(node) = self.node_at(&node) else { return };
+        if !self.is_of(team, node, &ask) {
+            let (name, host) = (self.teams[team].name.clone(), crate::data::name(node));
+            self.violate(Promise::Apart, format!("{host} is asked to {ask:?} by the judge of group {name}, to which it does not belong"));
+        }
         self.acts += 1;
         let (id, life) = (self.acts, self.sentinels[sentinel].life);
         self.tell(|| format!("  sentinel {} wants {} of {}", sentinel + 1, ask.name(), crate::data::addr(node).host));
@@ -45,7 +50,7 @@ impl Run {
         }
         let of_act = |act: &Act| act.id == id;
         let Some(node) = self.sentinels[sentinel].hands.iter().position(|hand| hand.waiting.iter().any(of_act)) else { return };
-        let current = Permit::of(&self.snaps[self.sentinels[sentinel].applied]);
+        let current = Permit::of(self.group_at(sentinel, self.nodes[node].team));
         let leads = self.certainly_leads(sentinel);
         let lawless = self.setup.breach == Some(Breach::ActWithoutPermit);
         let hand = &mut self.sentinels[sentinel].hands[node];
@@ -61,7 +66,7 @@ impl Run {
     }
 
     fn end_act(&mut self, sentinel: usize, node: usize, ask: Ask, well: bool) {
-        self.step(sentinel, Input::Asked { node: crate::data::addr(node), ask, well });
+        self.step(sentinel, self.nodes[node].team, Input::Asked { node: crate::data::addr(node), ask, well });
     }
 
     /// The next act is sent, over a fresh link if there is none.

@@ -50,12 +50,12 @@ pub(crate) enum Event {
     Cron { node: usize, life: u32 },
     SendCopy { node: usize, life: u32, conn: Conn },
     PauseEnds { node: usize },
-    Wake { sentinel: usize },
+    Wake { sentinel: usize, team: usize },
     EyeTurn { sentinel: usize, node: usize },
     Confirmed { sentinel: usize, life: u32, id: u64 },
     ActLimit { sentinel: usize, node: usize, life: u32, id: u64 },
     Propose(Box<Proposal>),
-    Proposed { sentinel: usize, life: u32, key: ProposalKey, well: bool },
+    Proposed { sentinel: usize, team: usize, life: u32, key: ProposalKey, well: bool },
     Replicate { sentinel: usize },
     Lead { sentinel: usize, term: u64 },
     Elect,
@@ -102,13 +102,14 @@ pub(crate) struct Net {
     events: Vec<Option<Event>>,
     free: Vec<u32>,
     turn: u32,
-    places: usize,
+    pub(crate) places: usize,
     cut: Vec<bool>,
     held: Vec<Held>,
     /// Both directions of each connection, by its number.
     lanes: Vec<[Lane; 2]>,
     pub(crate) slow: bool,
-    pub(crate) late_acts: bool,
+    /// How many acts of a hundred are delivered seconds late.
+    pub(crate) late_acts: u64,
 }
 
 impl Net {
@@ -124,7 +125,7 @@ impl Net {
             held: Vec::new(),
             lanes: Vec::new(),
             slow: false,
-            late_acts: false,
+            late_acts: 0,
         }
     }
 
@@ -180,7 +181,7 @@ impl Net {
         let mut lateness: HashMap<Conn, u64> = HashMap::new();
         for Held { from, to, conn, nth, since, msg } in due {
             // The system has given up to deliver an act that is older than its limit.
-            let given_up = matches!(msg, Msg::Act { .. }) && self.now - since > ACT_DELIVERY && !self.late_acts;
+            let given_up = matches!(msg, Msg::Act { .. }) && self.now - since > ACT_DELIVERY && self.late_acts == 0;
             let msg = if given_up { Msg::Closed } else { msg };
             let late = match lateness.get(&conn) {
                 Some(late) if self.slow => late + dice.between(0, 1_000),
@@ -213,7 +214,7 @@ impl Net {
             _ if self.slow => dice.between(200_000, 1_500_000),
             _ => dice.between(40_000, 220_000),
         };
-        let slow_act = self.late_acts && matches!(msg, Msg::Act { .. }) && dice.chance(15);
+        let slow_act = self.late_acts > 0 && matches!(msg, Msg::Act { .. }) && dice.chance(self.late_acts);
         let micros = if slow_act { dice.between(100_000, 4_000_000) } else { micros };
         let lane = self.lane(to, conn);
         let nth = lane.sent;

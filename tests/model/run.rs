@@ -2,24 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, Mono, WallTime};
-use crate::check::{Ledger, Promise, Stats, Violation};
+use crate::check::{Promise, Stats, Violation};
 use crate::client::Client;
-use crate::data::{Node, addr, name};
+use crate::data::Node;
 use crate::dice::Dice;
-use crate::eyes::Eye;
-use crate::hands::Hand;
-use crate::judge::{Judge, World};
-use crate::machine::command::Origin;
-use crate::machine::{Command, Group, State};
+use crate::judge::Input;
+use crate::machine::{Group, State};
 use crate::net::{Conn, Event, Msg, Net, Place, Readable};
 use crate::sentinel::Sentinel;
 use crate::setup::Setup;
 use crate::storm::Hook;
+use crate::team::Team;
 
-const CLIENTS: usize = 3;
-/// The group has so long at most to find itself before anything goes wrong.
-const BOOT: u64 = 4_000_000;
 /// No schedule has so many events, unless something is repeated for ever.
 const MANY: u64 = 400_000;
 
@@ -28,14 +22,16 @@ pub struct Run {
     pub(crate) setup: Setup,
     pub(crate) dice: Dice,
     pub(crate) net: Net,
+    pub(crate) teams: Vec<Team>,
+    /// The data nodes of all groups, one group after the other.
     pub(crate) nodes: Vec<Node>,
     pub(crate) sentinels: Vec<Sentinel>,
     pub(crate) clients: Vec<Client>,
     pub(crate) state: State,
-    /// The group after each entry that changed it.
-    pub(crate) snaps: Vec<Arc<Group>>,
+    /// The groups after each entry that changed one.
+    pub(crate) snaps: Vec<Vec<Arc<Group>>>,
     /// The same as judges are told it: with a broken rule, something else than was agreed.
-    pub(crate) told: Vec<Arc<Group>>,
+    pub(crate) told: Vec<Vec<Arc<Group>>>,
     pub(crate) leader: Option<usize>,
     pub(crate) term: u64,
     pub(crate) without_leader: u32,
@@ -43,15 +39,14 @@ pub struct Run {
     pub(crate) writes: u32,
     pub(crate) acts: u64,
     pub(crate) hooks: Vec<Hook>,
-    pub(crate) ledger: Ledger,
     pub(crate) stats: Stats,
     pub(crate) violation: Option<Violation>,
     pub(crate) calm: bool,
-    /// The group has found itself.
+    /// The groups have found themselves.
     pub(crate) booted: bool,
     pub(crate) deadline: u64,
     pub(crate) over: bool,
-    story: Option<Vec<String>>,
+    pub(crate) story: Option<Vec<String>>,
 }
 
 /// What came of a schedule.
@@ -63,10 +58,6 @@ pub struct Outcome {
     pub stats: Stats,
     /// What happened, if it was to be told.
     pub story: Vec<String>,
-}
-
-pub(crate) fn group_name() -> GroupName {
-    GroupName::new("m").expect("a name")
 }
 
 impl Run {
@@ -85,140 +76,11 @@ impl Run {
         if run.violation.is_none() {
             run.check_end();
         }
-        run.stats.void = u64::from(run.ledger.void);
+        run.stats.void = u64::from(run.teams.iter().any(|team| team.ledger.void));
         Outcome { violation: run.violation, stats: run.stats, story: run.story.unwrap_or_default() }
     }
 
-    fn begin(setup: Setup, told: bool) -> Self {
-        let mut dice = Dice::new(setup.seed);
-        let mut state = State::default();
-        state.apply_membership(LogIndex(1), (0..setup.sentinels).map(Self::number).collect());
-        let settings = GroupSettings {
-            down_after_ms: setup.down_after_ms,
-            quorum: setup.sentinels as u32 / 2 + 1,
-            promotion_policy: setup.policy,
-            fence_max_lag_s: setup.max_lag_s,
-            failover_timeout_ms: 15_000,
-            ..GroupSettings::default()
-        };
-        let configure = Command::ConfigureGroup {
-            name: group_name(),
-            master: addr(0),
-            settings,
-            replicas: (1..setup.nodes).map(addr).collect(),
-            epoch: Epoch(0),
-            origin: Origin::File,
-            at: WallTime(0),
-        };
-        state.apply(LogIndex(2), &configure);
-        let group = Arc::clone(&state.groups[&group_name()]);
-        let node = |dice: &mut Dice, at: usize| {
-            let (phase, timeout) = (dice.between(0, 999_999), dice.pick(&[5, 10, 15]));
-            let has_file = !setup.adversary.amnesia || dice.chance(70);
-            Node::new((at > 0).then_some(0), phase, setup.keeps, has_file, timeout)
-        };
-        let nodes: Vec<Node> = (0..setup.nodes).map(|at| node(&mut dice, at)).collect();
-        let world = World {
-            now: Mono(0),
-            wall: WallTime(0),
-            group: Arc::clone(&group),
-            voting: true,
-            leading: false,
-            majority: setup.sentinels / 2 + 1,
-            tie: None,
-        };
-        let sentinel = |at: usize| Sentinel {
-            up: true,
-            life: 0,
-            stalled_until: 0,
-            judge: Judge::new(Self::number(at), world.clone()),
-            applied: 0,
-            believes: false,
-            eyes: vec![Eye::default(); setup.nodes],
-            hands: (0..setup.nodes).map(|_| Hand::default()).collect(),
-            wakes_at: 0,
-        };
-        let mut net = Net::new(setup.nodes + setup.sentinels + CLIENTS);
-        net.slow = setup.adversary.slow_packets;
-        net.late_acts = setup.adversary.late_acts;
-        let mut run = Self {
-            sentinels: (0..setup.sentinels).map(sentinel).collect(),
-            clients: (0..CLIENTS).map(|at| Client { master: 0, wait: 0, stubborn: at > 0 }).collect(),
-            setup,
-            dice,
-            net,
-            nodes,
-            state,
-            told: vec![Arc::clone(&group)],
-            snaps: vec![group],
-            leader: None,
-            term: 0,
-            without_leader: 0,
-            replids: 1,
-            writes: 1,
-            acts: 0,
-            hooks: Vec::new(),
-            ledger: Ledger { masters: vec![0], ..Ledger::default() },
-            stats: Stats::default(),
-            violation: None,
-            calm: true,
-            booted: false,
-            deadline: u64::MAX,
-            over: false,
-            story: told.then(Vec::new),
-        };
-        run.set_off();
-        run
-    }
-
-    fn set_off(&mut self) {
-        self.tell_setup();
-        for node in 0..self.nodes.len() {
-            let first = self.dice.between(0, 1_000_000);
-            self.net.at(first, Event::Cron { node, life: 0 });
-            self.connect_upstream(node);
-        }
-        for sentinel in 0..self.sentinels.len() {
-            for node in 0..self.nodes.len() {
-                let first = self.dice.between(0, 200_000);
-                self.net.at(first, Event::EyeTurn { sentinel, node });
-            }
-        }
-        for client in 0..CLIENTS {
-            self.net.at(1_000_000, Event::ClientTurn { client });
-        }
-        self.crown(0);
-        self.net.at(100_000, Event::Elect);
-        self.boot();
-    }
-
-    /// Nothing goes wrong until the group is what its settings say, and for a random moment more.
-    fn boot(&mut self) {
-        let mut until = BOOT;
-        while self.net.now < until && self.violation.is_none() {
-            let Some(event) = self.net.next() else { break };
-            let entries = self.snaps.len();
-            self.happen(event);
-            if self.snaps.len() != entries && until == BOOT && self.is_ready() {
-                until = BOOT.min(self.net.now + self.dice.between(0, 1_500_000));
-            }
-        }
-        (self.calm, self.booted) = (false, true);
-        self.brew();
-    }
-
-    fn is_ready(&self) -> bool {
-        let group = self.group();
-        let known = group.master.identity.is_some() && group.replicas.values().all(|replica| replica.identity.is_some());
-        known && (group.wanted_fence().is_none() || group.is_armed())
-    }
-
-    fn tell_setup(&mut self) {
-        let setup = self.setup.clone();
-        self.tell(|| format!("{setup:?}"));
-    }
-
-    fn happen(&mut self, event: Event) {
+    pub(crate) fn happen(&mut self, event: Event) {
         if let Some(sentinel) = self.sentinel_of(&event)
             && self.net.now < self.sentinels[sentinel].stalled_until
         {
@@ -231,14 +93,14 @@ impl Run {
             Event::Cron { node, life } => self.cron(node, life),
             Event::SendCopy { node, life, conn } => self.send_copy(node, life, conn),
             Event::PauseEnds { node } => self.resume_writes(node),
-            Event::Wake { sentinel } => self.wake(sentinel),
+            Event::Wake { sentinel, team } => self.wake(sentinel, team),
             Event::EyeTurn { sentinel, node } => self.eye_turn(sentinel, node),
             Event::Confirmed { sentinel, life, id } => self.confirm_act(sentinel, life, id),
             Event::ActLimit { sentinel, node, life, id } => self.act_limit(sentinel, node, life, id),
             Event::Propose(proposal) => self.propose(*proposal),
-            Event::Proposed { sentinel, life, key, well } => {
+            Event::Proposed { sentinel, team, life, key, well } => {
                 if self.sentinels[sentinel].life == life {
-                    self.step(sentinel, crate::judge::Input::Proposed { key, well });
+                    self.step(sentinel, team, Input::Proposed { key, well });
                 }
             }
             Event::Replicate { sentinel } => self.catch_up(sentinel),
@@ -253,7 +115,7 @@ impl Run {
     fn sentinel_of(&self, event: &Event) -> Option<usize> {
         match event {
             Event::Deliver { to, .. } => self.sentinel_at(*to),
-            Event::Wake { sentinel }
+            Event::Wake { sentinel, .. }
             | Event::EyeTurn { sentinel, .. }
             | Event::Confirmed { sentinel, .. }
             | Event::ActLimit { sentinel, .. }
@@ -298,7 +160,7 @@ impl Run {
     }
 
     pub(crate) fn places(&self) -> usize {
-        self.nodes.len() + self.sentinels.len() + CLIENTS
+        self.net.places
     }
 
     pub(crate) fn place_of_sentinel(&self, sentinel: usize) -> Place {
@@ -311,10 +173,6 @@ impl Run {
 
     fn sentinel_at(&self, place: Place) -> Option<usize> {
         place.checked_sub(self.nodes.len()).filter(|sentinel| *sentinel < self.sentinels.len())
-    }
-
-    pub(crate) fn node_at(&self, wanted: &Addr) -> Option<usize> {
-        (0..self.nodes.len()).find(|node| name(*node) == wanted.host)
     }
 
     pub(crate) fn tell(&mut self, what: impl FnOnce() -> String) {

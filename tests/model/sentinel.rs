@@ -10,58 +10,70 @@ use crate::judge::{Input, Intent, Judge};
 use crate::net::Event;
 use crate::run::Run;
 
+/// What it makes of one group.
+pub(crate) struct Mind {
+    pub(crate) judge: Judge,
+    pub(crate) wakes_at: u64,
+}
+
 pub(crate) struct Sentinel {
     pub(crate) up: bool,
     pub(crate) life: u32,
     pub(crate) stalled_until: u64,
-    pub(crate) judge: Judge,
-    /// The last entry that it has applied, by its place among those that changed the group.
+    /// One for each group.
+    pub(crate) minds: Vec<Mind>,
+    /// The last entry that it has applied, by its place among those that changed a group.
     pub(crate) applied: usize,
     /// Whether it takes itself for the leader.
     pub(crate) believes: bool,
     pub(crate) eyes: Vec<Eye>,
     pub(crate) hands: Vec<Hand>,
-    pub(crate) wakes_at: u64,
 }
 
 impl Run {
-    pub(crate) fn step(&mut self, sentinel: usize, input: Input) {
+    pub(crate) fn step(&mut self, sentinel: usize, team: usize, input: Input) {
         if !self.sentinels[sentinel].up {
             return;
         }
-        let world = self.world_of(sentinel);
-        let intents = self.sentinels[sentinel].judge.step(input, world);
+        let world = self.world_of(sentinel, team);
+        let intents = self.sentinels[sentinel].minds[team].judge.step(input, world);
         self.stats.steps += 1;
         for intent in intents {
-            self.perform(sentinel, intent);
+            self.perform(sentinel, team, intent);
         }
-        let wake_at = self.sentinels[sentinel].judge.wake_at().0.max(self.net.now + 500);
-        let known = &mut self.sentinels[sentinel].wakes_at;
-        if *known <= self.net.now || wake_at < *known {
-            *known = wake_at;
-            self.net.at(wake_at, Event::Wake { sentinel });
+        let mind = &mut self.sentinels[sentinel].minds[team];
+        let wake_at = mind.judge.wake_at().0.max(self.net.now + 500);
+        if mind.wakes_at <= self.net.now || wake_at < mind.wakes_at {
+            mind.wakes_at = wake_at;
+            self.net.at(wake_at, Event::Wake { sentinel, team });
         }
     }
 
-    pub(crate) fn wake(&mut self, sentinel: usize) {
-        let wake_at = self.sentinels[sentinel].judge.wake_at().0;
+    pub(crate) fn wake(&mut self, sentinel: usize, team: usize) {
         if !self.sentinels[sentinel].up {
             return;
         }
+        let mind = &mut self.sentinels[sentinel].minds[team];
+        let wake_at = mind.judge.wake_at().0;
         if wake_at <= self.net.now {
-            self.step(sentinel, Input::Wake);
-        } else if self.sentinels[sentinel].wakes_at <= self.net.now {
-            self.sentinels[sentinel].wakes_at = wake_at;
-            self.net.at(wake_at, Event::Wake { sentinel });
+            self.step(sentinel, team, Input::Wake);
+        } else if mind.wakes_at <= self.net.now {
+            mind.wakes_at = wake_at;
+            self.net.at(wake_at, Event::Wake { sentinel, team });
         }
+    }
+
+    /// Something that each of its judges has to know.
+    pub(crate) fn step_all(&mut self, sentinel: usize) {
+        (0..self.teams.len()).for_each(|team| self.step(sentinel, team, Input::Wake));
     }
 
     pub(crate) fn see(&mut self, sentinel: usize, node: usize, what: Sight) {
         let at = Mono(self.net.now);
-        self.step(sentinel, Input::Seen(Seen { addr: addr(node), at, what }));
+        self.step(sentinel, self.nodes[node].team, Input::Seen(Seen { addr: addr(node), at, what }));
     }
 
-    fn perform(&mut self, sentinel: usize, intent: Intent) {
+    fn perform(&mut self, sentinel: usize, team: usize, intent: Intent) {
         let life = self.sentinels[sentinel].life;
         match intent {
             Intent::Notify { .. } => {}
@@ -72,10 +84,10 @@ impl Run {
             }
             Intent::Propose { key, command } => {
                 let after = self.dice.between(100, 4_000);
-                let proposal = Proposal { sentinel, life, key, command: *command, orphan: false };
+                let proposal = Proposal { sentinel, team, life, key, command: *command, orphan: false };
                 self.net.after(after, Event::Propose(Box::new(proposal)));
             }
-            Intent::Ask { node, ask, permit } => self.begin_act(sentinel, node, ask, permit),
+            Intent::Ask { node, ask, permit } => self.begin_act(sentinel, team, node, ask, permit),
         }
     }
 
@@ -96,10 +108,12 @@ impl Run {
         }
         self.tell(|| format!("sentinel {} restarts", sentinel + 1));
         self.sentinels[sentinel].up = true;
-        let world = self.world_of(sentinel);
-        self.sentinels[sentinel].judge = Judge::new(Self::number(sentinel), world);
+        for team in 0..self.teams.len() {
+            let world = self.world_of(sentinel, team);
+            self.sentinels[sentinel].minds[team].judge = Judge::new(Self::number(sentinel), world);
+        }
         self.keep_eyes(sentinel);
-        self.step(sentinel, Input::Wake);
+        self.step_all(sentinel);
         self.net.after(50_000, Event::Replicate { sentinel });
     }
 }

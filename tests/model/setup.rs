@@ -35,15 +35,11 @@ pub struct Adversary {
     pub slow_packets: bool,
 }
 
-/// One schedule's circumstances.
+/// One group's circumstances.
 #[derive(Clone, Debug)]
-pub struct Setup {
-    /// The seed.
-    pub seed: u64,
+pub struct Terms {
     /// Data nodes, the first master included.
     pub nodes: usize,
-    /// Sentinels.
-    pub sentinels: usize,
     /// The promotion policy.
     pub policy: PromotionPolicy,
     /// `fence-max-lag`.
@@ -52,6 +48,17 @@ pub struct Setup {
     pub down_after_ms: u64,
     /// What a restart leaves.
     pub keeps: Keeps,
+}
+
+/// One schedule's circumstances.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The seed.
+    pub seed: u64,
+    /// The groups under the same sentinels.
+    pub groups: Vec<Terms>,
+    /// Sentinels.
+    pub sentinels: usize,
     /// Which trouble is allowed.
     pub adversary: Adversary,
     /// How long the storm lasts.
@@ -88,20 +95,29 @@ impl Setup {
     /// What `seed` stands for.
     pub fn of(seed: u64, adversary: Adversary) -> Self {
         let mut dice = Dice::new(seed ^ 0x5E70_0000_0000_0000);
-        let policy =
-            if dice.chance(92) { PromotionPolicy::Strict } else { dice.pick(&[PromotionPolicy::Auto, PromotionPolicy::Available]) };
-        let keeps = if adversary.losses { dice.pick(&[Keeps::Data, Keeps::Data, Keeps::Snapshot, Keeps::Nothing]) } else { Keeps::Data };
+        let groups = match dice.between(0, 99) {
+            0..=64 => 1,
+            65..=92 => 2,
+            _ => 3,
+        };
+        // Others beside the first one are small: what they have in common is the sentinels.
+        let sizes: [&[usize]; 2] = [&[3, 3, 3, 3, 4, 4, 5, 6], &[3, 3, 3, 4]];
         Self {
             seed,
-            nodes: dice.pick(&[3, 3, 3, 3, 4, 4, 5, 6]),
+            groups: (0..groups).map(|nth| Terms::of(&mut dice, adversary, sizes[usize::from(nth > 0)])).collect(),
             sentinels: if dice.chance(85) { 3 } else { 5 },
-            policy,
-            max_lag_s: dice.pick(&[1, 2, 2]),
-            down_after_ms: dice.pick(&[600, 1000, 1000]),
-            keeps,
             adversary,
             storm_ms: dice.between(6_000, 16_000),
             breach: None,
         }
+    }
+}
+
+impl Terms {
+    fn of(dice: &mut Dice, adversary: Adversary, sizes: &[usize]) -> Self {
+        let policy =
+            if dice.chance(92) { PromotionPolicy::Strict } else { dice.pick(&[PromotionPolicy::Auto, PromotionPolicy::Available]) };
+        let keeps = if adversary.losses { dice.pick(&[Keeps::Data, Keeps::Data, Keeps::Snapshot, Keeps::Nothing]) } else { Keeps::Data };
+        Self { nodes: dice.pick(sizes), policy, max_lag_s: dice.pick(&[1, 2, 2]), down_after_ms: dice.pick(&[600, 1000, 1000]), keeps }
     }
 }

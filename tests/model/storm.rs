@@ -1,11 +1,13 @@
 //! What goes wrong, when, and for how long. Half of it at random moments, half of it right after a step of the protocol.
 
+use std::sync::Arc;
+
 use crate::base::WallTime;
 use crate::base::settings::{PromotionPolicy, SettingChange};
 use crate::data::addr;
 use crate::machine::{Command, Manner};
 use crate::net::{Event, Place};
-use crate::run::{Run, group_name};
+use crate::run::Run;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Trouble {
@@ -47,11 +49,12 @@ const HOOKS: [&str; 16] = [
 impl Run {
     pub(crate) fn brew(&mut self) {
         let (begin, length) = (self.net.now, self.setup.storm_ms * 1000);
-        for _ in 0..self.dice.between(1, 6) {
+        let groups = self.teams.len() as u64;
+        for _ in 0..self.dice.between(1, 4 + 2 * groups) {
             let at = begin + self.dice.between(0, length);
             self.net.at(at, Event::Trouble(Trouble::Any));
         }
-        for _ in 0..self.dice.between(0, 4) {
+        for _ in 0..self.dice.between(0, 3 + groups) {
             let after = self.dice.pick(&HOOKS);
             let nth = if after == "write" { self.dice.between(1, 120) } else { self.dice.between(1, 4) };
             self.hooks.push(Hook { after, nth });
@@ -89,7 +92,7 @@ impl Run {
             Trouble::RestartSentinel(sentinel) => self.restart_sentinel(sentinel),
             Trouble::Calm => self.calm_down(),
             Trouble::Judgement => {
-                if self.is_settled() || self.net.now >= self.deadline {
+                if (0..self.teams.len()).all(|team| self.is_settled(team)) || self.net.now >= self.deadline {
                     self.over = true;
                 } else {
                     self.net.after(250_000, Event::Trouble(Trouble::Judgement));
@@ -116,8 +119,13 @@ impl Run {
         self.net.after(soonest, Event::Trouble(Trouble::Judgement));
     }
 
+    fn a_team(&mut self) -> usize {
+        self.dice.index(self.teams.len())
+    }
+
     fn a_node(&mut self) -> usize {
-        let master = self.node_at(&self.group().master.addr.clone());
+        let team = self.a_team();
+        let master = self.master_of(team);
         let any = self.dice.index(self.nodes.len());
         if self.dice.chance(45) { master.unwrap_or(any) } else { any }
     }
@@ -178,7 +186,8 @@ impl Run {
     }
 
     fn request(&mut self) {
-        let group = self.group().clone();
+        let team = self.a_team();
+        let group = Arc::clone(self.group(team));
         let manner = match self.dice.between(0, 99) {
             0..=59 => Manner::Coordinated,
             60..=95 => Manner::Plain,
@@ -188,7 +197,7 @@ impl Run {
         let target = (self.dice.chance(40) && !replicas.is_empty()).then(|| replicas[self.dice.index(replicas.len())].clone());
         let by = Self::number(0);
         let at = WallTime(self.net.now);
-        self.order(&Command::FailoverRequested { group: group_name(), epoch: group.epoch, by, manner, target, at });
+        self.order(team, &Command::FailoverRequested { group: group.name.clone(), epoch: group.epoch, by, manner, target, at });
     }
 
     fn change_settings(&mut self) {
@@ -198,14 +207,16 @@ impl Run {
             5 => SettingChange::PromotionPolicy(PromotionPolicy::Auto),
             _ => SettingChange::FenceMaxLagS(self.dice.pick(&[1, 2, 3])),
         };
-        let at = WallTime(self.net.now);
-        self.order(&Command::SetOptions { group: group_name(), changes: vec![change], at });
+        let (team, at) = (self.a_team(), WallTime(self.net.now));
+        let group = self.teams[team].name.clone();
+        self.order(team, &Command::SetOptions { group, changes: vec![change], at });
     }
 
     /// A data node is lost for good, and perhaps forgotten; or, seldom, one is forgotten that is there.
     fn lose_for_good(&mut self) {
         let node = self.a_node();
-        let alive = self.nodes.iter().filter(|node| !node.gone_for_good).count();
+        let team = self.nodes[node].team;
+        let alive = self.nodes.iter().filter(|node| node.team == team && !node.gone_for_good).count();
         let at = WallTime(self.net.now);
         if alive > 2 && self.dice.chance(85) {
             let off = self.dice.chance(50);
@@ -216,7 +227,8 @@ impl Run {
             }
         }
         let replica = addr(node);
-        self.order(&Command::ReplicaForgotten { group: group_name(), replica, at });
+        let group = self.teams[team].name.clone();
+        self.order(team, &Command::ReplicaForgotten { group, replica, at });
     }
 
     fn cut_some(&mut self) {

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use raft_sentinel::base::Fence;
-use raft_sentinel::base::observation::{Role, RoleReport};
+use raft_sentinel::base::observation::{Role, RoleReport, Sight};
+use raft_sentinel::base::{Fence, FenceSight};
+use raft_sentinel::probe::ProbeSettings;
 use raft_sentinel::redis::{Act, AskError, Clients, Step};
 use rustix::process::Signal;
 
@@ -94,7 +95,7 @@ async fn what_an_act_can_do_without_is_reported_and_no_error() {
         (Server::start_without_file(), vec![Step::ConfigRewrite]),
         (
             Server::start("rename-command CONFIG \"\"\nrename-command CLIENT \"\""),
-            vec![Step::ConfigRewrite, Step::KillClients, Step::KillSubscribers],
+            vec![Step::ConfigRewrite, Step::KillClients, Step::KillSubscribers, Step::Unpause],
         ),
         (Server::start("rename-command MULTI \"\""), vec![]),
     ] {
@@ -159,6 +160,16 @@ async fn the_fence_is_set_and_read_back() {
         watch(server.addr(), settings(1000)).probe.hands().expect("it was given hands").act(Act::Arm(fence), LIMIT).await.expect("armed");
     assert_eq!(report.fence, Some(fence));
     assert!(server.say("SET a b").contains("NOREPLICAS"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn with_a_lag_of_nothing_there_is_no_fence() {
+    let server = Server::start("min-replicas-to-write 1\nmin-replicas-max-lag 0");
+    assert!(server.say("SET a b").contains("OK"), "Redis takes writes without a replica");
+    let mut seen = watch(server.addr(), ProbeSettings { watch_fence: true, ..settings(1000) });
+    let is_fence = |sight: &Sight| matches!(sight, Sight::Fence(_));
+    let fence = seen.until("what it holds", is_fence).await.into_iter().map(|seen| seen.what).find(is_fence);
+    assert!(matches!(&fence, Some(Sight::Fence(FenceSight::Holds(Fence { min_replicas: 0, .. })))), "{fence:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
