@@ -56,12 +56,12 @@ impl Judge {
         if self.is_returning(group, since) {
             return;
         }
-        match self.out_of_writes(group, needed, since) {
+        match self.out_of_writes(group, needed, (since, muster.off)) {
             Some(basis) if muster.attached == 0 || self.now() >= since.plus_ms(STRAGGLERS_MS) => {
                 self.choose_most_advanced(group, failover, attempt, &muster, basis);
             }
             Some(_) => self.wake_by(since.plus_ms(STRAGGLERS_MS)),
-            None => self.await_silence(group, failover, attempt, since, needed),
+            None => self.await_silence(group, failover, attempt, needed, (since, muster.off)),
         }
     }
 
@@ -211,7 +211,7 @@ impl Judge {
     }
 
     /// Enough have left, and the old master may not have noticed.
-    fn await_silence(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, since: Mono, needed: Needed) {
+    fn await_silence(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, needed: Needed, (since, off): (Mono, u32)) {
         let master = &group.master.addr;
         if let Some((at, report)) = self.view.live_report(master) {
             let (at, role) = (at, report.role());
@@ -222,12 +222,12 @@ impl Judge {
                 self.want(Intent::Look(master.clone()));
             }
         }
-        let counts_since = self.counts_since(group, since);
-        if needed.fences && counts_since == since {
-            self.wake_by(window_end(group, since));
-        } else {
-            self.wake_by(window_end(group, counts_since));
-            self.stay_blocked(group, failover, attempt, vec![(master.clone(), Ineligible::NotFenced)]);
+        match self.silence_ends(group, needed, (since, off)) {
+            Some(end) if end == window_end(group, since) => self.wake_by(end),
+            end => {
+                end.into_iter().for_each(|end| self.wake_by(end));
+                self.stay_blocked(group, failover, attempt, vec![(master.clone(), Ineligible::NotFenced)]);
+            }
         }
     }
 

@@ -1,17 +1,19 @@
 //! Whether the old master can take writes no more: that it is gone, what it says of itself, and how long it takes not to notice.
 
+use std::collections::BTreeSet;
+
 use super::mind::Judge;
 use super::view::Link;
 use crate::base::observation::{LinkLoss, RoleReport};
-use crate::base::{FenceSight, Mono};
+use crate::base::{Addr, FenceSight, Mono};
 use crate::machine::{Basis, Evidence, Group, Needed};
 
 /// A master counts a replica for its longest lag, and notices that once a second: this much after that it has noticed for certain.
 const NOTICE_S: u64 = 2;
 
 impl Judge {
-    /// Why the old master can take no writes any more, if that is so; `since` is when enough replicas had left it.
-    pub(super) fn out_of_writes(&mut self, group: &Group, needed: Needed, since: Mono) -> Option<Basis> {
+    /// Why the old master can take no writes any more, if that is so; `since` is when enough replicas had left it, `off` how many have.
+    pub(super) fn out_of_writes(&self, group: &Group, needed: Needed, (since, off): (Mono, u32)) -> Option<Basis> {
         // Seen by this one as well, and now: a process that was gone when the votes were cast may be back.
         let gone =
             matches!(self.view.nodes.get(&group.master.addr).map(|node| &node.link), Some(Link::Down { loss: LinkLoss::Refused, .. }));
@@ -22,17 +24,33 @@ impl Judge {
         if self.seen_out(group, since) {
             return Some(Basis::SeenOut);
         }
-        let ended = self.now() >= window_end(group, self.counts_since(group, since));
+        let ended = self.silence_ends(group, needed, (since, off)).is_some_and(|end| self.now() >= end);
         // Not if it is seen to hold less than it is relied on for.
         let held = self.view.fence(&group.master.addr).and_then(FenceSight::held);
         let relied_on = group.fence.map_or(0, |fence| fence.min_replicas);
         let holds = held.is_none_or(|held| held.min_replicas >= relied_on);
-        (needed.fences && ended && holds).then_some(Basis::LagWindow)
+        (ended && holds).then_some(Basis::LagWindow)
+    }
+
+    /// When a silent master has noticed for certain that it is left; none while that cannot be said.
+    pub(super) fn silence_ends(&self, group: &Group, needed: Needed, (since, off): (Mono, u32)) -> Option<Mono> {
+        let left_to_it = group.known_replicas().saturating_sub(off).saturating_add(self.hangers_on(&group.master.addr));
+        let too_few = group.fence.is_some_and(|fence| left_to_it < fence.min_replicas);
+        (needed.fences && too_few).then(|| window_end(group, self.counts_since(group, since)))
+    }
+
+    /// How many the master was last seen to count for its fence that are no data nodes: what follows it without listening on a port, and
+    /// all but the first of those that it lists by one address.
+    pub(super) fn hangers_on(&self, master: &Addr) -> u32 {
+        let newest = self.view.nodes.get(master).and_then(|node| node.report.as_ref());
+        let Some(RoleReport::Master { replicas, good_replicas: Some(good) }) = newest.map(|(_, report)| &report.role) else { return 0 };
+        let listed: BTreeSet<&Addr> = replicas.iter().filter(|replica| replica.online).map(|replica| &replica.addr).collect();
+        good.saturating_sub(u32::try_from(listed.len()).unwrap_or(u32::MAX))
     }
 
     /// From when on the old master has the time to notice: not while it answers that a script keeps it busy. That one goes on writing,
     /// whatever became of the replicas since it began.
-    pub(super) fn counts_since(&self, group: &Group, since: Mono) -> Mono {
+    fn counts_since(&self, group: &Group, since: Mono) -> Mono {
         let busy = self.view.nodes.get(&group.master.addr).filter(|node| node.last_reply > node.last_valid);
         busy.map_or(since, |node| since.max(node.last_reply))
     }

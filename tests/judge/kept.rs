@@ -140,6 +140,27 @@ fn a_master_that_counts_somebody_who_is_no_data_node_is_not_out_of_writes() {
 }
 
 #[test]
+fn nor_is_one_that_is_silent_and_may_still_count_them() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").hangers_on = 1;
+    bench.run(8000);
+    assert!(bench.judge(0).view().fence_alarm.is_some(), "operators are told");
+    bench.node("red").silent = true;
+    bench.run(20_000);
+    let blocked = bench.group().failover.clone().and_then(|failover| failover.blocked);
+    assert_eq!(blocked, Some(vec![(addr("red"), Ineligible::NotFenced)]));
+    bench.node("red").silent = false;
+    bench.node("red").alive = false;
+    bench.run_until("it is known to be gone", |bench| bench.group().epoch == Epoch(1));
+    // With so many gone that what is left does not suffice, it is as always.
+    let mut bench = armed(&["blue", "green", "grey", "pink"]);
+    bench.node("red").hangers_on = 1;
+    bench.run(2000);
+    bench.node("red").silent = true;
+    bench.run_until("it is decided", |bench| bench.group().epoch == Epoch(1));
+}
+
+#[test]
 fn a_master_that_a_script_keeps_busy_is_not_out_of_writes() {
     let mut bench = armed(&["blue", "green"]);
     bench.node("red").busy = true;
