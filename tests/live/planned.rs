@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::operators::operator;
-use super::strict::{Written, armed, strict};
+use super::strict::{Written, armed, strict, with_too_few};
 use crate::kit::GROUP;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -52,11 +52,7 @@ fn a_failover_that_is_asked_for_loses_nothing() {
 
 #[test]
 fn a_blocked_failover_is_forced_in_so_many_words() {
-    let mut cluster = armed(strict());
-    let old = cluster.master();
-    let replica = cluster.others(old)[0];
-    cluster.server_mut(replica).kill();
-    cluster.server_mut(old).kill();
+    let (mut cluster, old, replica) = with_too_few();
     cluster.timeline.wait_for("the failover is blocked", LIMIT, || {
         let told = operator(&cluster, &["decisions", GROUP]).success();
         if told.contains("BLOCKED") && told.contains("are needed") { Ok(()) } else { Err(told) }

@@ -22,6 +22,16 @@ pub(crate) fn armed(plan: Plan) -> Cluster {
     cluster
 }
 
+/// A strict group whose master and one of its two replicas were killed, with their ports: the other replica is too few to go on.
+pub(crate) fn with_too_few() -> (Cluster, u16, u16) {
+    let mut cluster = armed(strict());
+    let old = cluster.master();
+    let replica = cluster.others(old)[0];
+    cluster.server_mut(replica).kill();
+    cluster.server_mut(old).kill();
+    (cluster, old, replica)
+}
+
 /// A group of such a plan that a client writes to, and has written so much to.
 pub(crate) struct Written {
     pub(crate) cluster: Cluster,
@@ -102,11 +112,7 @@ fn a_master_that_hangs_is_replaced_after_the_lag_window() {
 
 #[test]
 fn a_replica_too_few_blocks_the_failover_until_it_is_back() {
-    let mut cluster = armed(strict());
-    let old = cluster.master();
-    let replica = cluster.others(old)[0];
-    cluster.server_mut(replica).kill();
-    cluster.server_mut(old).kill();
+    let (mut cluster, old, replica) = with_too_few();
     cluster.timeline.wait_for("the failover is blocked", LIMIT, || {
         let master = cluster.recorded(1)?;
         master.failover.filter(|failover| failover.is_blocked).ok_or("it is not".to_owned())
