@@ -60,6 +60,9 @@ mod honesty;
 #[path = "live/operators.rs"]
 mod operators;
 
+#[path = "live/handover.rs"]
+mod handover;
+
 #[path = "live/planned.rs"]
 mod planned;
 

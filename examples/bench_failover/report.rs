@@ -46,6 +46,7 @@ impl Report {
         };
         println!("From {signal} of the master to the first write on a new one that a client found through a sentinel.");
         println!("1 master, 2 replicas, 3 sentinels with quorum 2, down-after-milliseconds {}. Times in ms.", self.down_after_ms);
+        println!("The client gives a write up after {} ms and asks the sentinels again.", self.trouble.patience().as_millis());
         println!("{}Redis {redis}; {cores} x {cpu}; Linux {kernel}", raft_sentinel.iter().map(|v| format!("{v}; ")).collect::<String>());
         if !optimised {
             println!("NOT an optimised build: build with --release before you believe these numbers.");

@@ -6,6 +6,7 @@ use raft_sentinel::proto::sentinel as proto;
 use serde::Serialize;
 
 use crate::kit::history::{self, History};
+use crate::kit::writer::SERVER_LIMIT;
 use crate::kit::{Ack, Cluster, GROUP};
 use crate::side::Side;
 
@@ -52,10 +53,21 @@ pub(crate) enum Trouble {
     Hang,
 }
 
+impl Trouble {
+    /// How long the client waits for the answer to a write. A killed master closes its connections, a silent one is noticed by this
+    /// alone, and only what the sentinels do is to be measured.
+    pub(crate) const fn patience(self) -> Duration {
+        match self {
+            Self::Kill => SERVER_LIMIT,
+            Self::Hang => Duration::from_millis(20),
+        }
+    }
+}
+
 /// Plays one round from nothing to nothing.
 pub(crate) fn play(side: Side, trouble: Trouble, down_after_ms: u64) -> Round {
     let mut cluster = side.start(down_after_ms);
-    let writer = cluster.writer();
+    let writer = cluster.writer_within(trouble.patience());
     let timeline = cluster.timeline.clone();
     let before = WRITES_BEFORE + chance_below(WRITES_BEFORE);
     timeline.wait_until("the client writes", FIRST_WRITE_LIMIT, || writer.count() >= before as usize);

@@ -23,11 +23,12 @@ const SIGHTS_WAITING: usize = 256;
 
 /// Tends one group until it is no longer monitored, or `cancel`. `look` asks for a fresh look at all its data nodes.
 pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, look: Arc<Notify>, cancel: CancellationToken) {
+    let leading = leads(&parts);
     let Some(group) = parts.raft.state().groups.get(&name).cloned() else { return };
     let (sights, seen) = mpsc::channel(SIGHTS_WAITING);
     let (results, ended) = mpsc::unbounded_channel();
     let since = parts.clock.mono();
-    let world = world(&parts, group, since);
+    let world = world(&parts, leading, group, since);
     let judge = Judge::new(parts.raft.id(), world.clone());
     let (claim, said) = watch::channel(None);
     let channel = HelloChannel { group: name.clone(), claim: said, out: channels.heard };
@@ -51,7 +52,12 @@ pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, look:
     keeper.parts.board.hide(&keeper.name);
 }
 
-fn world(parts: &Parts, group: Arc<Group>, since: Mono) -> World {
+/// To be asked before the state is looked at: a state that is older than the leadership may lack what the last leader had decided.
+fn leads(parts: &Parts) -> bool {
+    matches!(*parts.raft.leadership().borrow(), Leadership::Leading { .. })
+}
+
+fn world(parts: &Parts, leading: bool, group: Arc<Group>, since: Mono) -> World {
     let state = parts.raft.state();
     let voters = &state.voters;
     World {
@@ -61,7 +67,7 @@ fn world(parts: &Parts, group: Arc<Group>, since: Mono) -> World {
         group,
         voting: voters.contains(&parts.raft.id()),
         majority: voters.len() / 2 + 1,
-        leading: matches!(*parts.raft.leadership().borrow(), Leadership::Leading { .. }),
+        leading,
     }
 }
 
@@ -116,6 +122,7 @@ impl Keeper {
                 }
                 () = tokio::time::sleep_until(wake_at.into()) => Input::Wake,
             };
+            let leading = leads(&self.parts);
             let state = self.parts.raft.state();
             let Some(group) = state.groups.get(&self.name).cloned() else {
                 // Whoever started this loop ends it, unless it never sees the group gone because it is monitored again already.
@@ -125,7 +132,7 @@ impl Keeper {
                 }
                 continue;
             };
-            self.step(input, group);
+            self.step(input, leading, group);
             self.keep_claim(&state);
         }
     }
@@ -134,12 +141,12 @@ impl Keeper {
         state.groups.get(&self.name).is_some_and(|group| Arc::ptr_eq(group, &self.group))
     }
 
-    fn step(&mut self, input: Input, group: Arc<Group>) {
+    fn step(&mut self, input: Input, leading: bool, group: Arc<Group>) {
         if !Arc::ptr_eq(&group, &self.group) {
             self.group = Arc::clone(&group);
             self.keep_probes();
         }
-        let world = world(&self.parts, group, self.since);
+        let world = world(&self.parts, leading, group, self.since);
         self.tell_of_tie(world.tie);
         let intents = self.judge.step(input, world);
         self.parts.board.show(&self.name, self.judge.picture());

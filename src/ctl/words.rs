@@ -108,6 +108,7 @@ pub(super) const fn decision_basis(basis: pb::DecisionBasis) -> &'static str {
         pb::DecisionBasis::SeenOut => "seen out of writes",
         pb::DecisionBasis::LagWindow => "out of writes since its fence has run out",
         pb::DecisionBasis::Drained => "paused, and drained to the last write",
+        pb::DecisionBasis::HandedOver => "paused, drained to the last write, and made a replica itself",
         pb::DecisionBasis::Forced => "FORCED by an operator, who accepted a loss",
     }
 }

@@ -82,7 +82,9 @@ fn decided(group: &GroupName, old: &Addr, choice: &Choice) -> Vec<Wording> {
     let grounds = format!("{chosen} #old master: {}; known to be missing: {missing}", choice.basis.as_str());
     let told = match choice.basis {
         Basis::Forced => Wording::warning("+failover-forced", grounds),
-        Basis::Unfenced | Basis::Gone | Basis::SeenOut | Basis::LagWindow | Basis::Drained => Wording::private("+failover-basis", grounds),
+        Basis::Unfenced | Basis::Gone | Basis::SeenOut | Basis::LagWindow | Basis::Drained | Basis::HandedOver { .. } => {
+            Wording::private("+failover-basis", grounds)
+        }
     };
     vec![
         Wording::warning("+selected-slave", chosen.clone()),

@@ -4,12 +4,17 @@
 //! strict policy, the old master was seen to be out of writes) the change is decided. The pause ends by itself: whatever
 //! becomes of the sentinels, the old master goes on after it. What is decided later than that would not be without loss, so
 //! it is not.
+//!
+//! The old master is out of writes when its replicas are taken from it. Where too many of them are away for that, it is itself told to
+//! be a replica, of nobody: what it had written by then is what the next one must have. Of the two this is the later resort, since
+//! only a sentinel can take it back.
 
 use super::candidate::{Look, rank_candidates};
 use super::detach::{Muster, Standing};
 use super::intact::known_since;
 use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{Attempt, FRESH_MS, Judge};
+use super::repair::is_detached;
 use crate::base::observation::{Role, RoleReport};
 use crate::base::{Addr, Mono};
 use crate::machine::{AbortReason, Basis, Candidate, Choice, ChosenFor, Command, Failover, Group};
@@ -47,12 +52,6 @@ impl Judge {
             return;
         }
         self.wake_by(deadline);
-        let master = &group.master.addr;
-        let Some(written) = self.written(master, attempt) else {
-            self.want(Intent::Look(master.clone()));
-            self.wake_by(now.plus_ms(LOOK_MS));
-            return;
-        };
         if !group.replicas.keys().all(|addr| self.settled(addr, attempt)) {
             self.wake_by(self.gather_until(attempt));
             return;
@@ -66,15 +65,10 @@ impl Judge {
             self.give_up(group, failover, AbortReason::NoGoodReplica);
             return;
         };
-        let needed = group.needed();
-        if group.is_strict() && (!needed.fences || muster.off + muster.attached < needed.detached) {
-            self.give_up(group, failover, AbortReason::NotDrained);
-            return;
-        }
         match attempt.pause {
-            // Another leader began it: with its replicas taken, the old master would wait for nothing.
-            None if muster.off > 0 => self.give_up(group, failover, AbortReason::NotDrained),
-            None => self.approach(master, &next, written),
+            // Another leader began it: with its replicas taken, or being none itself any more, the old master would wait for nothing.
+            None if muster.off > 0 || self.let_go(group, attempt.since).is_some() => self.give_up(group, failover, AbortReason::NotDrained),
+            None => self.approach(group, attempt, &next),
             Some(pause) => self.drain(group, failover, attempt, &muster, Drained { next, pause, candidates }),
         }
     }
@@ -113,21 +107,25 @@ impl Judge {
     }
 
     /// Nothing is paused yet: the next master must be close first.
-    fn approach(&mut self, master: &Addr, next: &Addr, written: u64) {
-        let now = self.now();
+    fn approach(&mut self, group: &Group, attempt: &Attempt, next: &Addr) {
+        let (now, master) = (self.now(), &group.master.addr);
         let report = self.view.live_report(next).map(|(_, report)| report);
         let has = report.map_or(0, |report| report.offset);
         let follows = report.is_some_and(|report| matches!(&report.role, RoleReport::Replica(replica) if replica.link_up));
-        if follows && written.saturating_sub(has) <= CLOSE_BYTES {
+        if follows && self.written(master, attempt).is_some_and(|written| written.saturating_sub(has) <= CLOSE_BYTES) {
             if self.ask(master, Ask::Pause { ms: PAUSE_MS })
                 && let Some(attempt) = &mut self.attempt
             {
                 attempt.pause = Some(Pause { sent: now, most: None, written: None });
             }
         } else {
-            self.want(Intent::Look(next.clone()));
-            self.want(Intent::Look(master.clone()));
-            self.wake_by(now.plus_ms(LOOK_MS));
+            let again = attempt.looked.plus_ms(LOOK_MS);
+            if now >= again {
+                self.note_looked();
+                self.want(Intent::Look(next.clone()));
+                self.want(Intent::Look(master.clone()));
+            }
+            self.wake_by(if now >= again { now.plus_ms(LOOK_MS) } else { again });
         }
     }
 
@@ -168,7 +166,10 @@ impl Judge {
             self.wake_by(now.plus_ms(PAUSED_LOOK_MS));
             return;
         }
-        if group.is_strict() {
+        let needed = group.needed();
+        let basis = if !group.is_strict() {
+            Basis::Drained
+        } else if needed.fences && muster.off + muster.attached >= needed.detached {
             if !self.is_taken_from(group, attempt, muster, &next) {
                 return;
             }
@@ -180,8 +181,19 @@ impl Judge {
                 self.give_up(group, failover, AbortReason::NotDrained);
                 return;
             }
-        }
-        let choice = Choice { basis: Basis::Drained, reason: reason_for(&candidates, &next), candidates, ..self.choice_of(group, &next) };
+            Basis::Drained
+        } else {
+            let Some(offset) = self.let_go(group, pause.sent) else {
+                self.ask(&group.master.addr, Ask::Demote { master: Addr::nobody() });
+                return;
+            };
+            if offset > has {
+                self.give_up(group, failover, AbortReason::NotDrained);
+                return;
+            }
+            Basis::HandedOver { offset }
+        };
+        let choice = Choice { basis, reason: reason_for(&candidates, &next), candidates, ..self.choice_of(group, &next) };
         let choice = Choice { estimated_loss_bytes: Some(0), ..choice };
         let (name, id, by, at) = (group.name.clone(), failover.id, self.me, self.world.wall);
         self.propose(ProposalKey::Step, Command::Promote { group: name, id, choice, by, at });
@@ -204,6 +216,15 @@ impl Judge {
             self.wake_by(self.now().plus_ms(PAUSED_LOOK_MS));
         }
         out
+    }
+
+    /// How much the recorded master had written when it was told to be a replica of nobody, if it was seen to be that since
+    /// `not_before`. Only the process that is on record has all that was ever confirmed.
+    pub(super) fn let_go(&self, group: &Group, not_before: Mono) -> Option<u64> {
+        let recorded = &group.master.identity.as_ref()?.run_id;
+        // Whatever the link: to be told so cuts it, as it does all clients.
+        let (_, report) = known_since(self.view.nodes.get(&group.master.addr), not_before).ok()?;
+        (is_detached(report) && report.run_id == *recorded).then_some(report.offset)
     }
 
     /// A planned change that came to nothing, or was decided: the old master need not wait for the end of the pause if it is still one.

@@ -61,6 +61,7 @@ impl Judge {
         let attempt = Attempt { id, first, since: now, looked: now, left, quorum_at: None, returned: None, loan: None, pause: None };
         self.attempt = Some(attempt.clone());
         self.look_at_replicas();
+        self.want(Intent::Look(self.world.group.master.addr.clone()));
         attempt
     }
 
@@ -104,13 +105,15 @@ impl Judge {
         }
     }
 
-    /// With nobody else to choose, the replica that the last decision chose is promoted after all if it has returned.
+    /// With nobody else to choose, the replica that the last decision chose is promoted after all if it has returned. So is a master that
+    /// a planned change had told to be nobody's, if nothing came of it.
     pub(super) fn fulfil_last_decision(&mut self, group: &Group) {
         let chosen = &group.master.addr;
         let fresh = |at: Mono| self.now().ms_since(at) <= FRESH_MS;
         let a_replica = self.view.live_report(chosen).is_some_and(|(at, report)| fresh(at) && report.role() == Role::Replica);
         let unfulfilled = group.is_unfulfilled() && a_replica && self.may_be_promoted(group);
-        if unfulfilled || self.is_detached_for_nothing(group) {
+        let of_late = Mono(self.now().0.saturating_sub(FRESH_MS * 1000));
+        if unfulfilled || self.is_detached_for_nothing(group) || self.let_go(group, of_late).is_some() {
             self.ask(chosen, Ask::Promote { fence: group.promotion_fence() });
         }
     }
@@ -160,13 +163,18 @@ impl Judge {
         }
         let again = attempt.looked.plus_ms(LOOK_AGAIN_MS);
         if self.now() >= again {
-            let now = self.now();
-            if let Some(attempt) = &mut self.attempt {
-                attempt.looked = now;
-            }
+            self.note_looked();
             self.look_at_replicas();
         }
         self.wake_by(self.now().plus_ms(LOOK_AGAIN_MS));
+    }
+
+    /// Its candidates are being looked at now.
+    pub(super) fn note_looked(&mut self) {
+        let now = self.now();
+        if let Some(attempt) = &mut self.attempt {
+            attempt.looked = now;
+        }
     }
 
     fn promote_chosen(&mut self, group: &Group, failover: &Failover) {

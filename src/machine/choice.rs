@@ -127,6 +127,12 @@ pub enum Basis {
     LagWindow,
     /// Its writes were paused, the chosen replica has all of them, and it was seen to count too few replicas before the pause could end.
     Drained,
+    /// It was paused and then told to be a replica of nobody, and the chosen replica has all that it had written. So it is taken out of writes where too few
+    /// replicas are there to be taken from it.
+    HandedOver {
+        /// How much it had written.
+        offset: u64,
+    },
     /// An operator accepted that confirmed writes may be lost.
     Forced,
 }
@@ -140,6 +146,7 @@ impl Basis {
             Self::SeenOut => "seen out of writes",
             Self::LagWindow => "out of writes since its fence has run out",
             Self::Drained => "paused, and drained to the last write",
+            Self::HandedOver { .. } => "paused, drained to the last write, and made a replica itself",
             Self::Forced => "forced by an operator",
         }
     }

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::cause::{AbortReason, Cause, Manner};
-use super::choice::{Choice, Ineligible};
+use super::choice::{Basis, Choice, Ineligible};
 use super::decision::{Decision, Ending};
 use super::event::Event;
 use super::group::{Applied, Group, Identity, MasterRecord, ReplicaRecord};
@@ -211,7 +211,7 @@ impl Group {
         if !choice.candidates.iter().any(|candidate| candidate.addr == *chosen && candidate.ineligible.is_none()) {
             return Err(Refusal::NotEligible(chosen.clone()));
         }
-        if strict && failover.phase != Phase::Choosing {
+        if strict && failover.phase != Phase::Choosing && !hands_over(&failover.phase, choice) {
             let have = choice.candidates.iter().filter(|candidate| candidate.detached).count();
             let have = u32::try_from(have).unwrap_or(u32::MAX);
             if have < needed.detached {
@@ -349,4 +349,11 @@ impl Group {
             write(decision);
         }
     }
+}
+
+/// Whether nothing had to be taken from the old master, because it gave up its place itself and the chosen one has all that it had.
+pub(super) fn hands_over(phase: &Phase, choice: &Choice) -> bool {
+    let Basis::HandedOver { offset } = choice.basis else { return false };
+    let chosen = choice.candidates.iter().find(|candidate| candidate.addr == choice.chosen);
+    matches!(phase, Phase::Draining { .. }) && chosen.is_some_and(|chosen| chosen.offset >= Some(offset))
 }

@@ -2,7 +2,7 @@
 
 use super::cause::AbortReason;
 use super::decision::Ending;
-use super::failover::Phase;
+use super::failover::{Phase, hands_over};
 use super::state::State;
 use crate::base::GroupName;
 
@@ -60,10 +60,13 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
         let by_others = Some(Ending::Aborted(AbortReason::MovedByOthers));
         let moved = now.history.last().and_then(|decision| decision.ended.as_ref().map(|(_, how)| how.clone())) == by_others;
         if fenced && !moved && now.epoch != then.epoch {
-            let shown = now.history.last().and_then(|decision| decision.choice.as_ref()).map_or(&[][..], |(choice, _)| &choice.candidates);
+            let choice = now.history.last().and_then(|decision| decision.choice.as_ref()).map(|(choice, _)| choice);
+            let phase = then.failover.as_ref().map(|failover| &failover.phase);
+            let handed_over = phase.zip(choice).is_some_and(|(phase, choice)| hands_over(phase, choice));
+            let shown = choice.map_or(&[][..], |choice| &choice.candidates);
             let detached = shown.iter().filter(|candidate| candidate.detached).count();
             let needed = then.needed().detached as usize;
-            if detached < needed {
+            if detached < needed && !handed_over {
                 return fail(format!("a decision with {detached} detached replicas, {needed} are needed"));
             }
         }

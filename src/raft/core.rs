@@ -18,7 +18,7 @@ use super::passport::Passport;
 use super::peers::PeerBook;
 use super::read::ReadDesk;
 use super::status::Leadership;
-use super::types::{TypeConfig, Vote};
+use super::types::{LogId, TypeConfig, Vote};
 use crate::base::{Addr, LogIndex, Mono, NodeId};
 use crate::clock::Clock;
 use crate::machine::{Logged, State};
@@ -111,6 +111,13 @@ impl Core {
         leads.then(|| self.acks.quorum(&standing.vote, self.me, &standing.voters, self.clock.mono())).flatten()
     }
 
+    /// Whether this node has applied an entry of the term that it leads.
+    ///
+    /// Before that its state may lack what its predecessors had committed, so that nothing may be concluded from it.
+    pub(super) fn has_caught_up(&self, vote: &Vote) -> bool {
+        is_of_term(vote, self.consensus.data_metrics().borrow().last_applied)
+    }
+
     /// The state, if this node has applied the entry already.
     pub(super) fn applied_already(&self, index: LogIndex) -> Option<Arc<State>> {
         let state = self.states.borrow();
@@ -133,7 +140,28 @@ impl Core {
     }
 }
 
+/// Whether an entry was written by the leader of this vote. It is the last one that was applied, or committed: then all of its predecessors' are too.
+pub(super) fn is_of_term(vote: &Vote, entry: Option<LogId>) -> bool {
+    entry.is_some_and(|entry| entry.leader_id == vote.leader_id)
+}
+
 /// This sentinel is stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this sentinel is stopping")]
 pub(super) struct Stopped;
+
+#[cfg(test)]
+mod tests {
+    use openraft::CommittedLeaderId;
+
+    use super::*;
+
+    #[test]
+    fn a_new_leader_knows_nothing_before_an_entry_of_its_own_term() {
+        let entry = |term, leader| Some(LogId::new(CommittedLeaderId::new(term, NodeId(leader)), 7));
+        let vote = Vote::new_committed(3, NodeId(1));
+        assert!(!is_of_term(&vote, None));
+        assert!(!is_of_term(&vote, entry(2, 1)), "an entry of an earlier term");
+        assert!(is_of_term(&vote, entry(3, 1)));
+    }
+}

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::acks::is_quorum;
 use super::config::{READ_WITHIN, ms};
-use super::core::Core;
+use super::core::{Core, is_of_term};
 use super::error::ReadError;
 use super::status::Leadership;
 use super::types::{LogId, Vote};
@@ -221,17 +221,11 @@ pub(super) async fn confirm(core: &Core) -> Result<LogIndex, String> {
     if !opening.vote.committed || opening.vote.leader_id.node_id != core.me {
         return Err(format!("sentinel {} does not lead any more", core.me));
     }
-    let committed = known_committed(&opening.vote, opening.committed);
+    // Until an entry of its own term is committed, a new leader does not know how far its predecessors had committed: by its own
+    // commit point alone it would answer with less than they did.
+    let committed = opening.committed.filter(|id| is_of_term(&opening.vote, Some(*id)));
     let committed = committed.ok_or_else(|| "the leader is new and has committed nothing yet".to_owned())?;
     if acknowledged(core, &opening).await? { Ok(LogIndex(committed.index)) } else { Err("no quorum of sentinels answered".to_owned()) }
-}
-
-/// How far a leader certainly knows everything to be committed.
-///
-/// Until an entry of its own term is committed, a new leader does not know how far its predecessors had committed: by its own
-/// commit point alone it would answer with less than they did.
-fn known_committed(vote: &Vote, committed: Option<LogId>) -> Option<LogId> {
-    committed.filter(|id| id.leader_id == vote.leader_id)
 }
 
 async fn acknowledged(core: &Core, opening: &Opening) -> Result<bool, String> {
@@ -285,21 +279,5 @@ fn first_asked(configs: &[BTreeSet<NodeId>]) -> usize {
     match configs {
         [voters] => voters.len() / 2,
         _ => usize::MAX,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use openraft::CommittedLeaderId;
-
-    use super::*;
-
-    #[test]
-    fn a_new_leader_knows_nothing_before_an_entry_of_its_own_term_is_committed() {
-        let entry = |term, leader| Some(LogId::new(CommittedLeaderId::new(term, NodeId(leader)), 7));
-        let vote = Vote::new_committed(3, NodeId(1));
-        assert_eq!(known_committed(&vote, None), None);
-        assert_eq!(known_committed(&vote, entry(2, 1)), None, "an entry of an earlier term");
-        assert_eq!(known_committed(&vote, entry(3, 1)), entry(3, 1));
     }
 }

@@ -15,7 +15,7 @@ pub struct Committed {
 /// Who leads, as far as this sentinel may trust it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leadership {
-    /// This sentinel leads, and a quorum acknowledged it recently.
+    /// This sentinel leads, a quorum acknowledged it recently, and its state holds all that was committed before it led.
     Leading {
         /// The Raft term.
         term: u64,

@@ -131,7 +131,8 @@ impl Act {
                 [hold, vec![replicaof("NO", "ONE"), rewrite], kill_all(), vec![unpause, info]].concat()
             }
             Self::Follow { master, clients } => {
-                let kill = if *clients == Clients::Kill { kill_all() } else { vec![] };
+                // Who waited for the end of a pause is gone, and a replica that holds back what it is asked keeps nobody's writes safe.
+                let kill = if *clients == Clients::Kill { [kill_all(), vec![unpause]].concat() } else { vec![] };
                 [vec![follow(master), rewrite], kill, vec![info]].concat()
             }
             Self::Detach { fence } => {

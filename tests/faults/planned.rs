@@ -58,28 +58,75 @@ fn with_the_leader_stopped() {
     });
 }
 
-fn killed_at(place: &'static str) {
+/// Nobody can be taken from the old master, so it hands over itself.
+#[test]
+fn with_a_replica_away() {
+    nothing_is_lost("planned: one away", Policy::wanted().plan(), |world| {
+        lose_a_replica(world);
+        ask_for_it(world);
+        world.last(CHANGE);
+        find_it_again(world);
+    });
+}
+
+fn lose_a_replica(world: &mut World) {
+    world.strike("SIGKILL to redis-1");
+    world.cluster.servers[1].kill();
+}
+
+fn find_it_again(world: &mut World) {
+    world.cluster.servers[1].restart();
+    world.mend("all processes run");
+}
+
+/// Whether all replicas are there meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replicas {
+    All,
+    OneAway,
+}
+
+fn killed_at(place: &'static str, replicas: Replicas) {
     if Policy::wanted() != Policy::Strict {
         println!("what is promised here is promised by the strict policy only");
         return;
     }
     let places = Failpoints::new();
     let plan = Plan { env: places.env(), ..Policy::wanted().plan() };
-    nothing_is_lost(&format!("planned: leader dies {place}"), plan, move |world| {
+    let away = if replicas == Replicas::OneAway { ", one away" } else { "" };
+    nothing_is_lost(&format!("planned: leader dies {place}{away}"), plan, move |world| {
+        if replicas == Replicas::OneAway {
+            lose_a_replica(world);
+        }
         places.arm(place);
         ask_for_it(world);
         let died = dead(world, 3 * CHANGE).unwrap_or_else(|| panic!("nobody came to {place}\n{}", world.timeline.report()));
         world.last(CHANGE);
         world.cluster.sentinel_mut(died).restart();
-        world.mend("all sentinels run");
+        match replicas {
+            Replicas::All => world.mend("all sentinels run"),
+            Replicas::OneAway => find_it_again(world),
+        }
     });
 }
 
 macro_rules! places {
-    ($($name:ident $place:literal,)*) => { $(#[test] fn $name() { killed_at($place); })* };
+    ($replicas:ident: $($name:ident $place:literal,)*) => { $(#[test] fn $name() { killed_at($place, Replicas::$replicas); })* };
 }
 
 places! {
+    OneAway:
+    alone_after_ask_pause     "after-ask-pause",
+    alone_before_ask_demote   "before-ask-demote",
+    alone_after_ask_demote    "after-ask-demote",
+    alone_before_promote      "before-promote",
+    alone_after_promote       "after-promote",
+    alone_before_ask_promote  "before-ask-promote",
+    alone_after_ask_promote   "after-ask-promote",
+}
+
+places! {
+    All:
     before_ask_pause      "before-ask-pause",
     after_ask_pause       "after-ask-pause",
     before_ask_detach     "before-ask-detach",

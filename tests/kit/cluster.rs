@@ -11,7 +11,7 @@ use super::scratch::Scratch;
 use super::sentinel::{Flavour, Orders, Ports, Sentinel};
 use super::server::{RedisServer, ServerOptions};
 use super::timeline::Timeline;
-use super::writer::Writer;
+use super::writer::{SERVER_LIMIT, Writer};
 
 /// Stock sentinels find each other by messages that go out every 2 s, and replicas by INFO every 10 s.
 const FORM_LIMIT: Duration = Duration::from_secs(40);
@@ -203,7 +203,12 @@ impl Cluster {
 
     /// A client that finds the master through the sentinels and writes until it is told to stop.
     pub fn writer(&self) -> Writer {
-        Writer::start(self.sentinels.iter().map(|sentinel| sentinel.ports.resp).collect(), self.plan.password.clone())
+        self.writer_within(SERVER_LIMIT)
+    }
+
+    /// The same, with the time that a write may take.
+    pub fn writer_within(&self, limit: Duration) -> Writer {
+        Writer::start_within(limit, self.sentinels.iter().map(|sentinel| sentinel.ports.resp).collect(), self.plan.password.clone())
     }
 
     /// Whether replicas are linked and sentinels agree; the error says what is missing.

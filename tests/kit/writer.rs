@@ -14,7 +14,8 @@ use super::server::RedisServer;
 
 /// Between two attempts of any kind; it is also the resolution of what is measured.
 const PAUSE: Duration = Duration::from_millis(1);
-const SERVER_LIMIT: Duration = Duration::from_millis(300);
+/// How long a write may take before it is given up, unless told otherwise.
+pub const SERVER_LIMIT: Duration = Duration::from_millis(300);
 const SENTINEL_LIMIT: Duration = Duration::from_millis(500);
 const KEYS_PER_QUESTION: usize = 500;
 
@@ -48,8 +49,13 @@ pub struct Writer {
 impl Writer {
     /// Starts writing.
     pub fn start(sentinels: Vec<u16>, password: Option<String>) -> Self {
+        Self::start_within(SERVER_LIMIT, sentinels, password)
+    }
+
+    /// Starts writing; a write that takes longer than `limit` is given up, and the sentinels are asked again.
+    pub fn start_within(limit: Duration, sentinels: Vec<u16>, password: Option<String>) -> Self {
         let shared = Arc::new(Shared::default());
-        let session = Session { shared: Arc::clone(&shared), sentinels: Sentinels::new(sentinels), password, number: 0 };
+        let session = Session { shared: Arc::clone(&shared), sentinels: Sentinels::new(sentinels), password, limit, number: 0 };
         let thread = thread::Builder::new().name("writer".to_owned()).spawn(move || session.run()).expect("a thread can be started");
         Self { shared, thread: Some(thread) }
     }
@@ -155,6 +161,7 @@ struct Session {
     shared: Arc<Shared>,
     sentinels: Sentinels,
     password: Option<String>,
+    limit: Duration,
     number: u64,
 }
 
@@ -175,7 +182,7 @@ impl Session {
     }
 
     fn connect(&self, port: u16) -> Option<(u16, Conn)> {
-        let mut conn = Conn::open(port, SERVER_LIMIT).ok()?;
+        let mut conn = Conn::open(port, self.limit).ok()?;
         if let Some(password) = &self.password {
             conn.ask(&["AUTH", password]).ok()?;
         }

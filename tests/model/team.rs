@@ -46,7 +46,10 @@ impl Run {
     pub(crate) fn is_of(&self, team: usize, node: usize, ask: &Ask) -> bool {
         let inside = |node: usize| self.teams[team].nodes.contains(&node);
         match ask {
-            Ask::Demote { master } | Ask::Repoint { master } => inside(node) && self.node_at(master).is_some_and(inside),
+            // Or of nobody, by an old master that hands over.
+            Ask::Demote { master } | Ask::Repoint { master } => {
+                inside(node) && (*master == Addr::nobody() || self.node_at(master).is_some_and(inside))
+            }
             Ask::Promote { .. } | Ask::Detach { .. } | Ask::Lend | Ask::Arm(_) | Ask::Pause { .. } | Ask::Unpause => inside(node),
         }
     }

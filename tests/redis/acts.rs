@@ -95,7 +95,7 @@ async fn what_an_act_can_do_without_is_reported_and_no_error() {
         (Server::start_without_file(), vec![Step::ConfigRewrite]),
         (
             Server::start("rename-command CONFIG \"\"\nrename-command CLIENT \"\""),
-            vec![Step::ConfigRewrite, Step::KillClients, Step::KillSubscribers],
+            vec![Step::ConfigRewrite, Step::KillClients, Step::KillSubscribers, Step::Unpause],
         ),
         (Server::start("rename-command MULTI \"\""), vec![]),
     ] {

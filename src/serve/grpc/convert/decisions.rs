@@ -107,6 +107,7 @@ const fn basis(basis: Basis) -> pb::DecisionBasis {
         Basis::SeenOut => pb::DecisionBasis::SeenOut,
         Basis::LagWindow => pb::DecisionBasis::LagWindow,
         Basis::Drained => pb::DecisionBasis::Drained,
+        Basis::HandedOver { .. } => pb::DecisionBasis::HandedOver,
         Basis::Forced => pb::DecisionBasis::Forced,
     }
 }
