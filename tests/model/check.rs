@@ -254,7 +254,8 @@ impl Run {
             node.is_some_and(|node| node.run_id == 0 && node.power == Power::Up && node.placed) && !strayed(addr)
         };
         let fenced = !reasons.iter().any(|(_, why)| *why == Ineligible::NotFenced);
-        let enough = group.is_strict() && fenced && group.replicas.keys().filter(reliable).count() as u32 >= group.needed().detached;
+        let forgotten = self.teams[team].ledger.void;
+        let enough = group.is_strict() && fenced && !forgotten && group.replicas.keys().filter(reliable).count() as u32 >= group.needed().detached;
         if harmed && (blocked || short) && !(blocked && enough) {
             self.stats.blocked += 1;
             return;
