@@ -9,19 +9,18 @@ use std::sync::Arc;
 use super::intact::{Held, check_intact, held, known_since};
 use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{Attempt, FRESH_MS, Judge};
+use super::out::window_end;
 use super::view::Link;
 use crate::base::observation::{LinkLoss, NodeReport, Role, RoleReport};
 use crate::base::{Addr, FenceSight, Mono};
-use crate::machine::{Basis, Candidate, Choice, ChosenFor, Command, Evidence, Failover, Group, Ineligible, Needed};
+use crate::machine::{Basis, Candidate, Choice, ChosenFor, Command, Failover, Group, Ineligible, Needed};
 
 /// How long the decision waits for replicas that are still being detached when enough of them are.
 const STRAGGLERS_MS: u64 = 100;
 /// After this long without a quorum it is said what is missing, even if everybody seems to be there.
 const SAY_SO_MS: u64 = 2000;
-/// How long a link that was cut may take to come back, with a report.
+/// How long a link that was cut may take to come back, with a report, until it is taken for gone.
 const RELINK_MS: u64 = 300;
-/// A master counts a replica for its longest lag, and notices that once a second: this much after that it has noticed for certain.
-const NOTICE_S: u64 = 2;
 
 /// Where a replica stands on its way from the old master.
 #[derive(Clone, Debug)]
@@ -57,12 +56,12 @@ impl Judge {
         if self.is_returning(group, since) {
             return;
         }
-        match self.out_of_writes(group, needed, since) {
+        match self.out_of_writes(group, needed, (since, muster.off)) {
             Some(basis) if muster.attached == 0 || self.now() >= since.plus_ms(STRAGGLERS_MS) => {
                 self.choose_most_advanced(group, failover, attempt, &muster, basis);
             }
             Some(_) => self.wake_by(since.plus_ms(STRAGGLERS_MS)),
-            None => self.await_silence(group, failover, attempt, since, needed),
+            None => self.await_silence(group, failover, attempt, needed, (since, muster.off)),
         }
     }
 
@@ -144,7 +143,8 @@ impl Judge {
     /// Too few have left. They are told to only where enough of them are there: a master that keeps its quorum all the same must not
     /// lose the rest of its replicas for nothing.
     fn gather(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, muster: &Muster, needed: Needed) {
-        let hopeful = muster.off + muster.attached >= needed.detached;
+        let have = muster.off + muster.attached;
+        let hopeful = have >= needed.detached;
         let emptied = self.lost_history(group).is_some();
         if hopeful || emptied {
             self.detach_attached(group, muster);
@@ -158,7 +158,10 @@ impl Judge {
             self.wake_by(if settled { attempt.since.plus_ms(SAY_SO_MS) } else { self.gather_until(attempt) });
             return;
         }
-        let have = muster.off + muster.attached;
+        if let Some(until) = self.answers_until(attempt, muster, needed.detached.saturating_sub(have)) {
+            self.wake_by(until);
+            return;
+        }
         let reason = |standing: &Standing| match standing {
             Standing::Attached(None) if hopeful => Ineligible::Attached,
             Standing::Off(_) | Standing::Attached(None) => Ineligible::TooFew { have, need: needed.detached },
@@ -172,6 +175,15 @@ impl Judge {
         // The last decision was taken behind a fence of its own, so that it may still be carried out.
         self.fulfil_last_decision(group);
         self.stay_blocked(group, failover, attempt, reasons);
+    }
+
+    /// Until when it is not said that replicas are missing, because as many as are missing may only be slow to answer.
+    fn answers_until(&self, attempt: &Attempt, muster: &Muster, missing: u32) -> Option<Mono> {
+        let unheard = |standing: &Standing| matches!(standing, Standing::Useless(Ineligible::NoReport | Ineligible::Down));
+        let slow = muster.standings.iter().filter(|(_, standing)| unheard(standing));
+        let mut limits: Vec<Mono> = slow.filter_map(|(addr, _)| self.may_answer_until(addr, attempt)).collect();
+        limits.sort_unstable_by(|a, b| b.cmp(a));
+        missing.checked_sub(1).and_then(|last| limits.get(last as usize).copied())
     }
 
     /// Tells everybody who can be told, also those that count for nothing: the old master would count them.
@@ -198,45 +210,8 @@ impl Judge {
         until.is_some()
     }
 
-    /// Why the old master can take no writes any more, if that is so; `since` is when enough replicas had left it.
-    fn out_of_writes(&mut self, group: &Group, needed: Needed, since: Mono) -> Option<Basis> {
-        // Seen by this one as well, and now: a process that was gone when the votes were cast may be back.
-        let gone =
-            matches!(self.view.nodes.get(&group.master.addr).map(|node| &node.link), Some(Link::Down { loss: LinkLoss::Refused, .. }));
-        let refusing = group.ballot.votes().values().filter(|vote| vote.testimony.evidence == Evidence::Refused).count();
-        if gone && refusing >= self.world.majority {
-            return Some(Basis::Gone);
-        }
-        if self.seen_out(group, since) {
-            return Some(Basis::SeenOut);
-        }
-        let ended = self.now() >= window_end(group, since);
-        // Not if it is seen to hold less than it is relied on for.
-        let held = self.view.fence(&group.master.addr).and_then(FenceSight::held);
-        let relied_on = group.fence.map_or(0, |fence| fence.min_replicas);
-        let holds = held.is_none_or(|held| held.min_replicas >= relied_on);
-        (needed.fences && ended && holds).then_some(Basis::LagWindow)
-    }
-
-    /// Whether the old master itself says, later than `since`, that it takes no writes: it is a replica, or it counts too few.
-    pub(super) fn seen_out(&self, group: &Group, since: Mono) -> bool {
-        let master = &group.master.addr;
-        let Some((_, report)) = self.view.live_report(master).filter(|(at, _)| *at > since) else { return false };
-        match (&report.role, self.view.fence(master)) {
-            (RoleReport::Replica(_), _) => true,
-            // By the connections that it has open, since an acknowledgement that was on its way would count again; and by what it counts,
-            // since that may be more than data nodes. That it counts at all shows that the fence is in force at this moment.
-            (RoleReport::Master { replicas, good_replicas }, Some(FenceSight::Holds(fence))) => {
-                // What was seen of the fence may have been lowered since; the log was told first.
-                let relied_on = group.fence.map_or(0, |record| record.min_replicas).min(fence.min_replicas);
-                replicas.len() < relied_on as usize && good_replicas.is_some_and(|good| good < relied_on)
-            }
-            (RoleReport::Master { .. }, _) => false,
-        }
-    }
-
     /// Enough have left, and the old master may not have noticed.
-    fn await_silence(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, since: Mono, needed: Needed) {
+    fn await_silence(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, needed: Needed, (since, off): (Mono, u32)) {
         let master = &group.master.addr;
         if let Some((at, report)) = self.view.live_report(master) {
             let (at, role) = (at, report.role());
@@ -247,10 +222,12 @@ impl Judge {
                 self.want(Intent::Look(master.clone()));
             }
         }
-        if needed.fences {
-            self.wake_by(window_end(group, since));
-        } else {
-            self.stay_blocked(group, failover, attempt, vec![(master.clone(), Ineligible::NotFenced)]);
+        match self.silence_ends(group, needed, (since, off)) {
+            Some(end) if end == window_end(group, since) => self.wake_by(end),
+            end => {
+                end.into_iter().for_each(|end| self.wake_by(end));
+                self.stay_blocked(group, failover, attempt, vec![(master.clone(), Ineligible::NotFenced)]);
+            }
         }
     }
 
@@ -385,10 +362,4 @@ fn reason_for(chosen: &Addr, rows: &[&Row]) -> ChosenFor {
         Some(second) if first.priority() != second.priority() => ChosenFor::Priority,
         Some(_) => ChosenFor::RunId,
     }
-}
-
-/// When a master that lost its replicas at `since` without noticing has noticed for certain.
-fn window_end(group: &Group, since: Mono) -> Mono {
-    let max_lag_s = group.fence.map_or(group.settings.fence_max_lag_s, |fence| fence.max_lag_s);
-    since.plus_ms(u64::from(max_lag_s).saturating_add(NOTICE_S).saturating_mul(1000))
 }

@@ -196,6 +196,13 @@ impl Judge {
             }
             Some(FenceSight::Holds(_)) | None => {}
         }
+        let hangers_on = self.hangers_on(master);
+        if hangers_on > 0 {
+            return Some(format!(
+                "{master} counts {hangers_on} that are no data nodes (they listen on no port, or appear under the address of another): while \
+                 it is silent it cannot be told whether it takes writes, and WAIT counts them too"
+            ));
+        }
         let Some(record) = group.fence else { return Some("it is not armed yet".to_owned()) };
         if record.min_replicas < wanted.min_replicas {
             return Some(format!("what {master} holds is not recorded yet"));

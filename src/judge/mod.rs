@@ -9,7 +9,7 @@
 //!
 //! In reading order: [`view`] and `belief` (what was seen of a node), [`down`] (when a node is down), `vote`,
 //! [`candidate`] and `intact` (whom to promote), `promotion` (the steps of a failover; of a strict one
-//! `detach` and `loan`, of a planned one `drain`), `fence` (kept in force meanwhile), `loss` (a master without its data), `repair` (everything that is not as recorded),
+//! `detach`, `out` (whether the old master can write no more) and `loan`, of a planned one `drain`), `fence` (kept in force meanwhile), `loss` (a master without its data), `repair` (everything that is not as recorded),
 //! `shadow` (where nothing is carried out),
 //! [`mind`] (the step that calls them), [`intent`] and [`pending`].
 
@@ -24,6 +24,7 @@ pub mod intent;
 mod loan;
 mod loss;
 pub mod mind;
+mod out;
 pub mod pending;
 mod promotion;
 mod repair;

@@ -138,3 +138,51 @@ fn a_master_that_counts_somebody_who_is_no_data_node_is_not_out_of_writes() {
     assert!(!bench.events.iter().any(|(_, event)| matches!(event, Event::Decided { .. })), "red goes on when its pause ends");
     bench.run_until("all is as before", Bench::settled);
 }
+
+#[test]
+fn nor_is_one_that_is_silent_and_may_still_count_them() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").hangers_on = 1;
+    bench.run(8000);
+    assert!(bench.judge(0).view().fence_alarm.is_some(), "operators are told");
+    bench.node("red").silent = true;
+    bench.run(20_000);
+    let blocked = bench.group().failover.clone().and_then(|failover| failover.blocked);
+    assert_eq!(blocked, Some(vec![(addr("red"), Ineligible::NotFenced)]));
+    bench.node("red").silent = false;
+    bench.node("red").alive = false;
+    bench.run_until("it is known to be gone", |bench| bench.group().epoch == Epoch(1));
+    // With so many gone that what is left does not suffice, it is as always.
+    let mut bench = armed(&["blue", "green", "grey", "pink"]);
+    bench.node("red").hangers_on = 1;
+    bench.run(2000);
+    bench.node("red").silent = true;
+    bench.run_until("it is decided", |bench| bench.group().epoch == Epoch(1));
+}
+
+#[test]
+fn a_master_that_a_script_keeps_busy_is_not_out_of_writes() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").busy = true;
+    bench.run_until("its replicas are taken", |bench| bench.nodes[&addr("blue")].follows == Some(Addr::nobody()));
+    bench.run(10_000);
+    let failover = bench.group().failover.clone().expect("a failover");
+    assert_eq!(failover.phase, Phase::Detaching, "what the script writes is taken until it ends");
+    assert_eq!(failover.blocked, Some(vec![(addr("red"), Ineligible::NotFenced)]));
+    // It is cut off, so that nobody hears whether it still is.
+    bench.node("red").silent = true;
+    let silent = bench.now_ms;
+    bench.run_until("it is decided", |bench| bench.group().epoch == Epoch(1));
+    assert!((3900..5000).contains(&(bench.now_ms - silent)), "{} ms", bench.now_ms - silent);
+}
+
+#[test]
+fn a_master_whose_script_ends_keeps_its_place() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").busy = true;
+    bench.run_until("its replicas are taken", |bench| bench.nodes[&addr("blue")].follows == Some(Addr::nobody()));
+    bench.run(5000);
+    bench.node("red").busy = false;
+    bench.run_until("all is as before", |bench| bench.group().failover.is_none() && bench.settled());
+    assert_eq!(bench.group().epoch, Epoch(0));
+}

@@ -11,6 +11,8 @@ pub(crate) struct Node {
     pub(crate) refuses_credentials: bool,
     /// Its host is cut off: it lives, and nobody hears of it.
     pub(crate) silent: bool,
+    /// It answers PING, and is slow to answer more.
+    pub(crate) slow: bool,
     /// It does not get what its master writes.
     pub(crate) lags: bool,
     pub(crate) follows: Option<Addr>,
@@ -26,6 +28,8 @@ pub(crate) struct Node {
     pub(crate) stubborn: bool,
     /// Those that follow it, acknowledge, and listen on no port.
     pub(crate) hangers_on: u32,
+    /// A script keeps it busy: it says so, and nothing else.
+    pub(crate) busy: bool,
 }
 
 impl Node {
@@ -34,6 +38,7 @@ impl Node {
             alive: true,
             refuses_credentials: false,
             silent: false,
+            slow: false,
             lags: false,
             follows: None,
             offset: 100,
@@ -44,6 +49,7 @@ impl Node {
             obeyed: Vec::new(),
             stubborn: false,
             hangers_on: 0,
+            busy: false,
         }
     }
 

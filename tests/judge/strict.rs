@@ -140,6 +140,60 @@ fn with_too_few_replicas_nobody_is_touched() {
     bench.run_until("it goes on", |bench| bench.group().epoch == Epoch(1) && bench.settled());
 }
 
+fn is_blocked(event: &Event) -> bool {
+    matches!(event, Event::FailoverBlocked { .. })
+}
+
+/// It is told that a failover is blocked so long after it began, if it is.
+fn blocked_after(bench: &Bench) -> Option<u64> {
+    let begun = bench.when(|event| matches!(event, Event::FailoverStarted { .. })).expect("it has begun");
+    bench.when(is_blocked).map(|at| at - begun)
+}
+
+/// Something happens to `green` shortly before the sentinels agree that `red`, which is dead, is down.
+fn blocked_by_green(happen: fn(&mut Node)) -> Bench {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").alive = false;
+    bench.run(800);
+    happen(bench.node("green"));
+    bench.run_until("a failover", |bench| bench.group().failover.is_some());
+    bench
+}
+
+#[test]
+fn a_replica_that_is_slow_to_answer_is_not_said_to_stand_in_the_way() {
+    let mut bench = blocked_by_green(|green| green.silent = true);
+    bench.run(450);
+    bench.node("green").silent = false;
+    bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && bench.settled());
+    assert_eq!(blocked_after(&bench), None, "it only took a while");
+}
+
+#[test]
+fn a_link_that_breaks_for_a_moment_after_the_replica_has_left_is_not_said_to_stand_in_the_way() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").silent = true;
+    bench.run_until("its replicas are taken", |bench| bench.nodes[&addr("green")].follows == Some(Addr::nobody()));
+    bench.run(1500);
+    bench.node("green").silent = true;
+    bench.run(700);
+    bench.node("green").silent = false;
+    bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1));
+    assert_eq!(blocked_after(&bench), None);
+}
+
+#[test]
+fn what_stands_in_the_way_for_certain_is_told_at_once_and_silence_when_it_has_lasted() {
+    let dead: fn(&mut Node) = |green| green.alive = false;
+    let silent: fn(&mut Node) = |green| green.silent = true;
+    for (happen, expected) in [(dead, 0..=400), (silent, 600..=1000)] {
+        let mut bench = blocked_by_green(happen);
+        bench.run_until("it is blocked", |bench| bench.when(is_blocked).is_some());
+        let after = blocked_after(&bench).expect("it is blocked");
+        assert!(expected.contains(&after), "after {after} ms, not {expected:?}");
+    }
+}
+
 #[test]
 fn a_replica_that_restarted_is_not_relied_on() {
     let mut bench = armed(&["blue", "green"]);

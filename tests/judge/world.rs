@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use raft_sentinel::base::observation::{AttachedReplica, LinkLoss, NodeReport, ReplicaReport, RoleReport, Seen, Sight, ValidReply};
+use raft_sentinel::base::observation::{
+    AttachedReplica, InvalidReply, LinkLoss, NodeReport, ReplicaReport, RoleReport, Seen, Sight, ValidReply,
+};
 use raft_sentinel::base::settings::PromotionPolicy;
 use raft_sentinel::base::{Addr, Epoch, FenceSight, GroupName, GroupSettings, LogIndex, Mono, NodeId, ReplId, RunId, WallTime};
 use raft_sentinel::judge::{Ask, Input, Intent, Judge, Link, Permit, Remark, World};
@@ -11,6 +13,9 @@ use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Command, Event, Group, Outcome, Phase, State, invariants};
 
 pub(crate) use super::node::Node;
+
+/// What happens at a place, by the name of an intent.
+type Happening = (&'static str, fn(&mut Bench));
 
 pub(crate) struct Bench {
     pub(crate) now_ms: u64,
@@ -28,7 +33,7 @@ pub(crate) struct Bench {
     pub(crate) intents: Vec<String>,
     pub(crate) die_at: Option<(String, bool)>,
     /// What happens in the moment before the first intent of this name is performed.
-    pub(crate) before: Option<(&'static str, fn(&mut Self))>,
+    pub(crate) before: Option<Happening>,
     /// Which data nodes each sentinel cannot reach, though others may.
     pub(crate) blind: [BTreeSet<Addr>; 3],
     /// A report that was made before the next act on its node, and comes after the one that the act brings.
@@ -268,7 +273,7 @@ impl Bench {
     }
 
     fn see_fence(&self, node: &Addr) -> Option<Input> {
-        let held = self.at(node).filter(|node| node.is_there() && !node.refuses_credentials)?.fence;
+        let held = self.at(node).filter(|node| node.is_there() && !node.busy && !node.refuses_credentials)?.fence;
         let sight = held.map_or_else(|| FenceSight::Unknown("NOPERM".to_owned()), FenceSight::Holds);
         Some(self.see(node, Sight::Fence(sight)))
     }
@@ -277,6 +282,7 @@ impl Bench {
         match self.at(node) {
             Some(node) if node.silent => Sight::Unlinked(LinkLoss::TimedOut),
             Some(node) if node.alive && node.refuses_credentials => Sight::Unlinked(LinkLoss::Credentials("WRONGPASS".to_owned())),
+            Some(node) if node.alive && node.busy => Sight::Invalid(InvalidReply::Busy),
             Some(node) if node.alive => Sight::Valid(ValidReply::Pong),
             Some(_) | None => Sight::Unlinked(LinkLoss::Refused),
         }
@@ -284,7 +290,7 @@ impl Bench {
 
     fn report(&self, addr: &Addr) -> Option<NodeReport> {
         let addr = self.aliases.get(addr).unwrap_or(addr);
-        let node = self.nodes.get(addr).filter(|node| node.is_there() && !node.refuses_credentials)?;
+        let node = self.nodes.get(addr).filter(|node| node.is_there() && !node.busy && !node.slow && !node.refuses_credentials)?;
         let attached = |(at, other): (&Addr, &Node)| {
             (other.is_there() && other.follows.as_ref() == Some(addr)).then(|| AttachedReplica {
                 addr: at.clone(),
@@ -395,7 +401,7 @@ impl Bench {
 
     fn obey(&mut self, node: &Addr, ask: &Ask) -> bool {
         let node = self.aliases.get(node).unwrap_or(node);
-        let Some(node) = self.nodes.get_mut(node).filter(|node| node.is_there() && !node.stubborn) else { return false };
+        let Some(node) = self.nodes.get_mut(node).filter(|node| node.is_there() && !node.busy && !node.stubborn) else { return false };
         node.obeyed.push(ask.clone());
         match ask {
             Ask::Promote { fence } => {
