@@ -1,6 +1,6 @@
 //! The strict policy: the fence is armed, the replicas are taken from the old master, and nothing is decided before it is out of writes.
 
-use raft_sentinel::base::settings::PromotionPolicy;
+use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
 use raft_sentinel::base::{Addr, Epoch, Fence, NodeId, WallTime};
 use raft_sentinel::judge::Ask;
 use raft_sentinel::machine::{AbortReason, Basis, Choice, ChosenFor, Command, Ending, Event, Evidence, Ineligible, Manner, Phase};
@@ -377,4 +377,22 @@ fn another_leader_finishes_what_one_began() {
         assert!(bench.die_at.is_none(), "nobody died at {place}");
         assert_eq!((bench.group().epoch, bench.group().master.addr.clone()), (Epoch(1), addr("green")), "after a death at {place}");
     }
+}
+
+/// The promotion was fenced; that the policy is another one by now does not let the old master write.
+#[test]
+fn an_old_master_keeps_its_fence_until_it_follows_also_when_the_fence_is_taken_down() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").silent = true;
+    bench.run_until("it is replaced", |bench| bench.group().epoch == Epoch(1) && bench.group().failover.is_none());
+    let changes = vec![SettingChange::PromotionPolicy(PromotionPolicy::Available)];
+    bench.apply(&Command::SetOptions { group: group_name(), changes, at: WallTime(0) });
+    bench.run(3000);
+    bench.node("red").silent = false;
+    bench.node("red").obeyed.clear();
+    bench.run_until("the fence is down", |bench| bench.group().fence.is_none());
+    let obeyed = bench.nodes[&addr("red")].obeyed.clone();
+    let first = |is: fn(&Ask) -> bool| obeyed.iter().position(is).expect("it was asked");
+    let (demoted, disarmed) = (first(|ask| matches!(ask, Ask::Demote { .. })), first(|ask| *ask == Ask::Arm(Fence::OFF)));
+    assert!(demoted < disarmed, "{obeyed:?}");
 }
