@@ -77,6 +77,7 @@ fn act(ask: &Ask) -> Act {
         Ask::Arm(fence) => Act::Arm(*fence),
         Ask::Pause { ms } => Act::Pause { ms: *ms },
         Ask::Unpause => Act::Unpause,
+        Ask::KillScript => Act::KillScript,
     }
 }
 
