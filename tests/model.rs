@@ -2,13 +2,15 @@
 //!
 //! Each seed is a schedule of delays, cuts, crashes, restarts, stalls and operators' orders. After every event the promises P1, P4 and P5
 //! are checked, and P7 once all is healed. `MODEL_SEEDS` is the number of schedules (default: as many as fit `MODEL_SECONDS`, 90);
-//! `MODEL_SEED` plays one again and prints its story. The model itself is checked by breaking the protocol's rules, one at a time.
+//! `MODEL_SEED` plays one again and prints its story. Beside the drawn faults there are placed ones: every single fault at every boundary of one
+//! failover, and pairs of them for `MODEL_PAIRS_SECONDS` (15). The model itself is checked by breaking the protocol's rules, one at a time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use raft_sentinel_model::check::Stats;
+use raft_sentinel_model::placed::{self, Case, Tally};
 use raft_sentinel_model::setup::Adversary;
 use raft_sentinel_model::{Breach, Run, Setup, Violation};
 
@@ -109,4 +111,52 @@ fn every_broken_rule_is_noticed() {
         })
         .collect();
     assert!(unnoticed.is_empty(), "not noticed: {unnoticed:?}");
+}
+
+/// Lets all cores play their parts.
+fn on_all_cores(play: impl Fn((u64, u64)) -> Tally + Sync) -> Tally {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from) as u64;
+    let tallies: Vec<Tally> = std::thread::scope(|scope| {
+        let play = &play;
+        let players: Vec<_> = (0..cores).map(|part| scope.spawn(move || play((part, cores)))).collect();
+        players.into_iter().map(|player| player.join().expect("no player panicked")).collect()
+    });
+    tallies.into_iter().fold(Tally::default(), |all, tally| Tally {
+        placements: all.placements + tally.placements,
+        boundaries: all.boundaries.max(tally.boundaries),
+        found: all.found.or(tally.found),
+    })
+}
+
+fn expect_kept(case: Case, tally: &Tally) {
+    if let Some((faults, violation)) = &tally.found {
+        let story = placed::story(case, None, faults).join("\n");
+        panic!("{story}\n{case:?}, {faults:?}: {violation}");
+    }
+}
+
+#[test]
+fn every_single_fault_in_one_failover() {
+    let seconds = number("MODEL_PAIRS_SECONDS").unwrap_or(15);
+    for case in Case::ALL {
+        let begun = Instant::now();
+        let tally = on_all_cores(|part| placed::singles(case, None, part));
+        let (placements, boundaries) = (tally.placements, tally.boundaries);
+        println!("{case:?}: {placements} placements of one fault at {boundaries} boundaries, {:.1} s", begun.elapsed().as_secs_f64());
+        expect_kept(case, &tally);
+        assert!(placements > 1000, "{case:?}: only {placements} placements");
+        let until = Instant::now() + Duration::from_millis(seconds * 1000 / Case::ALL.len() as u64);
+        let tally = on_all_cores(|part| placed::pairs(case, part, until));
+        println!("{case:?}: {} placements of two faults", tally.placements);
+        expect_kept(case, &tally);
+    }
+}
+
+#[test]
+fn a_fault_in_its_place_finds_broken_rules() {
+    for breach in [Breach::LagWindow, Breach::LowerBeforeLog, Breach::WaitForFewer] {
+        let tally = on_all_cores(|part| placed::singles(Case::CutOff, Some(breach), part));
+        let (faults, violation) = tally.found.unwrap_or_else(|| panic!("{breach:?} in {} placements", tally.placements));
+        println!("{breach:?}: {faults:?}, {violation}");
+    }
 }

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::base::{Epoch, GroupName, GroupSeed, Heard, Secret};
+use crate::base::{Credentials, Epoch, GroupName, GroupSeed, Heard};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::machine::{Event, Logged, State};
@@ -50,8 +50,8 @@ pub struct Parts {
     pub tls: Option<ClientTls>,
     /// `sentinel shadow yes`: groups of the file begin in shadow, and none is touched before an operator has taken it over.
     pub shadow: bool,
-    /// `sentinel sentinel-user` and `sentinel sentinel-pass`: how to get in where stock sentinels listen.
-    pub stock_credentials: (Option<String>, Option<Secret>),
+    /// `sentinel sentinel-user` and `sentinel sentinel-pass`: how to get in where stock sentinels listen. SENTINEL CONFIG SET changes them.
+    pub stock_credentials: watch::Receiver<Credentials>,
 }
 
 /// What is heard on hello channels on its way to those who notice: the way in, for the ears, and the way out.

@@ -15,12 +15,12 @@ use std::time::Duration;
 use rand::Rng;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent;
-use crate::base::{Addr, Heard, RunId, limits};
+use crate::base::{Addr, Credentials, Heard, RunId, limits};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::conf::Config;
@@ -170,6 +170,7 @@ impl House {
         self.tasks.spawn(self.hooks.clone().run(self.hook_sources(), self.cancel.clone()));
         self.tasks.spawn(self.event_sources().run(self.hub.clone(), self.cancel.clone()));
 
+        let (credentials, stock_credentials) = watch::channel(self.config.sentinel.credentials.clone());
         let parts = agent::Parts {
             raft: self.raft.clone(),
             board: self.board.clone(),
@@ -180,12 +181,12 @@ impl House {
             announce_port: self.announced_port(),
             tls: self.encryption.client.clone(),
             shadow: self.config.sentinel.shadow,
-            stock_credentials: (self.config.sentinel.user.clone(), self.config.sentinel.pass.clone()),
+            stock_credentials,
         };
         let (heard, inbox) = mpsc::channel(limits::HELLOS_WAITING);
         let hellos = agent::Hellos { heard: heard.clone(), inbox };
         self.tasks.spawn(agent::run(parts, self.config.groups.clone(), hellos, self.cancel.clone()));
-        self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context(heard)), self.cancel.clone()));
+        self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context(heard, credentials)), self.cancel.clone()));
 
         let ctx = grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock);
         let hooks = self.hooks.clone();
@@ -250,7 +251,7 @@ impl House {
         }
     }
 
-    fn resp_context(&self, heard: mpsc::Sender<Heard>) -> resp::Context {
+    fn resp_context(&self, heard: mpsc::Sender<Heard>, credentials: watch::Sender<Credentials>) -> resp::Context {
         let (config, sentinel) = (&self.config, &self.config.sentinel);
         let shown = |path: PathBuf| absolute(&path).display().to_string();
         resp::Context {
@@ -281,13 +282,9 @@ impl House {
             deny_scripts_reconfig: sentinel.deny_scripts_reconfig,
             dir: absolute(&config.dir),
             live: Live::new(
-                Facts {
-                    log_level: config.log.level,
-                    sentinel_user: sentinel.user.clone(),
-                    sentinel_pass: sentinel.pass.clone(),
-                    ..Facts::default()
-                },
+                Facts { log_level: config.log.level, credentials: sentinel.credentials.clone(), ..Facts::default() },
                 telemetry::set_level,
+                credentials,
             ),
             simulation: self.simulation.clone(),
             heard,

@@ -24,7 +24,7 @@ pub use fence::{Fence, FenceSight};
 pub use heard::{Heard, HeardOn, NoChannel, OnChannel};
 pub use hello::{Claim, Hello};
 pub use ids::{ClusterId, Epoch, GroupName, Incarnation, LogIndex, NodeId, ReplId, RunId, SentinelId};
-pub use secret::Secret;
+pub use secret::{Credentials, Secret};
 pub use seed::GroupSeed;
 pub use settings::GroupSettings;
 pub use time::{Mono, WallTime};

@@ -4,6 +4,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// How to get in somewhere: as whom, and with which password. `Debug` shows no password.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user; none is the default one.
+    pub user: Option<String>,
+    /// The password, if one is needed.
+    pub pass: Option<Secret>,
+}
+
 /// A text that must not reach a log line, an event, an error or a metric.
 ///
 /// It is written in clear into the Raft log (which needs it on every sentinel); the data directory

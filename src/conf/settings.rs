@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::place::Note;
 use super::users::UserLine;
-use crate::base::{Addr, ClusterId, Epoch, GroupSeed, NodeId, Secret, SentinelId, TlsSettings, limits};
+use crate::base::{Addr, ClusterId, Credentials, Epoch, GroupSeed, NodeId, Secret, SentinelId, TlsSettings, limits};
 
 /// Everything that one sentinel is told. `Debug` shows no password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,10 +225,8 @@ pub struct SentinelSettings {
     pub stale_answers: bool,
     /// `sentinel shadow`: groups begin in shadow, beside the sentinels that lead them, and nothing is carried out.
     pub shadow: bool,
-    /// `sentinel sentinel-user`; kept for SENTINEL CONFIG GET only.
-    pub user: Option<String>,
-    /// `sentinel sentinel-pass`; kept for SENTINEL CONFIG GET only.
-    pub pass: Option<Secret>,
+    /// `sentinel sentinel-user` and `sentinel sentinel-pass`: how to get in where stock sentinels listen.
+    pub credentials: Credentials,
     /// `sentinel myid`: the id to start with where the data directory has none.
     pub id_seed: Option<SentinelId>,
     /// `sentinel current-epoch`, or the largest `config-epoch` where that is larger.
@@ -245,8 +243,7 @@ impl Default for SentinelSettings {
             deny_scripts_reconfig: true,
             stale_answers: false,
             shadow: false,
-            user: None,
-            pass: None,
+            credentials: Credentials::default(),
             id_seed: None,
             current_epoch_seed: Epoch(0),
         }

@@ -19,7 +19,7 @@ use crate::machine::{Basis, Candidate, Choice, ChosenFor, Command, Failover, Gro
 const STRAGGLERS_MS: u64 = 100;
 /// After this long without a quorum it is said what is missing, even if everybody seems to be there.
 const SAY_SO_MS: u64 = 2000;
-/// How long a link that was cut may take to come back, with a report.
+/// How long a link that was cut may take to come back, with a report, until it is taken for gone.
 const RELINK_MS: u64 = 300;
 
 /// Where a replica stands on its way from the old master.
@@ -143,7 +143,8 @@ impl Judge {
     /// Too few have left. They are told to only where enough of them are there: a master that keeps its quorum all the same must not
     /// lose the rest of its replicas for nothing.
     fn gather(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, muster: &Muster, needed: Needed) {
-        let hopeful = muster.off + muster.attached >= needed.detached;
+        let have = muster.off + muster.attached;
+        let hopeful = have >= needed.detached;
         let emptied = self.lost_history(group).is_some();
         if hopeful || emptied {
             self.detach_attached(group, muster);
@@ -157,7 +158,10 @@ impl Judge {
             self.wake_by(if settled { attempt.since.plus_ms(SAY_SO_MS) } else { self.gather_until(attempt) });
             return;
         }
-        let have = muster.off + muster.attached;
+        if let Some(until) = self.answers_until(attempt, muster, needed.detached.saturating_sub(have)) {
+            self.wake_by(until);
+            return;
+        }
         let reason = |standing: &Standing| match standing {
             Standing::Attached(None) if hopeful => Ineligible::Attached,
             Standing::Off(_) | Standing::Attached(None) => Ineligible::TooFew { have, need: needed.detached },
@@ -171,6 +175,15 @@ impl Judge {
         // The last decision was taken behind a fence of its own, so that it may still be carried out.
         self.fulfil_last_decision(group);
         self.stay_blocked(group, failover, attempt, reasons);
+    }
+
+    /// Until when it is not said that replicas are missing, because as many as are missing may only be slow to answer.
+    fn answers_until(&self, attempt: &Attempt, muster: &Muster, missing: u32) -> Option<Mono> {
+        let unheard = |standing: &Standing| matches!(standing, Standing::Useless(Ineligible::NoReport | Ineligible::Down));
+        let slow = muster.standings.iter().filter(|(_, standing)| unheard(standing));
+        let mut limits: Vec<Mono> = slow.filter_map(|(addr, _)| self.may_answer_until(addr, attempt)).collect();
+        limits.sort_unstable_by(|a, b| b.cmp(a));
+        missing.checked_sub(1).and_then(|last| limits.get(last as usize).copied())
     }
 
     /// Tells everybody who can be told, also those that count for nothing: the old master would count them.

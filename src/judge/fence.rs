@@ -104,7 +104,11 @@ impl Judge {
         }
         let nodes: Vec<(Addr, Option<Fence>)> = group.data_nodes().map(|addr| (addr.clone(), self.held_by(addr))).collect();
         for (addr, _) in nodes.iter().filter(|(_, held)| held.is_some_and(|held| held.min_replicas != 0)) {
-            self.ask(addr, Ask::Arm(Fence::OFF));
+            // A master that was replaced by a fenced promotion keeps what it holds until it follows: only then it is harmless.
+            let follows = || self.view.live_report(addr).is_some_and(|(_, report)| deviation(&self.view, group, report).is_none());
+            if *addr == group.master.addr || follows() {
+                self.ask(addr, Ask::Arm(Fence::OFF));
+            }
         }
         if nodes.iter().all(|(_, held)| held.is_some_and(|held| held.min_replicas == 0)) {
             self.propose(ProposalKey::Fence, Command::FenceDropped { group: name, epoch, at });

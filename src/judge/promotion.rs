@@ -12,12 +12,14 @@ use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{Attempt, FRESH_MS, Judge};
 use super::repair::{deviation, identity_of, is_detached};
 use super::view::{Link, NodeView};
-use crate::base::observation::{Role, RoleReport};
+use crate::base::observation::{LinkLoss, Role, RoleReport};
 use crate::base::{Addr, Mono};
 use crate::machine::{AbortReason, Basis, Candidate, Cause, Choice, Command, Failover, Group, Ineligible, Phase, ShadowEntry};
 
 /// A replica that does not answer INFO within this time is not waited for.
 const GATHER_MS: u64 = 300;
+/// One that has said nothing for so long stands in the way; until then it may be slow to answer. As long as an act may take.
+const ANSWER_MS: u64 = 1000;
 /// A blocked failover looks at its candidates anew this often, besides at every report that comes by itself.
 const LOOK_AGAIN_MS: u64 = 500;
 /// A replica that has been out of reach for this long is not waited for.
@@ -75,6 +77,17 @@ impl Judge {
         attempt.since.plus_ms(GATHER_MS)
     }
 
+    /// Until when a replica of which nothing is known may only be slow to answer; none where that is over, or its end is certain.
+    pub(super) fn may_answer_until(&self, addr: &Addr, attempt: &Attempt) -> Option<Mono> {
+        let node = self.view.nodes.get(addr).filter(|node| node.down_since.is_none() && node.cannot_judge.is_none())?;
+        let since = match &node.link {
+            Link::Down { loss: LinkLoss::Refused, .. } => return None,
+            Link::Untried => attempt.since,
+            Link::Up { since } | Link::Down { since, .. } => attempt.since.max(*since),
+        };
+        Some(since.plus_ms(ANSWER_MS)).filter(|until| self.now() < *until)
+    }
+
     fn choose_master(&mut self, group: &Group, failover: &Failover, attempt: &Attempt) {
         let now = self.now();
         if !group.replicas.keys().all(|addr| self.settled(addr, attempt)) {
@@ -88,7 +101,14 @@ impl Judge {
             candidates.sort_by_key(|candidate| (candidate.ineligible.is_some(), std::cmp::Reverse(candidate.offset)));
         }
         let (name, id, by, at) = (group.name.clone(), failover.id, self.me, self.world.wall);
-        match choose(candidates.clone(), self.master_offset(group)) {
+        let choice = choose(candidates.clone(), self.master_offset(group));
+        if choice.is_none()
+            && let Some(until) = self.slow_candidate(attempt, &candidates)
+        {
+            self.wake_by(until);
+            return;
+        }
+        match choice {
             Some(choice) => {
                 let basis = if failover.forced.is_some() { Basis::Forced } else { Basis::Unfenced };
                 let choice = Choice { basis, arms: group.promotion_fence(), ..choice };
@@ -103,6 +123,12 @@ impl Judge {
                 self.stay_blocked(group, failover, attempt, candidates.into_iter().map(reason).collect());
             }
         }
+    }
+
+    /// Until when a candidate that nothing is known of may be a good one after all.
+    fn slow_candidate(&self, attempt: &Attempt, candidates: &[Candidate]) -> Option<Mono> {
+        let unheard = candidates.iter().filter(|candidate| candidate.ineligible == Some(Ineligible::NoReport));
+        unheard.filter_map(|candidate| self.may_answer_until(&candidate.addr, attempt)).max()
     }
 
     /// With nobody else to choose, the replica that the last decision chose is promoted after all if it has returned. So is a master that

@@ -221,14 +221,16 @@ impl Group {
         self.replicas.remove(chosen);
         let next = MasterRecord { addr: chosen.clone(), identity: None, former_history: None, inherits: None, since: stamp };
         let old = std::mem::replace(&mut self.master, next);
-        self.master.inherits = old.identity.clone().or(old.inherits);
+        // One that was chosen and never seen as a master is still known as the process that it was chosen as: it may be relied on.
+        let process = old.identity.clone().or_else(|| self.chosen_process(&old));
+        self.master.inherits = old.identity.or(old.inherits);
         if let Some(fence) = &mut self.fence {
             // From its first moment as a master it holds what its promotion sets.
             fence.min_replicas = choice.arms.map_or(0, |arms| arms.min_replicas);
             fence.max_lag_s = choice.arms.map_or(fence.max_lag_s, |arms| arms.max_lag_s);
             fence.since = stamp;
         }
-        self.replicas.insert(old.addr.clone(), ReplicaRecord { identity: old.identity });
+        self.replicas.insert(old.addr.clone(), ReplicaRecord { identity: process });
         self.epoch = id.epoch;
         self.ballot.clear();
         self.remember(id, |decision| {
@@ -236,6 +238,15 @@ impl Group {
             decision.decided = Some(stamp);
         });
         Ok((Outcome::Done, vec![Event::Decided { id, old: old.addr, choice: choice.clone() }]))
+    }
+
+    /// What the decision that made `master` the master knew of it: the process, with the history of its predecessor.
+    fn chosen_process(&self, master: &MasterRecord) -> Option<Identity> {
+        let decision = self.history.iter().rev().find(|decision| decision.decided == Some(master.since))?;
+        let (choice, _) = decision.choice.as_ref()?;
+        let row = choice.candidates.iter().find(|candidate| candidate.addr == choice.chosen)?;
+        let replid = master.inherits.as_ref()?.replid.clone();
+        Some(Identity { run_id: row.run_id.clone()?, replid, replid2: None, second_offset: None })
     }
 
     /// The chosen replica is a master.

@@ -52,7 +52,10 @@ pub struct MasterChange {
 pub struct State {
     /// The monitored groups. Shared, so that a copy of the state is cheap.
     pub groups: BTreeMap<GroupName, Arc<Group>>,
-    /// Groups that an operator removed, with their last epoch: epochs never start over.
+    /// Groups that an operator removed, with their last epoch: epochs never start over, and a file does not bring one back.
+    ///
+    /// Not bounded: a row is at most 160 bytes, and goes when its name is monitored again. Without it the group would be back with the next
+    /// start of any sentinel whose file still names it, in an epoch that its clients have seen with another master.
     pub retired: BTreeMap<GroupName, Epoch>,
     /// The sentinels that have presented themselves.
     pub sentinels: BTreeMap<NodeId, SentinelRecord>,

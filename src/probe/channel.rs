@@ -1,8 +1,10 @@
 //! What the ears and the voice on one data node have in common: what they report, and when they try again.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
 
 use crate::base::observation::LinkLoss;
 use crate::base::{Addr, Claim, GroupName, Heard, HeardOn, NoChannel, OnChannel};
@@ -11,7 +13,7 @@ use crate::clock::Clock;
 /// How often a sentinel says hello on each data node: stock's period.
 pub(super) const HELLO_PERIOD: Duration = Duration::from_millis(2000);
 /// From the end of one link to the next attempt. Nothing hurries here.
-pub(super) const RETRY: Duration = Duration::from_millis(1000);
+const RETRY: Duration = Duration::from_millis(1000);
 /// How long an attempt to connect may take at first.
 const CONNECT_LIMIT: Duration = Duration::from_millis(1000);
 /// How often that limit doubles while attempts time out: a server that hangs accepts each of them, and answers them all when it wakes.
@@ -46,13 +48,84 @@ impl Reporter {
     }
 }
 
+/// One side of the channel on one data node, with a link of its own: the ears, or the voice.
+pub(super) trait Side {
+    /// Connects within `limit`, and works until that ends.
+    fn link_once(&mut self, limit: Duration) -> impl Future<Output = Result<Infallible, End>> + Send;
+
+    /// Where it reports.
+    fn reporter(&self) -> &Reporter;
+
+    /// What is reported while there is no link.
+    fn unlinked(why: NoChannel) -> OnChannel;
+}
+
+/// Why a side let go of its link.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// There is none, or no longer.
+    Loss(NoChannel),
+    /// No answer in time; the next attempt to connect may take longer.
+    TimedOut,
+    /// The way in has changed.
+    Access,
+    /// Nobody wants to know any more.
+    Unwanted,
+}
+
+impl End {
+    /// The same after a link that was up: its silence is no reason to give the next attempt to connect more time.
+    pub(super) fn of_a_link(self) -> Self {
+        match self {
+            Self::TimedOut => Self::Loss(no_channel(LinkLoss::TimedOut)),
+            Self::Loss(_) | Self::Access | Self::Unwanted => self,
+        }
+    }
+}
+
+impl From<Closed> for End {
+    fn from(_: Closed) -> Self {
+        Self::Unwanted
+    }
+}
+
+impl From<LinkLoss> for End {
+    fn from(loss: LinkLoss) -> Self {
+        if loss == LinkLoss::TimedOut { Self::TimedOut } else { Self::Loss(no_channel(loss)) }
+    }
+}
+
+/// Keeps a side at work until nobody wants to know: link after link, each with the report of why there is none in between.
+pub(super) async fn keep_linked<S: Side>(mut side: S) {
+    let mut timeouts = 0;
+    loop {
+        let why = match side.link_once(connect_limit(timeouts)).await {
+            Err(End::Unwanted) => return,
+            Err(End::Access) => continue,
+            Err(End::TimedOut) => {
+                timeouts += 1;
+                no_channel(LinkLoss::TimedOut)
+            }
+            Err(End::Loss(why)) => {
+                timeouts = 0;
+                why
+            }
+            Ok(never) => match never {},
+        };
+        if side.reporter().report(S::unlinked(why)).await.is_err() {
+            return;
+        }
+        sleep(RETRY).await;
+    }
+}
+
 /// How long the next attempt to connect may take, after so many that timed out.
-pub(super) fn connect_limit(timeouts: u32) -> Duration {
+fn connect_limit(timeouts: u32) -> Duration {
     CONNECT_LIMIT * (1 << timeouts.min(PATIENCE_DOUBLINGS))
 }
 
 /// The end of a link, for people.
-pub(super) fn no_channel(loss: LinkLoss) -> NoChannel {
+fn no_channel(loss: LinkLoss) -> NoChannel {
     let unrefused = |why: &str| NoChannel { refused: false, why: why.to_owned() };
     match loss {
         LinkLoss::Refused => unrefused("connection refused"),
@@ -60,5 +133,19 @@ pub(super) fn no_channel(loss: LinkLoss) -> NoChannel {
         LinkLoss::TimedOut => unrefused("no answer in time"),
         LinkLoss::Unresolved(why) | LinkLoss::Other(why) => unrefused(&why),
         LinkLoss::Credentials(why) => NoChannel { refused: true, why },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_attempt_to_connect_that_had_no_answer_gives_the_next_one_more_time() {
+        assert_eq!(End::from(LinkLoss::TimedOut), End::TimedOut);
+        let silent = End::from(LinkLoss::TimedOut).of_a_link();
+        assert_eq!(silent, End::Loss(NoChannel { refused: false, why: "no answer in time".to_owned() }));
+        assert_eq!(End::from(LinkLoss::Refused).of_a_link(), End::from(LinkLoss::Refused));
+        assert_eq!([0, 1, 2, 5, 50].map(|timeouts| connect_limit(timeouts).as_secs()), [1, 2, 4, 32, 32]);
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! What is heard is reported, and never means that the server is up or down.
 
+use std::convert::Infallible;
+
 use tokio::sync::watch;
-use tokio::time::{Duration, Instant, sleep, sleep_until};
+use tokio::time::{Duration, Instant, sleep_until};
 
 use super::ProbeSettings;
-use super::channel::{Closed, HELLO_PERIOD, RETRY, Reporter, connect_limit, no_channel};
+use super::channel::{End, HELLO_PERIOD, Reporter, Side};
 use crate::base::hello::HELLO_CHANNEL;
 use crate::base::observation::LinkLoss;
 use crate::base::{NoChannel, OnChannel};
@@ -23,28 +25,6 @@ pub(super) struct Ears {
     pub(super) reporter: Reporter,
 }
 
-/// Why the ears let go of a link.
-enum End {
-    Loss(NoChannel),
-    /// No answer to the attempt to connect.
-    TimedOut,
-    /// The way in has changed.
-    Access,
-    Unwanted,
-}
-
-impl From<Closed> for End {
-    fn from(_: Closed) -> Self {
-        Self::Unwanted
-    }
-}
-
-impl From<LinkLoss> for End {
-    fn from(loss: LinkLoss) -> Self {
-        Self::Loss(no_channel(loss))
-    }
-}
-
 /// What may come next.
 enum Next {
     Reply(Result<Reply, LinkLoss>),
@@ -52,40 +32,25 @@ enum Next {
     Time,
 }
 
-impl Ears {
-    /// Listens until nobody wants to know.
-    pub(super) async fn run(mut self) {
-        let mut timeouts = 0;
-        loop {
-            let trouble = match self.link_once(connect_limit(timeouts)).await {
-                Err(End::Unwanted) => return,
-                Err(End::Access) => continue,
-                Err(End::TimedOut) => {
-                    timeouts += 1;
-                    no_channel(LinkLoss::TimedOut)
-                }
-                Err(End::Loss(trouble)) => {
-                    timeouts = 0;
-                    trouble
-                }
-                Ok(never) => match never {},
-            };
-            if self.reporter.report(OnChannel::Ears(Err(trouble))).await.is_err() {
-                return;
-            }
-            sleep(RETRY).await;
-        }
-    }
-
-    async fn link_once(&mut self, limit: Duration) -> Result<std::convert::Infallible, End> {
+impl Side for Ears {
+    async fn link_once(&mut self, limit: Duration) -> Result<Infallible, End> {
         let access = self.settings.borrow_and_update().subscriber();
-        let link = Link::open(&mut self.dialer, access, limit).await;
-        let mut link = link.map_err(|loss| if loss == LinkLoss::TimedOut { End::TimedOut } else { loss.into() })?;
-        link.send(&[vec![link.access().name("SUBSCRIBE"), HELLO_CHANNEL.to_owned()]]).await?;
-        self.listen(&mut link).await
+        let mut link = Link::open(&mut self.dialer, access, limit).await?;
+        self.listen(&mut link).await.map_err(End::of_a_link)
     }
 
-    async fn listen(&mut self, link: &mut Link) -> Result<std::convert::Infallible, End> {
+    fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+
+    fn unlinked(why: NoChannel) -> OnChannel {
+        OnChannel::Ears(Err(why))
+    }
+}
+
+impl Ears {
+    async fn listen(&mut self, link: &mut Link) -> Result<Infallible, End> {
+        link.send(&[vec![link.access().name("SUBSCRIBE"), HELLO_CHANNEL.to_owned()]]).await?;
         let mut subscribed = false;
         // Until it is answered, SUBSCRIBE is the question that is open.
         let mut asked = true;

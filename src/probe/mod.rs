@@ -132,7 +132,7 @@ impl Probe {
     pub fn listen(&mut self, channel: &HelloChannel) {
         let (dialer, settings) = (Dialer::new(self.addr.clone()), self.settings.subscribe());
         let ears = ears::Ears { dialer, settings, reporter: self.reporter(channel) };
-        self.tasks.push(tokio::spawn(ears.run()).abort_handle());
+        self.tasks.push(tokio::spawn(channel::keep_linked(ears)).abort_handle());
     }
 
     /// Says on the hello channel of the node what the channel's claim is; nothing new if it does already.
@@ -140,7 +140,7 @@ impl Probe {
         if self.voice.is_none() {
             let (dialer, settings) = (Dialer::new(self.addr.clone()), self.settings.subscribe());
             let voice = voice::Voice { dialer, settings, claim: channel.claim.clone(), reporter: self.reporter(channel) };
-            self.voice = Some(tokio::spawn(voice.run()).abort_handle());
+            self.voice = Some(tokio::spawn(channel::keep_linked(voice)).abort_handle());
         }
     }
 

@@ -10,10 +10,10 @@ use std::convert::Infallible;
 
 use rand::Rng;
 use tokio::sync::watch;
-use tokio::time::{Duration, Instant, sleep, sleep_until, timeout};
+use tokio::time::{Duration, Instant, sleep_until, timeout};
 
 use super::ProbeSettings;
-use super::channel::{Closed, HELLO_PERIOD, RETRY, Reporter, connect_limit, no_channel};
+use super::channel::{End, HELLO_PERIOD, Reporter, Side};
 use crate::base::hello::HELLO_CHANNEL;
 use crate::base::observation::LinkLoss;
 use crate::base::{Claim, NoChannel, OnChannel};
@@ -35,28 +35,6 @@ pub(super) struct Voice {
     pub(super) reporter: Reporter,
 }
 
-/// Why the voice let go of a link.
-enum End {
-    Loss(NoChannel),
-    /// No answer, to the attempt to connect or to a hello.
-    TimedOut,
-    /// The way in has changed.
-    Access,
-    Unwanted,
-}
-
-impl From<Closed> for End {
-    fn from(_: Closed) -> Self {
-        Self::Unwanted
-    }
-}
-
-impl From<LinkLoss> for End {
-    fn from(loss: LinkLoss) -> Self {
-        if loss == LinkLoss::TimedOut { Self::TimedOut } else { Self::Loss(no_channel(loss)) }
-    }
-}
-
 /// What may come while there is nothing to say.
 enum Next {
     Reply(Result<Reply, LinkLoss>),
@@ -65,31 +43,7 @@ enum Next {
     Time,
 }
 
-impl Voice {
-    /// Speaks until nobody wants it to.
-    pub(super) async fn run(mut self) {
-        let mut timeouts = 0;
-        loop {
-            let trouble = match self.link_once(connect_limit(timeouts)).await {
-                Err(End::Unwanted) => return,
-                Err(End::Access) => continue,
-                Err(End::TimedOut) => {
-                    timeouts += 1;
-                    no_channel(LinkLoss::TimedOut)
-                }
-                Err(End::Loss(trouble)) => {
-                    timeouts = 0;
-                    trouble
-                }
-                Ok(never) => match never {},
-            };
-            if self.reporter.report(OnChannel::Voice(Err(trouble))).await.is_err() {
-                return;
-            }
-            sleep(RETRY).await;
-        }
-    }
-
+impl Side for Voice {
     async fn link_once(&mut self, limit: Duration) -> Result<Infallible, End> {
         let access = self.settings.borrow_and_update().access.clone();
         let mut link = Link::open(&mut self.dialer, access, limit).await?;
@@ -106,6 +60,16 @@ impl Voice {
         }
     }
 
+    fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+
+    fn unlinked(why: NoChannel) -> OnChannel {
+        OnChannel::Voice(Err(why))
+    }
+}
+
+impl Voice {
     /// Waits until it is time to speak, or until there is another master to tell of.
     async fn wait(&mut self, link: &mut Link, speak_at: Instant, said: Option<&Claim>) -> Result<Option<Claim>, End> {
         loop {

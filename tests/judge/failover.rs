@@ -67,6 +67,28 @@ fn without_a_good_replica_the_failover_is_blocked_and_goes_on_when_one_returns()
 }
 
 #[test]
+fn a_replica_that_is_slow_to_answer_is_waited_for_and_not_said_to_stand_in_the_way() {
+    let mut bench = Bench::new(&["blue"]);
+    bench.node("blue").slow = true;
+    bench.node("red").alive = false;
+    bench.run_until("a failover", |bench| bench.group().failover.is_some());
+    let begun = bench.now_ms;
+    bench.run(700);
+    bench.node("blue").slow = false;
+    bench.tell_leader("blue");
+    bench.run_until("blue is master", |bench| bench.group().master.addr == addr("blue"));
+    assert!(bench.now_ms - begun < 750, "it goes on with the answer");
+    let blocked = |event: &Event| matches!(event, Event::FailoverBlocked { .. });
+    assert_eq!(bench.when(blocked), None);
+    let mut bench = Bench::new(&["blue"]);
+    bench.node("blue").slow = true;
+    bench.node("red").alive = false;
+    bench.run_until("it is blocked", |bench| bench.when(blocked).is_some());
+    let begun = bench.when(|event| matches!(event, Event::FailoverStarted { .. })).expect("it has begun");
+    assert!((900..=1100).contains(&(bench.now_ms - begun)), "after {} ms", bench.now_ms - begun);
+}
+
+#[test]
 fn the_old_master_becomes_a_replica_when_it_returns() {
     let mut bench = Bench::new(&["blue", "green"]);
     settle_after_loss(&mut bench);

@@ -11,6 +11,8 @@ pub(crate) struct Node {
     pub(crate) refuses_credentials: bool,
     /// Its host is cut off: it lives, and nobody hears of it.
     pub(crate) silent: bool,
+    /// It answers PING, and is slow to answer more.
+    pub(crate) slow: bool,
     /// It does not get what its master writes.
     pub(crate) lags: bool,
     pub(crate) follows: Option<Addr>,
@@ -36,6 +38,7 @@ impl Node {
             alive: true,
             refuses_credentials: false,
             silent: false,
+            slow: false,
             lags: false,
             follows: None,
             offset: 100,

@@ -1,6 +1,6 @@
 //! The strict policy: the fence is armed, the replicas are taken from the old master, and nothing is decided before it is out of writes.
 
-use raft_sentinel::base::settings::PromotionPolicy;
+use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
 use raft_sentinel::base::{Addr, Epoch, Fence, NodeId, WallTime};
 use raft_sentinel::judge::Ask;
 use raft_sentinel::machine::{AbortReason, Basis, Choice, ChosenFor, Command, Ending, Event, Evidence, Ineligible, Manner, Phase};
@@ -138,6 +138,60 @@ fn with_too_few_replicas_nobody_is_touched() {
     assert!(!asked_to_detach(&mut bench, "blue"), "red may still serve its clients with it");
     bench.node("green").alive = true;
     bench.run_until("it goes on", |bench| bench.group().epoch == Epoch(1) && bench.settled());
+}
+
+fn is_blocked(event: &Event) -> bool {
+    matches!(event, Event::FailoverBlocked { .. })
+}
+
+/// It is told that a failover is blocked so long after it began, if it is.
+fn blocked_after(bench: &Bench) -> Option<u64> {
+    let begun = bench.when(|event| matches!(event, Event::FailoverStarted { .. })).expect("it has begun");
+    bench.when(is_blocked).map(|at| at - begun)
+}
+
+/// Something happens to `green` shortly before the sentinels agree that `red`, which is dead, is down.
+fn blocked_by_green(happen: fn(&mut Node)) -> Bench {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").alive = false;
+    bench.run(800);
+    happen(bench.node("green"));
+    bench.run_until("a failover", |bench| bench.group().failover.is_some());
+    bench
+}
+
+#[test]
+fn a_replica_that_is_slow_to_answer_is_not_said_to_stand_in_the_way() {
+    let mut bench = blocked_by_green(|green| green.silent = true);
+    bench.run(450);
+    bench.node("green").silent = false;
+    bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && bench.settled());
+    assert_eq!(blocked_after(&bench), None, "it only took a while");
+}
+
+#[test]
+fn a_link_that_breaks_for_a_moment_after_the_replica_has_left_is_not_said_to_stand_in_the_way() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").silent = true;
+    bench.run_until("its replicas are taken", |bench| bench.nodes[&addr("green")].follows == Some(Addr::nobody()));
+    bench.run(1500);
+    bench.node("green").silent = true;
+    bench.run(700);
+    bench.node("green").silent = false;
+    bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1));
+    assert_eq!(blocked_after(&bench), None);
+}
+
+#[test]
+fn what_stands_in_the_way_for_certain_is_told_at_once_and_silence_when_it_has_lasted() {
+    let dead: fn(&mut Node) = |green| green.alive = false;
+    let silent: fn(&mut Node) = |green| green.silent = true;
+    for (happen, expected) in [(dead, 0..=400), (silent, 600..=1000)] {
+        let mut bench = blocked_by_green(happen);
+        bench.run_until("it is blocked", |bench| bench.when(is_blocked).is_some());
+        let after = blocked_after(&bench).expect("it is blocked");
+        assert!(expected.contains(&after), "after {after} ms, not {expected:?}");
+    }
 }
 
 #[test]
@@ -323,4 +377,22 @@ fn another_leader_finishes_what_one_began() {
         assert!(bench.die_at.is_none(), "nobody died at {place}");
         assert_eq!((bench.group().epoch, bench.group().master.addr.clone()), (Epoch(1), addr("green")), "after a death at {place}");
     }
+}
+
+/// The promotion was fenced; that the policy is another one by now does not let the old master write.
+#[test]
+fn an_old_master_keeps_its_fence_until_it_follows_also_when_the_fence_is_taken_down() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").silent = true;
+    bench.run_until("it is replaced", |bench| bench.group().epoch == Epoch(1) && bench.group().failover.is_none());
+    let changes = vec![SettingChange::PromotionPolicy(PromotionPolicy::Available)];
+    bench.apply(&Command::SetOptions { group: group_name(), changes, at: WallTime(0) });
+    bench.run(3000);
+    bench.node("red").silent = false;
+    bench.node("red").obeyed.clear();
+    bench.run_until("the fence is down", |bench| bench.group().fence.is_none());
+    let obeyed = bench.nodes[&addr("red")].obeyed.clone();
+    let first = |is: fn(&Ask) -> bool| obeyed.iter().position(is).expect("it was asked");
+    let (demoted, disarmed) = (first(|ask| matches!(ask, Ask::Demote { .. })), first(|ask| *ask == Ask::Arm(Fence::OFF)));
+    assert!(demoted < disarmed, "{obeyed:?}");
 }

@@ -2,10 +2,11 @@
 
 use raft_sentinel::base::observation::Role;
 use raft_sentinel::base::settings::SettingChange;
-use raft_sentinel::base::{Epoch, NodeId, WallTime};
+use raft_sentinel::base::{Addr, Epoch, NodeId, WallTime};
 use raft_sentinel::judge::Ask;
 use raft_sentinel::machine::{Command, Event, Manner, Phase};
 
+use super::strict::armed;
 use super::world::{Bench, Node, addr, group_name};
 
 /// `red` is dead; `blue` was chosen in its place and died before anybody saw it promoted, so a second failover has begun.
@@ -137,4 +138,24 @@ fn absurd_settings_are_no_reason_to_panic() {
         at: WallTime(0),
     });
     bench.run(3000);
+}
+
+/// Chosen, out of sight, and replaced before anybody saw it promoted: the same process still has what it was chosen with.
+#[test]
+fn who_was_chosen_and_never_seen_as_a_master_is_relied_on_when_it_returns() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").silent = true;
+    let taken = |bench: &Bench| ["blue", "green"].iter().all(|name| bench.nodes[&addr(name)].follows == Some(Addr::nobody()));
+    bench.run_until("the replicas are taken", taken);
+    bench.node("blue").stubborn = true;
+    bench.run_until("blue is chosen", |bench| bench.phase() == Some(Phase::Promoting) && bench.group().epoch == Epoch(1));
+    bench.node("blue").silent = true;
+    bench.node("red").silent = false;
+    bench.node("green").stubborn = true;
+    bench.run_until("green is chosen", |bench| bench.phase() == Some(Phase::Promoting) && bench.group().epoch == Epoch(2));
+    // Another process, which may lack what green was chosen for; what there is of that is on red and blue.
+    *bench.node("green") = Node { follows: Some(Addr::nobody()), ..Node::new(2) };
+    bench.node("blue").silent = false;
+    bench.node("blue").stubborn = false;
+    bench.run_until("one of them is the master", |bench| bench.group().epoch == Epoch(3) && bench.settled());
 }

@@ -14,6 +14,9 @@ use raft_sentinel::machine::{Command, Event, Group, Outcome, Phase, State, invar
 
 pub(crate) use super::node::Node;
 
+/// What happens at a place, by the name of an intent.
+type Happening = (&'static str, fn(&mut Bench));
+
 pub(crate) struct Bench {
     pub(crate) now_ms: u64,
     pub(crate) state: State,
@@ -30,7 +33,7 @@ pub(crate) struct Bench {
     pub(crate) intents: Vec<String>,
     pub(crate) die_at: Option<(String, bool)>,
     /// What happens in the moment before the first intent of this name is performed.
-    pub(crate) before: Option<(&'static str, fn(&mut Self))>,
+    pub(crate) before: Option<Happening>,
     /// Which data nodes each sentinel cannot reach, though others may.
     pub(crate) blind: [BTreeSet<Addr>; 3],
     /// A report that was made before the next act on its node, and comes after the one that the act brings.
@@ -287,7 +290,7 @@ impl Bench {
 
     fn report(&self, addr: &Addr) -> Option<NodeReport> {
         let addr = self.aliases.get(addr).unwrap_or(addr);
-        let node = self.nodes.get(addr).filter(|node| node.is_there() && !node.busy && !node.refuses_credentials)?;
+        let node = self.nodes.get(addr).filter(|node| node.is_there() && !node.busy && !node.slow && !node.refuses_credentials)?;
         let attached = |(at, other): (&Addr, &Node)| {
             (other.is_there() && other.follows.as_ref() == Some(addr)).then(|| AttachedReplica {
                 addr: at.clone(),

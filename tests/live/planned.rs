@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::operators::operator;
-use super::strict::{armed, strict};
+use super::strict::{Written, armed, strict, with_too_few};
 use crate::kit::GROUP;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -15,20 +15,18 @@ fn has(text: &str, parts: &[&str]) {
 
 #[test]
 fn a_switchover_goes_to_the_replica_that_was_named_and_loses_nothing() {
-    let mut cluster = armed(strict());
-    let (writer, timeline) = (cluster.writer(), cluster.timeline.clone());
-    timeline.wait_until("the client writes", LIMIT, || writer.count() >= 200);
+    let mut written = Written::start(strict(), 200);
+    let (cluster, timeline) = (&mut written.cluster, written.timeline.clone());
     let old = cluster.master();
-    let refused = operator(&cluster, &["switchover", GROUP, "--to", "127.0.0.1:1"]);
+    let refused = operator(cluster, &["switchover", GROUP, "--to", "127.0.0.1:1"]);
     assert!(refused.code == Some(1) && refused.stderr.contains("127.0.0.1:1 is not a replica"), "{refused:?}");
     let named = *cluster.others(old).last().expect("there are two");
     let at = format!("127.0.0.1:{named}");
-    has(&operator(&cluster, &["switchover", GROUP, "--to", &at]).success(), &[&at, "no write was lost"]);
+    has(&operator(cluster, &["switchover", GROUP, "--to", &at]).success(), &[&at, "no write was lost"]);
     assert_eq!(cluster.wait_for_new_master(old, LIMIT), named);
-    timeline.wait_until("the client goes on", LIMIT, || writer.last().is_some_and(|ack| ack.port == named));
-    let log = writer.finish();
-    cluster.wait_for_replica(old, named, LIMIT);
-    assert_eq!(log.lost(cluster.server(named)).expect("the new master answers"), Vec::<u64>::new(), "{}", timeline.report());
+    written.goes_on(named, 1);
+    let (lost, cluster) = written.lost(old, named);
+    assert_eq!(lost, Vec::<u64>::new(), "{}", timeline.report());
     has(
         &operator(&cluster, &["decisions", GROUP]).success(),
         &["coordinated)", "drained to the last write", "known to be missing: 0 bytes"],
@@ -42,12 +40,19 @@ fn a_switchover_goes_to_the_replica_that_was_named_and_loses_nothing() {
 }
 
 #[test]
+fn a_failover_that_is_asked_for_loses_nothing() {
+    let mut written = Written::start(strict(), 200);
+    let timeline = written.timeline.clone();
+    let old = written.cluster.master();
+    written.cluster.sentinel(1).expect_ok(&["SENTINEL", "FAILOVER", GROUP]);
+    let new = written.cluster.wait_for_new_master(old, LIMIT);
+    written.goes_on(new, 200);
+    assert_eq!(written.lost(old, new).0, Vec::<u64>::new(), "{}", timeline.report());
+}
+
+#[test]
 fn a_blocked_failover_is_forced_in_so_many_words() {
-    let mut cluster = armed(strict());
-    let old = cluster.master();
-    let replica = cluster.others(old)[0];
-    cluster.server_mut(replica).kill();
-    cluster.server_mut(old).kill();
+    let (mut cluster, old, replica) = with_too_few();
     cluster.timeline.wait_for("the failover is blocked", LIMIT, || {
         let told = operator(&cluster, &["decisions", GROUP]).success();
         if told.contains("BLOCKED") && told.contains("are needed") { Ok(()) } else { Err(told) }

@@ -213,3 +213,31 @@ fn a_change_that_only_stock_made_is_followed() {
         view.master.as_ref().is_some_and(|master| address(master.address.as_ref()) == local(newest) && master.epoch == 2)
     });
 }
+
+/// A password that is set at run time is shown to stock sentinels at once, and so is one that is taken back.
+#[test]
+fn a_password_that_is_set_later_lets_ours_hear_the_others() {
+    let cluster = stock(Plan::new(Flavour::Stock));
+    let beside = in_shadow(&cluster, &[]);
+    for sentinel in &cluster.sentinels {
+        sentinel.expect_ok(&["ACL", "SETUSER", "default", "resetpass", ">opened"]);
+        let mut conn = sentinel.conn().expect("it answers");
+        conn.ask(&["AUTH", "opened"]).expect("it answers");
+        conn.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]).expect("it answers");
+    }
+    let set = |pass: &str| {
+        let words = ["SENTINEL", "CONFIG", "SET", "sentinel-pass", pass];
+        beside.sentinels.iter().for_each(|sentinel| sentinel.expect_ok(&words));
+    };
+    let wait_until_shut_out = || {
+        beside.wait_for("no sentinel of the others lets ours in", |view| {
+            let told: Vec<&str> = view.foreign_sentinels.iter().map(|foreign| foreign.subscription.as_str()).collect();
+            told.len() == 3 && told.iter().all(|told| told.contains("NOAUTH"))
+        });
+    };
+    wait_until_shut_out();
+    set("opened");
+    beside.wait_until_it_listens(2, 3);
+    set("");
+    wait_until_shut_out();
+}

@@ -25,8 +25,27 @@ enum Decision {
     Made,
 }
 
-fn cluster_with(places: &Failpoints) -> Cluster {
-    Plan { env: places.env(), ..Plan::new(Flavour::Ours) }.start()
+/// The master of a fresh cluster is killed, and one of the sentinels dies at `place` of the failover.
+struct OneDied {
+    cluster: Cluster,
+    old: u16,
+    dead: usize,
+}
+
+impl OneDied {
+    fn at(place: &str) -> Self {
+        let places = Failpoints::new();
+        Self::of(Plan { env: places.env(), ..Plan::new(Flavour::Ours) }, &places, place)
+    }
+
+    fn of(plan: Plan, places: &Failpoints, place: &str) -> Self {
+        let mut cluster = plan.start();
+        let old = cluster.master();
+        places.arm(place);
+        cluster.server_mut(old).kill();
+        let dead = wait_for_death(&mut cluster, places, place);
+        Self { cluster, old, dead }
+    }
 }
 
 /// Waits until one of the sentinels has died at `place`.
@@ -78,12 +97,7 @@ fn expect_one_failover(cluster: &mut Cluster, old: u16, dead: &[usize]) -> proto
 
 /// Kills the master; the leader dies at `place`; somebody else ends the same failover.
 fn the_leader_dies(place: &str, decision: Decision) {
-    let places = Failpoints::new();
-    let mut cluster = cluster_with(&places);
-    let old = cluster.master();
-    places.arm(place);
-    cluster.server_mut(old).kill();
-    let dead = wait_for_death(&mut cluster, &places, place);
+    let OneDied { mut cluster, old, dead } = OneDied::at(place);
     let told = expect_one_failover(&mut cluster, old, &[dead]);
     let by_the_dead = told.choice.as_ref().is_some_and(|choice| choice.decided_by == dead as u64);
     assert_eq!(by_the_dead, decision == Decision::Made, "who decided\n{}", cluster.timeline.report());
@@ -123,12 +137,7 @@ the_leader_dies! {
 
 /// Any sentinel votes, so any may die there; the two others are enough.
 fn a_voter_dies(place: &str) {
-    let places = Failpoints::new();
-    let mut cluster = cluster_with(&places);
-    let old = cluster.master();
-    places.arm(place);
-    cluster.server_mut(old).kill();
-    let dead = wait_for_death(&mut cluster, &places, place);
+    let OneDied { mut cluster, old, dead } = OneDied::at(place);
     let told = expect_one_failover(&mut cluster, old, &[dead]);
     assert!(history::votes(&told).len() >= 2, "{told:#?}");
     say("from the start to the end without one of the voters", &told, &cluster.timeline);
@@ -147,11 +156,8 @@ fn a_sentinel_dies_after_it_voted() {
 #[test]
 fn a_leader_that_dies_while_it_says_that_nothing_can_be_promoted_is_succeeded_too() {
     let places = Failpoints::new();
-    let mut cluster = Plan { env: places.env(), priorities: vec![0, 0], ..Plan::new(Flavour::Ours) }.start();
-    let old = cluster.master();
-    places.arm("after-failover-blocked");
-    cluster.server_mut(old).kill();
-    let dead = wait_for_death(&mut cluster, &places, "after-failover-blocked");
+    let plan = Plan { env: places.env(), priorities: vec![0, 0], ..Plan::new(Flavour::Ours) };
+    let OneDied { mut cluster, old, dead } = OneDied::of(plan, &places, "after-failover-blocked");
     let usable = cluster.others(old)[1];
     cluster.server(usable).set("replica-priority", "10");
     let told = expect_one_failover(&mut cluster, old, &[dead]);
@@ -160,12 +166,7 @@ fn a_leader_that_dies_while_it_says_that_nothing_can_be_promoted_is_succeeded_to
 
 /// The whole cluster of sentinels dies when the leader comes to `place`, and is started again.
 fn all_die(place: &str, decision: Decision) {
-    let places = Failpoints::new();
-    let mut cluster = cluster_with(&places);
-    let old = cluster.master();
-    places.arm(place);
-    cluster.server_mut(old).kill();
-    let dead = wait_for_death(&mut cluster, &places, place);
+    let OneDied { mut cluster, old, dead } = OneDied::at(place);
     for id in ALL {
         cluster.sentinel_mut(id).kill();
     }
@@ -197,12 +198,7 @@ fn all_sentinels_die_after_the_promotion() {
 
 #[test]
 fn a_decision_outlives_two_of_three_sentinels() {
-    let places = Failpoints::new();
-    let mut cluster = cluster_with(&places);
-    let old = cluster.master();
-    places.arm("after-promote");
-    cluster.server_mut(old).kill();
-    let dead = wait_for_death(&mut cluster, &places, "after-promote");
+    let OneDied { mut cluster, old, dead } = OneDied::at("after-promote");
     let second = ALL.into_iter().find(|id| *id != dead).expect("two are left");
     cluster.sentinel_mut(second).kill();
     let last = ALL.into_iter().find(|id| *id != dead && *id != second).expect("one is left");

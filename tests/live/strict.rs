@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::kit::{Cluster, Flavour, Plan};
+use crate::kit::{Cluster, Flavour, Plan, Timeline, Writer};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -20,6 +20,46 @@ pub(crate) fn armed(plan: Plan) -> Cluster {
         if master.wait_replicas == 1 { Ok(()) } else { Err(format!("WAIT {}", master.wait_replicas)) }
     });
     cluster
+}
+
+/// A strict group whose master and one of its two replicas were killed, with their ports: the other replica is too few to go on.
+pub(crate) fn with_too_few() -> (Cluster, u16, u16) {
+    let mut cluster = armed(strict());
+    let old = cluster.master();
+    let replica = cluster.others(old)[0];
+    cluster.server_mut(replica).kill();
+    cluster.server_mut(old).kill();
+    (cluster, old, replica)
+}
+
+/// A group of such a plan that a client writes to, and has written so much to.
+pub(crate) struct Written {
+    pub(crate) cluster: Cluster,
+    pub(crate) writer: Writer,
+    pub(crate) timeline: Timeline,
+}
+
+impl Written {
+    pub(crate) fn start(plan: Plan, writes: usize) -> Self {
+        let cluster = armed(plan);
+        let (writer, timeline) = (cluster.writer(), cluster.timeline.clone());
+        timeline.wait_until("the client writes", LIMIT, || writer.count() >= writes);
+        Self { cluster, writer, timeline }
+    }
+
+    /// Waits until the client has written so much more, and is at `new`.
+    pub(crate) fn goes_on(&self, new: u16, writes: usize) {
+        let count = self.writer.count();
+        let is_there = || self.writer.count() >= count + writes && self.writer.last().is_some_and(|ack| ack.port == new);
+        self.timeline.wait_until("the client goes on at the new master", LIMIT, is_there);
+    }
+
+    /// Waits until the old master follows; what was acknowledged and is not at the new one.
+    pub(crate) fn lost(self, old: u16, new: u16) -> (Vec<u64>, Cluster) {
+        let log = self.writer.finish();
+        self.cluster.wait_for_replica(old, new, LIMIT);
+        (log.lost(self.cluster.server(new)).expect("the new master answers"), self.cluster)
+    }
 }
 
 fn config(cluster: &Cluster, port: u16, name: &str) -> String {
@@ -44,16 +84,16 @@ fn every_server_holds_the_fence_and_gets_it_back_when_somebody_takes_it_away() {
 
 #[test]
 fn a_killed_master_is_replaced_behind_the_fence() {
-    let mut cluster = armed(strict());
-    let (writer, timeline) = (cluster.writer(), cluster.timeline.clone());
-    timeline.wait_until("the client writes", LIMIT, || writer.count() >= 100);
+    let mut written = Written::start(strict(), 100);
+    let cluster = &mut written.cluster;
     let old = cluster.master();
     cluster.server_mut(old).kill();
     let new = cluster.wait_for_new_master(old, LIMIT);
     let decision = cluster.wait_for_history(&[1, 2, 3], 1, LIMIT).remove(0);
     let choice = decision.choice.expect("it came to a decision");
     assert_eq!(choice.candidates.len(), 2);
-    timeline.wait_until("the client writes elsewhere", LIMIT, || writer.last().is_some_and(|ack| ack.port == new));
+    written.goes_on(new, 1);
+    let Written { mut cluster, writer, .. } = written;
     drop(writer);
     cluster.server_mut(old).restart();
     cluster.wait_for_replica(old, new, LIMIT);
@@ -72,11 +112,7 @@ fn a_master_that_hangs_is_replaced_after_the_lag_window() {
 
 #[test]
 fn a_replica_too_few_blocks_the_failover_until_it_is_back() {
-    let mut cluster = armed(strict());
-    let old = cluster.master();
-    let replica = cluster.others(old)[0];
-    cluster.server_mut(replica).kill();
-    cluster.server_mut(old).kill();
+    let (mut cluster, old, replica) = with_too_few();
     cluster.timeline.wait_for("the failover is blocked", LIMIT, || {
         let master = cluster.recorded(1)?;
         master.failover.filter(|failover| failover.is_blocked).ok_or("it is not".to_owned())
@@ -90,36 +126,17 @@ fn a_replica_too_few_blocks_the_failover_until_it_is_back() {
 }
 
 #[test]
-fn a_planned_change_loses_nothing() {
-    let mut cluster = armed(strict());
-    let (writer, timeline) = (cluster.writer(), cluster.timeline.clone());
-    timeline.wait_until("the client writes", LIMIT, || writer.count() >= 200);
-    let old = cluster.master();
-    cluster.sentinel(1).expect_ok(&["SENTINEL", "FAILOVER", "mymaster"]);
-    let new = cluster.wait_for_new_master(old, LIMIT);
-    let count = writer.count();
-    timeline.wait_until("the client goes on", LIMIT, || writer.count() >= count + 200 && writer.last().is_some_and(|ack| ack.port == new));
-    let log = writer.finish();
-    cluster.wait_for_replica(old, new, LIMIT);
-    let lost = log.lost(cluster.server(new)).expect("the new master answers");
-    assert_eq!(lost, Vec::<u64>::new(), "{}", timeline.report());
-}
-
-#[test]
 fn a_master_that_restarts_without_its_data_is_replaced_by_one_that_has_it() {
     let mut plan = strict();
     plan.down_after_ms = 5000;
     // Redis's own default: the copy of the emptiness begins a few seconds after it was asked for.
     plan.server_lines.push("repl-diskless-sync-delay 5".to_owned());
-    let mut cluster = armed(plan);
-    let (writer, timeline) = (cluster.writer(), cluster.timeline.clone());
-    timeline.wait_until("the client writes", LIMIT, || writer.count() >= 200);
+    let mut written = Written::start(plan, 200);
+    let cluster = &mut written.cluster;
     let old = cluster.master();
     cluster.server_mut(old).kill();
     cluster.server_mut(old).restart();
     let new = cluster.wait_for_new_master(old, LIMIT);
-    cluster.wait_for_replica(old, new, LIMIT);
-    let log = writer.finish();
-    let lost = log.lost(cluster.server(new)).expect("the new master answers");
+    let (lost, _) = written.lost(old, new);
     assert!(lost.len() <= 20, "what was acknowledged without WAIT in the last moment may be gone, not {}", lost.len());
 }

@@ -59,6 +59,7 @@ impl Run {
         };
         let sentinels: Vec<Sentinel> = (0..setup.sentinels).map(sentinel).collect();
         let mut net = Net::new(nodes.len() + sentinels.len() + clients.len());
+        net.exact = setup.exact;
         net.slow = setup.adversary.slow_packets;
         net.late_acts = match (setup.adversary.late_acts, setup.breach) {
             (false, _) => 0,
@@ -88,6 +89,7 @@ impl Run {
             calm: true,
             booted: false,
             deadline: u64::MAX,
+            healed_at: 0,
             over: false,
             story: told.then(Vec::new),
         };
@@ -129,7 +131,9 @@ impl Run {
             }
         }
         (self.calm, self.booted) = (false, true);
-        self.brew();
+        if self.setup.storm_ms > 0 {
+            self.brew();
+        }
     }
 
     fn is_ready(&self, team: usize) -> bool {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::base::Addr;
-use crate::data::addr;
-use crate::machine::{Basis, Choice, Event as Fact};
+use crate::data::{Power, addr};
+use crate::machine::{Basis, Choice, Event as Fact, Ineligible};
 use crate::run::Run;
 
 /// A promise of the product (the numbers are those of its documentation).
@@ -246,7 +246,17 @@ impl Run {
         let blocked = group.failover.as_ref().is_some_and(|failover| failover.blocked.as_ref().is_some_and(|why| !why.is_empty()));
         let alive = group.data_nodes().filter_map(|addr| self.node_at(addr)).filter(|node| !self.nodes[*node].gone_for_good).count() as u32;
         let short = group.fence.is_some_and(|fence| alive <= fence.wait_replicas);
-        if harmed && (blocked || short) {
+        // Whoever was there all the time is to be relied on, but for a former master that went on alone.
+        let reasons = group.failover.as_ref().and_then(|failover| failover.blocked.as_deref()).unwrap_or_default();
+        let strayed = |addr: &Addr| reasons.iter().any(|(of, why)| of == addr && matches!(why, Ineligible::ForeignHistory { .. }));
+        let reliable = |addr: &&Addr| {
+            let node = self.node_at(addr).map(|node| &self.nodes[node]);
+            node.is_some_and(|node| node.run_id == 0 && node.power == Power::Up && node.placed) && !strayed(addr)
+        };
+        let fenced = !reasons.iter().any(|(_, why)| *why == Ineligible::NotFenced);
+        let forgotten = self.teams[team].ledger.void;
+        let enough = group.is_strict() && fenced && !forgotten && group.replicas.keys().filter(reliable).count() as u32 >= group.needed().detached;
+        if harmed && (blocked || short) && !(blocked && enough) {
             self.stats.blocked += 1;
             return;
         }

@@ -19,7 +19,7 @@ pub(crate) struct Act {
     confirmed: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Hand {
     conn: Option<Conn>,
     up: bool,

@@ -6,7 +6,7 @@
 //!
 //! In reading order: [`setup`] (what a seed decides), `begin` (the world before the storm), `team` (one group), `data`, `orders`, `life` and `replication` (a data node), `net` (what may be late, held or lost),
 //! `sentinel`, `eyes` and `hands` (one sentinel), `consensus` (the log), `client` (who writes), `storm` (what goes wrong),
-//! [`check`] (what must hold), [`breach`] (rules broken on purpose), [`run`] (the loop).
+//! [`check`] (what must hold), [`breach`] (rules broken on purpose), [`run`] (the loop), [`placed`] (faults at every boundary of one failover).
 
 #[path = "../../src/base/mod.rs"]
 pub mod base;
@@ -27,6 +27,7 @@ mod hands;
 mod life;
 mod net;
 mod orders;
+pub mod placed;
 mod replication;
 pub mod run;
 mod sentinel;

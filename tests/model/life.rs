@@ -48,6 +48,8 @@ impl Run {
         node.run_id += 1;
         if node.has_file {
             (node.follows, node.fence) = node.saved;
+            // Never armed so far, or not any more: as good as forgotten.
+            node.amnesiac = node.is_master() && node.fence == Fence::OFF;
         } else {
             (node.follows, node.fence, node.amnesiac) = (None, Fence::OFF, true);
         }

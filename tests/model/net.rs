@@ -66,7 +66,7 @@ pub(crate) enum Event {
 /// When, and which of those that are due at the same moment comes first; then where the event is kept.
 type Due = Reverse<(u64, u32, u32)>;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Held {
     from: Place,
     to: Place,
@@ -77,7 +77,7 @@ struct Held {
 }
 
 /// One direction of a connection: what is sent on it arrives in order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Lane {
     to: Option<Place>,
     sent: u32,
@@ -96,6 +96,7 @@ pub(crate) enum Readable {
 }
 
 /// The agenda and the wires.
+#[derive(Clone)]
 pub(crate) struct Net {
     pub(crate) now: u64,
     agenda: BinaryHeap<Due>,
@@ -108,6 +109,8 @@ pub(crate) struct Net {
     /// Both directions of each connection, by its number.
     lanes: Vec<[Lane; 2]>,
     pub(crate) slow: bool,
+    /// Messages take the same time on the same way.
+    pub(crate) exact: bool,
     /// How many acts of a hundred are delivered seconds late.
     pub(crate) late_acts: u64,
 }
@@ -125,6 +128,7 @@ impl Net {
             held: Vec::new(),
             lanes: Vec::new(),
             slow: false,
+            exact: false,
             late_acts: 0,
         }
     }
@@ -148,6 +152,10 @@ impl Net {
         self.now = self.now.max(at);
         self.free.push(kept);
         self.events[kept as usize].take()
+    }
+
+    pub(crate) fn peek(&self) -> Option<&Event> {
+        self.agenda.peek().and_then(|Reverse((_, _, kept))| self.events[*kept as usize].as_ref())
     }
 
     pub(crate) fn new_conn(&mut self) -> Conn {
@@ -209,6 +217,7 @@ impl Net {
 
     pub(crate) fn send(&mut self, from: Place, to: Place, conn: Conn, msg: Msg, dice: &mut Dice) {
         let micros = match dice.between(0, 999) {
+            _ if self.exact => 200 + 37 * ((from * 5 + to * 3) % 11) as u64,
             0..=949 => dice.between(60, 1_500),
             950..=995 => dice.between(1_500, 40_000),
             _ if self.slow => dice.between(200_000, 1_500_000),

@@ -18,6 +18,7 @@ use crate::team::Team;
 const MANY: u64 = 400_000;
 
 /// A schedule under way.
+#[derive(Clone)]
 pub struct Run {
     pub(crate) setup: Setup,
     pub(crate) dice: Dice,
@@ -45,6 +46,8 @@ pub struct Run {
     /// The groups have found themselves.
     pub(crate) booted: bool,
     pub(crate) deadline: u64,
+    /// When all faults that were placed are to be healed.
+    pub(crate) healed_at: u64,
     pub(crate) over: bool,
     pub(crate) story: Option<Vec<String>>,
 }
@@ -64,20 +67,24 @@ impl Run {
     /// Plays the schedule; `told` if its story is wanted.
     pub fn play(setup: &Setup, told: bool) -> Outcome {
         let mut run = Self::begin(setup.clone(), told);
-        let mut events = 0;
-        while !run.over && run.violation.is_none() {
-            let Some(event) = run.net.next() else { break };
-            run.happen(event);
-            events += 1;
-            if events > MANY {
-                run.violate(Promise::P7, format!("{MANY} events, and no end"));
-            }
-        }
-        if run.violation.is_none() {
-            run.check_end();
-        }
+        run.finish();
         run.stats.void = u64::from(run.teams.iter().any(|team| team.ledger.void));
         Outcome { violation: run.violation, stats: run.stats, story: run.story.unwrap_or_default() }
+    }
+
+    pub(crate) fn finish(&mut self) {
+        let mut events = 0;
+        while !self.over && self.violation.is_none() {
+            let Some(event) = self.net.next() else { break };
+            self.happen(event);
+            events += 1;
+            if events > MANY {
+                self.violate(Promise::P7, format!("{MANY} events, and no end"));
+            }
+        }
+        if self.violation.is_none() {
+            self.check_end();
+        }
     }
 
     pub(crate) fn happen(&mut self, event: Event) {

@@ -11,11 +11,13 @@ use crate::net::Event;
 use crate::run::Run;
 
 /// What it makes of one group.
+#[derive(Clone)]
 pub(crate) struct Mind {
     pub(crate) judge: Judge,
     pub(crate) wakes_at: u64,
 }
 
+#[derive(Clone)]
 pub(crate) struct Sentinel {
     pub(crate) up: bool,
     pub(crate) life: u32,

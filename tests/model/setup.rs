@@ -61,8 +61,10 @@ pub struct Setup {
     pub sentinels: usize,
     /// Which trouble is allowed.
     pub adversary: Adversary,
-    /// How long the storm lasts.
+    /// How long the storm lasts; 0 for none.
     pub storm_ms: u64,
+    /// Messages take fixed times.
+    pub exact: bool,
     /// A rule that is broken.
     pub breach: Option<Breach>,
 }
@@ -108,6 +110,7 @@ impl Setup {
             sentinels: if dice.chance(85) { 3 } else { 5 },
             adversary,
             storm_ms: dice.between(6_000, 16_000),
+            exact: false,
             breach: None,
         }
     }

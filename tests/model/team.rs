@@ -11,6 +11,7 @@ use crate::machine::Group;
 use crate::run::Run;
 use crate::setup::Terms;
 
+#[derive(Clone)]
 pub(crate) struct Team {
     pub(crate) name: GroupName,
     pub(crate) terms: Terms,

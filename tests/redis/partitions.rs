@@ -59,13 +59,7 @@ async fn an_address_that_says_nothing_is_tried_one_attempt_at_a_time() {
         assert_eq!(eyes.next().await.what, Sight::Unlinked(LinkLoss::TimedOut));
     }
     assert!(began.elapsed() >= Duration::from_millis(1500), "three attempts took {:?}", began.elapsed());
-    let error = eyes
-        .probe
-        .hands()
-        .expect("it was given hands")
-        .act(Act::Promote { fence: None }, Duration::from_millis(100))
-        .await
-        .expect_err("nobody is there");
+    let error = eyes.fails_to_promote(Duration::from_millis(100), "nobody is there").await;
     assert_eq!(error, AskError::NoLink(LinkLoss::TimedOut));
 
     drop(fillers);

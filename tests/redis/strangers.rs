@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use raft_sentinel::base::observation::{LinkLoss, Sight, ValidReply};
-use raft_sentinel::redis::{Act, AskError};
+use raft_sentinel::redis::AskError;
 
 use crate::fake::{After, fake};
 use crate::watched::{brief, settings, watch};
@@ -28,13 +28,7 @@ async fn garbage_ends_the_link_with_a_word_about_it() {
         let seen = eyes.until("an end", |sight| matches!(sight, Sight::Unlinked(_))).await;
         let Some(Sight::Unlinked(LinkLoss::Other(text))) = seen.last().map(|seen| &seen.what) else { panic!("{:?}", brief(&seen)) };
         assert!(!text.contains(char::is_control) && text.len() < 200, "{text}");
-        let error = eyes
-            .probe
-            .hands()
-            .expect("it was given hands")
-            .act(Act::Promote { fence: None }, Duration::from_secs(2))
-            .await
-            .expect_err("no Redis");
+        let error = eyes.fails_to_promote(Duration::from_secs(2), "no Redis").await;
         assert!(matches!(error, AskError::NoLink(LinkLoss::Other(_))), "{error:?}");
     }
 }
@@ -78,12 +72,6 @@ async fn loading_is_alive_and_an_act_on_it_is_refused() {
     let mut eyes = watch(fake(b"-LOADING Redis is loading the dataset in memory\r\n", After::Again).await, settings(1000));
     let seen = eyes.until("a bad report", |sight| matches!(sight, Sight::BadReport(_))).await;
     assert!(seen.iter().any(|seen| seen.what == Sight::Valid(ValidReply::Loading)), "{:?}", brief(&seen));
-    let error = eyes
-        .probe
-        .hands()
-        .expect("it was given hands")
-        .act(Act::Promote { fence: None }, Duration::from_secs(2))
-        .await
-        .expect_err("it loads");
+    let error = eyes.fails_to_promote(Duration::from_secs(2), "it loads").await;
     assert!(matches!(&error, AskError::Refused(text) if text.starts_with("LOADING")), "{error:?}");
 }

@@ -6,6 +6,7 @@ use raft_sentinel::base::observation::{NodeReport, Seen, Sight};
 use raft_sentinel::base::{Addr, GroupSettings, Secret};
 use raft_sentinel::clock::Clock;
 use raft_sentinel::probe::{self, Probe, ProbeSettings};
+use raft_sentinel::redis::{Act, AskError};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -58,6 +59,12 @@ impl Watched {
         let found = found.await.is_ok();
         assert!(found, "{what} was not seen, but: {:?}", brief(&seen));
         seen
+    }
+
+    /// Why a promotion comes to nothing within this time.
+    pub(crate) async fn fails_to_promote(&self, limit: Duration, why: &str) -> AskError {
+        let hands = self.probe.hands().expect("it was given hands");
+        hands.act(Act::Promote { fence: None }, limit).await.expect_err(why)
     }
 
     pub(crate) async fn report(&mut self, what: &str, fits: impl Fn(&NodeReport) -> bool) -> NodeReport {

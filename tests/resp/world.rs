@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use raft_sentinel::base::observation::{AttachedReplica, NodeReport, ReplicaReport, RoleReport};
 use raft_sentinel::base::{
-    Addr, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, Secret, SentinelId, WallTime,
+    Addr, Credentials, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, Secret, SentinelId, WallTime,
 };
 use raft_sentinel::board::Board;
 use raft_sentinel::clock::Clock;
@@ -24,6 +24,7 @@ use raft_sentinel::serve::resp::live::{Facts, Live};
 use raft_sentinel::serve::resp::{Context, LocalFacts, Manners, serve};
 use raft_sentinel::simulate::Simulation;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -167,6 +168,7 @@ pub(crate) async fn world_with(options: Options) -> World {
     let sources = events::Sources { facts: fake.events(), sights: board.notices(), me: fake.id(), state: Box::new(move || told.state()) };
     tokio::spawn(sources.run(hub.clone(), cancel.clone()));
     let dir = std::env::temp_dir();
+    let credentials = Credentials { user: None, pass: Some(Secret::new("hunter2")) };
     let context = Context {
         agreement: Arc::clone(&fake) as Arc<dyn Agreement>,
         board: board.clone(),
@@ -182,7 +184,7 @@ pub(crate) async fn world_with(options: Options) -> World {
         announce_hostnames: false,
         deny_scripts_reconfig: !options.scripts_allowed,
         dir,
-        live: Live::new(Facts { sentinel_pass: Some(Secret::new("hunter2")), ..Facts::default() }, |_| ()),
+        live: Live::new(Facts { credentials: credentials.clone(), ..Facts::default() }, |_| (), watch::Sender::new(credentials)),
         simulation: Simulation::default(),
         heard: tokio::sync::mpsc::channel(16).0,
         stop: stop.clone(),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::numbers::{Column, Unit, shown};
+use super::svg::{as_f64, begin, line, words};
 use super::text::{escaped, key_of};
 use crate::results::Results;
 
@@ -22,21 +23,19 @@ pub(super) fn bars(results: &Results, column: &Column) -> String {
     let heights: Vec<f64> = results.scenarios.iter().map(|scenario| as_f64(group(&scenario.id)) * BAR + GAP).collect();
     let height = TOP + heights.iter().sum::<f64>() + FOOT;
     let scale = Scale::of(results, column);
-    let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{}\">", escaped(column.title));
+    let mut svg = begin("", (WIDTH, height), column.title);
     scale.grid(&mut svg, height - FOOT, column.unit);
     let mut y = TOP;
     for (scenario, height) in results.scenarios.iter().zip(&heights) {
         let middle = y + (height - GAP) / 2.0 + 4.0;
-        let _ = write!(svg, "<text class=\"name\" x=\"{:.0}\" y=\"{middle:.1}\">{}</text>", LEFT - 8.0, escaped(&scenario.id));
+        words(&mut svg, "name", (LEFT - 8.0, middle), &scenario.id);
         let mut at = y;
         for product in &results.products {
             let Some(cell) = results.cell(&scenario.id, *product) else { continue };
             let title = format!("{}, {}", scenario.title, product.name());
             match cell.spread(column.figure) {
                 Some(spread) => scale.bar(&mut svg, at, &key_of(*product), &title, (spread.median, spread.worst), column.unit),
-                None => {
-                    let _ = write!(svg, "<text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">–</text>", LEFT + 4.0, at + BAR - 3.0);
-                }
+                None => words(&mut svg, "value", (LEFT + 4.0, at + BAR - 3.0), "–"),
             }
             at += BAR;
         }
@@ -69,9 +68,8 @@ impl Scale {
         for quarter in 0..=4 {
             let value = self.most * f64::from(quarter) / 4.0;
             let x = self.x(value);
-            let _ = write!(svg, "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>");
-            let label = self.label(value, unit);
-            let _ = write!(svg, "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\">{label}</text>", bottom + 16.0);
+            line(svg, "grid", x, (TOP, bottom));
+            words(svg, "tick", (x, bottom + 16.0), &self.label(value, unit));
         }
     }
 
@@ -110,7 +108,8 @@ impl Scale {
                 h = BAR
             );
         }
-        let _ = write!(svg, "<text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">{numbers}</text></g>", far + 5.0, middle + 3.5);
+        words(svg, "value", (far + 5.0, middle + 3.5), &numbers);
+        *svg += "</g>";
     }
 }
 
@@ -118,11 +117,6 @@ impl Scale {
 fn round_up(value: f64) -> f64 {
     let power = 10f64.powf(value.log10().floor());
     [1.0, 2.0, 4.0, 8.0, 10.0].into_iter().map(|step| step * power).find(|step| *step >= value).unwrap_or(value)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a handful of products")]
-const fn as_f64(number: usize) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

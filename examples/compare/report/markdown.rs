@@ -58,10 +58,14 @@ fn legend(results: &Results) -> String {
         |scenario: &str| results.products.iter().filter_map(|product| results.cell(scenario, *product)).map(|cell| cell.runs.len()).max();
     let runs: Vec<usize> = results.scenarios.iter().filter_map(|scenario| runs(&scenario.id)).collect();
     let (least, most) = (runs.iter().min().unwrap_or(&0), runs.iter().max().unwrap_or(&0));
-    let often = if least == most { format!("{most}") } else { format!("{least} to {most}") };
+    let often = match (least, most) {
+        (1, 1) => "One run of each.".to_owned(),
+        _ if least == most => format!("Medians of {most} runs, the worst in brackets."),
+        _ => format!("Medians of {least} to {most} runs, the worst in brackets."),
+    };
     let (low, high) = results.loads();
     let mut text = format!(
-        "Medians of {often} runs, the worst in brackets. {} on Redis {}; {} × {}, Linux {}, load average {low:.1} to {high:.1}; {}; \
+        "{often} {} on Redis {}; {} × {}, Linux {}, load average {low:.1} to {high:.1}; {}; \
          down-after-milliseconds {}, failover-timeout {}.{}\n\n",
         machine.programs(),
         machine.redis,
@@ -100,6 +104,14 @@ mod tests {
         assert!(once.starts_with(&format!("before\n{BEGIN}\n| scenario")) && once.ends_with(&format!("{END}\nafter\n")), "{once}");
         assert!(once.contains("| The master crashes | stock | 2,200 ms | 0 | 12 | 0 | 0 | 0 |") && !once.contains("outdated"), "{once}");
         assert_eq!(with_table(&once, &results()).expect("the marks are still there"), once);
+    }
+
+    #[test]
+    fn one_run_has_no_median() {
+        let mut results = results();
+        assert!(legend(&results).starts_with("One run of each. "), "{}", legend(&results));
+        results.cells[0].runs.push(Run::default());
+        assert!(legend(&results).starts_with("Medians of 2 runs, the worst in brackets. "), "{}", legend(&results));
     }
 
     /// What is in the README was measured: nobody has touched it up.

@@ -6,6 +6,7 @@ mod markdown;
 mod numbers;
 mod page;
 mod story;
+mod svg;
 mod terminal;
 mod text;
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::svg::{as_f64, begin, line, words};
 use super::text::escaped;
 use crate::measure::{Bar, State, Strip};
 use crate::stage::TRIO;
@@ -51,7 +52,7 @@ pub(super) fn picture(strip: &Strip, window: Window, name: &str) -> String {
     let ys: Vec<f64> = (0..strip.rows.len()).map(|row| TOP + as_f64(row) * ROW + BETWEEN * as_f64(gaps_before(row))).collect();
     let bottom = ys.last().map_or(TOP, |y| y + ROW);
     let height = bottom + FOOT;
-    let mut svg = format!("<svg class=\"story\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{}\">", escaped(name));
+    let mut svg = begin("story", (WIDTH, height), name);
     axis(&mut svg, window, bottom);
     end(&mut svg, strip, window, bottom);
     for (from, to) in doubles(strip) {
@@ -67,7 +68,7 @@ pub(super) fn picture(strip: &Strip, window: Window, name: &str) -> String {
         );
     }
     for (row, y) in strip.rows.iter().zip(&ys) {
-        let _ = write!(svg, "<text class=\"name\" x=\"{:.0}\" y=\"{:.1}\">{}</text>", LEFT - 8.0, y + 12.5, escaped(&row.name));
+        words(&mut svg, "name", (LEFT - 8.0, y + 12.5), &row.name);
         row.bars.iter().filter(|bar| window.is_seen(bar)).for_each(|bar| draw(&mut svg, window, *y, bar, &row.name));
     }
     marks(&mut svg, strip, window, bottom);
@@ -99,7 +100,7 @@ fn draw(svg: &mut String, window: Window, y: f64, bar: &Bar, row: &str) {
         "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"><title>{title}</title></rect>"
     );
     if let Some(letter) = letter.filter(|_| width >= LETTER) {
-        let _ = write!(svg, "<text class=\"letter\" x=\"{:.1}\" y=\"{:.1}\">{letter}</text>", x + 3.5, y + 12.5);
+        words(svg, "letter", (x + 3.5, y + 12.5), &letter.to_string());
     }
 }
 
@@ -118,8 +119,8 @@ fn axis(svg: &mut String, window: Window, bottom: f64) {
     let mut at = (window.from / step).ceil() * step;
     while at <= window.to {
         let x = window.x(at);
-        let _ = write!(svg, "<line class=\"grid\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>", TOP - 4.0);
-        let _ = write!(svg, "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\">{} s</text>", bottom + 15.0, at / 1000.0 + 0.0);
+        line(svg, "grid", x, (TOP - 4.0, bottom));
+        words(svg, "tick", (x, bottom + 15.0), &format!("{} s", at / 1000.0 + 0.0));
         at += step;
     }
 }
@@ -128,12 +129,10 @@ fn axis(svg: &mut String, window: Window, bottom: f64) {
 fn marks(svg: &mut String, strip: &Strip, window: Window, bottom: f64) {
     for (number, (at, text)) in (1..).zip(&strip.notes) {
         let x = window.x(*at);
-        let _ = write!(
-            svg,
-            "<g><title>{}</title><line class=\"mark\" x1=\"{x:.1}\" y1=\"14\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>",
-            escaped(text)
-        );
-        let _ = write!(svg, "<text class=\"number\" x=\"{x:.1}\" y=\"11\">{number}</text></g>");
+        let _ = write!(svg, "<g><title>{}</title>", escaped(text));
+        line(svg, "mark", x, (14.0, bottom));
+        words(svg, "number", (x, 11.0), &number.to_string());
+        *svg += "</g>";
     }
 }
 
@@ -143,9 +142,9 @@ fn end(svg: &mut String, strip: &Strip, window: Window, bottom: f64) {
     if far - x < 1.0 {
         return;
     }
-    let _ = write!(svg, "<line class=\"end\" x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\"/>", TOP - 4.0);
+    line(svg, "end", x, (TOP - 4.0, bottom));
     if far - x > 80.0 {
-        let _ = write!(svg, "<text class=\"told\" x=\"{:.1}\" y=\"{:.1}\">end of the run</text>", x + 6.0, TOP + 10.0);
+        words(svg, "told", (x + 6.0, TOP + 10.0), "end of the run");
     }
 }
 
@@ -168,11 +167,6 @@ fn doubles(strip: &Strip) -> Vec<(f64, f64)> {
 /// A span as people read it.
 fn span(from: f64, to: f64) -> String {
     format!("{:.2} s to {:.2} s", from / 1000.0, to / 1000.0)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a handful of rows")]
-const fn as_f64(number: usize) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::HeardWord;
 use super::word::{CHANNELS, read};
 use crate::agent::Parts;
 use crate::base::observation::LinkLoss;
-use crate::base::{Addr, GroupName, SentinelId};
+use crate::base::{Addr, Credentials, GroupName, SentinelId};
 use crate::redis::wire::Reply;
 use crate::redis::{Access, Dialer, Link};
 
@@ -36,18 +36,24 @@ impl Listener {
     /// Listens until it is cancelled.
     pub(super) async fn run(self) {
         let mut dialer = Dialer::new(self.addr.clone());
+        let mut credentials = self.parts.stock_credentials.clone();
         loop {
-            let why = match self.link_once(&mut dialer).await {
-                Err(why) => why,
-                Ok(never) => match never {},
+            let shown = credentials.borrow_and_update().clone();
+            let why = tokio::select! {
+                // Those that were shown on this link are no longer what is to be shown. Once nobody can change them, they stay.
+                Ok(()) = credentials.changed() => continue,
+                ended = self.link_once(&mut dialer, shown) => match ended {
+                    Err(why) => why,
+                    Ok(never) => match never {},
+                },
             };
             self.show(Err(why));
             tokio::time::sleep(RETRY).await;
         }
     }
 
-    async fn link_once(&self, dialer: &mut Dialer) -> Result<Infallible, String> {
-        let mut link = Link::open(dialer, self.access(), CONNECT_LIMIT).await.map_err(|loss| phrase(&loss))?;
+    async fn link_once(&self, dialer: &mut Dialer, credentials: Credentials) -> Result<Infallible, String> {
+        let mut link = Link::open(dialer, self.access(credentials), CONNECT_LIMIT).await.map_err(|loss| phrase(&loss))?;
         let subscribe = std::iter::once("SUBSCRIBE").chain(CHANNELS).map(ToOwned::to_owned).collect();
         link.send(&[subscribe]).await.map_err(|loss| phrase(&loss))?;
         let mut asked = true;
@@ -66,8 +72,7 @@ impl Listener {
         }
     }
 
-    fn access(&self) -> Access {
-        let (user, pass) = self.parts.stock_credentials.clone();
+    fn access(&self, Credentials { user, pass }: Credentials) -> Access {
         let access = Access { auth_user: user, auth_pass: pass, client_name: self.parts.client_name.clone(), ..Access::default() };
         access.over(self.parts.tls.clone())
     }

@@ -17,7 +17,6 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use self::listener::Listener;
-use self::word::Word;
 use super::Parts;
 use crate::base::{Addr, GroupName, Mono, SentinelId, WallTime};
 use crate::board::Subscription;
@@ -38,7 +37,8 @@ const ATTEMPTS: u32 = 120;
 struct HeardWord {
     group: GroupName,
     from: Addr,
-    word: Word,
+    /// With the addresses as they were said.
+    word: StockWord,
     at: WallTime,
 }
 
@@ -150,13 +150,10 @@ fn entry_for(parts: &Parts, group: &Group, heard: &HeardWord) -> Option<ShadowEn
     let view = parts.board.group(&group.name).unwrap_or_default();
     // Servers may be known there by another name than here.
     let ours = |said: &Addr| group.data_nodes().find(|known| view.is_same(known, said)).unwrap_or(said).clone();
-    let word = match &heard.word {
-        Word::Down => StockWord::Down,
-        Word::Up => StockWord::Up,
-        Word::Tried => StockWord::Tried,
-        Word::Chosen(addr) => StockWord::Chosen(ours(addr)),
-        Word::Aborted(event) => StockWord::Aborted(event.clone()),
-        Word::Switched(addr) => StockWord::Switched(ours(addr)),
+    let word = match heard.word.clone() {
+        StockWord::Chosen(said) => StockWord::Chosen(ours(&said)),
+        StockWord::Switched(said) => StockWord::Switched(ours(&said)),
+        word @ (StockWord::Down | StockWord::Up | StockWord::Tried | StockWord::Aborted(_)) => word,
     };
     let known = match &word {
         // It was seen on the servers before it was heard.

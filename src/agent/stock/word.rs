@@ -1,6 +1,7 @@
 //! Stock Sentinel's events, as far as they belong to a decision about a master. Pure.
 
 use crate::base::Addr;
+use crate::machine::StockWord;
 
 /// The channels that are listened to.
 pub(super) const CHANNELS: [&str; 9] = [
@@ -15,34 +16,18 @@ pub(super) const CHANNELS: [&str; 9] = [
     "+switch-master",
 ];
 
-/// What was said, with the addresses as they were said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Word {
-    /// `+odown`
-    Down,
-    /// `-odown`
-    Up,
-    /// `+try-failover`
-    Tried,
-    /// `+selected-slave`
-    Chosen(Addr),
-    /// `-failover-abort-...`, by its name
-    Aborted(String),
-    /// `+switch-master`
-    Switched(Addr),
-}
-
 /// Reads one event about the master that is known there as `name`; none if it is about another, or not one of ours.
-pub(super) fn read(channel: &str, text: &str, name: &str) -> Option<Word> {
+/// Addresses are as they were said.
+pub(super) fn read(channel: &str, text: &str, name: &str) -> Option<StockWord> {
     let words: Vec<&str> = text.split(' ').collect();
     match (channel, &words[..]) {
-        ("+switch-master", [known, _, _, host, port]) if *known == name => Some(Word::Switched(addr(host, port)?)),
-        ("+selected-slave", ["slave", _, host, port, "@", known, ..]) if *known == name => Some(Word::Chosen(addr(host, port)?)),
+        ("+switch-master", [known, _, _, host, port]) if *known == name => Some(StockWord::Switched(addr(host, port)?)),
+        ("+selected-slave", ["slave", _, host, port, "@", known, ..]) if *known == name => Some(StockWord::Chosen(addr(host, port)?)),
         (_, ["master", known, ..]) if *known == name => match channel {
-            "+odown" => Some(Word::Down),
-            "-odown" => Some(Word::Up),
-            "+try-failover" => Some(Word::Tried),
-            _ if channel.starts_with("-failover-abort-") => Some(Word::Aborted(channel.to_owned())),
+            "+odown" => Some(StockWord::Down),
+            "-odown" => Some(StockWord::Up),
+            "+try-failover" => Some(StockWord::Tried),
+            _ if channel.starts_with("-failover-abort-") => Some(StockWord::Aborted(channel.to_owned())),
             _ => None,
         },
         _ => None,
@@ -62,12 +47,16 @@ mod tests {
     fn stock_sentinels_events_are_read_as_it_writes_them() {
         let at = |port| Addr::new("127.0.0.1", port);
         for (channel, text, word) in [
-            ("+odown", "master mymaster 127.0.0.1 6379 #quorum 2/2", Word::Down),
-            ("-odown", "master mymaster 127.0.0.1 6379", Word::Up),
-            ("+try-failover", "master mymaster 127.0.0.1 6379", Word::Tried),
-            ("+selected-slave", "slave 127.0.0.1:6380 127.0.0.1 6380 @ mymaster 127.0.0.1 6379", Word::Chosen(at(6380))),
-            ("+switch-master", "mymaster 127.0.0.1 6379 127.0.0.1 6381", Word::Switched(at(6381))),
-            ("-failover-abort-no-good-slave", "master mymaster 127.0.0.1 6379", Word::Aborted("-failover-abort-no-good-slave".to_owned())),
+            ("+odown", "master mymaster 127.0.0.1 6379 #quorum 2/2", StockWord::Down),
+            ("-odown", "master mymaster 127.0.0.1 6379", StockWord::Up),
+            ("+try-failover", "master mymaster 127.0.0.1 6379", StockWord::Tried),
+            ("+selected-slave", "slave 127.0.0.1:6380 127.0.0.1 6380 @ mymaster 127.0.0.1 6379", StockWord::Chosen(at(6380))),
+            ("+switch-master", "mymaster 127.0.0.1 6379 127.0.0.1 6381", StockWord::Switched(at(6381))),
+            (
+                "-failover-abort-no-good-slave",
+                "master mymaster 127.0.0.1 6379",
+                StockWord::Aborted("-failover-abort-no-good-slave".to_owned()),
+            ),
         ] {
             assert_eq!(read(channel, text, "mymaster"), Some(word), "{channel}");
             assert_eq!(read(channel, text, "other"), None, "{channel} is about another master");

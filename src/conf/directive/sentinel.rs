@@ -35,12 +35,12 @@ pub(super) static ROWS: &[Directive] = &[
         Ok(())
     }),
     all("sentinel sentinel-user", |draft, args| {
-        draft.sentinel.user = optional(&args[0]);
+        draft.sentinel.credentials.user = optional(&args[0]);
         draft.note_once("sentinel sentinel-user", NO_SENTINEL_AUTH);
         Ok(())
     }),
     all("sentinel sentinel-pass", |draft, args| {
-        draft.sentinel.pass = optional(&args[0]).map(Secret::new);
+        draft.sentinel.credentials.pass = optional(&args[0]).map(Secret::new);
         draft.note_once("sentinel sentinel-pass", NO_SENTINEL_AUTH);
         Ok(())
     }),

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::base::{GroupSettings, Secret};
+use tokio::sync::watch;
+
+use crate::base::{Credentials, GroupSettings};
 use crate::conf::LogLevel;
 
 /// The values. `Debug` shows no password.
@@ -11,10 +13,9 @@ use crate::conf::LogLevel;
 pub struct Facts {
     /// `loglevel`.
     pub log_level: LogLevel,
-    /// `sentinel sentinel-user`. Sentinels know each other by their place in the Raft group: it is kept for who asks for it.
-    pub sentinel_user: Option<String>,
-    /// `sentinel sentinel-pass`. Only shown to be there.
-    pub sentinel_pass: Option<Secret>,
+    /// `sentinel sentinel-user` and `sentinel sentinel-pass`. The sentinels of this cluster know each other by their place in the Raft
+    /// group: these are for stock sentinels. The password is only shown to be there.
+    pub credentials: Credentials,
     /// `down-after-milliseconds` of masters that are monitored from now on (SENTINEL DEBUG DEFAULT-DOWN-AFTER).
     pub default_down_after_ms: u64,
     /// `failover-timeout` of masters that are monitored from now on (SENTINEL DEBUG DEFAULT-FAILOVER-TIMEOUT).
@@ -26,8 +27,7 @@ impl Default for Facts {
         let defaults = GroupSettings::default();
         Self {
             log_level: LogLevel::default(),
-            sentinel_user: None,
-            sentinel_pass: None,
+            credentials: Credentials::default(),
             default_down_after_ms: defaults.down_after_ms,
             default_failover_timeout_ms: defaults.failover_timeout_ms,
         }
@@ -38,12 +38,13 @@ impl Default for Facts {
 pub struct Live {
     facts: Mutex<Facts>,
     apply_log_level: fn(LogLevel),
+    credentials: watch::Sender<Credentials>,
 }
 
 impl Live {
-    /// Starts with what the configuration says; `apply_log_level` is called when the level changes.
-    pub const fn new(facts: Facts, apply_log_level: fn(LogLevel)) -> Self {
-        Self { facts: Mutex::new(facts), apply_log_level }
+    /// Starts with what the configuration says; `apply_log_level` is called when the level changes, and `credentials` are kept up to date.
+    pub const fn new(facts: Facts, apply_log_level: fn(LogLevel), credentials: watch::Sender<Credentials>) -> Self {
+        Self { facts: Mutex::new(facts), apply_log_level, credentials }
     }
 
     /// The values now.
@@ -59,6 +60,11 @@ impl Live {
         if facts.log_level != before {
             (self.apply_log_level)(facts.log_level);
         }
+        self.credentials.send_if_modified(|current| {
+            let changed = *current != facts.credentials;
+            current.clone_from(&facts.credentials);
+            changed
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, Facts> {

@@ -9,17 +9,19 @@ use super::super::echoed;
 use crate::base::settings::{INFO_PERIOD_MS, PING_PERIOD_MAX_MS};
 use crate::simulate::Place;
 
-/// All words are read before the switch is set; stock Sentinel clears it first.
+/// What is set is what stands before `help`, if that is said: by itself it switches all off, as in stock Sentinel, which has no other word for
+/// that. All words are read before the switch is set; stock clears it first, also where a word is wrong.
 pub(super) fn simulate_failure(client: &mut Client, words: &[Bytes]) -> Answer {
-    if words[2..].iter().any(|word| word.eq_ignore_ascii_case(b"help")) {
-        return Ok(Reply::array(Place::ALL.map(|place| Reply::text(place.as_str()))));
-    }
+    let help = words[2..].iter().position(|word| word.eq_ignore_ascii_case(b"help"));
     let named = |word: &Bytes| Place::ALL.into_iter().find(|place| place.as_str().as_bytes().eq_ignore_ascii_case(word));
-    let places: Option<Vec<Place>> = words[2..].iter().map(named).collect();
+    let places: Option<Vec<Place>> = words[2..].iter().take(help.unwrap_or(usize::MAX)).map(named).collect();
     let places = places.ok_or_else(|| Reply::error("ERR Unknown failure simulation specified"))?;
-    tracing::warn!("client {} asks this sentinel to fail in its next failover (SENTINEL SIMULATE-FAILURE)", client.entry.peer);
+    match places.len() {
+        0 => tracing::info!("client {} switches simulated failures off (SENTINEL SIMULATE-FAILURE)", client.entry.peer),
+        _ => tracing::warn!("client {} asks this sentinel to fail in its next failover (SENTINEL SIMULATE-FAILURE)", client.entry.peer),
+    }
     client.context().simulation.set(&places);
-    Ok(Reply::OK)
+    Ok(if help.is_some() { Reply::array(Place::ALL.map(|place| Reply::text(place.as_str()))) } else { Reply::OK })
 }
 
 /// Stock's tunables that have a meaning here, in its order, and whether they can be set.

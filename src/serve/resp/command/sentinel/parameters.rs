@@ -52,9 +52,9 @@ fn value(context: &Context, name: &str) -> String {
         "announce-hostnames" => yes_no(state.parameters.announce_hostnames.unwrap_or(context.announce_hostnames)),
         "announce-ip" => own.host(me.announce_ip.as_deref().unwrap_or_default()).to_owned(),
         "announce-port" => own.port(me.announce_port).to_string(),
-        "sentinel-user" => facts.sentinel_user.unwrap_or_default(),
+        "sentinel-user" => facts.credentials.user.unwrap_or_default(),
         // Stock Sentinel shows it in clear to whoever reaches the port.
-        "sentinel-pass" => facts.sentinel_pass.map_or("", |_| "******").to_owned(),
+        "sentinel-pass" => facts.credentials.pass.map_or("", |_| "******").to_owned(),
         _ => facts.log_level.as_str().to_owned(),
     }
 }
@@ -115,11 +115,11 @@ fn wish(name: &'static str, value: &[u8]) -> Option<Wish> {
         "announce-port" => Wish::Agreed(ParameterChange::AnnouncePort(u16::try_from(integer(value)?).ok()?)),
         "sentinel-user" => {
             let user = given();
-            Wish::Own(Box::new(move |facts| facts.sentinel_user = user))
+            Wish::Own(Box::new(move |facts| facts.credentials.user = user))
         }
         "sentinel-pass" => {
             let pass = given().map(Secret::new);
-            Wish::Own(Box::new(move |facts| facts.sentinel_pass = pass))
+            Wish::Own(Box::new(move |facts| facts.credentials.pass = pass))
         }
         _ => {
             let level = LogLevel::from_word(text)?;
