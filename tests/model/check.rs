@@ -255,7 +255,8 @@ impl Run {
         };
         let fenced = !reasons.iter().any(|(_, why)| *why == Ineligible::NotFenced);
         let forgotten = self.teams[team].ledger.void;
-        let enough = group.is_strict() && fenced && !forgotten && group.replicas.keys().filter(reliable).count() as u32 >= group.needed().detached;
+        let enough =
+            group.is_strict() && fenced && !forgotten && group.replicas.keys().filter(reliable).count() as u32 >= group.needed().detached;
         if harmed && (blocked || short) && !(blocked && enough) {
             self.stats.blocked += 1;
             return;
