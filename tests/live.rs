@@ -63,6 +63,9 @@ mod operators;
 #[path = "live/handover.rs"]
 mod handover;
 
+#[path = "live/scripts.rs"]
+mod scripts;
+
 #[path = "live/planned.rs"]
 mod planned;
 

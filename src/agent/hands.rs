@@ -34,12 +34,14 @@ pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc
             log_outcome(&errand, &done);
             let fence = done.fence.map(|fence| Sight::Fence(FenceSight::Holds(fence)));
             let report = done.node().cloned().map(|report| Sight::Report(Box::new(report)));
+            // What a paused server has written is in the report that comes with the pause, or not known.
+            let well = report.is_some() || !matches!(errand.ask, Ask::Pause { .. });
             for what in fence.into_iter().chain(report) {
                 let seen = Seen { addr: errand.node.clone(), at: parts.clock.mono(), what };
                 // An error means that the group is no longer monitored; the same goes for the send below.
                 let _ = sights.send(seen).await;
             }
-            true
+            well
         }
         Err(why) => {
             let Errand { group, node, permit, .. } = &errand;
@@ -77,6 +79,7 @@ fn act(ask: &Ask) -> Act {
         Ask::Arm(fence) => Act::Arm(*fence),
         Ask::Pause { ms } => Act::Pause { ms: *ms },
         Ask::Unpause => Act::Unpause,
+        Ask::KillScript => Act::KillScript,
     }
 }
 

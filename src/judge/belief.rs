@@ -68,6 +68,7 @@ impl NodeView {
         self.waiting_since = None;
         self.last_reply = at;
         self.last_valid = at;
+        self.busy = false;
         self.counts_from = at;
         self.cannot_judge = None;
         self.loading_since = match reply {
@@ -79,6 +80,7 @@ impl NodeView {
     fn note_invalid(&mut self, reply: InvalidReply, at: Mono) {
         self.waiting_since = None;
         self.last_reply = at;
+        self.busy = reply == InvalidReply::Busy;
         match reply {
             InvalidReply::Credentials(text) => {
                 self.cannot_judge = Some(text);

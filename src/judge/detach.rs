@@ -253,7 +253,14 @@ impl Judge {
         if preferred.held >= Some(goal) {
             let chosen = preferred.candidate.addr.clone();
             self.decide_for(group, failover, &chosen, &rows, &table, basis);
-        } else if self.catching_up(group, attempt, muster, (source, goal.offset), &preferred.candidate.addr) {
+        } else if self.catching_up(
+            group,
+            attempt,
+            muster,
+            (source, goal.offset),
+            &preferred.candidate.addr,
+            most.candidate.ineligible.is_none(),
+        ) {
         } else if most.candidate.ineligible.is_none() {
             let chosen = most.candidate.addr.clone();
             self.decide_for(group, failover, &chosen, &rows, &table, basis);

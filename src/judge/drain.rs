@@ -177,7 +177,9 @@ impl Judge {
                 .standings
                 .values()
                 .filter_map(|standing| if let Standing::Off(report) = standing { Some(report.offset) } else { None });
-            if most.max().is_some_and(|most| most > has) {
+            // The pause may have been ended by somebody else: then it has gone on writing.
+            let written = self.written(&group.master.addr, attempt);
+            if most.max().max(written).is_some_and(|most| most > has) {
                 self.give_up(group, failover, AbortReason::NotDrained);
                 return;
             }

@@ -84,6 +84,8 @@ pub enum Ask {
     },
     /// Go on with the writes that were paused.
     Unpause,
+    /// End the script that keeps it busy.
+    KillScript,
 }
 
 impl Ask {
@@ -96,6 +98,7 @@ impl Ask {
             Self::Arm(_) => "arm",
             Self::Pause { .. } => "pause",
             Self::Unpause => "unpause",
+            Self::KillScript => "kill-script",
             Self::Demote { .. } => "demote",
             Self::Repoint { .. } => "repoint",
         }

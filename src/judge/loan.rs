@@ -28,7 +28,8 @@ pub(super) struct Loan {
 }
 
 impl Judge {
-    /// Lets the preferred replica fetch what the most advanced one holds more; false once that has taken too long.
+    /// Lets the preferred replica fetch what the most advanced one holds more; false once that has taken too long. It goes on
+    /// all the same if there is no `alternative` to it.
     ///
     /// All others fetch it as well: the history goes on under another name with the loan, and who does not go with it could not go on with
     /// the preferred one without a full copy.
@@ -39,11 +40,13 @@ impl Judge {
         muster: &Muster,
         (source, goal): (&Addr, u64),
         preferred: &Addr,
+        alternative: bool,
     ) -> bool {
         let now = self.now();
         let loan =
             attempt.loan.clone().unwrap_or_else(|| Loan { source: source.clone(), goal, since: now, priority: self.priority_of(source) });
-        if now >= loan.since.plus_ms(CATCH_UP_MS) {
+        let in_time = now < loan.since.plus_ms(CATCH_UP_MS);
+        if !in_time && alternative {
             return false;
         }
         let lends = self.view.nodes.get(source).and_then(|node| node.role()) == Some(Role::Master);
@@ -57,16 +60,20 @@ impl Judge {
             for addr in behind.collect::<Vec<_>>() {
                 self.ask(&addr, Ask::Repoint { master: source.clone() });
             }
-            self.want(Intent::Look(preferred.clone()));
+            if in_time {
+                self.want(Intent::Look(preferred.clone()));
+            }
         } else {
             self.ask(source, Ask::Lend);
         }
-        self.wake_by(now.plus_ms(CATCH_UP_LOOK_MS));
+        if in_time {
+            self.wake_by(now.plus_ms(CATCH_UP_LOOK_MS));
+        }
         debug_assert!(group.replicas.contains_key(source), "a replica lends to another");
         if let Some(attempt) = &mut self.attempt {
             attempt.loan = Some(loan);
         }
-        true
+        in_time
     }
 
     /// A loan that another leader has begun goes on: to take the lender off would rename its history once more.

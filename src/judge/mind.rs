@@ -284,6 +284,10 @@ impl Judge {
                 self.note_paused(well);
                 None
             }
+            Ask::KillScript => {
+                self.note_script_kill(&node, well);
+                None
+            }
             Ask::Promote { .. } | Ask::Detach { .. } | Ask::Lend | Ask::Arm(_) | Ask::Unpause => None,
             Ask::Demote { .. } => Some(Remark::Demoted),
             Ask::Repoint { .. } => Some(Remark::Repointed),
@@ -316,6 +320,7 @@ impl Judge {
         for (addr, down) in changed {
             if let Some(node) = self.view.nodes.get_mut(&addr) {
                 node.down_since = down.then_some(now);
+                node.script_kill_sent = false;
             }
             self.want(Intent::Notify { node: addr, what: if down { Remark::Down } else { Remark::Up } });
         }
@@ -338,6 +343,7 @@ impl Judge {
             self.watch_only();
             return;
         }
+        self.end_scripts();
         if self.world.group.failover.is_some() {
             self.lead_failover();
         } else {
@@ -366,6 +372,6 @@ impl Judge {
 const fn is_step(ask: &Ask) -> bool {
     match ask {
         Ask::Lend | Ask::Pause { .. } | Ask::Detach { .. } => true,
-        Ask::Promote { .. } | Ask::Demote { .. } | Ask::Repoint { .. } | Ask::Arm(_) | Ask::Unpause => false,
+        Ask::Promote { .. } | Ask::Demote { .. } | Ask::Repoint { .. } | Ask::Arm(_) | Ask::Unpause | Ask::KillScript => false,
     }
 }

@@ -51,6 +51,10 @@ pub struct NodeView {
     pub process_since: Mono,
     /// Since when it has reported its current role.
     pub role_since: Mono,
+    /// Whether its last reply said that a script keeps it busy.
+    pub busy: bool,
+    /// Whether it was told to end that script, since it is down.
+    pub script_kill_sent: bool,
     /// Since when it has been down in this sentinel's eyes.
     pub down_since: Option<Mono>,
     /// Why it cannot be judged (it refuses our credentials), if so.
@@ -72,9 +76,16 @@ impl NodeView {
             fence: None,
             process_since: now,
             role_since: now,
+            busy: false,
+            script_kill_sent: false,
             down_since: None,
             cannot_judge: None,
         }
+    }
+
+    /// Whether it is down because of a script, and was not told to end it yet.
+    pub(super) const fn wants_script_killed(&self) -> bool {
+        self.busy && self.down_since.is_some() && !self.script_kill_sent
     }
 
     fn is_of_this_link(&self, at: Mono) -> bool {

@@ -183,15 +183,13 @@ impl Group {
     /// After a change of what the policy depends on: an undecided failover goes on by the one that is in force now.
     pub(super) fn adapt_failover(&mut self) {
         let strict = self.is_strict() && !self.in_shadow();
-        if let Some(failover) = &mut self.failover
-            && failover.forced.is_none()
-            && matches!(failover.cause, Cause::Down { .. })
-        {
-            match failover.phase {
-                Phase::Choosing if strict => failover.phase = Phase::Detaching,
-                Phase::Detaching if !strict => failover.phase = Phase::Choosing,
-                Phase::Choosing | Phase::Detaching | Phase::Draining { .. } | Phase::Promoting | Phase::Following { .. } => {}
-            }
+        let Some(failover) = self.failover.as_mut().filter(|failover| failover.forced.is_none()) else { return };
+        let voted = matches!(failover.cause, Cause::Down { .. });
+        match failover.phase {
+            Phase::Choosing if strict && voted => failover.phase = Phase::Detaching,
+            Phase::Choosing if strict => failover.phase = Phase::Draining { target: None },
+            Phase::Detaching if !strict => failover.phase = Phase::Choosing,
+            Phase::Choosing | Phase::Detaching | Phase::Draining { .. } | Phase::Promoting | Phase::Following { .. } => {}
         }
     }
 
@@ -211,7 +209,7 @@ impl Group {
         if !choice.candidates.iter().any(|candidate| candidate.addr == *chosen && candidate.ineligible.is_none()) {
             return Err(Refusal::NotEligible(chosen.clone()));
         }
-        if strict && failover.phase != Phase::Choosing && !hands_over(&failover.phase, choice) {
+        if strict && failover.forced.is_none() && !hands_over(&failover.phase, choice) {
             let have = choice.candidates.iter().filter(|candidate| candidate.detached).count();
             let have = u32::try_from(have).unwrap_or(u32::MAX);
             if have < needed.detached {

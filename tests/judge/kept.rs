@@ -1,7 +1,7 @@
 //! What a client was told is kept stays kept in the corners: a master that restarts as a replica, a number for WAIT that
 //! has just grown, replicas that come and go while a failover waits, a master whose followers are not all known.
 
-use raft_sentinel::base::settings::PromotionPolicy;
+use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
 use raft_sentinel::base::{Addr, Epoch, NodeId, WallTime};
 use raft_sentinel::judge::Ask;
 use raft_sentinel::machine::{Command, Event, Evidence, Ineligible, Manner, Phase};
@@ -163,9 +163,13 @@ fn nor_is_one_that_is_silent_and_may_still_count_them() {
 #[test]
 fn a_master_that_a_script_keeps_busy_is_not_out_of_writes() {
     let mut bench = armed(&["blue", "green"]);
+    // It has written, so that Redis does not end it.
     bench.node("red").busy = true;
+    bench.node("red").stubborn = true;
     bench.run_until("its replicas are taken", |bench| bench.nodes[&addr("blue")].follows == Some(Addr::nobody()));
     bench.run(10_000);
+    let told = bench.node("red").obeyed.iter().filter(|ask| **ask == Ask::KillScript).count();
+    assert_eq!(told, 1, "once is enough");
     let failover = bench.group().failover.clone().expect("a failover");
     assert_eq!(failover.phase, Phase::Detaching, "what the script writes is taken until it ends");
     assert_eq!(failover.blocked, Some(vec![(addr("red"), Ineligible::NotFenced)]));
@@ -180,9 +184,42 @@ fn a_master_that_a_script_keeps_busy_is_not_out_of_writes() {
 fn a_master_whose_script_ends_keeps_its_place() {
     let mut bench = armed(&["blue", "green"]);
     bench.node("red").busy = true;
+    bench.node("red").stubborn = true;
     bench.run_until("its replicas are taken", |bench| bench.nodes[&addr("blue")].follows == Some(Addr::nobody()));
     bench.run(5000);
     bench.node("red").busy = false;
+    bench.node("red").stubborn = false;
     bench.run_until("all is as before", |bench| bench.group().failover.is_none() && bench.settled());
     assert_eq!(bench.group().epoch, Epoch(0));
+}
+
+#[test]
+fn a_node_that_a_script_keeps_busy_is_told_to_end_it_when_it_is_down_for_that() {
+    let mut bench = armed(&["blue", "green"]);
+    for spell in 1..=2 {
+        bench.node("blue").busy = true;
+        let busy = bench.now_ms;
+        bench.run_until("it is told", |bench| !bench.nodes[&addr("blue")].busy);
+        assert!(bench.now_ms - busy >= 900, "only when it is down: after {} ms", bench.now_ms - busy);
+        bench.run(3000);
+        assert_eq!(bench.node("blue").obeyed.iter().filter(|ask| **ask == Ask::KillScript).count(), spell);
+    }
+    assert_eq!(bench.group().epoch, Epoch(0));
+}
+
+#[test]
+fn a_change_that_was_asked_for_before_the_group_was_strict_is_decided_by_its_rules() {
+    let mut bench = Bench::with(&["blue", "green"], PromotionPolicy::Available);
+    bench.node("red").offset = 400;
+    bench.node("blue").lags = true;
+    bench.node("green").lags = true;
+    let (group, epoch) = (group_name(), bench.group().epoch);
+    let manner = Manner::Plain;
+    bench.apply(&Command::FailoverRequested { group, epoch, by: NodeId(1), manner, target: None, at: WallTime(0) });
+    assert_eq!(bench.phase(), Some(Phase::Choosing));
+    let changes = vec![SettingChange::PromotionPolicy(PromotionPolicy::Strict)];
+    bench.apply(&Command::SetOptions { group: group_name(), changes, at: WallTime(0) });
+    assert_eq!(bench.phase(), Some(Phase::Draining { target: None }));
+    bench.run_until("it is given up", |bench| bench.group().failover.is_none());
+    assert_eq!(bench.group().epoch, Epoch(0), "nobody has what red has written");
 }

@@ -401,6 +401,11 @@ impl Bench {
 
     fn obey(&mut self, node: &Addr, ask: &Ask) -> bool {
         let node = self.aliases.get(node).unwrap_or(node);
+        if let (Ask::KillScript, Some(node)) = (ask, self.nodes.get_mut(node).filter(|node| node.is_there())) {
+            node.busy &= node.stubborn;
+            node.obeyed.push(Ask::KillScript);
+            return true;
+        }
         let Some(node) = self.nodes.get_mut(node).filter(|node| node.is_there() && !node.busy && !node.stubborn) else { return false };
         node.obeyed.push(ask.clone());
         match ask {
@@ -415,7 +420,7 @@ impl Bench {
             }
             Ask::Lend => node.follows = None,
             Ask::Arm(fence) => node.fence = node.fence.map(|_| *fence),
-            Ask::Pause { .. } | Ask::Unpause => {}
+            Ask::Pause { .. } | Ask::Unpause | Ask::KillScript => {}
         }
         true
     }

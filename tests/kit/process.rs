@@ -4,7 +4,7 @@
 //! by SIGKILL. That signal follows the *thread* that started the child, hence one thread that lives as long as the
 //! process starts all of them.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -39,6 +40,9 @@ pub(super) fn spawn(command: Command) -> io::Result<Child> {
     SPAWNER.lock().unwrap_or_else(PoisonError::into_inner).send((command, reply)).expect("the spawner lives as long as the process");
     answer.recv().expect("the spawner answers every order")
 }
+
+/// How long a process may go on after SIGSTOP, on a machine that does much else.
+const STOPS_WITHIN: Duration = Duration::from_secs(5);
 
 /// How to start a program: the same way each time.
 #[derive(Clone, Debug)]
@@ -83,9 +87,24 @@ impl Process {
         }
     }
 
-    /// Suspends it (SIGSTOP): its sockets stay open and nobody answers.
+    /// Suspends it (SIGSTOP): its sockets stay open and nobody answers. Returns when none of its threads runs any more, which
+    /// on a busy machine takes a moment.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
+        let given_up_at = Instant::now() + STOPS_WITHIN;
+        while !self.is_suspended() {
+            assert!(Instant::now() < given_up_at, "{} is not suspended {STOPS_WITHIN:?} after SIGSTOP", self.recipe.program.display());
+            thread::yield_now();
+        }
+    }
+
+    /// Whether all of its threads are.
+    fn is_suspended(&self) -> bool {
+        let Some(child) = &self.child else { return true };
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", child.id())) else { return true };
+        // The state stands behind the name, which is in parentheses and may hold anything.
+        let state = |stat: &str| stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
+        threads.flatten().all(|thread| fs::read_to_string(thread.path().join("stat")).map_or(true, |stat| state(&stat) == Some('T')))
     }
 
     /// Lets it go on after [`Process::stop`].

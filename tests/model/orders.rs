@@ -127,6 +127,8 @@ impl Run {
                 self.nodes[at].paused_until = 0;
                 self.resume_writes(at);
             }
+            // Nobody runs scripts here.
+            Ask::KillScript => {}
         }
         sights.push(Sight::Report(Box::new(self.report(at))));
         sights

@@ -60,6 +60,7 @@ fn flags(portrait: &Portrait<'_>) -> Vec<&'static str> {
         (portrait.disconnected(&group.master.addr), "disconnected"),
         (failover.is_some(), "failover_in_progress"),
         (requested, "force_failover"),
+        (node::is_told_to_end_its_script(&portrait.view, &group.master.addr), "script_kill_sent"),
     ];
     all.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag).collect()
 }

@@ -23,6 +23,11 @@ pub(super) fn report(node: Option<&NodeView>) -> Option<&NodeReport> {
     node.and_then(|node| node.report.as_ref()).map(|(_, report)| &**report)
 }
 
+/// Whether it is down because of a script, and this sentinel told it to end that.
+pub(super) fn is_told_to_end_its_script(view: &GroupView, addr: &Addr) -> bool {
+    view.nodes.get(addr).is_some_and(|node| node.script_kill_sent)
+}
+
 /// Whether there is no command link.
 pub(super) fn unlinked(node: Option<&NodeView>) -> bool {
     !matches!(node.map(|node| &node.link), Some(Link::Up { .. }))

@@ -51,5 +51,8 @@ fn flags(portrait: &Portrait<'_>, addr: &Addr) -> Vec<&'static str> {
             (false, false) => {}
         }
     }
+    if node::is_told_to_end_its_script(&portrait.view, addr) {
+        flags.push("script_kill_sent");
+    }
     flags
 }
