@@ -253,10 +253,9 @@ impl Run {
             let node = self.node_at(addr).map(|node| &self.nodes[node]);
             node.is_some_and(|node| node.run_id == 0 && node.power == Power::Up && node.placed) && !strayed(addr)
         };
-        let fenced = !reasons.iter().any(|(_, why)| *why == Ineligible::NotFenced);
+        let open = !reasons.iter().any(|(_, why)| matches!(why, Ineligible::NotFenced | Ineligible::PriorityZero));
         let forgotten = self.teams[team].ledger.void;
-        let enough =
-            group.is_strict() && fenced && !forgotten && group.replicas.keys().filter(reliable).count() as u32 >= group.needed().detached;
+        let enough = group.is_strict() && open && !forgotten && group.replicas.keys().filter(reliable).count() as u32 >= group.needed().detached;
         if harmed && (blocked || short) && !(blocked && enough) {
             self.stats.blocked += 1;
             return;

@@ -102,6 +102,8 @@ pub(crate) struct Node {
     pub(crate) timeout_s: u64,
     /// It runs without what was configured at run time, so that nothing is promised of it until it is told again.
     pub(crate) amnesiac: bool,
+    /// Over which connection it was last detached, and the newest one of that moment: all others were closed then.
+    pub(crate) detached_by: Option<(Conn, Conn)>,
     /// The offset that it told last while it was attached (for a broken rule).
     told: u64,
 }
@@ -142,6 +144,7 @@ impl Node {
             snapshot: None,
             timeout_s,
             amnesiac: false,
+            detached_by: None,
             told: 0,
         }
     }

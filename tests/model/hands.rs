@@ -71,7 +71,7 @@ impl Run {
 
     /// The next act is sent, over a fresh link if there is none.
     fn go_on(&mut self, sentinel: usize, node: usize) {
-        let from = self.place_of_sentinel(sentinel);
+        let (from, sent) = (self.place_of_sentinel(sentinel), self.net.now);
         let hand = &mut self.sentinels[sentinel].hands[node];
         if hand.busy.is_some() {
             return;
@@ -80,7 +80,7 @@ impl Run {
         match hand.conn {
             Some(conn) if hand.up => {
                 let act = hand.waiting.remove(next).expect("found above");
-                let msg = Msg::Act { id: act.id, ask: act.ask.clone() };
+                let msg = Msg::Act { id: act.id, ask: act.ask.clone(), sent };
                 hand.busy = Some(act);
                 self.send(from, node, conn, msg);
             }

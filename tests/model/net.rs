@@ -14,7 +14,7 @@ pub(crate) type Place = usize;
 pub(crate) type Conn = u64;
 
 /// How long an act may take to be delivered once it is written (its connection is set so).
-const ACT_DELIVERY: u64 = 1_000_000;
+pub(crate) const ACT_DELIVERY: u64 = 1_000_000;
 
 /// What travels.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub(crate) enum Msg {
     Closed,
     Ping { info: bool, fence: bool },
     Pong(Vec<Sight>),
-    Act { id: u64, ask: Ask },
+    Act { id: u64, ask: Ask, sent: u64 },
     Acted { id: u64, sights: Vec<Sight> },
     // Data nodes among themselves.
     Hello,
@@ -156,6 +156,10 @@ impl Net {
 
     pub(crate) fn peek(&self) -> Option<&Event> {
         self.agenda.peek().and_then(|Reverse((_, _, kept))| self.events[*kept as usize].as_ref())
+    }
+
+    pub(crate) const fn newest_conn(&self) -> Conn {
+        self.lanes.len() as Conn - 1
     }
 
     pub(crate) fn new_conn(&mut self) -> Conn {

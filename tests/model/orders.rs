@@ -5,7 +5,7 @@ use crate::base::{Fence, FenceSight};
 use crate::breach::Breach;
 use crate::data::{Power, Target, addr};
 use crate::judge::Ask;
-use crate::net::{Conn, Event, Msg, Place};
+use crate::net::{ACT_DELIVERY, Conn, Event, Msg, Place};
 use crate::run::Run;
 
 impl Run {
@@ -58,7 +58,12 @@ impl Run {
                 }
                 self.send(at, from, conn, Msg::Pong(sights));
             }
-            Msg::Act { id, ask } => {
+            Msg::Act { id, ask, sent } => {
+                // Too late, over a connection that no detachment has cut: a limit that is stated. Where a rule is broken it counts all the
+                // same, since late orders are what the rule is against.
+                let uncut = self.nodes[at].detached_by.is_none_or(|(by, newest)| conn == by || conn > newest);
+                let excused = self.setup.breach.is_none() && uncut && self.net.now - sent > ACT_DELIVERY;
+                self.ledger_of(at).void |= excused;
                 let sights = self.obey(at, conn, &ask);
                 self.send(at, from, conn, Msg::Acted { id, sights });
                 self.note_hook(ask.name());
@@ -96,6 +101,7 @@ impl Run {
                 }
                 self.follow(at, Some(Target::Nobody));
                 self.save(at);
+                self.nodes[at].detached_by = Some((conn, self.net.newest_conn()));
                 if self.setup.breach != Some(Breach::KeepOldOrders) {
                     self.kill_clients(at, conn);
                 }
