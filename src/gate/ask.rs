@@ -72,6 +72,7 @@ fn answer(told: pb::ListReplicasResponse) -> Result<Answer, Status> {
     Ok(Answer {
         epoch: master.epoch,
         history: history(&master.history),
+        wait_replicas: master.wait_replicas,
         replacement,
         replicas: replicas.collect::<Result<_, _>>()?,
         master: addr,

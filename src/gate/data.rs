@@ -37,6 +37,9 @@ pub(super) enum Found {
     AppendOnly {
         /// Its manifest, or the file itself where the server is older than Redis 7.
         file: PathBuf,
+        /// Whether it holds all that was acknowledged (`appendfsync always`). Otherwise its end may be missing, even if only the process had
+        /// died: Redis puts a write off while the one before is being synced.
+        synced: bool,
     },
 }
 
@@ -46,7 +49,7 @@ impl fmt::Display for Found {
             Self::Nothing { why } => write!(f, "it has no data ({why})"),
             Self::Snapshot { file, history: Some((_, offset)) } => write!(f, "its snapshot {} ends at offset {offset}", file.display()),
             Self::Snapshot { file, history: None } => write!(f, "its snapshot {} is older than its replicas", file.display()),
-            Self::AppendOnly { file } => write!(f, "it has {}", file.display()),
+            Self::AppendOnly { file, .. } => write!(f, "it has {}", file.display()),
         }
     }
 }
@@ -111,7 +114,9 @@ fn append_only(settings: &Settings) -> Result<Found, Unreadable> {
         match head_of(file)? {
             // Redis will refuse to start on it, in its own words; as far as the group is concerned these data are lost.
             None => return Ok(Found::Nothing { why: format!("{} names {}, which does not exist", manifest.display(), file.display()) }),
-            Some((header, size)) if has_content(&header, size) => return Ok(Found::AppendOnly { file: manifest }),
+            Some((header, size)) if has_content(&header, size) => {
+                return Ok(Found::AppendOnly { file: manifest, synced: settings.append_synced });
+            }
             Some(_) => {}
         }
     }
@@ -122,7 +127,7 @@ fn append_only(settings: &Settings) -> Result<Found, Unreadable> {
 fn single_file(settings: &Settings, manifest: &Path) -> Result<Found, Unreadable> {
     let file = settings.dir.join(&settings.append_file);
     Ok(match head_of(&file)? {
-        Some((header, size)) if has_content(&header, size) => Found::AppendOnly { file },
+        Some((header, size)) if has_content(&header, size) => Found::AppendOnly { file, synced: settings.append_synced },
         Some(_) | None => Found::Nothing { why: format!("appendonly is yes, and {} does not exist", manifest.display()) },
     })
 }

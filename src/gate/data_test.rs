@@ -85,7 +85,7 @@ fn with_appendonly_yes_a_snapshot_beside_it_does_not_count() {
     let disk = disk.with("appendonlydir/appendonly.aof.1.incr.aof", b"");
     disk.has_nothing("have no keys");
     let disk = disk.with("appendonlydir/appendonly.aof.1.incr.aof", b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n");
-    assert_eq!(disk.found(), Found::AppendOnly { file: disk.dir.path().join(MANIFEST) });
+    assert_eq!(disk.found(), Found::AppendOnly { file: disk.dir.path().join(MANIFEST), synced: false });
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn the_single_file_of_older_servers_counts() {
     let disk = disk.with("appendonly.aof", &preamble);
     disk.has_nothing("appendonly is yes");
     let disk = disk.with("appendonly.aof", &[preamble.as_slice(), b"*1\r\n"].concat());
-    assert_eq!(disk.found(), Found::AppendOnly { file: disk.dir.path().join("appendonly.aof") });
+    assert_eq!(disk.found(), Found::AppendOnly { file: disk.dir.path().join("appendonly.aof"), synced: false });
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(super) struct Answer {
     pub(super) epoch: u64,
     /// Its replication history as last recorded; none if it was never seen.
     pub(super) history: Option<ReplId>,
+    /// The k with which clients confirm writes that are to survive; 0: none gives that promise.
+    pub(super) wait_replicas: u32,
     /// Whether it is being replaced.
     pub(super) replacement: Replacement,
     /// The replicas on record.
@@ -92,6 +94,8 @@ pub(super) enum Role {
     Master,
     /// A replica of this node.
     ReplicaOf(Addr),
+    /// A replica of nobody, for the sentinels to compare it with its replicas: they make it the master, or another one.
+    Compared,
 }
 
 /// The outcome.
@@ -171,9 +175,18 @@ impl Case<'_> {
         }
         let unseen: Vec<_> = replicas.iter().filter_map(|replica| Some((replica.addr.clone(), self.unseen(replica)?))).collect();
         if unseen.is_empty() {
-            return Verdict::Start(Role::Master);
+            return Verdict::Start(if self.is_to_be_compared() { Role::Compared } else { Role::Master });
         }
         Verdict::Wait(Reason::Unseen { found: self.found.clone(), replicas: unseen })
+    }
+
+    /// Whether the end of its append-only file may be missing, and so many replicas are there that one of them has whatever `WAIT` confirmed. As a
+    /// master it would be copied by them before any sentinel has seen it.
+    fn is_to_be_compared(&self) -> bool {
+        let Answer { replicas, wait_replicas, .. } = self.answer;
+        let holders = (replicas.len() + 1).saturating_sub(*wait_replicas as usize);
+        let there = replicas.iter().filter(|replica| replica.heard_ms.is_some_and(|ms| ms <= HEARD_MS)).count();
+        matches!(self.found, Found::AppendOnly { synced: false, .. }) && *wait_replicas > 0 && there > 0 && there >= holders
     }
 
     /// Whether this node lacks something that a replica with this report has.

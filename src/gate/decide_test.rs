@@ -17,7 +17,7 @@ fn nothing() -> Found {
 }
 
 fn append_only() -> Found {
-    Found::AppendOnly { file: "/data/appendonlydir/appendonly.aof.manifest".into() }
+    Found::AppendOnly { file: "/data/appendonlydir/appendonly.aof.manifest".into(), synced: false }
 }
 
 fn snapshot(history: Option<(&str, u64)>) -> Found {
@@ -49,7 +49,7 @@ fn loading(mut replica: Replica) -> Replica {
 }
 
 fn answer(replicas: Vec<Replica>) -> Answer {
-    Answer { master: addr(1), epoch: 3, history: id("H"), replacement: Replacement::None, replicas, told_by: 1 }
+    Answer { master: addr(1), epoch: 3, history: id("H"), wait_replicas: 0, replacement: Replacement::None, replicas, told_by: 1 }
 }
 
 fn as_master(found: &Found, answer: &Answer) -> Verdict {
@@ -92,6 +92,23 @@ fn a_node_that_may_be_the_master_is_not_started_as_its_replica() {
 fn a_master_with_its_append_only_file_starts() {
     starts(&append_only(), vec![]);
     starts(&append_only(), vec![well(2, "H", 100, 5), down(well(3, "H", 100, 5))]);
+}
+
+#[test]
+fn what_wait_confirmed_is_not_left_to_the_end_of_an_append_only_file() {
+    let strict = |wait_replicas, replicas| Answer { wait_replicas, ..answer(replicas) };
+    let (two, three) =
+        (|| vec![well(2, "H", 100, 5), well(3, "H", 90, 5)], || vec![well(2, "H", 1, 1), well(3, "H", 1, 1), well(4, "H", 1, 1)]);
+    assert_eq!(as_master(&append_only(), &strict(1, two())), Verdict::Start(Role::Compared));
+    assert_eq!(as_master(&append_only(), &strict(2, three())), Verdict::Start(Role::Compared));
+    // With W of 2 two of three suffice; of two with W of 1, both are needed.
+    let mut one_away = three();
+    one_away[0] = down(one_away[0].clone());
+    assert_eq!(as_master(&append_only(), &strict(2, one_away)), Verdict::Start(Role::Compared));
+    assert_eq!(as_master(&append_only(), &strict(1, vec![well(2, "H", 1, 1), down(well(3, "H", 1, 1))])), Verdict::Start(Role::Master));
+    assert_eq!(as_master(&append_only(), &strict(1, vec![])), Verdict::Start(Role::Master), "there is nobody to compare it with");
+    let synced = Found::AppendOnly { file: "/data/appendonly.aof".into(), synced: true };
+    assert_eq!(as_master(&synced, &strict(1, two())), Verdict::Start(Role::Master), "nothing is missing");
 }
 
 #[test]

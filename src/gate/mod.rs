@@ -25,6 +25,7 @@ use std::process::Command;
 pub use self::command::Gate;
 use self::decide::Role;
 use self::settings::{Settings, Wanted};
+use crate::base::Addr;
 
 /// The exit code for giving up: a temporary failure, in the words of sysexits.h.
 const GAVE_UP: u8 = 75;
@@ -106,6 +107,10 @@ pub fn run(gate: &Gate) -> Ended {
 fn role_args(settings: &Settings, start: &Start) -> Vec<String> {
     match start {
         Start::As(Role::ReplicaOf(master)) => vec!["--replicaof".to_owned(), master.host.clone(), master.port.to_string()],
+        Start::As(Role::Compared) => {
+            let nobody = Addr::nobody();
+            vec!["--replicaof".to_owned(), nobody.host.clone(), nobody.port.to_string()]
+        }
         // A file that was rewritten while the node was a replica still says so.
         Start::As(Role::Master) if settings.follows => ["--replicaof", "no", "one"].map(str::to_owned).to_vec(),
         Start::As(Role::Master) | Start::AsGiven => Vec::new(),

@@ -35,6 +35,8 @@ pub(super) struct Settings {
     pub(super) snapshot: String,
     /// `appendonly`.
     pub(super) append_only: bool,
+    /// Whether `appendfsync` is `always`: what was acknowledged is in the append-only file.
+    pub(super) append_synced: bool,
     /// `appendfilename`.
     pub(super) append_file: String,
     /// `appenddirname`.
@@ -73,6 +75,7 @@ impl Default for Settings {
             dir: PathBuf::from("."),
             snapshot: "dump.rdb".to_owned(),
             append_only: false,
+            append_synced: false,
             append_file: "appendonly.aof".to_owned(),
             append_dir: "appendonlydir".to_owned(),
             follows: false,
@@ -193,6 +196,7 @@ fn take(settings: &mut Settings, words: &[String], depth: usize) -> Result<(), P
         "dir" => settings.dir.push(value()?),
         "dbfilename" => value()?.clone_into(&mut settings.snapshot),
         "appendonly" => settings.append_only = switch(name, value()?)?,
+        "appendfsync" => settings.append_synced = value()?.eq_ignore_ascii_case("always"),
         "appendfilename" => value()?.clone_into(&mut settings.append_file),
         "appenddirname" => value()?.clone_into(&mut settings.append_dir),
         "cluster-enabled" => settings.cluster = switch(name, value()?)?,

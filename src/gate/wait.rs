@@ -138,6 +138,11 @@ impl<'a> Waiting<'a> {
         let grounds = format!("epoch {} of {group}, told by sentinel {}", answer.epoch, answer.told_by);
         match (role, who) {
             (Role::Master, _) => say(&format_args!("starting {} as the master ({grounds}): {found}", program.display())),
+            (Role::Compared, _) => say(&format_args!(
+                "starting {} as a replica of nobody ({grounds}): this node is the recorded master, and {found}, the end of which may be missing. The \
+                 sentinels compare it with its replicas and make one of them all the master",
+                program.display()
+            )),
             (Role::ReplicaOf(master), Who::Newcomer) => say(&format_args!(
                 "starting {} as a new replica of {master} ({grounds}): no data node on record is this one ({settings}); if one is, say which with \
                  --self HOST:PORT",

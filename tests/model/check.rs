@@ -255,7 +255,8 @@ impl Run {
         };
         let open = !reasons.iter().any(|(_, why)| matches!(why, Ineligible::NotFenced | Ineligible::PriorityZero));
         let forgotten = self.teams[team].ledger.void;
-        let enough = group.is_strict() && open && !forgotten && group.replicas.keys().filter(reliable).count() as u32 >= group.needed().detached;
+        let enough =
+            group.is_strict() && open && !forgotten && group.replicas.keys().filter(reliable).count() as u32 >= group.needed().detached;
         if harmed && (blocked || short) && !(blocked && enough) {
             self.stats.blocked += 1;
             return;

@@ -35,7 +35,9 @@ async fn two_of_three_are_enough_to_form_and_the_third_joins_later() {
     cluster.start(1).await;
     let third = cluster.nodes[&1].clone();
     eventually("the third node has the log", || third.state().group("early").is_some()).await;
-    assert!(cluster.nodes[&2].peers().get(&NodeId(1)).is_some_and(|peer| peer.last_heard.is_some()));
+    let second = cluster.nodes[&2].clone();
+    let heard = || second.peers().get(&NodeId(1)).is_some_and(|peer| peer.last_heard.is_some());
+    eventually("the second node has heard of the third", heard).await;
     cluster.stop_all().await;
 }
 
