@@ -101,6 +101,8 @@ pub struct Judge {
     pub(super) view: GroupView,
     /// Since when the recorded master has been that, for this sentinel.
     pub(super) master_since: Mono,
+    /// Whether the cluster decided on the recorded master since this sentinel has looked on.
+    decided_here: bool,
     /// When this sentinel last only listened for others.
     pub(super) listened: Mono,
     pub(super) attempt: Option<Attempt>,
@@ -123,6 +125,7 @@ impl Judge {
             world,
             view: GroupView::default(),
             master_since: now,
+            decided_here: false,
             listened: now,
             attempt: None,
             mark: None,
@@ -224,11 +227,16 @@ impl Judge {
         let other_group = !Arc::ptr_eq(&world.group, &self.world.group);
         self.began_to_lead = world.leading && !self.world.leading;
         self.world = world;
-        if self.world.tie == Some(Tie::Listening) {
-            self.listened = self.now();
-        }
         if new_master {
             self.master_since = self.now();
+            self.decided_here = is_decided(&self.world.group);
+        }
+        // The servers are what our own failover has made of them: what it left undone, the old master before all, is not to wait.
+        if self.decided_here {
+            self.world.tie.take_if(|tie| *tie == Tie::Listening);
+        }
+        if self.world.tie == Some(Tie::Listening) {
+            self.listened = self.now();
         }
         if new_master || self.began_to_lead {
             self.proposals.clear();
@@ -366,6 +374,11 @@ impl Judge {
         let live = |addr: &Addr| self.view.live_report(addr).map(|(at, report)| (addr.clone(), (at, Arc::clone(report))));
         self.view.nodes.keys().filter_map(live).collect()
     }
+}
+
+/// Whether the recorded master became that by a decision of the cluster.
+fn is_decided(group: &Group) -> bool {
+    group.history.iter().rev().any(|decision| decision.decided == Some(group.master.since))
 }
 
 /// Whether the node is asked for the next thing as soon as it has done this one.

@@ -2,7 +2,7 @@
 
 use raft_sentinel::base::Epoch;
 use raft_sentinel::base::observation::Role;
-use raft_sentinel::judge::Ask;
+use raft_sentinel::judge::{Ask, Tie};
 use raft_sentinel::machine::{Command, Ending, Event, Ineligible, Manner, Phase};
 
 use super::world::{Bench, Node, addr, group_name};
@@ -216,4 +216,20 @@ fn a_history_that_every_node_holds_is_the_groups() {
     }
     bench.run_until("all is as recorded", Bench::settled);
     assert_eq!(bench.group().epoch, Epoch(0), "repair is no failover");
+}
+
+#[test]
+fn an_old_master_that_our_own_failover_left_is_demoted_before_anybody_has_listened_for_long() {
+    let mut bench = Bench::new(&["blue", "green"]);
+    bench.tie = Some(Tie::Listening);
+    // What was so before is left alone: others may have made it so.
+    bench.node("green").follows = Some(addr("blue"));
+    bench.run(2500);
+    assert_eq!(bench.nodes[&addr("green")].follows, Some(addr("blue")));
+    bench.node("red").silent = true;
+    bench.run_until("another is the master", |bench| bench.group().epoch == Epoch(1) && bench.group().failover.is_none());
+    bench.node("red").silent = false;
+    let moving = bench.now_ms;
+    bench.run_until("it is demoted", |bench| bench.nodes[&addr("red")].follows.is_some());
+    assert!(bench.now_ms - moving <= 200, "after {} ms", bench.now_ms - moving);
 }

@@ -8,7 +8,7 @@ use raft_sentinel::base::observation::{
 };
 use raft_sentinel::base::settings::PromotionPolicy;
 use raft_sentinel::base::{Addr, Epoch, FenceSight, GroupName, GroupSettings, LogIndex, Mono, NodeId, ReplId, RunId, WallTime};
-use raft_sentinel::judge::{Ask, Input, Intent, Judge, Link, Permit, Remark, World};
+use raft_sentinel::judge::{Ask, Input, Intent, Judge, Link, Permit, Remark, Tie, World};
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Command, Event, Group, Outcome, Phase, State, invariants};
 
@@ -31,6 +31,8 @@ pub(crate) struct Bench {
     pub(crate) remarks: [Vec<Remark>; 3],
     /// Called before an intent of the leader is performed; true makes the leader die there, before it or after it.
     pub(crate) intents: Vec<String>,
+    /// What ties the hands of all.
+    pub(crate) tie: Option<Tie>,
     pub(crate) die_at: Option<(String, bool)>,
     /// What happens in the moment before the first intent of this name is performed.
     pub(crate) before: Option<Happening>,
@@ -77,6 +79,7 @@ impl Bench {
             events: Vec::new(),
             remarks: Default::default(),
             intents: Vec::new(),
+            tie: None,
             die_at: None,
             before: None,
             blind: Default::default(),
@@ -205,7 +208,7 @@ impl Bench {
             voting: true,
             leading: self.leader == Some(at),
             majority: 2,
-            tie: None,
+            tie: self.tie,
         }
     }
 
