@@ -177,8 +177,9 @@ impl Judge {
                 .standings
                 .values()
                 .filter_map(|standing| if let Standing::Off(report) = standing { Some(report.offset) } else { None });
-            // The pause may have been ended by somebody else: then it has gone on writing.
-            let written = self.written(&group.master.addr, attempt);
+            // The pause may have been ended by somebody else: then it has gone on writing. It may also have been told to leave already, when
+            // fewer replicas were there.
+            let written = self.written(&group.master.addr, attempt).or_else(|| self.let_go(group, pause.sent));
             if most.max().max(written).is_some_and(|most| most > has) {
                 self.give_up(group, failover, AbortReason::NotDrained);
                 return;
