@@ -17,3 +17,6 @@ pub mod faults {}
 
 #[doc = include_str!("docs/migration.md")]
 pub mod migration {}
+
+#[doc = include_str!("docs/security.md")]
+pub mod security {}

@@ -1,0 +1,1 @@
+//! Signals, log files that are moved away, pipes that nobody reads.

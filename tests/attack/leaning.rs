@@ -1,0 +1,1 @@
+//! Many small clients at once, on every port.

@@ -1,0 +1,1 @@
+//! Replicas that come and go, claim what cannot be, or were never there.

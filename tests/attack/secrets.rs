@@ -1,0 +1,1 @@
+//! Passwords, searched for in every file and on every surface.

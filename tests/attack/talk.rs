@@ -1,0 +1,1 @@
+//! Hello messages of those who may only publish.

@@ -1,0 +1,1 @@
+//! gRPC and HTTP without, and with too few, rights.

@@ -1,0 +1,1 @@
+//! Names and addresses that no log entry may hold.
