@@ -13,6 +13,7 @@
 pub mod access;
 pub mod act;
 mod dial;
+pub mod guard;
 pub mod info;
 pub mod link;
 pub mod request;
@@ -22,5 +23,6 @@ pub mod wire;
 pub use access::Access;
 pub use act::{Act, ActReport, Clients, Step, StepReply};
 pub use dial::Dialer;
+pub use guard::{Always, Permission};
 pub use link::Link;
 pub use request::AskError;
