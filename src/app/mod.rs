@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent;
-use crate::base::{Addr, Credentials, Heard, RunId, limits};
+use crate::base::{Addr, Credentials, RunId, limits};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::conf::Config;
@@ -182,11 +182,12 @@ impl House {
             tls: self.encryption.client.clone(),
             shadow: self.config.sentinel.shadow,
             stock_credentials,
+            foreign: Arc::new(self.config.sentinel.foreign.clone()),
         };
         let (heard, inbox) = mpsc::channel(limits::HELLOS_WAITING);
-        let hellos = agent::Hellos { heard: heard.clone(), inbox };
+        let hellos = agent::Hellos { heard, inbox };
         self.tasks.spawn(agent::run(parts, self.config.groups.clone(), hellos, self.cancel.clone()));
-        self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context(heard, credentials)), self.cancel.clone()));
+        self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context(credentials)), self.cancel.clone()));
 
         let ctx = grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock);
         let hooks = self.hooks.clone();
@@ -251,7 +252,7 @@ impl House {
         }
     }
 
-    fn resp_context(&self, heard: mpsc::Sender<Heard>, credentials: watch::Sender<Credentials>) -> resp::Context {
+    fn resp_context(&self, credentials: watch::Sender<Credentials>) -> resp::Context {
         let (config, sentinel) = (&self.config, &self.config.sentinel);
         let shown = |path: PathBuf| absolute(&path).display().to_string();
         resp::Context {
@@ -287,7 +288,6 @@ impl House {
                 credentials,
             ),
             simulation: self.simulation.clone(),
-            heard,
             stop: self.cancel.clone(),
         }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::place::Note;
 use super::users::UserLine;
-use crate::base::{Addr, ClusterId, Credentials, Epoch, GroupSeed, NodeId, Secret, SentinelId, TlsSettings, limits};
+use crate::base::{Addr, ClusterId, Credentials, Epoch, ForeignPlaces, GroupSeed, NodeId, Secret, SentinelId, TlsSettings, limits};
 
 /// Everything that one sentinel is told. `Debug` shows no password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,6 +227,8 @@ pub struct SentinelSettings {
     pub shadow: bool,
     /// `sentinel sentinel-user` and `sentinel sentinel-pass`: how to get in where stock sentinels listen.
     pub credentials: Credentials,
+    /// `sentinel foreign-sentinels` and `known-sentinel`: where sentinels of others may be.
+    pub foreign: ForeignPlaces,
     /// `sentinel myid`: the id to start with where the data directory has none.
     pub id_seed: Option<SentinelId>,
     /// `sentinel current-epoch`, or the largest `config-epoch` where that is larger.
@@ -244,6 +246,7 @@ impl Default for SentinelSettings {
             stale_answers: false,
             shadow: false,
             credentials: Credentials::default(),
+            foreign: ForeignPlaces::default(),
             id_seed: None,
             current_epoch_seed: Epoch(0),
         }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::access::Access;
 use super::dial::{Dialer, loss_of};
 use super::stream::Stream;
-use super::wire::{self, Reply};
+use super::wire::{self, BadWire, Bounds, Reply};
 use crate::base::observation::LinkLoss;
 
 /// Bytes asked of the system at once; an INFO is about 5 KB.
@@ -128,8 +128,20 @@ impl Link {
     /// # Errors
     /// The end of the link, which is noticed as soon as the system knows of it.
     pub async fn next(&mut self) -> Result<Reply, LinkLoss> {
+        self.next_by(wire::decode).await
+    }
+
+    /// The same from a server that is no data node, and whose replies have other bounds.
+    ///
+    /// # Errors
+    /// The end of the link.
+    pub async fn next_within(&mut self, bounds: Bounds) -> Result<Reply, LinkLoss> {
+        self.next_by(|inbox| wire::decode_within(inbox, bounds)).await
+    }
+
+    async fn next_by(&mut self, decode: impl Fn(&mut BytesMut) -> Result<Option<Reply>, BadWire>) -> Result<Reply, LinkLoss> {
         loop {
-            if let Some(reply) = wire::decode(&mut self.inbox).map_err(|bad| LinkLoss::Other(bad.to_string()))? {
+            if let Some(reply) = decode(&mut self.inbox).map_err(|bad| LinkLoss::Other(bad.to_string()))? {
                 return Ok(reply);
             }
             self.inbox.reserve(READ_BYTES);

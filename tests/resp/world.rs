@@ -186,7 +186,6 @@ pub(crate) async fn world_with(options: Options) -> World {
         dir,
         live: Live::new(Facts { credentials: credentials.clone(), ..Facts::default() }, |_| (), watch::Sender::new(credentials)),
         simulation: Simulation::default(),
-        heard: tokio::sync::mpsc::channel(16).0,
         stop: stop.clone(),
     };
     let task = tokio::spawn(serve(vec![listener.into()], Arc::new(context), cancel.clone()));

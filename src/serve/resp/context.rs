@@ -4,12 +4,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::acl::Acl;
 use super::live::Live;
-use crate::base::{Heard, Mono, RunId};
+use crate::base::{Mono, RunId};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::events::Hub;
@@ -84,8 +83,6 @@ pub struct Context {
     pub live: Live,
     /// Where this process is to fail in a drill.
     pub simulation: Simulation,
-    /// Where hellos go that are published on this port.
-    pub heard: mpsc::Sender<Heard>,
     /// Cancelled when a client says SHUTDOWN.
     pub stop: CancellationToken,
 }
