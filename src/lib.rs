@@ -22,6 +22,8 @@
 //! | [`conf`] | the configuration file and the command line | anything that runs |
 //! | [`store`] | the log, the vote and the snapshots on disk | what commands mean |
 //! | [`raft`] | consensus, peers, proposals, reads | Redis |
+//! | [`renewal`] | files that are read again when they change | what they mean |
+//! | [`secret`] | what the sentinels of one cluster share, and the keys made of it | what a key is for |
 //! | [`tls`] | keys and certificates | who listens, who is connected to |
 //! | [`transport`] | gRPC connections, in clear text or TLS | what is asked and answered |
 //! | [`redis`] | talking to a monitored server | what it is for |
@@ -54,6 +56,8 @@ pub mod probe;
 pub mod proto;
 pub mod raft;
 pub mod redis;
+pub mod renewal;
+pub mod secret;
 pub mod serve;
 pub mod simulate;
 pub mod store;

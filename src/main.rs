@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use raft_sentinel::app;
-use raft_sentinel::conf::cli::{Cli, Command, LogFormat, Serve};
-use raft_sentinel::{ctl, gate};
+use raft_sentinel::conf::cli::{Cli, Command, LogFormat, Secret, Serve};
+use raft_sentinel::{ctl, gate, secret};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -14,6 +14,9 @@ fn main() -> ExitCode {
             let report = check.run(app::check_certificates);
             print!("{report}");
             return if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        Command::Secret(Secret::New) => {
+            secret::generate().map(|line| println!("{}", *line)).ok_or_else(|| "the system has no random numbers".to_owned())
         }
         Command::Gate(asked) => {
             let ended = gate::run(&asked);

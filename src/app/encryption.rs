@@ -1,4 +1,4 @@
-//! The certificates in use, made from the configuration.
+//! The certificates and secrets in use, made from the configuration.
 
 use std::sync::Arc;
 
@@ -6,7 +6,9 @@ use super::AppError;
 use crate::base::{ClientCertificates, TlsSettings};
 use crate::conf::Config;
 use crate::raft::PeerTls;
-use crate::tls::{ClientTls, Renewable, ServerTls, rehearse};
+use crate::renewal::Renewable;
+use crate::secret::SecretFile;
+use crate::tls::{ClientTls, ServerTls, rehearse};
 
 /// What is encrypted.
 #[derive(Default)]
@@ -19,6 +21,8 @@ pub(super) struct Encryption {
     pub(super) raft: Option<PeerTls>,
     /// `grpc tls`.
     pub(super) grpc: Option<ServerTls>,
+    /// `raft secret-file`.
+    pub(super) secret: Option<SecretFile>,
 }
 
 impl Encryption {
@@ -27,12 +31,14 @@ impl Encryption {
         let tls = &config.tls;
         let server = (config.resp.tls_port != 0).then(|| ServerTls::load("connections to tls-port", tls));
         let client = config.tls_replication.then(|| ClientTls::load("connections to the data nodes", tls));
+        let secret = config.raft.secret_file.as_ref().map(|path| SecretFile::read(&config.resolve(path)));
         let grpc = config.grpc_tls.then(|| ServerTls::load("connections to the gRPC port", tls));
         Ok(Self {
             server: server.transpose().map_err(AppError::TlsPort)?,
             client: client.transpose().map_err(AppError::TlsReplication)?,
             raft: config.raft.tls.then(|| peers(tls)).transpose()?,
             grpc: grpc.transpose().map_err(AppError::GrpcTls)?,
+            secret: secret.transpose().map_err(AppError::Secret)?,
         })
     }
 
@@ -47,7 +53,8 @@ impl Encryption {
         let accepting = [self.server.as_ref(), self.raft.as_ref().map(|tls| &tls.accept), self.grpc.as_ref()];
         let connecting = [self.client.as_ref(), self.raft.as_ref().map(|tls| &tls.connect)];
         let accepting = accepting.into_iter().flatten().map(ServerTls::renewable);
-        accepting.chain(connecting.into_iter().flatten().map(ClientTls::renewable)).collect()
+        let certificates = accepting.chain(connecting.into_iter().flatten().map(ClientTls::renewable));
+        certificates.chain(self.secret.as_ref().map(SecretFile::renewable)).collect()
     }
 }
 
@@ -60,7 +67,7 @@ fn peers(tls: &TlsSettings) -> Result<PeerTls, AppError> {
     })
 }
 
-/// Opens the files that a configuration names for TLS, and tries them where both ends are ours.
+/// Opens the files that a configuration names for TLS and as its secret, and tries them where both ends are ours.
 ///
 /// # Errors
 /// Which file cannot be used, for what, and why.

@@ -28,10 +28,12 @@ use crate::events::{self, Hub};
 use crate::hooks::{self, Hooks, Teller};
 use crate::machine::SentinelRecord;
 use crate::raft::{Raft, RaftConfig, StartError};
+use crate::renewal::keep_fresh;
+use crate::secret::SecretError;
 use crate::serve::resp::live::{Facts, Live};
 use crate::serve::{grpc, http, resp};
 use crate::simulate::Simulation;
-use crate::tls::{TlsError, keep_fresh};
+use crate::tls::TlsError;
 use encryption::Encryption;
 pub use encryption::check_certificates;
 use manager::{Manager, PidFile};
@@ -75,6 +77,9 @@ pub enum AppError {
     /// The certificates for `grpc tls` cannot be used.
     #[error("grpc tls: {0}")]
     GrpcTls(TlsError),
+    /// The secret cannot be used.
+    #[error("raft secret-file: {0}")]
+    Secret(SecretError),
     /// The data directory cannot be used.
     #[error("cannot use {dir} as the data directory ('dir'): {source}; create it, or mount what belongs there")]
     Dir {

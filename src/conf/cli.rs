@@ -31,11 +31,21 @@ pub enum Command {
     Serve(Serve),
     /// Read configuration files and report what is wrong with them, without running anything.
     Check(Check),
+    /// Make the secret that the sentinels of one cluster share (raft secret-file).
+    #[command(subcommand)]
+    Secret(Secret),
     /// Start a Redis server as what the sentinels have on record for it
     Gate(crate::gate::Gate),
     /// Ask or change a running cluster.
     #[command(flatten)]
     Ask(crate::ctl::Command),
+}
+
+/// `raft-sentinel secret`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Secret {
+    /// Print a fresh secret, one line, for the file that all sentinels have: (umask 077; raft-sentinel secret new > FILE)
+    New,
 }
 
 /// How log lines look.

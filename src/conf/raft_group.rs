@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use super::settings::RaftSettings;
 use super::value::{Problem, is_wildcard, shown};
@@ -16,6 +17,7 @@ pub(super) struct RaftDraft {
     pub(super) listen: Option<Addr>,
     pub(super) advertise: Option<Addr>,
     pub(super) cluster_id: Option<ClusterId>,
+    pub(super) secret_file: Option<PathBuf>,
     pub(super) tls: bool,
     pub(super) heartbeat_ms: u64,
     pub(super) election_timeout_ms: (u64, u64),
@@ -29,6 +31,7 @@ impl Default for RaftDraft {
             listen: None,
             advertise: None,
             cluster_id: None,
+            secret_file: None,
             tls: false,
             // So that the loss of the leading sentinel costs well under a second within one data centre.
             heartbeat_ms: 50,
@@ -83,6 +86,7 @@ impl RaftDraft {
             listen: listen.clone(),
             advertise: advertise.clone(),
             cluster_id: self.cluster_id,
+            secret_file: self.secret_file,
             tls: self.tls,
             heartbeat_ms: self.heartbeat_ms,
             election_timeout_min_ms: min,

@@ -266,6 +266,8 @@ pub struct RaftSettings {
     pub peers: BTreeMap<NodeId, Addr>,
     /// `raft cluster-id`; none lets the group choose one when it forms.
     pub cluster_id: Option<ClusterId>,
+    /// `raft secret-file`: the secret with which sentinels prove themselves to each other.
+    pub secret_file: Option<PathBuf>,
     /// `raft tls`: whether sentinels talk to each other over TLS, each with a certificate.
     pub tls: bool,
     /// `raft heartbeat-ms`.

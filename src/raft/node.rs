@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use openraft::storage::RaftLogStorage;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,6 +20,7 @@ use super::network::Network;
 use super::passport::Passport;
 use super::peers::PeerBook;
 use super::status::{Committed, Leadership, Member, PeerHealth, RaftStatus};
+use super::types::Vote;
 use super::{announce, forming, guard, lead, members, propose, pulse, read, server};
 use crate::base::{Addr, Incarnation, LogIndex, NodeId, SentinelId};
 use crate::clock::Clock;
@@ -40,7 +42,8 @@ impl Raft {
         let spans = config.spans()?;
         let settings = Arc::new(config.openraft(&spans)?);
         let listener = server::listen(&config.listen).await?;
-        let opened = open(&config).await?;
+        let mut opened = open(&config).await?;
+        begin_as_follower(&mut opened.log, config.node_id).await?;
         let peers = Arc::new(PeerBook::new(clock, config.tls.as_ref().map(|tls| tls.connect.clone())));
         peers.set_members(&pulse::others(config.node_id, &BTreeMap::new(), &config.peers));
         let passport = Passport::new(opened.identity.clone(), opened.states.clone(), peers.clone());
@@ -261,6 +264,21 @@ async fn await_release(dir: PathBuf) {
     });
     if !released.await.unwrap_or(false) {
         tracing::warn!("the data directory is still held by a task of the log");
+    }
+}
+
+/// Takes back what makes openraft restore this node as the leader of its old term.
+///
+/// A server starts as a follower (Raft dissertation, 3.3). A restored leader has forgotten how far its log is committed and takes entries
+/// of its old term for its own: it would answer reads below what it had acknowledged before the crash. The vote itself stays: it is
+/// still given to this node in that term, and another term needs an election with an entry of its own.
+async fn begin_as_follower(log: &mut store::LogStore, me: NodeId) -> Result<(), StartError> {
+    let failed = |problem: openraft::StorageError<NodeId>| StartError::Store(problem.to_string());
+    match log.read_vote().await.map_err(failed)? {
+        Some(vote) if vote.committed && vote.leader_id.node_id == me => {
+            log.save_vote(&Vote::new(vote.leader_id.term, me)).await.map_err(failed)
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -14,13 +14,13 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::files::{self, TlsError};
-use super::renewal::{Renewable, Renewed};
 use super::suites;
 use crate::base::TlsSettings;
+use crate::renewal::{Renewable, Renewed};
 
 /// Makes TLS connections. Cheap to clone; all clones are one, and equal to each other only.
 #[derive(Clone, Debug)]
-pub struct ClientTls(Arc<Renewed<ClientConfig>>);
+pub struct ClientTls(Arc<Renewed<ClientConfig, TlsError>>);
 
 impl PartialEq for ClientTls {
     fn eq(&self, other: &Self) -> bool {
@@ -36,7 +36,9 @@ impl ClientTls {
     /// # Errors
     /// Which file cannot be used, and why.
     pub fn load(what: &'static str, settings: &TlsSettings) -> Result<Self, TlsError> {
-        Renewed::load(what, settings.clone(), config).map(|renewed| Self(Arc::new(renewed)))
+        let (named, read) = (settings.clone(), settings.clone());
+        let renewed = Renewed::load(format!("the certificates for {what}"), move || files::named(&named), move || config(&read));
+        renewed.map(|renewed| Self(Arc::new(renewed)))
     }
 
     /// Speaks TLS on a fresh connection to `host`. A name is told to the server (SNI), an address is not.
@@ -56,7 +58,7 @@ impl ClientTls {
         self.0.current()
     }
 
-    /// For [`keep_fresh`](super::keep_fresh).
+    /// For [`keep_fresh`](crate::renewal::keep_fresh).
     pub fn renewable(&self) -> Arc<dyn Renewable> {
         Arc::clone(&self.0) as Arc<dyn Renewable>
     }

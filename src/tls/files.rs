@@ -1,7 +1,6 @@
-//! PEM files: certificates, keys, authorities; and how to notice that they have changed.
+//! PEM files: certificates, keys, authorities.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
@@ -111,18 +110,9 @@ fn files_of(dir: &Path) -> Result<Vec<PathBuf>, TlsError> {
     Ok(files)
 }
 
-/// What tells a changed file from an unchanged one; links are followed, so that a link that points elsewhere is a change.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Stamp(Vec<(PathBuf, Option<[u64; 4]>)>);
-
-/// The files as they are now.
-pub(super) fn stamp(settings: &TlsSettings) -> Stamp {
+/// The files that the settings name, as they are now.
+pub(super) fn named(settings: &TlsSettings) -> Vec<PathBuf> {
     let pairs = [&settings.server, &settings.client].into_iter().flatten().flat_map(|pair| [pair.cert.clone(), pair.key.clone()]);
     let in_dir = settings.ca_dir.iter().flat_map(|dir| files_of(dir).unwrap_or_default());
-    let look = |path: PathBuf| {
-        let seen =
-            fs::metadata(&path).map(|meta| [meta.mtime().cast_unsigned(), meta.mtime_nsec().cast_unsigned(), meta.ino(), meta.len()]);
-        (path, seen.ok())
-    };
-    Stamp(pairs.chain(settings.ca_file.clone()).chain(in_dir).map(look).collect())
+    pairs.chain(settings.ca_file.clone()).chain(in_dir).collect()
 }

@@ -10,13 +10,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::files::{self, TlsError};
-use super::renewal::{Renewable, Renewed};
 use super::suites;
 use crate::base::{ClientCertificates, TlsSettings};
+use crate::renewal::{Renewable, Renewed};
 
 /// Takes TLS connections. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
-pub struct ServerTls(Arc<Renewed<ServerConfig>>);
+pub struct ServerTls(Arc<Renewed<ServerConfig, TlsError>>);
 
 impl ServerTls {
     /// Reads the files. `what` is said of these connections when the files change ("connections to tls-port").
@@ -24,7 +24,9 @@ impl ServerTls {
     /// # Errors
     /// Which file cannot be used, and why.
     pub fn load(what: &'static str, settings: &TlsSettings) -> Result<Self, TlsError> {
-        Renewed::load(what, settings.clone(), config).map(|renewed| Self(Arc::new(renewed)))
+        let (named, read) = (settings.clone(), settings.clone());
+        let renewed = Renewed::load(format!("the certificates for {what}"), move || files::named(&named), move || config(&read));
+        renewed.map(|renewed| Self(Arc::new(renewed)))
     }
 
     /// Speaks TLS on a fresh connection.
@@ -39,7 +41,7 @@ impl ServerTls {
         self.0.current()
     }
 
-    /// For [`keep_fresh`](super::keep_fresh).
+    /// For [`keep_fresh`](crate::renewal::keep_fresh).
     pub fn renewable(&self) -> Arc<dyn Renewable> {
         Arc::clone(&self.0) as Arc<dyn Renewable>
     }

@@ -16,7 +16,7 @@ fn with(overrides: &[&str]) -> Result<Config, ConfError> {
 fn serve(line: &str) -> Serve {
     match Cli::try_parse_from(line.split(' ')).map(|cli| cli.command) {
         Ok(Command::Serve(serve)) => serve,
-        Ok(Command::Check(_) | Command::Gate(_) | Command::Ask(_)) => panic!("{line} was taken for something else"),
+        Ok(Command::Check(_) | Command::Gate(_) | Command::Secret(_) | Command::Ask(_)) => panic!("{line} was taken for something else"),
         Err(error) => panic!("{error}"),
     }
 }

@@ -36,7 +36,6 @@ async fn a_leader_that_restarts_alone_does_not_act() {
     cluster.stop_all().await;
     cluster.start(leader).await;
     let raft = cluster.nodes[&leader].clone();
-    // openraft restores it as leader at once; it says so in the vote that is on its disk.
     let mut leaderships = raft.leadership();
     let lied = tokio::time::timeout(Duration::from_secs(1), leaderships.wait_for(|now| matches!(now, Leadership::Leading { .. }))).await;
     assert!(lied.is_err(), "it led without an acknowledgement");

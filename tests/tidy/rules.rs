@@ -35,7 +35,9 @@ pub(crate) const ROOMS: &[Room] = &[
     // Disk, peers, servers.
     room("store",   &["base", "machine", "raft::types"]),
     room("raft",    &["base", "clock", "machine", "proto", "store", "tls", "transport"]),
-    room("tls",     &["base"]),
+    room("renewal", &[]),
+    room("secret",  &["renewal"]),
+    room("tls",     &["base", "renewal"]),
     room("transport", &["base", "clock", "tls"]),
     room("redis",   &["base", "tls"]),
     room("probe",   &["base", "clock", "redis"]),
@@ -53,8 +55,8 @@ pub(crate) const ROOMS: &[Room] = &[
     room("gate",    &["base", "proto", "transport", "conf::words", "ctl::client", "ctl::command"]),
     // The only place that knows every room.
     room("app",     &["agent", "base", "board", "clock", "conf", "ctl", "events", "hooks", "judge", "machine", "probe", "proto", "raft",
-                      "redis", "serve", "simulate", "store", "tls", "transport"]),
-    room("main",    &["app", "conf", "ctl", "gate"]),
+                      "redis", "renewal", "secret", "serve", "simulate", "store", "tls", "transport"]),
+    room("main",    &["app", "conf", "ctl", "gate", "secret"]),
     // The map and the long pages: they use no room.
     room("lib",     &[]),
     room("docs",    &[]),
@@ -97,6 +99,7 @@ pub(crate) const LIBRARIES: &[(&str, &[&str])] = &[
     ("hyper",        &["hooks"]),
     ("hyper_util",   &["hooks", "transport"]),
     ("rustls",       &["hooks", "redis", "tls"]),
+    ("ring::hkdf",   &["secret"]),
     ("tokio::process", &["hooks"]),
     ("clap",         &["conf", "ctl", "gate", "main"]),
     ("comfy_table",  &["ctl"]),

@@ -1,10 +1,12 @@
 //! What stock Sentinel does not know: the Raft group, gRPC and HTTP.
 
+use std::path::PathBuf;
+
 use super::{Args, Directive, Stage, Treatment};
 use crate::base::{ClusterId, NodeId};
 use crate::conf::draft::{Draft, Grpc};
 use crate::conf::settings::Listen;
-use crate::conf::value::{Problem, listening_addr, reachable_addr, shown, whole, yes_no};
+use crate::conf::value::{Problem, listening_addr, optional, reachable_addr, shown, whole, yes_no};
 
 /// Longest span that a Raft timer may have, in milliseconds.
 const TIMER_MS: u64 = 60_000;
@@ -25,6 +27,10 @@ pub(super) static ROWS: &[Directive] = &[
     row("raft peer", 2, |draft, args| draft.raft.add_peer(node_id(&args[0])?, reachable_addr(&args[1])?)),
     row("raft cluster-id", 1, |draft, args| {
         draft.raft.cluster_id = Some(cluster_id(&args[0])?);
+        Ok(())
+    }),
+    row("raft secret-file", 1, |draft, args| {
+        draft.raft.secret_file = optional(&args[0]).map(PathBuf::from);
         Ok(())
     }),
     row("raft tls", 1, |draft, args| {
