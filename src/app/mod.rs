@@ -127,7 +127,8 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let manager = Arc::new(Manager::find(config.supervised));
     let _pid_file = PidFile::write(config.pidfile.as_deref());
     let hub = Hub::default();
-    let hooks = Hooks::new(hooks::Limits::default(), clock, absolute(&config.dir), hub.clone());
+    let rules = Arc::new(config.call_rules());
+    let hooks = Hooks::new(hooks::Limits::default(), rules, clock, absolute(&config.dir), hub.clone());
     let (board, tasks) = (Board::default(), TaskTracker::new());
     let simulation = Simulation::default();
     let house = House { config, clock, raft, board, simulation, acl, encryption, hub, hooks, cancel: cancel.clone(), tasks };
@@ -194,7 +195,10 @@ impl House {
         self.tasks.spawn(agent::run(parts, self.config.groups.clone(), hellos, self.cancel.clone()));
         self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context(credentials)), self.cancel.clone()));
 
-        let ctx = grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock);
+        let ctx = grpc::Context {
+            deny_renames: self.config.sentinel.deny_rename_reconfig,
+            ..grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock)
+        };
         let hooks = self.hooks.clone();
         let (cancel, failed_grpc, ctx_grpc, tls) = (self.cancel.clone(), failed.clone(), ctx.clone(), self.encryption.grpc.clone());
         self.tasks.spawn(async move {
@@ -286,6 +290,8 @@ impl House {
             resolve_hostnames: sentinel.resolve_hostnames,
             announce_hostnames: sentinel.announce_hostnames,
             deny_scripts_reconfig: sentinel.deny_scripts_reconfig,
+            deny_rename_reconfig: sentinel.deny_rename_reconfig,
+            call_rules: Arc::new(config.call_rules()),
             dir: absolute(&config.dir),
             live: Live::new(
                 Facts { log_level: config.log.level, credentials: sentinel.credentials.clone(), ..Facts::default() },

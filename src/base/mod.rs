@@ -5,6 +5,8 @@
 //! What a word *means for the cluster* does not live here; that is `machine`.
 
 pub mod addr;
+pub mod calls;
+pub mod commands;
 pub mod fence;
 pub mod heard;
 pub mod hello;
@@ -21,6 +23,7 @@ pub mod tls;
 pub mod webhook;
 
 pub use addr::Addr;
+pub use calls::{CallRules, ScriptKind};
 pub use fence::{Fence, FenceSight};
 pub use heard::{Heard, NoChannel, OnChannel};
 pub use hello::{Claim, Hello};

@@ -24,7 +24,9 @@ impl Place {
     /// Whether the address is in the range; a name has none.
     pub fn holds(&self, ip: IpAddr) -> bool {
         match (self, ip.to_canonical()) {
-            (Self::Range(IpAddr::V4(range), bits), IpAddr::V4(ip)) => same_bits(u128::from(range.to_bits()), u128::from(ip.to_bits()), 32 - u32::from(*bits)),
+            (Self::Range(IpAddr::V4(range), bits), IpAddr::V4(ip)) => {
+                same_bits(u128::from(range.to_bits()), u128::from(ip.to_bits()), 32 - u32::from(*bits))
+            }
             (Self::Range(IpAddr::V6(range), bits), IpAddr::V6(ip)) => same_bits(range.to_bits(), ip.to_bits(), 128 - u32::from(*bits)),
             (Self::Range(..) | Self::Name(_), _) => false,
         }
@@ -82,7 +84,10 @@ impl fmt::Display for Place {
 /// Digits and dots alone are an address that is none, not a name.
 fn is_name(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    !text.is_empty() && text.len() <= super::limits::HOST_BYTES && text.bytes().all(fits) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+    !text.is_empty()
+        && text.len() <= super::limits::HOST_BYTES
+        && text.bytes().all(fits)
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 /// The address that a host is, if it is no name. The zone of an IPv6 address is left out.

@@ -100,7 +100,8 @@ fn fence(master: &pb::Master, alarm: &str) -> String {
 }
 
 fn strangers(all: &[pb::ForeignSentinel]) -> String {
-    let mut table = table(["SENTINEL ID", "ADDRESS", "LAST HEARD", "KNOWS THE MASTER AS", "AT", "EPOCH", "CURRENT EPOCH", "CALLED BACK", "ITS EVENTS"]);
+    let mut table =
+        table(["SENTINEL ID", "ADDRESS", "LAST HEARD", "KNOWS THE MASTER AS", "AT", "EPOCH", "CURRENT EPOCH", "CALLED BACK", "ITS EVENTS"]);
     for stranger in all {
         table.add_row([
             stranger.sentinel_id.clone(),

@@ -6,8 +6,6 @@ use crate::base::limits;
 
 /// Bytes in one line: a status, an error, a number or the head of something longer.
 const LINE_BYTES: usize = 8 * 1024;
-/// Arrays in arrays. EXEC answers with one array of replies, and CONFIG GET in it with another.
-const DEPTH: usize = 3;
 /// How large a reply may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -15,10 +13,12 @@ pub struct Bounds {
     pub elements: usize,
     /// Bytes of one whole reply.
     pub bytes: usize,
+    /// Arrays in arrays.
+    pub depth: usize,
 }
 
-/// The bounds for a data node. The longest array that one is asked for is the answer to EXEC.
-const DATA_NODE: Bounds = Bounds { elements: 64, bytes: limits::INFO_BYTES + 64 * 1024 };
+/// The bounds for a data node. The longest array that one is asked for is the answer to EXEC, with that to CONFIG GET in it.
+const DATA_NODE: Bounds = Bounds { elements: 64, bytes: limits::INFO_BYTES + 64 * 1024, depth: 3 };
 
 const _: () = assert!(LINE_BYTES * DATA_NODE.elements < DATA_NODE.bytes, "an array of lines must fit a reply");
 
@@ -85,7 +85,7 @@ pub fn decode(inbox: &mut BytesMut) -> Result<Option<Reply>, BadWire> {
 /// # Errors
 /// [`BadWire`]; the link cannot be used afterwards.
 pub fn decode_within(inbox: &mut BytesMut, bounds: Bounds) -> Result<Option<Reply>, BadWire> {
-    let mut reader = Reader { bytes: inbox, at: 0, elements: bounds.elements };
+    let mut reader = Reader { bytes: inbox, at: 0, bounds };
     let Some(reply) = reader.reply(0)? else {
         return if inbox.len() > bounds.bytes { Err(too_large("a reply in bytes", bounds.bytes)) } else { Ok(None) };
     };
@@ -110,7 +110,7 @@ const fn too_large(what: &'static str, limit: usize) -> BadWire {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
-    elements: usize,
+    bounds: Bounds,
 }
 
 impl Reader<'_> {
@@ -157,9 +157,9 @@ impl Reader<'_> {
     }
 
     fn array(&mut self, count: i64, depth: usize) -> Result<Option<Reply>, BadWire> {
-        let Some(count) = size(count, self.elements, "an array in elements")? else { return Ok(Some(Reply::Nil)) };
-        if depth == DEPTH {
-            return Err(too_large("arrays in arrays in depth", DEPTH));
+        let Some(count) = size(count, self.bounds.elements, "an array in elements")? else { return Ok(Some(Reply::Nil)) };
+        if depth == self.bounds.depth {
+            return Err(too_large("arrays in arrays in depth", self.bounds.depth));
         }
         let mut elements = Vec::with_capacity(count);
         for _ in 0..count {

@@ -126,7 +126,8 @@ fn wait_until_held(cluster: &Cluster, held: bool, limit: Duration) {
 
 /// A stock sentinel of another deployment, or of this one by another name.
 fn start_stock(cluster: &Cluster, id: usize, master: u16, more: &[&str]) -> Sentinel {
-    let mut lines = vec![format!("sentinel monitor {GROUP} 127.0.0.1 {master} 2"), format!("sentinel down-after-milliseconds {GROUP} 60000")];
+    let mut lines =
+        vec![format!("sentinel monitor {GROUP} 127.0.0.1 {master} 2"), format!("sentinel down-after-milliseconds {GROUP} 60000")];
     lines.extend(more.iter().map(|line| (*line).to_owned()));
     let orders = Orders { id, lines, joins: Some(Ports::free()), ..Orders::default() };
     Sentinel::start(Flavour::Stock, &cluster.scratch.path().join("others"), &cluster.timeline, &orders)

@@ -19,7 +19,7 @@ use crate::tls::ClientTls;
 /// How long a whole call may take.
 const LIMIT: Duration = Duration::from_millis(2000);
 /// What an answer may be: SENTINEL SLAVES has an array of some eighty texts for each replica.
-const BOUNDS: Bounds = Bounds { elements: 512, bytes: 512 * 1024 };
+const BOUNDS: Bounds = Bounds { elements: 512, bytes: 512 * 1024, depth: 3 };
 
 /// A call to be made.
 #[derive(Debug)]
@@ -164,7 +164,8 @@ fn identity(myid: &Reply, expected: &SentinelId) -> Result<(), Proof> {
 async fn watches(link: &mut Link, question: &Ask) -> Result<Proof, Proof> {
     let ours = |fields: &Reply| {
         let at = field(fields, "ip").zip(field(fields, "port"));
-        let same_address = at.is_some_and(|(ip, port)| question.servers.iter().any(|known| known.host == ip && known.port.to_string() == port));
+        let same_address =
+            at.is_some_and(|(ip, port)| question.servers.iter().any(|known| known.host == ip && known.port.to_string() == port));
         same_address || field(fields, "runid").is_some_and(|run| question.runs.iter().any(|known| known.as_str() == run))
     };
     match ask(link, &["SENTINEL", "MASTER", &question.theirs]).await? {

@@ -72,7 +72,8 @@ fn take(parts: &Parts, register: &mut Register, Heard { at, group, addr, what }:
 /// Begins a call. It is bounded in time, and its answer comes to the loop; nobody waits for it.
 fn begin(parts: &Parts, (addr, named): DueCall, answers: mpsc::UnboundedSender<Answered>, cancel: &CancellationToken) {
     let trusted = parts.foreign.trusts(&addr);
-    let (who, asks): (Vec<Named>, Vec<Ask>) = named.into_iter().map(|(named, hello, here)| (named.clone(), ask(parts, named, hello, here))).unzip();
+    let (who, asks): (Vec<Named>, Vec<Ask>) =
+        named.into_iter().map(|(named, hello, here)| (named.clone(), ask(parts, named, hello, here))).unzip();
     let call = Call {
         addr,
         asks,

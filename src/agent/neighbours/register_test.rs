@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use super::call::Proof;
 use super::register::{News, Register};
-use crate::base::{Addr, Epoch, ForeignPlaces, GroupName, GroupSettings, Hello, Incarnation, LogIndex, Mono, NoChannel, NodeId, SentinelId, WallTime};
+use crate::base::{
+    Addr, Epoch, ForeignPlaces, GroupName, GroupSettings, Hello, Incarnation, LogIndex, Mono, NoChannel, NodeId, SentinelId, WallTime,
+};
 use crate::machine::command::Origin;
 use crate::machine::{Command, SentinelRecord, State};
 

@@ -2,6 +2,7 @@
 
 use super::{Args, Directive, Stage, Treatment};
 use crate::base::GroupSeed;
+use crate::base::places::Place;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, Secret, SentinelId, limits};
 use crate::conf::draft::Draft;
 use crate::conf::options;
@@ -26,6 +27,14 @@ pub(super) static ROWS: &[Directive] = &[
         draft.sentinel.deny_scripts_reconfig = asked(&args[0], "Please specify yes or no for the deny-scripts-reconfig options.")?;
         Ok(())
     }),
+    all("sentinel deny-rename-reconfig", |draft, args| {
+        draft.sentinel.deny_rename_reconfig = yes_no(&args[0])?;
+        Ok(())
+    }),
+    Directive {
+        args: Args::at_least(1),
+        ..all("sentinel webhook-allow", |draft, args| read_places(&mut draft.sentinel.webhook_places, args))
+    },
     all("sentinel stale-answers", |draft, args| {
         draft.sentinel.stale_answers = asked(&args[0], "Please specify yes or no for the stale-answers option.")?;
         Ok(())
@@ -44,7 +53,10 @@ pub(super) static ROWS: &[Directive] = &[
         draft.note_once("sentinel sentinel-pass", NO_SENTINEL_AUTH);
         Ok(())
     }),
-    Directive { args: Args::at_least(1), ..all("sentinel foreign-sentinels", foreign_sentinels) },
+    Directive {
+        args: Args::at_least(1),
+        ..all("sentinel foreign-sentinels", |draft, args| read_places(&mut draft.sentinel.foreign.listed, args))
+    },
     all("sentinel current-epoch", |draft, args| {
         draft.sentinel.current_epoch_seed = draft.sentinel.current_epoch_seed.max(epoch(&args[0])?);
         Ok(())
@@ -102,14 +114,14 @@ fn asked(word: &str, stock: &str) -> Result<bool, Problem> {
     yes_no(word).map_err(|problem| format!("{stock} {problem}"))
 }
 
-/// Repeatable; `none` is nowhere.
-fn foreign_sentinels(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
-    let listed = draft.sentinel.foreign.listed.get_or_insert_default();
+/// A list of places, on one line or several; `none` is nowhere.
+fn read_places(list: &mut Option<Vec<Place>>, args: &[String]) -> Result<(), Problem> {
+    let listed = list.get_or_insert_default();
     match args {
         [none] if none.eq_ignore_ascii_case("none") => listed.clear(),
         places => {
             for word in places {
-                listed.push(word.parse().map_err(|bad| format!("{} is no place of sentinels; {bad}, or none", shown(word)))?);
+                listed.push(word.parse().map_err(|bad| format!("{} is no place in a network; {bad}, or none", shown(word)))?);
             }
         }
     }

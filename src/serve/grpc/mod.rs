@@ -59,12 +59,14 @@ pub struct Context {
     pub clock: Clock,
     /// How often a watch says how it stands.
     pub progress_every: Duration,
+    /// `sentinel deny-rename-reconfig`: whether commands may not be renamed.
+    pub deny_renames: bool,
 }
 
 impl Context {
     /// A context with the documented interval of progress messages.
     pub const fn new(agreement: Arc<dyn Consensus>, board: Board, clock: Clock) -> Self {
-        Self { agreement, board, clock, progress_every: Duration::from_secs(5) }
+        Self { agreement, board, clock, progress_every: Duration::from_secs(5), deny_renames: true }
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::acl::Acl;
 use super::live::Live;
-use crate::base::{Mono, RunId};
+use crate::base::{CallRules, Mono, RunId};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::events::Hub;
@@ -77,6 +77,10 @@ pub struct Context {
     pub announce_hostnames: bool,
     /// `sentinel deny-scripts-reconfig`: whether SENTINEL SET may not name what this sentinel runs or calls.
     pub deny_scripts_reconfig: bool,
+    /// `sentinel deny-rename-reconfig`: whether SENTINEL SET may not rename commands.
+    pub deny_rename_reconfig: bool,
+    /// What this sentinel runs and calls.
+    pub call_rules: Arc<CallRules>,
     /// `dir`: relative paths of scripts begin here.
     pub dir: PathBuf,
     /// What an operator may change of this process while it runs.

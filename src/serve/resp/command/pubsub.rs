@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::super::bounds;
 use super::super::client::Client;
 use super::super::reply::{Answer, Reply};
-use crate::base::hello::HELLO_CHANNEL;
 use crate::base::Hello;
+use crate::base::hello::HELLO_CHANNEL;
 
 /// By name or by pattern.
 #[derive(Clone, Copy)]
