@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use tokio::net::lookup_host;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use crate::base::observation::LinkLoss;
 use crate::base::places::{literal, refusal_of};
@@ -65,8 +65,7 @@ pub(super) enum Proof {
 impl Call {
     /// Makes the call; one proof for each question.
     pub(super) async fn make(&self) -> Vec<Proof> {
-        let deadline = Instant::now() + LIMIT;
-        let proofs = timeout_at(deadline, self.ask_all(deadline)).await;
+        let proofs = timeout(LIMIT, self.ask_all()).await;
         let all = |proof: Proof| self.asks.iter().map(|_| proof.clone()).collect();
         match proofs {
             Ok(Ok(proofs)) => proofs,
@@ -75,7 +74,7 @@ impl Call {
         }
     }
 
-    async fn ask_all(&self, deadline: Instant) -> Result<Vec<Proof>, Proof> {
+    async fn ask_all(&self) -> Result<Vec<Proof>, Proof> {
         let mut dialer = Dialer::new(self.target().await?);
         let access = Access { client_name: self.client_name.clone(), tls: self.tls.clone(), ..Access::default() };
         let access = if self.trusted {
@@ -83,8 +82,7 @@ impl Call {
         } else {
             access
         };
-        let left = deadline.saturating_duration_since(Instant::now());
-        let mut link = Link::connect(&mut dialer, access, left).await.map_err(silent)?;
+        let mut link = Link::connect(&mut dialer, access, LIMIT).await.map_err(silent)?;
         for _ in 0..link.introduce().await.map_err(silent)? {
             answer(&mut link).await?;
         }
