@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use tonic::transport::Channel;
+
 use super::command::Target;
 use super::{client, json, show, tables};
 use crate::proto::sentinel::sentinel_client::SentinelClient;
@@ -36,7 +38,7 @@ pub(super) async fn decisions(target: &Target, group: Option<String>, limit: u32
     show(target, out, || json::decisions(&answer), || tables::decisions(&answer))
 }
 
-pub(super) fn client_of(channel: client::Line) -> SentinelClient<client::Line> {
+pub(super) fn client_of(channel: Channel) -> SentinelClient<Channel> {
     SentinelClient::new(channel).max_decoding_message_size(client::ANSWER_BYTES)
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use serde_json::json;
+use tonic::transport::Channel;
 
 use super::command::{How, Members, Settings, Target};
 use super::{client, json, show, tables, words};
@@ -124,7 +125,7 @@ pub(super) async fn set(target: &Target, group: String, settings: Settings, out:
     show(target, out, || json!({ "group": group, "revision": answer.revision, "changed": answer.changed }), text)
 }
 
-pub(super) fn client_of(channel: client::Line) -> AdminClient<client::Line> {
+pub(super) fn client_of(channel: Channel) -> AdminClient<Channel> {
     AdminClient::new(channel)
 }
 

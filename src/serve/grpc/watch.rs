@@ -28,7 +28,6 @@ use crate::proto::sentinel::watch_masters_response::Event;
 use crate::raft::ReadError;
 use crate::serve::Consensus;
 
-type Revoked = Pin<Box<dyn Future<Output = Status> + Send>>;
 type Confirming = Pin<Box<dyn Future<Output = Result<Arc<State>, ReadError>> + Send>>;
 
 /// How a watch begins.
@@ -58,8 +57,6 @@ pub(super) struct Watch {
     /// A quorum is being asked whether the watch is up to date.
     confirming: Option<Confirming>,
     cancel: CancellationToken,
-    /// The caller may no longer watch.
-    revoked: Revoked,
     ended: bool,
 }
 
@@ -73,7 +70,6 @@ enum Woken {
     NewState,
     Tick,
     Confirmed(Result<Arc<State>, ReadError>),
-    Revoked(Status),
     Stopped,
 }
 
@@ -107,14 +103,8 @@ impl Watch {
             ticks: every(ctx.progress_every),
             confirming: None,
             cancel,
-            revoked: Box::pin(future::pending()),
             ended: false,
         })
-    }
-
-    /// The watch, to end with this status.
-    pub(super) fn until(self, revoked: Revoked) -> Self {
-        Self { revoked, ..self }
     }
 
     pub(super) fn into_stream(self) -> impl Stream<Item = Result<pb::WatchMastersResponse, Status>> + Send {
@@ -157,7 +147,6 @@ impl Watch {
                     self.due = Some(Due::Progress);
                 }
                 Woken::Confirmed(Err(error)) => self.due = Some(Due::Unconfirmed(error)),
-                Woken::Revoked(status) => return Err(status),
                 Woken::Stopped => return Err(refuse::stopping()),
             }
         }
@@ -175,7 +164,6 @@ impl Watch {
         };
         let woken = tokio::select! {
             () = self.cancel.cancelled() => Woken::Stopped,
-            status = &mut self.revoked => Woken::Revoked(status),
             changed = self.states.changed() => if changed.is_ok() { Woken::NewState } else { Woken::Stopped },
             answer = confirmed => Woken::Confirmed(answer),
             _ = self.ticks.tick(), if !asking => Woken::Tick,
