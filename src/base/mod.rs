@@ -17,7 +17,6 @@ pub mod seed;
 pub mod settings;
 pub mod time;
 pub mod tls;
-pub mod told;
 pub mod webhook;
 
 pub use addr::Addr;

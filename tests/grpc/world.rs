@@ -4,13 +4,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use raft_sentinel::admission::{Descriptors, Need, Port, Shares};
 use raft_sentinel::base::observation::{NodeReport, ReplicaReport, RoleReport};
 use raft_sentinel::base::{
     Addr, Epoch, Fence, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, SentinelId, WallTime,
 };
 use raft_sentinel::board::Board;
 use raft_sentinel::clock::Clock;
+use raft_sentinel::conf::{AclSettings, GrpcAccess};
 use raft_sentinel::events::Hub;
 use raft_sentinel::hooks::{self, Hooks};
 use raft_sentinel::judge::{GroupView, Link, NodeView};
@@ -22,6 +22,7 @@ use raft_sentinel::machine::{
 };
 use raft_sentinel::proto::admin::admin_client::AdminClient;
 use raft_sentinel::proto::sentinel::sentinel_client::SentinelClient;
+use raft_sentinel::serve::users::{Access, Acl};
 use raft_sentinel::serve::{grpc, http};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -58,16 +59,21 @@ impl World {
     }
 
     pub async fn start_with(progress_every: Duration) -> Self {
+        Self::start_for(progress_every, &AclSettings::default()).await
+    }
+
+    /// The same with these users.
+    pub async fn start_for(progress_every: Duration, users: &AclSettings) -> Self {
         let (fake, board, clock, stop) = (Fake::new(), Board::default(), Clock::default(), CancellationToken::new());
-        let mut ctx = grpc::Context::new(Arc::new(fake.clone()), board.clone(), clock);
+        let acl = Arc::new(Acl::new(users, None).unwrap());
+        let access = Arc::new(Access::new(acl, true, GrpcAccess::default(), clock));
+        let mut ctx = grpc::Context::new(Arc::new(fake.clone()), board.clone(), clock, access);
         ctx.progress_every = progress_every;
         let (on_grpc, grpc) = free_port().await;
         let (on_http, http) = free_port().await;
         let hooks = Hooks::new(hooks::Limits::default(), clock, std::env::temp_dir(), Hub::default());
-        let port = |name| Port::for_clients(name, Shares::new(1000, 1000), Descriptors::with_limit(5000, Need::default()));
-        let entrance = grpc::Entrance { port: port("gRPC"), tls: None };
-        let served = tokio::spawn(grpc::serve(vec![on_grpc], entrance, ctx.clone(), stop.clone()));
-        tokio::spawn(http::serve(vec![on_http], port("HTTP"), ctx, hooks, stop.clone()));
+        let served = tokio::spawn(grpc::serve(vec![on_grpc], None, ctx.clone(), stop.clone()));
+        tokio::spawn(http::serve(vec![on_http], ctx, hooks, stop.clone()));
         Self { fake, board, clock, grpc, http, stop, served }
     }
 
