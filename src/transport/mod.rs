@@ -8,4 +8,4 @@ mod dial;
 mod incoming;
 
 pub use dial::Dial;
-pub use incoming::{Incoming, incoming};
+pub use incoming::{ConnectInfo, Incoming, incoming};
