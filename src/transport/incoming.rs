@@ -133,6 +133,13 @@ pub enum Incoming {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+impl Incoming {
+    /// The other end; none if it has gone.
+    pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
+        self.connect_info().remote_addr()
+    }
+}
+
 impl Connected for Incoming {
     type ConnectInfo = TcpConnectInfo;
 
