@@ -28,7 +28,7 @@ pub struct Proof {
 
 /// A connection that was taken, and whether its other end has proven that it holds the secret.
 pub(super) enum Taken<S> {
-    Proven(ProvenStream<Rewound<S>>),
+    Proven(Box<ProvenStream<Rewound<S>>>),
     Unproven(Rewound<S>),
 }
 
@@ -41,7 +41,7 @@ impl Proof {
         if self.optional && first != MAGIC {
             return Ok(Taken::Unproven(rewound));
         }
-        proof::accept(rewound, &self.secret.keys()).await.map(Taken::Proven)
+        proof::accept(rewound, &self.secret.keys()).await.map(|stream| Taken::Proven(Box::new(stream)))
     }
 }
 

@@ -11,6 +11,6 @@ mod proof;
 mod proving;
 
 pub use dial::{Dial, denied};
-pub use incoming::{Incoming, incoming};
+pub use incoming::{ConnectInfo, Incoming, incoming};
 pub use link::Proof;
 pub use proving::{Caller, PeerConnection, Terms, proving};

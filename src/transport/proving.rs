@@ -120,7 +120,7 @@ async fn prove(incoming: Incoming, terms: &Terms, addr: Option<SocketAddr>) -> R
         return Ok(PeerConnection { bytes: Box::new(incoming), caller });
     };
     match timeout(PROOF_WITHIN, proof.ask(incoming)).await {
-        Ok(Ok(Taken::Proven(stream))) => Ok(PeerConnection { bytes: Box::new(stream), caller: Caller { addr, proven: true } }),
+        Ok(Ok(Taken::Proven(stream))) => Ok(PeerConnection { bytes: stream, caller: Caller { addr, proven: true } }),
         Ok(Ok(Taken::Unproven(stream))) => Ok(PeerConnection { bytes: Box::new(stream), caller: Caller { addr, proven: terms.certified } }),
         Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(None),
         Ok(Err(error)) => Err(Some(error.to_string())),
