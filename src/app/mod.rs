@@ -34,8 +34,9 @@ use crate::serve::resp::live::{Facts, Live};
 use crate::serve::{grpc, http, resp, users};
 use crate::simulate::Simulation;
 use crate::tls::TlsError;
+use crate::transport::Proof;
 use encryption::Encryption;
-pub use encryption::check_certificates;
+pub use encryption::check_named_files;
 use manager::{Manager, PidFile};
 
 /// How long a stop may take before it is forced.
@@ -314,6 +315,8 @@ fn raft_config(config: &Config, encryption: &Encryption) -> RaftConfig {
         cluster_id: raft.cluster_id.clone(),
         sentinel_id_seed: config.sentinel.id_seed.clone(),
         tls: encryption.raft.clone(),
+        proof: encryption.secret.clone().map(|secret| Proof { secret, optional: raft.insecure }),
+        insecure: raft.insecure,
         heartbeat_ms: raft.heartbeat_ms,
         election_timeout_min_ms: raft.election_timeout_min_ms,
         election_timeout_max_ms: raft.election_timeout_max_ms,
