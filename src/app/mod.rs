@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent;
-use crate::base::{Addr, Credentials, Heard, RunId, limits};
+use crate::base::{Addr, Credentials, RunId, limits};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::conf::Config;
@@ -31,11 +31,12 @@ use crate::raft::{Raft, RaftConfig, StartError};
 use crate::renewal::keep_fresh;
 use crate::secret::SecretError;
 use crate::serve::resp::live::{Facts, Live};
-use crate::serve::{grpc, http, resp};
+use crate::serve::{grpc, http, resp, users};
 use crate::simulate::Simulation;
 use crate::tls::TlsError;
+use crate::transport::Proof;
 use encryption::Encryption;
-pub use encryption::check_certificates;
+pub use encryption::check_named_files;
 use manager::{Manager, PidFile};
 
 /// How long a stop may take before it is forced.
@@ -56,7 +57,7 @@ pub enum AppError {
     },
     /// The users cannot be as configured.
     #[error(transparent)]
-    Users(#[from] resp::acl::AclError),
+    Users(#[from] users::AclError),
     /// A socket in the file system cannot be listened on.
     #[error("cannot listen on {path} (unixsocket): {source}")]
     UnixSocket {
@@ -109,7 +110,8 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         tracing::warn!("{note}");
     }
     let mut signals = Signals::new().map_err(AppError::Signals)?;
-    let acl = Arc::new(resp::acl::Acl::new(&config.resp.acl, config.resp.requirepass.as_ref())?);
+    let acl = Arc::new(users::Acl::new(&config.resp.acl, config.resp.requirepass.as_ref())?);
+    let access = Arc::new(users::Access::new(acl, config.resp.protected_mode, config.grpc_access, clock));
     let encryption = Encryption::load(&config)?;
     if let Err(error) = encryption.rehearse(&config) {
         // Not the end: the files of the others, or this host's clock, may be what is wrong.
@@ -127,10 +129,11 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let manager = Arc::new(Manager::find(config.supervised));
     let _pid_file = PidFile::write(config.pidfile.as_deref());
     let hub = Hub::default();
-    let hooks = Hooks::new(hooks::Limits::default(), clock, absolute(&config.dir), hub.clone());
+    let rules = Arc::new(config.call_rules());
+    let hooks = Hooks::new(hooks::Limits::default(), rules, clock, absolute(&config.dir), hub.clone());
     let (board, tasks) = (Board::default(), TaskTracker::new());
     let simulation = Simulation::default();
-    let house = House { config, clock, raft, board, simulation, acl, encryption, hub, hooks, cancel: cancel.clone(), tasks };
+    let house = House { config, clock, raft, board, simulation, access, encryption, hub, hooks, cancel: cancel.clone(), tasks };
     let (failed, mut failures) = tokio::sync::mpsc::channel(4);
     house.keep_up(&manager);
     house.open(doors, grpc_listeners, http_listeners, failed);
@@ -154,7 +157,7 @@ struct House {
     raft: Raft,
     board: Board,
     simulation: Simulation,
-    acl: Arc<resp::acl::Acl>,
+    access: Arc<users::Access>,
     encryption: Encryption,
     hub: Hub,
     hooks: Hooks,
@@ -187,13 +190,17 @@ impl House {
             tls: self.encryption.client.clone(),
             shadow: self.config.sentinel.shadow,
             stock_credentials,
+            foreign: Arc::new(self.config.sentinel.foreign.clone()),
         };
         let (heard, inbox) = mpsc::channel(limits::HELLOS_WAITING);
-        let hellos = agent::Hellos { heard: heard.clone(), inbox };
+        let hellos = agent::Hellos { heard, inbox };
         self.tasks.spawn(agent::run(parts, self.config.groups.clone(), hellos, self.cancel.clone()));
-        self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context(heard, credentials)), self.cancel.clone()));
+        self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context(credentials)), self.cancel.clone()));
 
-        let ctx = grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock);
+        let ctx = grpc::Context {
+            deny_renames: self.config.sentinel.deny_rename_reconfig,
+            ..grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock, Arc::clone(&self.access))
+        };
         let hooks = self.hooks.clone();
         let (cancel, failed_grpc, ctx_grpc, tls) = (self.cancel.clone(), failed.clone(), ctx.clone(), self.encryption.grpc.clone());
         self.tasks.spawn(async move {
@@ -256,7 +263,7 @@ impl House {
         }
     }
 
-    fn resp_context(&self, heard: mpsc::Sender<Heard>, credentials: watch::Sender<Credentials>) -> resp::Context {
+    fn resp_context(&self, credentials: watch::Sender<Credentials>) -> resp::Context {
         let (config, sentinel) = (&self.config, &self.config.sentinel);
         let shown = |path: PathBuf| absolute(&path).display().to_string();
         resp::Context {
@@ -274,17 +281,15 @@ impl House {
                 run_id: random_run_id(),
                 start: self.clock.mono(),
             },
-            acl: Arc::clone(&self.acl),
-            manners: resp::Manners {
-                protected: config.resp.protected_mode,
-                timeout_s: config.resp.timeout_s,
-                keepalive_s: config.resp.tcp_keepalive_s,
-            },
+            access: Arc::clone(&self.access),
+            manners: resp::Manners { timeout_s: config.resp.timeout_s, keepalive_s: config.resp.tcp_keepalive_s },
             maxclients: config.resp.maxclients,
             stale_answers: sentinel.stale_answers,
             resolve_hostnames: sentinel.resolve_hostnames,
             announce_hostnames: sentinel.announce_hostnames,
             deny_scripts_reconfig: sentinel.deny_scripts_reconfig,
+            deny_rename_reconfig: sentinel.deny_rename_reconfig,
+            call_rules: Arc::new(config.call_rules()),
             dir: absolute(&config.dir),
             live: Live::new(
                 Facts { log_level: config.log.level, credentials: sentinel.credentials.clone(), ..Facts::default() },
@@ -292,7 +297,6 @@ impl House {
                 credentials,
             ),
             simulation: self.simulation.clone(),
-            heard,
             stop: self.cancel.clone(),
         }
     }
@@ -311,6 +315,8 @@ fn raft_config(config: &Config, encryption: &Encryption) -> RaftConfig {
         cluster_id: raft.cluster_id.clone(),
         sentinel_id_seed: config.sentinel.id_seed.clone(),
         tls: encryption.raft.clone(),
+        proof: encryption.secret.clone().map(|secret| Proof { secret, optional: raft.insecure }),
+        insecure: raft.insecure,
         heartbeat_ms: raft.heartbeat_ms,
         election_timeout_min_ms: raft.election_timeout_min_ms,
         election_timeout_max_ms: raft.election_timeout_max_ms,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::options::{parse_change, script_complaint};
 use super::place::{Note, Place};
 use super::raft_group::RaftDraft;
-use super::settings::{Listen, LogSettings, RespSettings, SentinelSettings, Supervised};
+use super::settings::{GrpcAccess, Listen, LogSettings, RespSettings, SentinelSettings, Supervised};
 use super::tls::TlsDraft;
 use super::users::UserLine;
 use super::value::{Problem, shown};
@@ -41,6 +41,8 @@ pub(super) struct Draft {
     pub(super) raft: RaftDraft,
     pub(super) grpc: Grpc,
     pub(super) grpc_tls: bool,
+    pub(super) grpc_access: GrpcAccess,
+    pub(super) grpc_ca_file: Option<PathBuf>,
     pub(super) http: Option<Addr>,
     pub(super) notes: Vec<Note>,
     noted: BTreeSet<String>,
@@ -65,6 +67,8 @@ impl Draft {
             raft: RaftDraft::default(),
             grpc: Grpc::default(),
             grpc_tls: false,
+            grpc_access: GrpcAccess::default(),
+            grpc_ca_file: None,
             http: None,
             notes: Vec::new(),
             noted: BTreeSet::new(),

@@ -15,6 +15,7 @@ mod draft;
 mod load;
 pub mod options;
 mod place;
+mod proof;
 mod raft_group;
 mod settings;
 mod source;
@@ -25,7 +26,9 @@ pub mod words;
 
 pub use load::{load, parse};
 pub use place::{ConfError, Note, Place};
+pub use proof::SecretIds;
 pub use settings::{
-    AclSettings, Bind, Config, Listen, LogLevel, LogSettings, RaftSettings, RespSettings, SentinelSettings, Supervised, UnixSocket,
+    AclSettings, Bind, CertificateUser, Config, GrpcAccess, Listen, LogLevel, LogSettings, RaftSettings, RespSettings, SentinelSettings,
+    Supervised, UnixSocket,
 };
 pub use users::UserLine;

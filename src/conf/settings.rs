@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::place::Note;
 use super::users::UserLine;
-use crate::base::{Addr, ClusterId, Credentials, Epoch, GroupSeed, NodeId, Secret, SentinelId, TlsSettings, limits};
+use crate::base::places::Place as NetworkPlace;
+use crate::base::{
+    Addr, CallRules, ClusterId, Credentials, Epoch, ForeignPlaces, GroupSeed, NodeId, ScriptKind, Secret, SentinelId, TlsSettings, limits,
+};
 
 /// Everything that one sentinel is told. `Debug` shows no password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,10 @@ pub struct Config {
     pub grpc_listen: Vec<Listen>,
     /// `grpc tls`: whether they do so over TLS.
     pub grpc_tls: bool,
+    /// What gRPC callers without a password may do.
+    pub grpc_access: GrpcAccess,
+    /// `grpc tls-ca-cert-file`: who signs the certificates of gRPC clients; none is whoever signs the others.
+    pub grpc_ca_file: Option<PathBuf>,
     /// Where metrics and health are served; none is off.
     pub http_listen: Option<Addr>,
     /// Groups that the log may not know yet.
@@ -49,6 +56,29 @@ pub struct Listen {
     pub addr: Addr,
     /// Whether to go on where this host has no such address (`-` before it in `bind`).
     pub optional: bool,
+}
+
+/// The rules for gRPC callers who give no password.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GrpcAccess {
+    /// `grpc tls-auth-user`: which name in a certificate is that of a user.
+    pub certificate_user: CertificateUser,
+    /// `grpc admin-without-password`: whether other hosts may change the cluster without a password.
+    pub admin_without_password: bool,
+    /// `grpc admin-with-any-certificate`: whether every certificate of the authority may change the cluster.
+    pub admin_with_any_certificate: bool,
+}
+
+/// `grpc tls-auth-user`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CertificateUser {
+    /// None is.
+    #[default]
+    No,
+    /// The common name.
+    Cn,
+    /// An alternative name: of a host, a mailbox, or a URI.
+    San,
 }
 
 /// One address of `bind`.
@@ -88,6 +118,15 @@ pub struct RespSettings {
 }
 
 impl RespSettings {
+    /// Whether user default needs a password, as far as the configuration itself says it: with `aclfile` the file does.
+    pub fn asks_for_password(&self) -> bool {
+        let default = self.acl.users.iter().find(|line| line.name == "default");
+        let closed = |rules: &[Secret]| {
+            rules.iter().any(|rule| rule.expose().starts_with(['>', '#']) || ["off", "resetpass"].contains(&rule.expose()))
+        };
+        self.requirepass.is_some() || self.acl.file.is_some() || default.is_some_and(|line| closed(&line.rules))
+    }
+
     /// Where to listen; nowhere when the port is 0.
     pub fn listen(&self) -> Vec<Listen> {
         if self.port == 0 { Vec::new() } else { self.listen_at(self.port) }
@@ -221,16 +260,38 @@ pub struct SentinelSettings {
     pub announce_hostnames: bool,
     /// `sentinel deny-scripts-reconfig`: whether SENTINEL SET may not name scripts.
     pub deny_scripts_reconfig: bool,
+    /// `sentinel deny-rename-reconfig`: whether commands may not be renamed while the sentinels run.
+    pub deny_rename_reconfig: bool,
+    /// `sentinel webhook-allow`: where webhooks may lead.
+    pub webhook_places: Option<Vec<NetworkPlace>>,
     /// `sentinel stale-answers`: whether to answer from what is known here when no quorum confirms it.
     pub stale_answers: bool,
     /// `sentinel shadow`: groups begin in shadow, beside the sentinels that lead them, and nothing is carried out.
     pub shadow: bool,
     /// `sentinel sentinel-user` and `sentinel sentinel-pass`: how to get in where stock sentinels listen.
     pub credentials: Credentials,
+    /// `sentinel foreign-sentinels` and `known-sentinel`: where sentinels of others may be.
+    pub foreign: ForeignPlaces,
     /// `sentinel myid`: the id to start with where the data directory has none.
     pub id_seed: Option<SentinelId>,
     /// `sentinel current-epoch`, or the largest `config-epoch` where that is larger.
     pub current_epoch_seed: Epoch,
+}
+
+impl Config {
+    /// What the file lets this sentinel run and call.
+    pub fn call_rules(&self) -> CallRules {
+        let named = |kind, path: &Option<String>| path.clone().map(|path| (kind, path));
+        let settings = || self.groups.iter().map(|group| &group.settings);
+        let notify = settings().filter_map(|group| named(ScriptKind::Notification, &group.notification_script));
+        let reconfig = settings().filter_map(|group| named(ScriptKind::ClientReconfig, &group.client_reconfig_script));
+        CallRules {
+            own_only: self.sentinel.deny_scripts_reconfig,
+            scripts: notify.chain(reconfig).collect(),
+            webhooks: settings().filter_map(|group| group.notification_webhook.clone()).collect(),
+            webhook_places: self.sentinel.webhook_places.clone(),
+        }
+    }
 }
 
 impl Default for SentinelSettings {
@@ -241,9 +302,12 @@ impl Default for SentinelSettings {
             resolve_hostnames: false,
             announce_hostnames: false,
             deny_scripts_reconfig: true,
+            deny_rename_reconfig: true,
+            webhook_places: None,
             stale_answers: false,
             shadow: false,
             credentials: Credentials::default(),
+            foreign: ForeignPlaces::default(),
             id_seed: None,
             current_epoch_seed: Epoch(0),
         }
@@ -265,6 +329,8 @@ pub struct RaftSettings {
     pub cluster_id: Option<ClusterId>,
     /// `raft secret-file`: the secret with which sentinels prove themselves to each other.
     pub secret_file: Option<PathBuf>,
+    /// `raft insecure`: whether peers may do without a proof.
+    pub insecure: bool,
     /// `raft tls`: whether sentinels talk to each other over TLS, each with a certificate.
     pub tls: bool,
     /// `raft heartbeat-ms`.

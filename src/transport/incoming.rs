@@ -15,11 +15,11 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
+use tonic::transport::server::{Connected, TcpIncoming};
 
 use crate::base::Mono;
 use crate::clock::Clock;
-use crate::tls::ServerTls;
+use crate::tls::{CertificateNames, ServerTls};
 
 /// How long the other side may take for the TLS handshake.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
@@ -133,13 +133,34 @@ pub enum Incoming {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Connected for Incoming {
-    type ConnectInfo = TcpConnectInfo;
+/// Where a connection comes from. It is among the extensions of each request.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectInfo {
+    /// The other end; none if it was gone before it was asked for.
+    pub peer: Option<SocketAddr>,
+    /// The names in the certificate that was shown, and that was found to be of the authority.
+    pub certificate: Option<Arc<CertificateNames>>,
+}
 
-    fn connect_info(&self) -> TcpConnectInfo {
+impl Incoming {
+    /// The other end; none if it has gone.
+    pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
+        self.connect_info().peer
+    }
+}
+
+impl Connected for Incoming {
+    type ConnectInfo = ConnectInfo;
+
+    fn connect_info(&self) -> ConnectInfo {
         match self {
-            Self::Plain(tcp) => tcp.connect_info(),
-            Self::Tls(tls) => tls.get_ref().0.connect_info(),
+            Self::Plain(tcp) => ConnectInfo { peer: tcp.peer_addr().ok(), certificate: None },
+            Self::Tls(tls) => {
+                let (tcp, session) = tls.get_ref();
+                let shown = session.peer_certificates().and_then(<[_]>::first);
+                let certificate = shown.map(|certificate| Arc::new(CertificateNames::of(certificate)));
+                ConnectInfo { peer: tcp.peer_addr().ok(), certificate }
+            }
         }
     }
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use raft_sentinel::base::observation::{AttachedReplica, NodeReport, ReplicaReport, RoleReport};
 use raft_sentinel::base::{
-    Addr, Credentials, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, Secret, SentinelId, WallTime,
+    Addr, CallRules, Credentials, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, Secret, SentinelId,
+    WallTime,
 };
 use raft_sentinel::board::Board;
 use raft_sentinel::clock::Clock;
-use raft_sentinel::conf::AclSettings;
+use raft_sentinel::conf::{AclSettings, GrpcAccess};
 use raft_sentinel::events::{self, Hub};
 use raft_sentinel::hooks::{self, Hooks};
 use raft_sentinel::judge::{GroupView, Link, NodeView};
@@ -19,9 +20,9 @@ use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Candidate, Command, Identity, SentinelRecord, State};
 use raft_sentinel::raft::PeerHealth;
 use raft_sentinel::serve::Agreement;
-use raft_sentinel::serve::resp::acl::Acl;
 use raft_sentinel::serve::resp::live::{Facts, Live};
 use raft_sentinel::serve::resp::{Context, LocalFacts, Manners, serve};
+use raft_sentinel::serve::users::{Access, Acl};
 use raft_sentinel::simulate::Simulation;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -169,24 +170,26 @@ pub(crate) async fn world_with(options: Options) -> World {
     tokio::spawn(sources.run(hub.clone(), cancel.clone()));
     let dir = std::env::temp_dir();
     let credentials = Credentials { user: None, pass: Some(Secret::new("hunter2")) };
+    let acl = Arc::new(Acl::new(&options.users, options.password.map(Secret::new).as_ref()).unwrap());
     let context = Context {
         agreement: Arc::clone(&fake) as Arc<dyn Agreement>,
         board: board.clone(),
-        hooks: Hooks::new(hooks::Limits::default(), clock, dir.clone(), hub.clone()),
+        hooks: Hooks::new(hooks::Limits::default(), Arc::default(), clock, dir.clone(), hub.clone()),
         hub,
         clock,
         me,
-        acl: Arc::new(Acl::new(&options.users, options.password.map(Secret::new).as_ref()).unwrap()),
+        access: Arc::new(Access::new(acl, false, GrpcAccess::default(), clock)),
         manners: options.manners,
         maxclients: options.maxclients.unwrap_or(100),
         stale_answers: options.stale_answers,
         resolve_hostnames: false,
         announce_hostnames: false,
         deny_scripts_reconfig: !options.scripts_allowed,
+        deny_rename_reconfig: !options.scripts_allowed,
+        call_rules: Arc::new(CallRules { own_only: !options.scripts_allowed, ..CallRules::default() }),
         dir,
         live: Live::new(Facts { credentials: credentials.clone(), ..Facts::default() }, |_| (), watch::Sender::new(credentials)),
         simulation: Simulation::default(),
-        heard: tokio::sync::mpsc::channel(16).0,
         stop: stop.clone(),
     };
     let task = tokio::spawn(serve(vec![listener.into()], Arc::new(context), cancel.clone()));

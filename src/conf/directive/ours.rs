@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Args, Directive, Stage, Treatment};
 use crate::base::{ClusterId, NodeId};
 use crate::conf::draft::{Draft, Grpc};
-use crate::conf::settings::Listen;
+use crate::conf::settings::{CertificateUser, Listen};
 use crate::conf::value::{Problem, listening_addr, optional, reachable_addr, shown, whole, yes_no};
 
 /// Longest span that a Raft timer may have, in milliseconds.
@@ -33,6 +33,10 @@ pub(super) static ROWS: &[Directive] = &[
         draft.raft.secret_file = optional(&args[0]).map(PathBuf::from);
         Ok(())
     }),
+    row("raft insecure", 1, |draft, args| {
+        draft.raft.insecure = yes_no(&args[0])?;
+        Ok(())
+    }),
     row("raft tls", 1, |draft, args| {
         draft.raft.tls = yes_no(&args[0])?;
         Ok(())
@@ -45,6 +49,27 @@ pub(super) static ROWS: &[Directive] = &[
     row("grpc listen", 1, grpc_listen),
     row("grpc tls", 1, |draft, args| {
         draft.grpc_tls = yes_no(&args[0])?;
+        Ok(())
+    }),
+    row("grpc tls-ca-cert-file", 1, |draft, args| {
+        draft.grpc_ca_file = optional(&args[0]).map(PathBuf::from);
+        Ok(())
+    }),
+    row("grpc tls-auth-user", 1, |draft, args| {
+        draft.grpc_access.certificate_user = match args[0].to_ascii_lowercase().as_str() {
+            "no" => CertificateUser::No,
+            "cn" => CertificateUser::Cn,
+            "san" => CertificateUser::San,
+            _ => return Err(format!("{} is neither no nor cn nor san", shown(&args[0]))),
+        };
+        Ok(())
+    }),
+    row("grpc admin-without-password", 1, |draft, args| {
+        draft.grpc_access.admin_without_password = yes_no(&args[0])?;
+        Ok(())
+    }),
+    row("grpc admin-with-any-certificate", 1, |draft, args| {
+        draft.grpc_access.admin_with_any_certificate = yes_no(&args[0])?;
         Ok(())
     }),
     row("http listen", 1, |draft, args| {

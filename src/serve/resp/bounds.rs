@@ -18,10 +18,6 @@ pub(crate) const WRITE_STALL_MS: u64 = 15_000;
 pub(crate) const WRITE_LOOK_MS: u64 = 250;
 /// How long a client may take for the TLS handshake.
 pub(crate) const HANDSHAKE_MS: u64 = 10_000;
-/// Users that there may be.
-pub(crate) const ACL_USERS: usize = 4096;
-/// Passwords, patterns, and rules about commands, of one user; each.
-pub(crate) const ACL_RULES: usize = 512;
 /// How long running requests may take to end when the server stops.
 pub(crate) const DRAIN_MS: u64 = 5_000;
 /// Pause after a failed accept (such as: out of descriptors).

@@ -4,17 +4,16 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::acl::Acl;
 use super::live::Live;
-use crate::base::{Heard, Mono, RunId};
+use crate::base::{CallRules, Mono, RunId};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::events::Hub;
 use crate::hooks::Hooks;
 use crate::serve::Agreement;
+use crate::serve::users::{Access, Acl};
 use crate::simulate::Simulation;
 
 /// The version of Redis whose Sentinel is spoken here. Clients choose their commands by it.
@@ -42,8 +41,6 @@ pub struct LocalFacts {
 /// How clients are treated.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Manners {
-    /// `protected-mode`: without a password, only this host may come in.
-    pub protected: bool,
     /// `timeout`: a client that says nothing for so many seconds is disconnected, unless it subscribed; 0 is never.
     pub timeout_s: u32,
     /// `tcp-keepalive` in seconds; 0 is off.
@@ -65,7 +62,7 @@ pub struct Context {
     /// What this process can say of itself.
     pub me: LocalFacts,
     /// Who may come in, and what they may do.
-    pub acl: Arc<Acl>,
+    pub access: Arc<Access>,
     /// How clients are treated.
     pub manners: Manners,
     /// How many clients may be connected at once.
@@ -78,22 +75,24 @@ pub struct Context {
     pub announce_hostnames: bool,
     /// `sentinel deny-scripts-reconfig`: whether SENTINEL SET may not name what this sentinel runs or calls.
     pub deny_scripts_reconfig: bool,
+    /// `sentinel deny-rename-reconfig`: whether SENTINEL SET may not rename commands.
+    pub deny_rename_reconfig: bool,
+    /// What this sentinel runs and calls.
+    pub call_rules: Arc<CallRules>,
     /// `dir`: relative paths of scripts begin here.
     pub dir: PathBuf,
     /// What an operator may change of this process while it runs.
     pub live: Live,
     /// Where this process is to fail in a drill.
     pub simulation: Simulation,
-    /// Where hellos go that are published on this port.
-    pub heard: mpsc::Sender<Heard>,
     /// Cancelled when a client says SHUTDOWN.
     pub stop: CancellationToken,
 }
 
 impl Context {
-    /// Whether somebody without a password may do everything.
-    pub(super) fn open_to_all(&self) -> bool {
-        self.acl.open()
+    /// The users.
+    pub(super) fn acl(&self) -> &Arc<Acl> {
+        self.access.acl()
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::acl::DEFAULT;
-use super::door::Endpoint;
 use super::writer::Protocol;
 use crate::base::Mono;
+use crate::serve::Endpoint;
+use crate::serve::users::DEFAULT;
 
 /// What is told of one client.
 #[derive(Debug)]
