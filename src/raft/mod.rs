@@ -49,4 +49,5 @@ pub use config::{PeerTls, RaftConfig};
 pub use error::{MembershipError, ProposeError, ReadError, StartError};
 pub use lead::LeaderProof;
 pub use node::Raft;
+pub use propose::check_readable;
 pub use status::{Committed, Leadership, Member, PeerHealth, RaftStatus};

@@ -102,7 +102,7 @@ async fn what_an_act_can_do_without_is_reported_and_no_error() {
         ),
         (Server::start("rename-command MULTI \"\""), vec![]),
     ] {
-        let follow = Act::Follow { master: raft_sentinel::base::Addr::new("127.0.0.1", 1), clients: Clients::KillAll };
+        let follow = Act::Follow { master: raft_sentinel::base::Addr::new("127.0.0.1", 1).expect("an address"), clients: Clients::KillAll };
         let report = watch(server.addr(), settings(1000))
             .probe
             .hands()
@@ -118,7 +118,7 @@ async fn what_an_act_can_do_without_is_reported_and_no_error() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_old_name_of_replicaof_is_found_and_new_names_are_used() {
-    let follow = Act::Follow { master: raft_sentinel::base::Addr::new("127.0.0.1", 1), clients: Clients::KillNormal };
+    let follow = Act::Follow { master: raft_sentinel::base::Addr::new("127.0.0.1", 1).expect("an address"), clients: Clients::KillNormal };
     let old = Server::start("rename-command REPLICAOF \"\"");
     let report =
         watch(old.addr(), settings(1000)).probe.hands().expect("it was given hands").act(follow.clone(), LIMIT).await.expect("by SLAVEOF");
