@@ -17,6 +17,7 @@ pub mod seed;
 pub mod settings;
 pub mod time;
 pub mod tls;
+pub mod told;
 pub mod webhook;
 
 pub use addr::Addr;

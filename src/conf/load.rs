@@ -112,6 +112,7 @@ fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Confi
         sentinel: draft.sentinel,
         raft,
         grpc_listen,
+        connections: draft.connections,
         grpc_tls: uses.grpc,
         http_listen: draft.http,
         groups,

@@ -39,6 +39,8 @@ pub struct RaftConfig {
     pub sentinel_id_seed: Option<SentinelId>,
     /// Encrypts what is said between peers; none is clear text.
     pub tls: Option<PeerTls>,
+    /// Where the handshakes of strangers are computed; none is where the calls of peers are answered.
+    pub strangers: Option<tokio::runtime::Handle>,
     /// How often the leader calls its followers.
     pub heartbeat_ms: u64,
     /// For how long an acknowledgement lets a leader act without asking again.
@@ -63,6 +65,7 @@ impl RaftConfig {
             cluster_id: None,
             sentinel_id_seed: None,
             tls: None,
+            strangers: None,
             heartbeat_ms: 50,
             election_timeout_min_ms: 150,
             election_timeout_max_ms: 300,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
+use crate::admission::Source;
 use crate::tls::ServerTls;
 
 /// A way in.
@@ -46,6 +47,14 @@ pub(crate) enum Endpoint {
 }
 
 impl Endpoint {
+    /// Where it comes from, as far as counting goes.
+    pub(crate) fn source(&self) -> Source {
+        match self {
+            Self::Ip(addr) => Source::of(*addr),
+            Self::Unix(_) => Source::Here,
+        }
+    }
+
     /// Whether it is on this host for certain.
     pub(crate) fn is_here(&self) -> bool {
         match self {
