@@ -32,7 +32,7 @@ impl Encryption {
         let server = (config.resp.tls_port != 0).then(|| ServerTls::load("connections to tls-port", tls));
         let client = config.tls_replication.then(|| ClientTls::load("connections to the data nodes", tls));
         let secret = config.raft.secret_file.as_ref().map(|path| SecretFile::read(&config.resolve(path)));
-        let grpc = config.grpc_tls.then(|| ServerTls::load("connections to the gRPC port", tls));
+        let grpc = config.grpc_tls.then(|| ServerTls::load_h2("connections to the gRPC port", &of_grpc(config)));
         Ok(Self {
             server: server.transpose().map_err(AppError::TlsPort)?,
             client: client.transpose().map_err(AppError::TlsReplication)?,
@@ -58,12 +58,20 @@ impl Encryption {
     }
 }
 
+/// gRPC clients may have an authority of their own: then no certificate of a data node or a sentinel is one of a client.
+fn of_grpc(config: &Config) -> TlsSettings {
+    match &config.grpc_ca_file {
+        None => config.tls.clone(),
+        Some(file) => TlsSettings { ca_file: Some(file.clone()), ca_dir: None, ..config.tls.clone() },
+    }
+}
+
 /// Between sentinels everybody has a certificate, whatever clients are asked for.
 fn peers(tls: &TlsSettings) -> Result<PeerTls, AppError> {
     let mutual = TlsSettings { clients: ClientCertificates::Required, ..tls.clone() };
     Ok(PeerTls {
-        accept: ServerTls::load("connections from peers", &mutual).map_err(AppError::RaftTls)?,
-        connect: ClientTls::load("connections to peers", &mutual).map_err(AppError::RaftTls)?,
+        accept: ServerTls::load_h2("connections from peers", &mutual).map_err(AppError::RaftTls)?,
+        connect: ClientTls::load_h2("connections to peers", &mutual).map_err(AppError::RaftTls)?,
     })
 }
 

@@ -33,7 +33,7 @@ use crate::raft::{Raft, RaftConfig, StartError};
 use crate::renewal::keep_fresh;
 use crate::secret::SecretError;
 use crate::serve::resp::live::{Facts, Live};
-use crate::serve::{grpc, http, resp};
+use crate::serve::{grpc, http, resp, users};
 use crate::simulate::Simulation;
 use crate::tls::TlsError;
 use encryption::Encryption;
@@ -62,7 +62,7 @@ pub enum AppError {
     },
     /// The users cannot be as configured.
     #[error(transparent)]
-    Users(#[from] resp::acl::AclError),
+    Users(#[from] users::AclError),
     /// A socket in the file system cannot be listened on.
     #[error("cannot listen on {path} (unixsocket): {source}")]
     UnixSocket {
@@ -112,7 +112,8 @@ async fn run(config: Config, threads: Handles) -> Result<(), AppError> {
         tracing::warn!("{note}");
     }
     let mut signals = Signals::new().map_err(AppError::Signals)?;
-    let acl = Arc::new(resp::acl::Acl::new(&config.resp.acl, config.resp.requirepass.as_ref())?);
+    let acl = Arc::new(users::Acl::new(&config.resp.acl, config.resp.requirepass.as_ref())?);
+    let access = Arc::new(users::Access::new(acl, config.resp.protected_mode, config.grpc_access, clock));
     let encryption = Encryption::load(&config)?;
     if let Err(error) = encryption.rehearse(&config) {
         // Not the end: the files of the others, or this host's clock, may be what is wrong.
@@ -138,7 +139,7 @@ async fn run(config: Config, threads: Handles) -> Result<(), AppError> {
     let (board, tasks) = (Board::default(), TaskTracker::new());
     let simulation = Simulation::default();
     let house =
-        House { config, clock, raft, board, simulation, acl, encryption, hub, hooks, cancel: cancel.clone(), tasks, threads, places };
+        House { config, clock, raft, board, simulation, access, encryption, hub, hooks, cancel: cancel.clone(), tasks, threads, places };
     let (failed, mut failures) = tokio::sync::mpsc::channel(4);
     house.keep_up(&manager);
     house.open(doors, grpc_listeners, http_listeners, failed);
@@ -163,7 +164,7 @@ struct House {
     raft: Raft,
     board: Board,
     simulation: Simulation,
-    acl: Arc<resp::acl::Acl>,
+    access: Arc<users::Access>,
     encryption: Encryption,
     hub: Hub,
     hooks: Hooks,
@@ -206,7 +207,7 @@ impl House {
         self.tasks.spawn(agent::run(parts, self.config.groups.clone(), hellos, self.cancel.clone()));
         self.tasks.spawn_on(resp::serve(resp, Arc::new(self.resp_context(heard, credentials)), self.cancel.clone()), clients);
 
-        let ctx = grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock);
+        let ctx = grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock, Arc::clone(&self.access));
         let hooks = self.hooks.clone();
         let (cancel, failed_grpc, ctx_grpc) = (self.cancel.clone(), failed.clone(), ctx.clone());
         let entrance = grpc::Entrance { port: self.places.grpc.clone(), tls: self.encryption.grpc.clone() };
@@ -291,12 +292,8 @@ impl House {
                 run_id: random_run_id(),
                 start: self.clock.mono(),
             },
-            acl: Arc::clone(&self.acl),
-            manners: resp::Manners {
-                protected: config.resp.protected_mode,
-                timeout_s: config.resp.timeout_s,
-                keepalive_s: config.resp.tcp_keepalive_s,
-            },
+            access: Arc::clone(&self.access),
+            manners: resp::Manners { timeout_s: config.resp.timeout_s, keepalive_s: config.resp.tcp_keepalive_s },
             port: self.places.resp.clone(),
             stale_answers: sentinel.stale_answers,
             resolve_hostnames: sentinel.resolve_hostnames,

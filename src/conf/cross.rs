@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, Grpc};
 use super::place::{Note, Place};
-use super::settings::{Config, Listen};
+use super::settings::{CertificateUser, Config, Listen};
 use super::value::{Problem, is_wildcard};
 use crate::base::{Addr, ClientCertificates};
 
@@ -70,17 +70,7 @@ pub(super) fn notes(config: &Config, main: &Place, groups: &[Place]) -> Vec<Note
     if config.grpc_listen.is_empty() {
         note(main, "gRPC is off: the operators' commands cannot reach this sentinel".to_owned());
     }
-    let asked = config.grpc_tls && config.tls.clients == ClientCertificates::Required;
-    let open_grpc = config.grpc_listen.iter().find(|listen| !asked && !is_loopback(&listen.addr));
-    if let (Some(open), Some(_)) = (open_grpc, &config.resp.requirepass) {
-        note(
-            main,
-            format!(
-                "requirepass protects the SENTINEL port; the gRPC port {} asks for no password: keep it on a trusted network, or ask for certificates (grpc tls yes)",
-                open.addr
-            ),
-        );
-    }
+    grpc_notes(config, |text| note(main, text));
     for (place, group) in groups.iter().zip(&config.groups) {
         let (name, quorum) = (&group.name, group.settings.quorum);
         if quorum as usize > peers {
@@ -97,6 +87,35 @@ pub(super) fn notes(config: &Config, main: &Place, groups: &[Place]) -> Vec<Note
         }
     }
     notes
+}
+
+/// What should be known of who may ask and change over gRPC.
+fn grpc_notes(config: &Config, mut note: impl FnMut(String)) {
+    let Some(open) = config.grpc_listen.iter().find(|listen| !is_loopback(&listen.addr)) else { return };
+    let (access, password) = (&config.grpc_access, config.resp.asks_for_password());
+    if access.admin_without_password && !password {
+        note(format!(
+            "grpc admin-without-password yes: EVERYBODY who reaches {} may change masters, members and settings; keep it in a closed network, or set \
+             requirepass or users",
+            open.addr
+        ));
+    }
+    if access.admin_with_any_certificate && config.grpc_tls {
+        note(format!(
+            "grpc admin-with-any-certificate yes: every certificate of the authority, an application's as well, may change masters, members and settings \
+             at {}",
+            open.addr
+        ));
+    }
+    if access.certificate_user != CertificateUser::No && (!config.grpc_tls || config.tls.clients == ClientCertificates::Unasked) {
+        note("grpc tls-auth-user has no effect: gRPC clients are not asked for certificates (grpc tls yes, tls-auth-clients)".to_owned());
+    }
+    if password && !config.grpc_tls {
+        note(format!(
+            "passwords are said in clear text on the gRPC port {}: encrypt it (grpc tls yes), or keep it in a trusted network",
+            open.addr
+        ));
+    }
 }
 
 fn is_loopback(addr: &Addr) -> bool {

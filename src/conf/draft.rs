@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::options::{parse_change, script_complaint};
 use super::place::{Note, Place};
 use super::raft_group::RaftDraft;
-use super::settings::{Listen, LogSettings, PortConnections, RespSettings, SentinelSettings, Supervised};
+use super::settings::{GrpcAccess, Listen, LogSettings, PortConnections, RespSettings, SentinelSettings, Supervised};
 use super::tls::TlsDraft;
 use super::users::UserLine;
 use super::value::{Problem, shown};
@@ -42,6 +42,8 @@ pub(super) struct Draft {
     pub(super) connections: PortConnections,
     pub(super) grpc: Grpc,
     pub(super) grpc_tls: bool,
+    pub(super) grpc_access: GrpcAccess,
+    pub(super) grpc_ca_file: Option<PathBuf>,
     pub(super) http: Option<Addr>,
     pub(super) notes: Vec<Note>,
     noted: BTreeSet<String>,
@@ -67,6 +69,8 @@ impl Draft {
             connections: PortConnections::default(),
             grpc: Grpc::default(),
             grpc_tls: false,
+            grpc_access: GrpcAccess::default(),
+            grpc_ca_file: None,
             http: None,
             notes: Vec::new(),
             noted: BTreeSet::new(),

@@ -91,7 +91,13 @@ fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Confi
     let monitored_at: Vec<Place> = draft.groups().iter().map(|(place, _)| place.clone()).collect();
     let dir = draft.dir.clone().unwrap_or_else(|| PathBuf::from("."));
     let tls_replication = draft.tls.replication;
-    let uses = Uses { port: draft.resp.tls_port != 0, raft: raft.tls, grpc: draft.grpc_tls && !grpc_listen.is_empty() };
+    let uses = Uses {
+        port: draft.resp.tls_port != 0,
+        raft: raft.tls,
+        grpc: draft.grpc_tls && !grpc_listen.is_empty(),
+        grpc_ca: draft.grpc_ca_file.is_some(),
+    };
+    let grpc_ca_file = draft.grpc_ca_file.take().map(|path| dir.join(path));
     let tls = std::mem::take(&mut draft.tls).finish(&dir, &uses).map_err(refused)?;
     draft.resp.unix = draft.unix_path.take().map(|path| UnixSocket { path: dir.join(path), mode: draft.unix_mode });
     draft.resp.acl.file = draft.resp.acl.file.take().map(|path| dir.join(path));
@@ -114,6 +120,8 @@ fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Confi
         grpc_listen,
         connections: draft.connections,
         grpc_tls: uses.grpc,
+        grpc_access: draft.grpc_access,
+        grpc_ca_file,
         http_listen: draft.http,
         groups,
         notes: draft.notes,

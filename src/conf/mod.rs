@@ -26,7 +26,7 @@ pub mod words;
 pub use load::{load, parse};
 pub use place::{ConfError, Note, Place};
 pub use settings::{
-    AclSettings, Bind, Config, Connections, Listen, LogLevel, LogSettings, PortConnections, RaftSettings, RespSettings, SentinelSettings,
-    Supervised, UnixSocket,
+    AclSettings, Bind, CertificateUser, Config, Connections, GrpcAccess, Listen, LogLevel, LogSettings, PortConnections, RaftSettings,
+    RespSettings, SentinelSettings, Supervised, UnixSocket,
 };
 pub use users::UserLine;

@@ -36,6 +36,10 @@ pub struct Config {
     pub grpc_listen: Vec<Listen>,
     /// `grpc tls`: whether they do so over TLS.
     pub grpc_tls: bool,
+    /// What gRPC callers without a password may do.
+    pub grpc_access: GrpcAccess,
+    /// `grpc tls-ca-cert-file`: who signs the certificates of gRPC clients; none is whoever signs the others.
+    pub grpc_ca_file: Option<PathBuf>,
     /// Where metrics and health are served; none is off.
     pub http_listen: Option<Addr>,
     /// Groups that the log may not know yet.
@@ -80,6 +84,29 @@ pub struct Listen {
     pub optional: bool,
 }
 
+/// The rules for gRPC callers who give no password.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GrpcAccess {
+    /// `grpc tls-auth-user`: which name in a certificate is that of a user.
+    pub certificate_user: CertificateUser,
+    /// `grpc admin-without-password`: whether other hosts may change the cluster without a password.
+    pub admin_without_password: bool,
+    /// `grpc admin-with-any-certificate`: whether every certificate of the authority may change the cluster.
+    pub admin_with_any_certificate: bool,
+}
+
+/// `grpc tls-auth-user`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CertificateUser {
+    /// None is.
+    #[default]
+    No,
+    /// The common name.
+    Cn,
+    /// An alternative name: of a host, a mailbox, or a URI.
+    San,
+}
+
 /// One address of `bind`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bind {
@@ -117,6 +144,15 @@ pub struct RespSettings {
 }
 
 impl RespSettings {
+    /// Whether user default needs a password, as far as the configuration itself says it: with `aclfile` the file does.
+    pub fn asks_for_password(&self) -> bool {
+        let default = self.acl.users.iter().find(|line| line.name == "default");
+        let closed = |rules: &[Secret]| {
+            rules.iter().any(|rule| rule.expose().starts_with(['>', '#']) || ["off", "resetpass"].contains(&rule.expose()))
+        };
+        self.requirepass.is_some() || self.acl.file.is_some() || default.is_some_and(|line| closed(&line.rules))
+    }
+
     /// Where to listen; nowhere when the port is 0.
     pub fn listen(&self) -> Vec<Listen> {
         if self.port == 0 { Vec::new() } else { self.listen_at(self.port) }

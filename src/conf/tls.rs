@@ -13,6 +13,8 @@ pub(super) struct Uses {
     pub(super) raft: bool,
     /// `grpc tls`.
     pub(super) grpc: bool,
+    /// `grpc tls-ca-cert-file`: gRPC clients are signed by somebody else.
+    pub(super) grpc_ca: bool,
 }
 
 impl Uses {
@@ -73,7 +75,7 @@ impl TlsDraft {
                 return Err(format!("{what} needs tls-cert-file and tls-key-file"));
             }
         }
-        for (what, _) in [("tls-port", uses.port), ("grpc tls yes", uses.grpc)].into_iter().filter(|(_, used)| *used) {
+        for (what, _) in [("tls-port", uses.port), ("grpc tls yes", uses.grpc && !uses.grpc_ca)].into_iter().filter(|(_, used)| *used) {
             if settings.clients != ClientCertificates::Unasked && no_ca {
                 return Err(format!(
                     "{what} asks clients for certificates: say who signs them with tls-ca-cert-file or tls-ca-cert-dir, \

@@ -2,8 +2,6 @@
 
 use std::io::Write;
 
-use tonic::transport::Channel;
-
 use super::command::Target;
 use super::{client, json, show, tables};
 use crate::proto::sentinel::sentinel_client::SentinelClient;
@@ -38,7 +36,7 @@ pub(super) async fn decisions(target: &Target, group: Option<String>, limit: u32
     show(target, out, || json::decisions(&answer), || tables::decisions(&answer))
 }
 
-pub(super) fn client_of(channel: Channel) -> SentinelClient<Channel> {
+pub(super) fn client_of(channel: client::Line) -> SentinelClient<client::Line> {
     SentinelClient::new(channel).max_decoding_message_size(client::ANSWER_BYTES)
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::bail;
 use serde_json::json;
-use tonic::transport::Channel;
 
 use super::command::{How, Members, Settings, Target};
 use super::{client, json, show, tables, words};
@@ -125,7 +124,7 @@ pub(super) async fn set(target: &Target, group: String, settings: Settings, out:
     show(target, out, || json!({ "group": group, "revision": answer.revision, "changed": answer.changed }), text)
 }
 
-pub(super) fn client_of(channel: Channel) -> AdminClient<Channel> {
+pub(super) fn client_of(channel: client::Line) -> AdminClient<client::Line> {
     AdminClient::new(channel)
 }
 

@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::bail;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
-use super::command::{Target, TlsTarget};
+use super::command::{Login, Target, TlsTarget};
+use super::login::Credentials;
 use crate::base::{Addr, KeyPair, TlsSettings};
 use crate::tls::{self, ClientTls};
 use crate::transport::Dial;
@@ -24,15 +26,42 @@ pub(crate) const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// Sentinels asked in one call at most, hints included, so that two that point at each other do not keep us.
 const ATTEMPTS: usize = 16;
 
+/// A connection on which each call says who asks.
+pub(crate) type Line = InterceptedService<Channel, Credentials>;
+
+/// How sentinels are reached, and as whom.
+pub(crate) struct Access {
+    dial: Dial,
+    credentials: Credentials,
+}
+
+impl Access {
+    /// Reads what was typed.
+    ///
+    /// # Errors
+    /// When the files that were named for TLS or the password cannot be used.
+    pub(crate) fn new(tls: &TlsTarget, login: &Login, addrs: &[Addr]) -> anyhow::Result<Self> {
+        let credentials = Credentials::find(login)?;
+        credentials.warn(tls.tls, addrs);
+        Ok(Self { dial: dial(tls)?, credentials })
+    }
+
+    /// Makes a connection to one sentinel.
+    pub(crate) async fn connect(&self, addr: &Addr, limit: Option<Duration>) -> Result<Line, Status> {
+        let channel = connect(&self.dial, addr, limit).await?;
+        Ok(InterceptedService::new(channel, self.credentials.clone()))
+    }
+}
+
 /// How the sentinels are to be reached.
 ///
 /// # Errors
 /// When the files that were named for TLS cannot be used.
-pub(crate) fn dial(target: &TlsTarget) -> anyhow::Result<Dial> {
+fn dial(target: &TlsTarget) -> anyhow::Result<Dial> {
     let TlsTarget { tls, cacert, cert, key } = target;
     let load = || {
         let pair = cert.as_ref().zip(key.as_ref()).map(|(cert, key)| KeyPair { cert: cert.clone(), key: key.clone() });
-        ClientTls::load("connections to sentinels", &TlsSettings { client: pair, ca_file: cacert.clone(), ..TlsSettings::default() })
+        ClientTls::load_h2("connections to sentinels", &TlsSettings { client: pair, ca_file: cacert.clone(), ..TlsSettings::default() })
     };
     if *tls && cacert.is_none() {
         bail!("--tls needs --cacert FILE, to know whose sentinels to trust");
@@ -43,8 +72,7 @@ pub(crate) fn dial(target: &TlsTarget) -> anyhow::Result<Dial> {
     Ok(Dial { tls: tls.then(load).transpose()?, within: CONNECT_LIMIT })
 }
 
-/// Makes a connection to one sentinel.
-pub(crate) async fn connect(dial: &Dial, addr: &Addr, limit: Option<Duration>) -> Result<Channel, Status> {
+async fn connect(dial: &Dial, addr: &Addr, limit: Option<Duration>) -> Result<Channel, Status> {
     let bad = |error: tonic::transport::Error| Status::unavailable(format!("cannot connect: {}", root_cause(&error)));
     let endpoint = dial.endpoint(addr).map_err(bad)?;
     let endpoint = endpoint.http2_keep_alive_interval(Duration::from_secs(10)).keep_alive_timeout(Duration::from_secs(5));
@@ -59,16 +87,16 @@ pub(crate) async fn connect(dial: &Dial, addr: &Addr, limit: Option<Duration>) -
 pub(super) async fn ask<T>(
     target: &Target,
     limit: Duration,
-    call: impl AsyncFn(Channel) -> Result<Response<T>, Status>,
+    call: impl AsyncFn(Line) -> Result<Response<T>, Status>,
 ) -> anyhow::Result<(Addr, T)> {
-    let dial = dial(&target.tls)?;
+    let access = Access::new(&target.tls, &target.login, &target.addr)?;
     let mut left: VecDeque<Addr> = target.addr.iter().cloned().collect();
     let mut tried: Vec<(Addr, Status)> = Vec::new();
     while let Some(addr) = left.pop_front() {
         if tried.len() >= ATTEMPTS || tried.iter().any(|(asked, _)| *asked == addr) {
             continue;
         }
-        let answer = match connect(&dial, &addr, Some(limit)).await {
+        let answer = match access.connect(&addr, Some(limit)).await {
             Ok(channel) => call(channel).await,
             Err(status) => Err(status),
         };
@@ -109,6 +137,10 @@ pub(crate) fn phrase(status: &Status) -> String {
         Code::Unknown | Code::Internal | Code::Cancelled => format!(
             "{} (the connection broke; the outcome is unknown). If it asks for TLS (grpc tls yes), its log says why it turns us away: \
              see --tls, --cacert, --cert and --key",
+            status.message()
+        ),
+        Code::Unauthenticated => format!(
+            "{}. Say who asks with --user NAME and --password-file FILE (or RAFT_SENTINEL_USER and RAFT_SENTINEL_PASSWORD_FILE)",
             status.message()
         ),
         _ => status.message().to_owned(),

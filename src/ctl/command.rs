@@ -18,6 +18,24 @@ pub struct Target {
     /// How to reach them.
     #[command(flatten)]
     pub tls: TlsTarget,
+    /// As whom.
+    #[command(flatten)]
+    pub login: Login,
+}
+
+const PASSWORD_HELP: &str = "\
+A password never stands on the command line, where every user of the host sees it: it is the first line of --password-file, or the value of
+RAFT_SENTINEL_PASSWORD.";
+
+/// A user of the sentinels (`requirepass`, `user` lines, `aclfile`).
+#[derive(Args, Clone, Debug, Default)]
+pub struct Login {
+    /// The user to ask as; 'default' if there is a password and no user
+    #[arg(long, value_name = "NAME", env = "RAFT_SENTINEL_USER")]
+    pub user: Option<String>,
+    /// The file with the user's password in its first line; RAFT_SENTINEL_PASSWORD may hold the password itself
+    #[arg(long, value_name = "FILE", env = "RAFT_SENTINEL_PASSWORD_FILE", long_help = PASSWORD_HELP)]
+    pub password_file: Option<PathBuf>,
 }
 
 /// TLS towards the sentinels (`grpc tls yes`), in the words of redis-cli.

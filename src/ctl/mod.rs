@@ -1,7 +1,7 @@
 //! The operator's command line: a client of the gRPC services, like any other.
 //!
 //! [`Command`] is what may be typed (embedded by `conf`), [`run`] does it. Answers are tables for people or, with `--json`,
-//! one JSON document (one in a line for `watch`). In reading order: [`command`], `client` (which sentinel is asked, and how it is reached),
+//! one JSON document (one in a line for `watch`). In reading order: [`command`], `client` (which sentinel is asked, and how it is reached), `login` (as whom),
 //! `ask` (questions), `change` (changes), `watch`, `shadow`, `tables` and `json` (how answers look), `words` (small phrases).
 
 mod ask;
@@ -9,6 +9,7 @@ mod change;
 pub(crate) mod client;
 pub mod command;
 mod json;
+pub(crate) mod login;
 mod shadow;
 mod tables;
 mod watch;

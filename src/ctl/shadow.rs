@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use serde_json::{Value, json};
-use tonic::transport::Channel;
 
 use super::command::Target;
 use super::json::{all, at, basis, choice, master, moment, obstacle, vote};
@@ -15,14 +14,14 @@ type Out<'a> = &'a mut (dyn Write + Send);
 
 pub(super) async fn report(target: &Target, group: Option<String>, stale: bool, out: Out<'_>) -> anyhow::Result<()> {
     let request = pb::ShadowReportRequest { group: group.unwrap_or_default(), consistency: ask::consistency(stale) };
-    let call = async |channel: Channel| ask::client_of(channel).shadow_report(request.clone()).await;
+    let call = async |channel: client::Line| ask::client_of(channel).shadow_report(request.clone()).await;
     let (_, answer) = client::ask(target, client::ASK_LIMIT, call).await?;
     show(target, out, || json_report(&answer), || text_report(&answer))
 }
 
 pub(super) async fn take_over(target: &Target, group: String, despite_others: bool, out: Out<'_>) -> anyhow::Result<()> {
     let request = admin_pb::TakeOverRequest { group: group.clone(), despite_others };
-    let call = async |channel: Channel| change::client_of(channel).take_over(request.clone()).await;
+    let call = async |channel: client::Line| change::client_of(channel).take_over(request.clone()).await;
     let (_, answer) = client::ask(target, client::ASK_LIMIT, call).await?;
     let text = || match answer.changed {
         true => format!("This cluster leads {group} from now on (log entry {}). How it goes: raft-sentinel status", answer.revision),
@@ -33,7 +32,7 @@ pub(super) async fn take_over(target: &Target, group: String, despite_others: bo
 
 pub(super) async fn stand_down(target: &Target, group: String, out: Out<'_>) -> anyhow::Result<()> {
     let request = admin_pb::StandDownRequest { group: group.clone() };
-    let call = async |channel: Channel| change::client_of(channel).stand_down(request.clone()).await;
+    let call = async |channel: client::Line| change::client_of(channel).stand_down(request.clone()).await;
     let (_, answer) = client::ask(target, client::ASK_LIMIT, call).await?;
     let text = || match answer.changed {
         true => format!(

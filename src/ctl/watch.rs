@@ -13,7 +13,6 @@ use crate::base::Addr;
 use crate::proto::sentinel::sentinel_client::SentinelClient;
 use crate::proto::sentinel::watch_masters_response::Event;
 use crate::proto::sentinel::{MasterChange, MasterSnapshot, WatchMastersRequest};
-use crate::transport::Dial;
 
 /// A watch that is silent for longer is dead: sentinels speak every five seconds and a bounded wait.
 const SILENCE_LIMIT: Duration = Duration::from_secs(15);
@@ -27,13 +26,13 @@ struct Reader<'a> {
     groups: Vec<String>,
     after: Option<u64>,
     json: bool,
-    dial: Dial,
+    access: client::Access,
     out: Out<'a>,
 }
 
 pub(super) async fn run(target: &Target, group: Option<String>, after: Option<u64>, out: Out<'_>) -> anyhow::Result<()> {
-    let dial = client::dial(&target.tls)?;
-    let mut reader = Reader { groups: group.into_iter().collect(), after, json: target.json, dial, out };
+    let access = client::Access::new(&target.tls, &target.login, &target.addr)?;
+    let mut reader = Reader { groups: group.into_iter().collect(), after, json: target.json, access, out };
     for addr in target.addr.iter().cycle() {
         let ended = reader.follow(addr).await?;
         reader.note(&format!("{addr}: {}; trying the next sentinel", client::phrase(&ended)), "moved")?;
@@ -52,7 +51,9 @@ impl Reader<'_> {
             Err(status) => status,
         };
         match ended.code() {
-            Code::NotFound | Code::InvalidArgument => bail!("{addr}: {}", ended.message()),
+            Code::NotFound | Code::InvalidArgument | Code::Unauthenticated | Code::PermissionDenied => {
+                bail!("{addr}: {}", client::phrase(&ended))
+            }
             Code::OutOfRange => {
                 self.note(ended.message(), "compacted")?;
                 self.after = None;
@@ -64,7 +65,7 @@ impl Reader<'_> {
 
     async fn read(&mut self, addr: &Addr) -> anyhow::Result<Result<(), Status>> {
         let request = WatchMastersRequest { groups: self.groups.clone(), after_revision: self.after, ..Default::default() };
-        let channel = match client::connect(&self.dial, addr, None).await {
+        let channel = match self.access.connect(addr, None).await {
             Ok(channel) => channel,
             Err(status) => return Ok(Err(status)),
         };

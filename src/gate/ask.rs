@@ -12,7 +12,6 @@ use crate::base::{Addr, ReplId};
 use crate::ctl::client;
 use crate::proto::sentinel as pb;
 use crate::proto::sentinel::sentinel_client::SentinelClient;
-use crate::transport::Dial;
 
 /// For one sentinel: one without a quorum says so within a second.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -30,13 +29,13 @@ pub(super) enum Told {
 }
 
 /// Asks the sentinels, beginning with number `first`, until one answers.
-pub(super) async fn ask(dial: &Dial, sentinels: &[Addr], first: usize, group: &str) -> Told {
+pub(super) async fn ask(access: &client::Access, sentinels: &[Addr], first: usize, group: &str) -> Told {
     let (mut asked, mut tried) = (FuturesUnordered::new(), Vec::new());
     let mut next = (0..sentinels.len()).map(|turn| (first + turn) % sentinels.len());
     loop {
         if let Some(number) = next.next() {
             let addr = &sentinels[number];
-            asked.push(async move { (number, ask_one(dial, addr, group).await) });
+            asked.push(async move { (number, ask_one(access, addr, group).await) });
         }
         tokio::select! {
             answered = asked.next() => match answered {
@@ -53,10 +52,10 @@ pub(super) async fn ask(dial: &Dial, sentinels: &[Addr], first: usize, group: &s
     }
 }
 
-async fn ask_one(dial: &Dial, addr: &Addr, group: &str) -> Result<Answer, Status> {
+async fn ask_one(access: &client::Access, addr: &Addr, group: &str) -> Result<Answer, Status> {
     let request = pb::ListReplicasRequest { group: group.to_owned(), consistency: pb::Consistency::Linearizable.into() };
     let asking = async {
-        let channel = client::connect(dial, addr, Some(LIMIT)).await?;
+        let channel = access.connect(addr, Some(LIMIT)).await?;
         SentinelClient::new(channel).max_decoding_message_size(client::ANSWER_BYTES).list_replicas(request).await
     };
     let late = |_| Status::unavailable(format!("no answer within {} s", LIMIT.as_secs()));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::base::Addr;
-use crate::ctl::command::TlsTarget;
+use crate::ctl::command::{Login, TlsTarget};
 
 const EXAMPLE: &str = "\
 Where redis-server was started before, the gate is started with the same command behind `--`:
@@ -48,6 +48,9 @@ pub struct Gate {
     /// How to reach the sentinels
     #[command(flatten)]
     pub tls: TlsTarget,
+    /// As whom
+    #[command(flatten)]
+    pub login: Login,
     /// redis-server (or valkey-server) with its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub server: Vec<String>,

@@ -12,7 +12,6 @@ use super::settings::Settings;
 use super::whoami::Names;
 use super::{Ended, Start, say};
 use crate::ctl::client;
-use crate::transport::Dial;
 
 /// The first pause between two questions; each further one is longer by half.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -28,8 +27,8 @@ pub(super) fn until_decided(gate: &Gate, settings: &Settings) -> Result<Start, E
         // Said explicitly: for the first process of a container a signal without a handler means nothing.
         let mut term = signal(SignalKind::terminate()).map_err(no_signals)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-        let dial = client::dial(&gate.tls).map_err(|error| Ended::Refused(format!("{error:#}")))?;
-        let mut waiting = Waiting::new(gate, settings, dial);
+        let access = client::Access::new(&gate.tls, &gate.login, &gate.sentinel).map_err(|error| Ended::Refused(format!("{error:#}")))?;
+        let mut waiting = Waiting::new(gate, settings, access);
         tokio::select! {
             decided = waiting.decided() => return decided,
             () = heard(&mut term) => {}
@@ -58,7 +57,7 @@ struct Waiting<'a> {
     settings: &'a Settings,
     names: Names,
     /// How the sentinels are reached.
-    dial: Dial,
+    access: client::Access,
     begun: Instant,
     /// Which sentinel is asked first.
     first: usize,
@@ -73,8 +72,8 @@ enum Step {
 }
 
 impl<'a> Waiting<'a> {
-    fn new(gate: &'a Gate, settings: &'a Settings, dial: Dial) -> Self {
-        Self { gate, settings, names: Names::new(gate.own.clone(), settings), dial, begun: Instant::now(), first: 0, last: None }
+    fn new(gate: &'a Gate, settings: &'a Settings, access: client::Access) -> Self {
+        Self { gate, settings, names: Names::new(gate.own.clone(), settings), access, begun: Instant::now(), first: 0, last: None }
     }
 
     fn reason(&self) -> String {
@@ -103,7 +102,7 @@ impl<'a> Waiting<'a> {
         // Taken before the question: a report that is younger than this was made after this node began to start.
         let begun_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let group = &self.gate.group;
-        let (number, answer) = match ask(&self.dial, &self.gate.sentinel, self.first, group).await {
+        let (number, answer) = match ask(&self.access, &self.gate.sentinel, self.first, group).await {
             Told::Answer(number, answer) => (number, answer),
             Told::UnknownGroup if self.gate.if_unknown == Otherwise::Start => {
                 say(&format_args!(

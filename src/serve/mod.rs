@@ -1,12 +1,16 @@
-//! Answers to those who ask from outside: the SENTINEL protocol, gRPC, and HTTP for metrics and health.
+//! Answers to those who ask from outside: the SENTINEL protocol, gRPC, and HTTP for metrics and health; and the users of all three.
 //!
 //! These rooms read `raft` (agreed state, linearizable reads, proposals) and the `board` (what this sentinel
 //! sees). They change nothing but through proposals, and know nothing of `agent`. Started by `app`.
 
 mod agreement;
+mod endpoint;
 mod fence;
+mod glob;
 pub mod grpc;
 pub mod http;
 pub mod resp;
+pub mod users;
 
 pub use agreement::{Agreement, Consensus};
+pub use endpoint::Endpoint;

@@ -24,8 +24,24 @@ impl ServerTls {
     /// # Errors
     /// Which file cannot be used, and why.
     pub fn load(what: &'static str, settings: &TlsSettings) -> Result<Self, TlsError> {
+        Self::made(what, settings, config)
+    }
+
+    /// The same for gRPC: HTTP/2 is agreed on in the handshake (RFC 9113, section 3.2), without which other people's gRPC does not go on.
+    ///
+    /// # Errors
+    /// Which file cannot be used, and why.
+    pub fn load_h2(what: &'static str, settings: &TlsSettings) -> Result<Self, TlsError> {
+        Self::made(what, settings, config_h2)
+    }
+
+    fn made(
+        what: &'static str,
+        settings: &TlsSettings,
+        make: fn(&TlsSettings) -> Result<ServerConfig, TlsError>,
+    ) -> Result<Self, TlsError> {
         let (named, read) = (settings.clone(), settings.clone());
-        let renewed = Renewed::load(format!("the certificates for {what}"), move || files::named(&named), move || config(&read));
+        let renewed = Renewed::load(format!("the certificates for {what}"), move || files::named(&named), move || make(&read));
         renewed.map(|renewed| Self(Arc::new(renewed)))
     }
 
@@ -45,6 +61,12 @@ impl ServerTls {
     pub fn renewable(&self) -> Arc<dyn Renewable> {
         Arc::clone(&self.0) as Arc<dyn Renewable>
     }
+}
+
+fn config_h2(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
+    let mut config = config(settings)?;
+    config.alpn_protocols = vec![suites::H2.to_vec()];
+    Ok(config)
 }
 
 fn config(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {

@@ -8,6 +8,9 @@ use rustls::version::{TLS12, TLS13};
 
 use crate::base::{TlsSettings, TlsVersion};
 
+/// HTTP/2, as ALPN names it.
+pub(super) const H2: &[u8] = b"h2";
+
 /// The cryptography to use.
 pub(super) fn provider(settings: &TlsSettings) -> Arc<CryptoProvider> {
     let all = ring::default_provider();

@@ -1,7 +1,9 @@
 //! One connection that was taken: its bytes, its place, and the limits on its silence.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,9 +12,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 
 use crate::admission::Place;
+use crate::tls::CertificateNames;
 
 /// How long the other side may take no byte while there is something for it.
 const STALL: Duration = Duration::from_secs(20);
@@ -99,13 +102,27 @@ impl Unopened {
     }
 }
 
-impl Connected for Incoming {
-    type ConnectInfo = TcpConnectInfo;
+/// Where a connection comes from. It is among the extensions of each request.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectInfo {
+    /// The other end; none if it was gone before it was asked for.
+    pub peer: Option<SocketAddr>,
+    /// The names in the certificate that was shown, and that was found to be of the authority.
+    pub certificate: Option<Arc<CertificateNames>>,
+}
 
-    fn connect_info(&self) -> TcpConnectInfo {
+impl Connected for Incoming {
+    type ConnectInfo = ConnectInfo;
+
+    fn connect_info(&self) -> ConnectInfo {
         match &self.connection {
-            Connection::Plain(tcp) => tcp.connect_info(),
-            Connection::Tls(tls) => tls.get_ref().0.connect_info(),
+            Connection::Plain(tcp) => ConnectInfo { peer: tcp.peer_addr().ok(), certificate: None },
+            Connection::Tls(tls) => {
+                let (tcp, session) = tls.get_ref();
+                let shown = session.peer_certificates().and_then(<[_]>::first);
+                let certificate = shown.map(|certificate| Arc::new(CertificateNames::of(certificate)));
+                ConnectInfo { peer: tcp.peer_addr().ok(), certificate }
+            }
         }
     }
 }

@@ -9,6 +9,6 @@ mod connection;
 mod dial;
 mod incoming;
 
-pub use connection::{Incoming, Opening};
+pub use connection::{ConnectInfo, Incoming, Opening};
 pub use dial::Dial;
 pub use incoming::{Intake, incoming};

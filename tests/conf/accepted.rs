@@ -148,8 +148,13 @@ fn what_is_probably_not_meant_is_noted() {
     assert!(of_peers(&format!("{two}sentinel monitor m 127.0.0.1 6379 2\n")).contains("each would watch its own host"));
     assert!(of_peers("raft peer 1 10.0.0.1:27379\nraft advertise 10.9.0.1:27379").contains("raft advertise 10.9.0.1:27379 is not what"));
     assert!(of_peers("raft peer 1 10.0.0.1:27379\ngrpc listen off").contains("gRPC is off"));
-    assert!(of_peers("raft peer 1 10.0.0.1:27379\nrequirepass x").contains("the gRPC port 0.0.0.0:28379 asks for no password"));
-    assert!(!of_peers("raft peer 1 10.0.0.1:27379\nrequirepass x\nbind 127.0.0.1").contains("asks for no password"));
+    let of_grpc = |lines: &str| of_peers(&format!("raft peer 1 10.0.0.1:27379\n{lines}"));
+    assert!(of_grpc("requirepass x").contains("in clear text on the gRPC port 0.0.0.0:28379"));
+    assert!(!of_grpc("requirepass x\nbind 127.0.0.1").contains("gRPC"));
+    assert!(of_grpc("grpc admin-without-password yes").contains("EVERYBODY who reaches 0.0.0.0:28379 may change"));
+    assert!(!of_grpc("grpc admin-without-password yes\nuser default on >x +@all").contains("EVERYBODY"));
+    assert!(of_grpc("grpc tls-auth-user cn").contains("grpc tls-auth-user has no effect"));
+    assert!(!of_grpc("requirepass x\ngrpc admin-without-password no").contains("EVERYBODY"));
     let crash = "sentinel monitor m 10.0.0.9 6379 1\nsentinel crash-down-after-milliseconds m 30000\n";
     assert!(of_peers(&format!("raft peer 1 10.0.0.1:27379\n{crash}")).contains("crash-down-after-milliseconds of m has no effect"));
 }

@@ -11,6 +11,7 @@ use raft_sentinel::base::{
 };
 use raft_sentinel::board::Board;
 use raft_sentinel::clock::Clock;
+use raft_sentinel::conf::{AclSettings, GrpcAccess};
 use raft_sentinel::events::Hub;
 use raft_sentinel::hooks::{self, Hooks};
 use raft_sentinel::judge::{GroupView, Link, NodeView};
@@ -22,6 +23,7 @@ use raft_sentinel::machine::{
 };
 use raft_sentinel::proto::admin::admin_client::AdminClient;
 use raft_sentinel::proto::sentinel::sentinel_client::SentinelClient;
+use raft_sentinel::serve::users::{Access, Acl};
 use raft_sentinel::serve::{grpc, http};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -58,8 +60,15 @@ impl World {
     }
 
     pub async fn start_with(progress_every: Duration) -> Self {
+        Self::start_for(progress_every, &AclSettings::default()).await
+    }
+
+    /// The same with these users.
+    pub async fn start_for(progress_every: Duration, users: &AclSettings) -> Self {
         let (fake, board, clock, stop) = (Fake::new(), Board::default(), Clock::default(), CancellationToken::new());
-        let mut ctx = grpc::Context::new(Arc::new(fake.clone()), board.clone(), clock);
+        let acl = Arc::new(Acl::new(users, None).unwrap());
+        let access = Arc::new(Access::new(acl, true, GrpcAccess::default(), clock));
+        let mut ctx = grpc::Context::new(Arc::new(fake.clone()), board.clone(), clock, access);
         ctx.progress_every = progress_every;
         let (on_grpc, grpc) = free_port().await;
         let (on_http, http) = free_port().await;

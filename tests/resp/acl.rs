@@ -2,7 +2,7 @@
 
 use raft_sentinel::base::Secret;
 use raft_sentinel::conf::AclSettings;
-use raft_sentinel::serve::resp::acl::Acl;
+use raft_sentinel::serve::users::Acl;
 
 use super::wire::Wire;
 use super::world::{Options, World, world_with};

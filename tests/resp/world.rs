@@ -12,7 +12,7 @@ use raft_sentinel::base::{
 };
 use raft_sentinel::board::Board;
 use raft_sentinel::clock::Clock;
-use raft_sentinel::conf::AclSettings;
+use raft_sentinel::conf::{AclSettings, GrpcAccess};
 use raft_sentinel::events::{self, Hub};
 use raft_sentinel::hooks::{self, Hooks};
 use raft_sentinel::judge::{GroupView, Link, NodeView};
@@ -20,9 +20,9 @@ use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Candidate, Command, Identity, SentinelRecord, State};
 use raft_sentinel::raft::PeerHealth;
 use raft_sentinel::serve::Agreement;
-use raft_sentinel::serve::resp::acl::Acl;
 use raft_sentinel::serve::resp::live::{Facts, Live};
 use raft_sentinel::serve::resp::{Context, LocalFacts, Manners, serve};
+use raft_sentinel::serve::users::{Access, Acl};
 use raft_sentinel::simulate::Simulation;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -170,6 +170,7 @@ pub(crate) async fn world_with(options: Options) -> World {
     tokio::spawn(sources.run(hub.clone(), cancel.clone()));
     let dir = std::env::temp_dir();
     let credentials = Credentials { user: None, pass: Some(Secret::new("hunter2")) };
+    let acl = Arc::new(Acl::new(&options.users, options.password.map(Secret::new).as_ref()).unwrap());
     let context = Context {
         agreement: Arc::clone(&fake) as Arc<dyn Agreement>,
         board: board.clone(),
@@ -177,7 +178,7 @@ pub(crate) async fn world_with(options: Options) -> World {
         hub,
         clock,
         me,
-        acl: Arc::new(Acl::new(&options.users, options.password.map(Secret::new).as_ref()).unwrap()),
+        access: Arc::new(Access::new(acl, false, GrpcAccess::default(), clock)),
         manners: options.manners,
         port: Port::for_clients(
             "the SENTINEL port",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Args, Directive, Stage, Treatment};
 use crate::base::{ClusterId, NodeId};
 use crate::conf::draft::{Draft, Grpc};
-use crate::conf::settings::{Connections, Listen};
+use crate::conf::settings::{CertificateUser, Connections, Listen};
 use crate::conf::value::{Problem, listening_addr, optional, reachable_addr, shown, whole, yes_no};
 
 /// Longest span that a Raft timer may have, in milliseconds.
@@ -54,6 +54,27 @@ pub(super) static ROWS: &[Directive] = &[
     row("http connections", 1, |draft, args| connections(&mut draft.connections.http.most, &args[0])),
     row("http connections-per-address", 1, |draft, args| per_address(&mut draft.connections.http, &args[0])),
     row("sentinel clients-per-address", 1, |draft, args| per_address(&mut draft.connections.resp, &args[0])),
+    row("grpc tls-ca-cert-file", 1, |draft, args| {
+        draft.grpc_ca_file = optional(&args[0]).map(PathBuf::from);
+        Ok(())
+    }),
+    row("grpc tls-auth-user", 1, |draft, args| {
+        draft.grpc_access.certificate_user = match args[0].to_ascii_lowercase().as_str() {
+            "no" => CertificateUser::No,
+            "cn" => CertificateUser::Cn,
+            "san" => CertificateUser::San,
+            _ => return Err(format!("{} is neither no nor cn nor san", shown(&args[0]))),
+        };
+        Ok(())
+    }),
+    row("grpc admin-without-password", 1, |draft, args| {
+        draft.grpc_access.admin_without_password = yes_no(&args[0])?;
+        Ok(())
+    }),
+    row("grpc admin-with-any-certificate", 1, |draft, args| {
+        draft.grpc_access.admin_with_any_certificate = yes_no(&args[0])?;
+        Ok(())
+    }),
     row("http listen", 1, |draft, args| {
         draft.http = if args[0].eq_ignore_ascii_case("off") { None } else { Some(listening_addr(&args[0])?) };
         Ok(())

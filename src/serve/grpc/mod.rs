@@ -5,17 +5,19 @@
 //! says otherwise) and this sentinel's [`Board`], and turned into proposals. Nothing is decided here, and nothing
 //! is known of Redis. Started by `app`.
 //!
-//! In reading order: `sentinel` (the clients' service), `watch` (its one
+//! In reading order: `rights` and `guard` (who may make which call), `sentinel` (the clients' service), `watch` (its one
 //! stream), `admin`, `failover` and `membership` (the operators'), `convert` (their messages from our words), `refuse` (our errors as their
 //! codes), `health` (whether linearizable answers can be expected), `intake` (requests that never end).
 
 mod admin;
 mod convert;
 mod failover;
+mod guard;
 mod health;
 mod intake;
 mod membership;
 mod refuse;
+mod rights;
 mod sentinel;
 mod watch;
 
@@ -37,6 +39,7 @@ use crate::clock::Clock;
 use crate::proto::admin::admin_server::{AdminServer, SERVICE_NAME as ADMIN};
 use crate::proto::sentinel::sentinel_server::{SERVICE_NAME as SENTINEL, SentinelServer};
 use crate::serve::Consensus;
+use crate::serve::users::Access;
 use crate::tls::ServerTls;
 use crate::transport::{self, Incoming, Intake, Opening};
 
@@ -64,14 +67,16 @@ pub struct Context {
     pub board: Board,
     /// This process's clocks.
     pub clock: Clock,
+    /// Who may ask, and change.
+    pub access: Arc<Access>,
     /// How often a watch says how it stands.
     pub progress_every: Duration,
 }
 
 impl Context {
     /// A context with the documented interval of progress messages.
-    pub const fn new(agreement: Arc<dyn Consensus>, board: Board, clock: Clock) -> Self {
-        Self { agreement, board, clock, progress_every: Duration::from_secs(5) }
+    pub const fn new(agreement: Arc<dyn Consensus>, board: Board, clock: Clock, access: Arc<Access>) -> Self {
+        Self { agreement, board, clock, access, progress_every: Duration::from_secs(5) }
     }
 }
 
@@ -164,6 +169,7 @@ fn routes(ctx: Context, cancel: &CancellationToken) -> Result<Routes, ServeError
     };
     let health = health::follow(ctx.agreement.leadership(), cancel.clone());
     let sentinel = SentinelServer::new(sentinel::Service { ctx: ctx.clone(), cancel: cancel.clone() });
+    let access = Arc::clone(&ctx.access);
     let admin = AdminServer::new(admin::Service { ctx });
     let mut routes = Routes::builder();
     routes
@@ -172,5 +178,5 @@ fn routes(ctx: Context, cancel: &CancellationToken) -> Result<Routes, ServeError
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
-    Ok(intake::bounded(routes.routes()))
+    Ok(intake::bounded(guard::guarded(routes.routes(), access)))
 }

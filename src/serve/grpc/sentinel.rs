@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::convert::{decisions, masters, members, nodes, shadow};
 use super::watch::{Opening, Watch};
-use super::{Context, refuse};
+use super::{Context, guard, refuse};
 use crate::base::{GroupName, LogIndex};
 use crate::machine::{Group, State};
 use crate::proto::sentinel as pb;
@@ -89,6 +89,7 @@ impl Sentinel for Service {
     type WatchMastersStream = Pin<Box<dyn Stream<Item = Result<pb::WatchMastersResponse, Status>> + Send>>;
 
     async fn watch_masters(&self, request: Request<pb::WatchMastersRequest>) -> Result<Response<Self::WatchMastersStream>, Status> {
+        let permit = request.extensions().get().cloned();
         let request = request.into_inner();
         // Listen first, look second: nothing that happens in between is lost.
         let states = self.ctx.agreement.states();
@@ -101,7 +102,8 @@ impl Sentinel for Service {
             }
         };
         let groups = request.groups.into_iter().collect();
-        let watch = Watch::open(&self.ctx, self.cancel.clone(), groups, states, state, opening, answer.stale)?;
+        let revoked = Box::pin(guard::revoked(permit));
+        let watch = Watch::open(&self.ctx, self.cancel.clone(), groups, states, state, opening, answer.stale)?.until(revoked);
         Ok(Response::new(Box::pin(watch.into_stream())))
     }
 

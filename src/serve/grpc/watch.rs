@@ -28,6 +28,7 @@ use crate::proto::sentinel::watch_masters_response::Event;
 use crate::raft::ReadError;
 use crate::serve::Consensus;
 
+type Revoked = Pin<Box<dyn Future<Output = Status> + Send>>;
 type Confirming = Pin<Box<dyn Future<Output = Result<Arc<State>, ReadError>> + Send>>;
 
 /// How a watch begins.
@@ -57,6 +58,8 @@ pub(super) struct Watch {
     /// A quorum is being asked whether the watch is up to date.
     confirming: Option<Confirming>,
     cancel: CancellationToken,
+    /// The caller may no longer watch.
+    revoked: Revoked,
     ended: bool,
 }
 
@@ -70,6 +73,7 @@ enum Woken {
     NewState,
     Tick,
     Confirmed(Result<Arc<State>, ReadError>),
+    Revoked(Status),
     Stopped,
 }
 
@@ -103,8 +107,14 @@ impl Watch {
             ticks: every(ctx.progress_every),
             confirming: None,
             cancel,
+            revoked: Box::pin(future::pending()),
             ended: false,
         })
+    }
+
+    /// The watch, to end with this status.
+    pub(super) fn until(self, revoked: Revoked) -> Self {
+        Self { revoked, ..self }
     }
 
     pub(super) fn into_stream(self) -> impl Stream<Item = Result<pb::WatchMastersResponse, Status>> + Send {
@@ -147,6 +157,7 @@ impl Watch {
                     self.due = Some(Due::Progress);
                 }
                 Woken::Confirmed(Err(error)) => self.due = Some(Due::Unconfirmed(error)),
+                Woken::Revoked(status) => return Err(status),
                 Woken::Stopped => return Err(refuse::stopping()),
             }
         }
@@ -164,6 +175,7 @@ impl Watch {
         };
         let woken = tokio::select! {
             () = self.cancel.cancelled() => Woken::Stopped,
+            status = &mut self.revoked => Woken::Revoked(status),
             changed = self.states.changed() => if changed.is_ok() { Woken::NewState } else { Woken::Stopped },
             answer = confirmed => Woken::Confirmed(answer),
             _ = self.ticks.tick(), if !asking => Woken::Tick,

@@ -1,26 +1,29 @@
 //! HTTP for machines that watch machines: `/metrics`, `/healthz` and `/readyz`. Off unless configured.
 //!
-//! Only reads, and shows no secret. `/healthz` says that the process works, whatever the cluster does, so that a supervisor
+//! Only reads, and shows no secret; the users of the SENTINEL port hold here as well (Basic). `/healthz`, and whether it is ready, everybody may know. `/healthz` says that the process works, whatever the cluster does, so that a supervisor
 //! does not restart a sentinel for a lost quorum; `/readyz` says whether linearizable answers can be had here, and what has
 //! been wrong with a fence for a while.
 //! Started by `app`.
 
 mod counters;
 mod families;
+mod guard;
 mod hooked;
+mod logins;
 mod scrape;
 mod shadow;
 
 use std::io;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -29,6 +32,7 @@ use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::transport::server::Connected;
 
 use self::counters::Counters;
 use super::grpc::Context;
@@ -92,6 +96,9 @@ async fn serve_one(listener: TcpListener, intake: Intake, router: Router, cancel
 
 /// Serves one connection. A limit on the header is why this is not left to axum, which has none.
 async fn attend(stream: Incoming, router: Router, cancel: CancellationToken) {
+    // A connection that is gone already: of no host.
+    let peer = stream.connect_info().peer.unwrap_or_else(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
+    let router = router.layer(Extension(ConnectInfo(peer)));
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEADER_WITHIN).max_buf_size(HEADER_BYTES);
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
@@ -111,9 +118,13 @@ fn router(shared: Arc<Shared>) -> Router {
     Router::new().route("/metrics", get(metrics)).route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).with_state(shared)
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+async fn metrics(State(shared): State<Arc<Shared>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
+    if let Err(refusal) = guard::read(&shared.ctx.access, peer, &headers).await {
+        return guard::refused(&refusal);
+    }
     let mut families = scrape::families(&shared.ctx, &shared.counters.read());
     families.extend(hooked::families(&shared.hooks));
+    families.extend(logins::families(&shared.ctx.access));
     match families::encode(families) {
         Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("the metrics could not be written: {error}\n")).into_response(),
@@ -127,9 +138,13 @@ fn fence_problems(ctx: &Context, state: &machine::State) -> String {
     state.groups.keys().filter_map(line).collect()
 }
 
-async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+/// Open to all, as kubelets and load balancers have no password; the details are for those who may read the metrics.
+async fn ready(State(shared): State<Arc<Shared>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
+    let stranger = guard::read(&shared.ctx.access, peer, &headers).await.is_err();
     match shared.ctx.agreement.linearizable().await {
+        Ok(_) if stranger => "ready\n".into_response(),
         Ok(state) => format!("ready; applied up to {}\n{}", state.applied, fence_problems(&shared.ctx, &state)).into_response(),
+        Err(_) if stranger => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {error}\n")).into_response(),
     }
 }

@@ -32,10 +32,6 @@ pub(crate) const HELD_BYTES_UNCOUNTED: usize = 4 * 1024;
 pub(crate) const HELD_BYTES_OF_ONE: usize = 32 * 1024;
 /// Bytes of all words in one request before the client has authenticated.
 pub(crate) const REQUEST_BYTES_UNAUTHENTICATED: usize = 32 * 1024;
-/// Users that there may be.
-pub(crate) const ACL_USERS: usize = 4096;
-/// Passwords, patterns, and rules about commands, of one user; each.
-pub(crate) const ACL_RULES: usize = 512;
 /// How long running requests may take to end when the server stops.
 pub(crate) const DRAIN_MS: u64 = 5_000;
 

@@ -7,10 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use tokio::sync::broadcast;
 
-use super::acl::{DEFAULT, Denial, Occasion};
 use super::context::Context;
-use super::door::Endpoint;
-use super::glob;
 use super::registry::{Entry, Registry};
 use super::reply::Reply;
 use super::writer::Protocol;
@@ -18,6 +15,9 @@ use crate::admission::{Place, Refused, Source};
 use crate::base::told::{Told, left_out};
 use crate::events::News;
 use crate::machine::{Command, Outcome, State};
+use crate::serve::Endpoint;
+use crate::serve::glob;
+use crate::serve::users::{DEFAULT, Denial, Occasion};
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ pub(crate) struct Client {
 impl Client {
     /// A client that has just come.
     pub(crate) fn new(shared: Arc<Shared>, entry: Arc<Entry>) -> Self {
-        let authenticated = shared.context.acl.open();
+        let authenticated = shared.context.acl().open();
         let (protocol, user) = (Protocol::default(), DEFAULT.to_owned());
         Self {
             shared,
@@ -153,7 +153,7 @@ impl Client {
 
     /// Whether it has to say a password first.
     pub(crate) fn is_stranger(&self) -> bool {
-        !self.authenticated && !self.context().acl.open()
+        !self.authenticated && !self.context().acl().open()
     }
 
     /// It is this user from now on.
@@ -167,7 +167,7 @@ impl Client {
     pub(crate) fn note_denial(&self, what: Denial, user: &[u8]) {
         let clock = self.context().clock;
         let (now, client) = (clock.mono(), self.entry.line(clock.mono()));
-        self.context().acl.log().note(what, Occasion { user, client, now, wall: clock.wall() });
+        self.context().acl().log().note(what, Occasion { user, client, now, wall: clock.wall() });
     }
 
     /// What answers are made from.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::acl::Acl;
 use super::live::Live;
 use crate::admission::Port;
 use crate::base::{Heard, Mono, RunId};
@@ -16,6 +15,7 @@ use crate::clock::Clock;
 use crate::events::Hub;
 use crate::hooks::Hooks;
 use crate::serve::Agreement;
+use crate::serve::users::{Access, Acl};
 use crate::simulate::Simulation;
 
 /// The version of Redis whose Sentinel is spoken here. Clients choose their commands by it.
@@ -43,8 +43,6 @@ pub struct LocalFacts {
 /// How clients are treated.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Manners {
-    /// `protected-mode`: without a password, only this host may come in.
-    pub protected: bool,
     /// `timeout`: a client that says nothing for so many seconds is disconnected, unless it subscribed; 0 is never.
     pub timeout_s: u32,
     /// `tcp-keepalive` in seconds; 0 is off.
@@ -66,7 +64,7 @@ pub struct Context {
     /// What this process can say of itself.
     pub me: LocalFacts,
     /// Who may come in, and what they may do.
-    pub acl: Arc<Acl>,
+    pub access: Arc<Access>,
     /// How clients are treated.
     pub manners: Manners,
     /// The places of the port: `maxclients`, and how they are shared.
@@ -92,9 +90,9 @@ pub struct Context {
 }
 
 impl Context {
-    /// Whether somebody without a password may do everything.
-    pub(super) fn open_to_all(&self) -> bool {
-        self.acl.open()
+    /// The users.
+    pub(super) fn acl(&self) -> &Arc<Acl> {
+        self.access.acl()
     }
 }
 

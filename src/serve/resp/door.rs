@@ -1,8 +1,6 @@
 //! The ways in: a port, a port with TLS, a socket in the file system. And who stands at one.
 
-use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +8,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use crate::admission::Source;
+use crate::serve::Endpoint;
 use crate::tls::ServerTls;
 
 /// A way in.
@@ -35,42 +33,6 @@ pub(super) enum Visitor {
     Tcp(TcpStream),
     Tls(TcpStream, ServerTls),
     Unix(UnixStream),
-}
-
-/// One end of a client's connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    /// An address.
-    Ip(SocketAddr),
-    /// A socket in the file system, which has no other end.
-    Unix(Arc<Path>),
-}
-
-impl Endpoint {
-    /// Where it comes from, as far as counting goes.
-    pub(crate) fn source(&self) -> Source {
-        match self {
-            Self::Ip(addr) => Source::of(*addr),
-            Self::Unix(_) => Source::Here,
-        }
-    }
-
-    /// Whether it is on this host for certain.
-    pub(crate) fn is_here(&self) -> bool {
-        match self {
-            Self::Ip(addr) => addr.ip().to_canonical().is_loopback(),
-            Self::Unix(_) => true,
-        }
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ip(addr) => addr.fmt(f),
-            Self::Unix(path) => write!(f, "{}:0", path.display()),
-        }
-    }
 }
 
 /// A visitor with both ends of the connection: the other one, then ours.
@@ -112,22 +74,4 @@ fn prepare(stream: &TcpStream, keepalive_s: u32) -> io::Result<(Endpoint, Endpoi
         SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(quiet).with_interval(between).with_retries(3))?;
     }
     Ok((Endpoint::Ip(stream.peer_addr()?), Endpoint::Ip(stream.local_addr()?)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loopback_and_sockets_in_the_file_system_are_here() {
-        for addr in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
-            assert!(Endpoint::Ip(addr.parse().expect("an address")).is_here(), "{addr}");
-        }
-        for addr in ["10.0.0.1:1", "[2001:db8::1]:1", "[::ffff:10.0.0.1]:1"] {
-            assert!(!Endpoint::Ip(addr.parse().expect("an address")).is_here(), "{addr}");
-        }
-        let unix = Endpoint::Unix(Path::new("/run/s").into());
-        assert!(unix.is_here());
-        assert_eq!(unix.to_string(), "/run/s:0");
-    }
 }

@@ -6,17 +6,14 @@
 //! Started by `app` through [`serve`].
 //!
 //! In reading order: [`context`] and what it is given, [`live`] (what can be changed at run time), `server` (listeners), `session`
-//! (one client: read, dispatch, write), `reader` and `inline` (bytes to words), `command` (the table and its handlers), [`acl`]
-//! (users and what they may do), `instance` (what is told of a data node or sentinel), `reply` and `writer` (values to bytes).
+//! (one client: read, dispatch, write), `reader` and `inline` (bytes to words), `command` (the table and its handlers), `instance` (what is told of a data node or sentinel), `reply` and `writer` (values to bytes).
 //! What subscribers hear comes from [`events`](crate::events).
 
-pub mod acl;
 mod bounds;
 mod client;
-mod command;
+pub(crate) mod command;
 pub mod context;
 mod door;
-mod glob;
 mod inline;
 mod instance;
 pub mod live;

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::acl::DEFAULT;
-use super::door::Endpoint;
 use super::writer::Protocol;
 use crate::admission::Place;
 use crate::base::Mono;
+use crate::serve::Endpoint;
+use crate::serve::users::DEFAULT;
 
 /// What is told of one client.
 #[derive(Debug)]

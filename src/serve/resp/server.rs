@@ -13,10 +13,11 @@ use tracing::{debug, warn};
 use super::bounds;
 use super::client::Shared;
 use super::context::Context;
-use super::door::{Arrival, Door, Endpoint, Visitor};
+use super::door::{Arrival, Door, Visitor};
 use super::registry::Admission;
 use super::session::{Ending, Session};
 use crate::admission::Pause;
+use crate::serve::Endpoint;
 
 /// Serves the SENTINEL protocol at all `doors` until `cancel` is cancelled and the sessions are over.
 ///
@@ -92,7 +93,7 @@ async fn welcome(arrival: Arrival, shared: Arc<Shared>, cancel: CancellationToke
 
 /// Why a client may not even say its password.
 fn refusal(peer: &Endpoint, context: &Context) -> Option<&'static str> {
-    (context.manners.protected && !peer.is_here() && context.open_to_all()).then_some(
+    context.access.is_protected_from(peer).then_some(
         "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. \
          Connections are only accepted from the host that this sentinel runs on. Set requirepass (or a user's password) in its \
          configuration file, or protected-mode no, and start it again.\r\n",

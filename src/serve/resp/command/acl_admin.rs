@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rand::Rng as _;
 
-use super::super::acl::{Acl, Denial, Reason, User};
 use super::super::client::Client;
 use super::super::number::integer;
 use super::super::reply::{Answer, Reply};
+use super::catalogue;
 use super::row::{Arity, Row, Run};
-use super::{catalogue, categories};
+use crate::serve::users::{Acl, AclError, DEFAULT, Denial, Reason, User, categories};
 
 /// The subcommands.
 pub(super) static ROWS: &[Row] = &[
@@ -34,7 +34,7 @@ const NO_FILE: &str = "ERR This Redis instance is not configured to use an ACL f
      ACL SETUSER command, which lasts until this sentinel ends, or as 'user' lines in its configuration file.";
 
 fn acl(client: &Client) -> &Arc<Acl> {
-    &client.context().acl
+    client.context().acl()
 }
 
 fn strings(names: impl IntoIterator<Item = String>) -> Reply {
@@ -97,7 +97,7 @@ fn setuser(client: &mut Client, words: &[Bytes]) -> Answer {
 
 fn deluser(client: &mut Client, words: &[Bytes]) -> Answer {
     let names: Vec<&str> = words[2..].iter().filter_map(|name| std::str::from_utf8(name).ok()).collect();
-    if names.contains(&super::super::acl::DEFAULT) {
+    if names.contains(&DEFAULT) {
         return Err(Reply::error("ERR The 'default' user cannot be removed"));
     }
     let removed: Vec<&str> = names.into_iter().filter(|name| acl(client).remove(name)).collect();
@@ -202,7 +202,7 @@ async fn save(client: &mut Client) -> Answer {
 }
 
 /// Reads or writes the file where others need not wait for the disk.
-async fn on_file(client: &Client, done: &'static str, work: fn(&Acl) -> Result<(), super::super::acl::AclError>) -> Result<(), Reply> {
+async fn on_file(client: &Client, done: &'static str, work: fn(&Acl) -> Result<(), AclError>) -> Result<(), Reply> {
     if acl(client).file().is_none() {
         return Err(Reply::error(NO_FILE));
     }

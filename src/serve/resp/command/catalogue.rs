@@ -3,11 +3,11 @@
 use bytes::Bytes;
 
 use super::super::client::Client;
-use super::super::glob;
 use super::super::reply::{Answer, Reply};
-use super::categories;
 use super::row::{self, Arity, Row, Run, Subject};
 use super::table::TABLE;
+use crate::serve::glob;
+use crate::serve::users::categories;
 
 /// The subcommands of COMMAND.
 pub(super) static ROWS: &[Row] = &[

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 
-use super::super::acl::Denial;
 use super::super::bounds;
 use super::super::client::Client;
 use super::super::context::COMPATIBLE_VERSION;
 use super::super::number::integer;
 use super::super::reply::{Answer, Reply};
 use super::super::writer::Protocol;
+use crate::serve::users::{Arrival, BadLogin, Port};
 
 pub(super) fn ping(client: &mut Client, words: &[Bytes]) -> Answer {
     if client.protocol == Protocol::Two && client.subscribed() {
@@ -30,27 +30,37 @@ pub(super) fn role(client: &mut Client, _: &[Bytes]) -> Answer {
     Ok(Reply::array([Reply::text("sentinel"), names]))
 }
 
-pub(super) fn auth(client: &mut Client, words: &[Bytes]) -> Answer {
+pub(super) async fn auth(client: &mut Client, words: &[Bytes]) -> Answer {
     match words {
-        [_, _] if !client.context().acl.default_has_password() => Err(Reply::error(
+        [_, _] if !client.context().acl().default_has_password() => Err(Reply::error(
             "ERR AUTH <password> called without any password configured for the default user. \
              Are you sure your configuration is correct?",
         )),
-        [command, password] => authenticate(client, command, b"default", password),
-        [command, user, password] => authenticate(client, command, user, password),
+        [command, password] => authenticate(client, command, b"default", password).await,
+        [command, user, password] => authenticate(client, command, user, password).await,
         _ => Err(Reply::error("ERR syntax error")),
     }
 }
 
-fn authenticate(client: &mut Client, command: &[u8], user: &[u8], password: &[u8]) -> Answer {
-    match std::str::from_utf8(user) {
-        Ok(name) if client.context().acl.admits(user, password) => client.become_user(name),
-        Ok(_) | Err(_) => {
-            client.note_denial(Denial::auth(command), user);
-            return Err(Reply::error("WRONGPASS invalid username-password pair or user is disabled."));
+async fn authenticate(client: &mut Client, command: &[u8], user: &[u8], password: &[u8]) -> Answer {
+    let now = client.context().clock.mono();
+    let arrival = Arrival { port: Port::Sentinel, peer: &client.entry.peer, authorization: None, certificate: None };
+    match client.context().access.login(&arrival, user, password, client.entry.line(now), command) {
+        Ok(()) => {
+            // The users' names are UTF-8: one that is not would not have been let in.
+            client.become_user(&String::from_utf8_lossy(user));
+            Ok(Reply::OK)
         }
+        Err(BadLogin::Wrong(pause)) => {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            Err(Reply::error("WRONGPASS invalid username-password pair or user is disabled."))
+        }
+        Err(BadLogin::TooMany(wait_s)) => Err(Reply::error(format!(
+            "WRONGPASS too many wrong passwords came from your address; wait {wait_s} s before you try another one"
+        ))),
     }
-    Ok(Reply::OK)
 }
 
 /// What HELLO asks for, all of it checked before any of it is done.
@@ -61,10 +71,10 @@ struct Hello<'a> {
     name: Option<String>,
 }
 
-pub(super) fn hello(client: &mut Client, words: &[Bytes]) -> Answer {
+pub(super) async fn hello(client: &mut Client, words: &[Bytes]) -> Answer {
     let hello = parse_hello(words)?;
     if let Some((user, password)) = hello.login {
-        authenticate(client, &words[0], user, password)?;
+        authenticate(client, &words[0], user, password).await?;
     }
     if client.is_stranger() {
         return Err(Reply::error(

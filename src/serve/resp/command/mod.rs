@@ -5,7 +5,6 @@
 
 mod acl_admin;
 mod catalogue;
-pub(crate) mod categories;
 mod client_admin;
 mod client_modes;
 mod connection;
@@ -17,12 +16,13 @@ mod table;
 
 use bytes::Bytes;
 
-use super::acl::Reason;
 use super::client::Client;
 use super::reply::Reply;
 use super::writer::Protocol;
 use row::{Row, Run};
 use table::TABLE;
+
+use crate::serve::users::Reason;
 
 /// How much of an unknown command, and of its arguments, is repeated in the error.
 const ECHOED_BYTES: usize = 128;
@@ -130,7 +130,7 @@ fn permitted(client: &Client, found: &Found, words: &[Bytes]) -> Result<(), Repl
     if client.is_stranger() && !found.row.open {
         return Err(Reply::error("NOAUTH Authentication required."));
     }
-    let acl = &client.context().acl;
+    let acl = client.context().acl();
     if let Err(denial) = acl.check(&client.user, &found.canonical, found.row.open, words) {
         let reply = match denial.reason {
             Reason::Channel => Reply::error("NOPERM No permissions to access a channel"),

@@ -13,13 +13,19 @@ pub(super) static TABLE: &[Row] = &[
         Arity::AtLeast(1),
         "[<protocol> [AUTH <user> <password>] [SETNAME <name>]]",
         "Chooses the protocol.",
-        Run::Now(connection::hello),
+        Run::Wait(|client, words| Box::pin(connection::hello(client, words))),
     )
     .about(Subject::Connection)
     .open(),
-    Row::new("auth", Arity::AtLeast(2), "[<user>] <password>", "Authenticates.", Run::Now(connection::auth))
-        .about(Subject::Connection)
-        .open(),
+    Row::new(
+        "auth",
+        Arity::AtLeast(2),
+        "[<user>] <password>",
+        "Authenticates.",
+        Run::Wait(|client, words| Box::pin(connection::auth(client, words))),
+    )
+    .about(Subject::Connection)
+    .open(),
     Row::new("quit", Arity::AtLeast(1), "", "Closes the connection.", Run::Now(connection::quit))
         .about(Subject::Connection)
         .open()

@@ -4,13 +4,13 @@ use bytes::Bytes;
 
 use super::super::super::client::Client;
 use super::super::super::context::Context;
-use super::super::super::glob;
 use super::super::super::number::integer;
 use super::super::super::reply::{Answer, Reply};
 use super::{argument, group, no_such_master, options, parameters};
 use crate::base::{Addr, GroupName, GroupSettings};
 use crate::machine::command::Origin;
 use crate::machine::{Command, Group, Outcome, Refusal};
+use crate::serve::glob;
 
 /// The outcome of a change as a reply.
 pub(super) fn settled(outcome: Outcome) -> Answer {

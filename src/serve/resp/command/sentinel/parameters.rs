@@ -9,7 +9,6 @@ use bytes::Bytes;
 
 use super::super::super::client::Client;
 use super::super::super::context::Context;
-use super::super::super::glob;
 use super::super::super::live::Facts;
 use super::super::super::number::integer;
 use super::super::super::reply::{Answer, Reply};
@@ -19,6 +18,7 @@ use crate::base::Secret;
 use crate::base::parameters::ParameterChange;
 use crate::conf::LogLevel;
 use crate::machine::Command;
+use crate::serve::glob;
 
 /// In the order of stock's reply.
 const NAMES: [&str; 7] =

@@ -1,10 +1,17 @@
-//! Users: who may come in, and what they may do.
+//! Users: who may come in, and what they may do, on all ports for clients.
+//!
+//! [`Access`] is the one rule for the three ports; it stands on the list of users ([`Acl`]), which speaks of the commands of the SENTINEL port. In
+//! reading order: `access`, `basic` (passwords in headers), `logins` (the limit on wrong ones), `user` and `rule`, `file` (`aclfile`), `log` (ACL LOG).
 //!
 //! Users come from the configuration (`user` lines or `aclfile`), and from ACL SETUSER for as long as this process runs. They
 //! are this sentinel's alone: the others are told of nothing. Passwords are kept as SHA-256 hashes only.
 
+mod access;
+mod basic;
+pub(crate) mod categories;
 mod file;
 mod log;
+mod logins;
 mod rule;
 mod user;
 
@@ -14,13 +21,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 
-use super::bounds;
+use tokio::sync::watch;
+
 use crate::base::Secret;
 use crate::conf::AclSettings;
 
+pub use access::{Access, Port};
+pub(crate) use access::{Arrival, BadLogin, Caller, Category, Need, Refusal};
 pub(crate) use log::{AclLog, Denial, Occasion, Reason};
 pub(crate) use rule::RuleError;
 pub(crate) use user::User;
+
+/// Users that there may be.
+const USERS: usize = 4096;
 
 /// The user of those who have not said who they are.
 pub(crate) const DEFAULT: &str = "default";
@@ -55,6 +68,8 @@ pub(crate) type Users = BTreeMap<String, Arc<User>>;
 #[derive(Debug)]
 pub struct Acl {
     users: RwLock<Users>,
+    /// Counts the changes of them.
+    changes: watch::Sender<u64>,
     log: Mutex<AclLog>,
     file: Option<PathBuf>,
     all_channels: bool,
@@ -71,6 +86,7 @@ impl Acl {
         let fallback = Arc::new(User::unrestricted(requirepass));
         let acl = Self {
             users: RwLock::new(BTreeMap::from([(DEFAULT.to_owned(), Arc::clone(&fallback))])),
+            changes: watch::Sender::new(0),
             log: Mutex::new(AclLog::new(settings.log_entries)),
             file: settings.file.clone(),
             all_channels: settings.all_channels_by_default,
@@ -108,6 +124,26 @@ impl Acl {
 
     fn replace(&self, users: Users) {
         *self.users.write().unwrap_or_else(PoisonError::into_inner) = users;
+        self.note_change();
+    }
+
+    fn note_change(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Follows changes of the users.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Whether there is such a user, and it is on.
+    pub(crate) fn is_on(&self, name: &str) -> bool {
+        self.user(name).is_some_and(|user| user.is_on())
+    }
+
+    /// Whether everybody may be this user: it is on and has no password.
+    pub(crate) fn is_open(&self, name: &str) -> bool {
+        self.user(name).is_some_and(|user| user.open())
     }
 
     /// What was denied.
@@ -117,7 +153,7 @@ impl Acl {
 
     /// Whether strangers are user default: it is on and has no password.
     pub(crate) fn open(&self) -> bool {
-        self.user(DEFAULT).is_some_and(|user| user.open())
+        self.is_open(DEFAULT)
     }
 
     /// Whether AUTH with a password alone makes sense.
@@ -145,7 +181,7 @@ impl Acl {
     pub(crate) fn set(&self, name: &str, rules: &[Bytes]) -> Result<bool, (Bytes, RuleError)> {
         let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
         let old = users.get(name);
-        if old.is_none() && users.len() >= bounds::ACL_USERS {
+        if old.is_none() && users.len() >= USERS {
             return Err((Bytes::from(name.to_owned()), RuleError::TooMany));
         }
         let mut user = old.map_or_else(|| User::new(self.all_channels), |user| (**user).clone());
@@ -154,12 +190,16 @@ impl Acl {
         }
         let lost = old.is_some_and(|old| !user.hears_all_of(old));
         users.insert(name.to_owned(), Arc::new(user));
+        drop(users);
+        self.note_change();
         Ok(lost)
     }
 
     /// Removes a user; false if there is none.
     pub(crate) fn remove(&self, name: &str) -> bool {
-        self.users.write().unwrap_or_else(PoisonError::into_inner).remove(name).is_some()
+        let removed = self.users.write().unwrap_or_else(PoisonError::into_inner).remove(name).is_some();
+        self.note_change();
+        removed
     }
 
     /// The file, if there is one.

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::super::command::categories;
-use super::super::glob;
+use super::categories;
 use super::log::Denial;
 use crate::base::Secret;
+use crate::serve::glob;
 
 /// A password's SHA-256 hash.
 pub(super) type Hash = [u8; 32];
@@ -130,6 +130,10 @@ impl User {
     /// Whether anybody may be this user.
     pub(super) const fn open(&self) -> bool {
         self.on && self.nopass
+    }
+
+    pub(super) const fn is_on(&self) -> bool {
+        self.on
     }
 
     pub(super) const fn nopass(&self) -> bool {

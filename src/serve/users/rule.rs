@@ -1,8 +1,11 @@
 //! One rule of a user, as in `user` lines and ACL SETUSER.
 
-use super::super::bounds;
-use super::super::command::{self, categories};
+use super::categories;
 use super::user::{Commands, Hash, Patterns, Scope, User, hash};
+use crate::serve::resp::command;
+
+/// Passwords, patterns, and rules about commands, of one user; each.
+const RULES_OF_A_USER: usize = 512;
 
 /// Why a rule cannot be applied, in Redis's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -153,7 +156,7 @@ fn add_pattern(patterns: &mut Patterns, pattern: &str, all: RuleError) -> Result
 }
 
 fn check_room(count: usize) -> Result<(), RuleError> {
-    if count < bounds::ACL_RULES { Ok(()) } else { Err(RuleError::TooMany) }
+    if count < RULES_OF_A_USER { Ok(()) } else { Err(RuleError::TooMany) }
 }
 
 fn parse_hash(text: &str) -> Result<Hash, RuleError> {
