@@ -11,6 +11,8 @@ const OWN: usize = 64;
 const PER_NODE: usize = 5;
 /// Kept for each other sentinel: connections in both directions, old ones that are being replaced included.
 const PER_PEER: usize = 8;
+/// Kept for strangers at the port for peers, who are no clients.
+const AT_PEER_PORT: usize = 128;
 /// Kept for an operator on this host, when clients have taken all that they may.
 const FOR_OPERATOR: usize = 16;
 /// Kept for connections that are accepted only to be told that there is no place.
@@ -28,7 +30,7 @@ pub struct Need {
 impl Need {
     /// The descriptors that no client may take.
     pub const fn reserve(self) -> usize {
-        OWN + PER_NODE * self.nodes + PER_PEER * self.peers + FOR_OPERATOR + IN_PASSING
+        OWN + PER_NODE * self.nodes + PER_PEER * self.peers + AT_PEER_PORT + FOR_OPERATOR + IN_PASSING
     }
 }
 

@@ -35,6 +35,11 @@ impl Shares {
         Self { places, per_source, here, unproven: half(places), unproven_per_source: half(per_source) }
     }
 
+    /// The shares of the port for peers: members need a few connections each, and have places of their own.
+    pub const fn for_peers() -> Self {
+        Self { places: 128, per_source: 64, here: 128, unproven: 64, unproven_per_source: 64 }
+    }
+
     fn of(&self, source: Source) -> usize {
         if source == Source::Here { self.here } else { self.per_source }
     }
@@ -263,6 +268,11 @@ impl Place {
     /// Cancelled when this connection, still unproven, has to go for a newer one.
     pub const fn out(&self) -> &CancellationToken {
         &self.out
+    }
+
+    /// Whether it has shown that it is of use.
+    pub fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Relaxed)
     }
 
     /// Where the connection comes from.

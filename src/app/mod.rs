@@ -36,8 +36,9 @@ use crate::serve::resp::live::{Facts, Live};
 use crate::serve::{grpc, http, resp, users};
 use crate::simulate::Simulation;
 use crate::tls::TlsError;
+use crate::transport::Proof;
 use encryption::Encryption;
-pub use encryption::check_certificates;
+pub use encryption::check_named_files;
 use manager::{Manager, PidFile};
 use places::Places;
 use signals::Signals;
@@ -326,6 +327,8 @@ fn raft_config(config: &Config, encryption: &Encryption, threads: &Handles) -> R
         sentinel_id_seed: config.sentinel.id_seed.clone(),
         tls: encryption.raft.clone(),
         strangers: Some(threads.clients.clone()),
+        proof: encryption.secret.clone().map(|secret| Proof { secret, optional: raft.insecure }),
+        insecure: raft.insecure,
         heartbeat_ms: raft.heartbeat_ms,
         election_timeout_min_ms: raft.election_timeout_min_ms,
         election_timeout_max_ms: raft.election_timeout_max_ms,

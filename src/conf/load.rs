@@ -10,7 +10,7 @@ use super::settings::{Config, Listen, UnixSocket};
 use super::source::{Line, Source};
 use super::tls::Uses;
 use super::value::Problem;
-use super::{cross, users, value};
+use super::{cross, proof, users, value};
 
 /// Reads a configuration file, then `--directive value ...`, which win over it.
 ///
@@ -127,6 +127,7 @@ fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Confi
         notes: draft.notes,
     };
     cross::check_ports(&config).map_err(refused)?;
+    proof::check(&config.raft).map_err(refused)?;
     if draft.dir.is_none() {
         config.notes.push(Note { place: main.clone(), text: "dir is not set: the log is kept in the working directory".to_owned() });
     }

@@ -18,6 +18,7 @@ pub(super) struct RaftDraft {
     pub(super) advertise: Option<Addr>,
     pub(super) cluster_id: Option<ClusterId>,
     pub(super) secret_file: Option<PathBuf>,
+    pub(super) insecure: bool,
     pub(super) tls: bool,
     pub(super) heartbeat_ms: u64,
     pub(super) election_timeout_ms: (u64, u64),
@@ -32,6 +33,7 @@ impl Default for RaftDraft {
             advertise: None,
             cluster_id: None,
             secret_file: None,
+            insecure: false,
             tls: false,
             // So that the loss of the leading sentinel costs well under a second within one data centre.
             heartbeat_ms: 50,
@@ -87,6 +89,7 @@ impl RaftDraft {
             advertise: advertise.clone(),
             cluster_id: self.cluster_id,
             secret_file: self.secret_file,
+            insecure: self.insecure,
             tls: self.tls,
             heartbeat_ms: self.heartbeat_ms,
             election_timeout_min_ms: min,
@@ -134,6 +137,7 @@ fn advice(hints: &Hints<'_>) -> String {
     for (index, host) in hosts.iter().enumerate() {
         let _ = writeln!(text, "    raft peer {} {}", index + 1, Addr::new(*host, 27379));
     }
+    text.push_str("    raft secret-file /etc/raft-sentinel/secret\n\nThe secret is the same on all of them: (umask 077; raft-sentinel secret new > /etc/raft-sentinel/secret), then copy it.");
     text.push_str("\nThe other files get the same 'raft peer' lines and their own 'raft node-id'. A single sentinel names only itself.");
     text
 }

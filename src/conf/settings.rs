@@ -330,6 +330,8 @@ pub struct RaftSettings {
     pub cluster_id: Option<ClusterId>,
     /// `raft secret-file`: the secret with which sentinels prove themselves to each other.
     pub secret_file: Option<PathBuf>,
+    /// `raft insecure`: whether peers may do without a proof.
+    pub insecure: bool,
     /// `raft tls`: whether sentinels talk to each other over TLS, each with a certificate.
     pub tls: bool,
     /// `raft heartbeat-ms`.

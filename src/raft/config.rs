@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::error::StartError;
 use crate::base::{Addr, ClusterId, NodeId, SentinelId, limits};
 use crate::tls::{ClientTls, ServerTls};
+use crate::transport::Proof;
 
 /// How sentinels prove to each other that they belong together. Both ends check who signed the other's certificate.
 #[derive(Clone, Debug)]
@@ -37,10 +38,14 @@ pub struct RaftConfig {
     pub cluster_id: Option<ClusterId>,
     /// The public id to start with when the data directory is new (from a stock configuration file).
     pub sentinel_id_seed: Option<SentinelId>,
-    /// Encrypts what is said between peers; none is clear text.
+    /// Encrypts what is said between peers; none is clear text, unless there is a proof.
     pub tls: Option<PeerTls>,
     /// Where the handshakes of strangers are computed; none is where the calls of peers are answered.
     pub strangers: Option<tokio::runtime::Handle>,
+    /// Proves that a peer holds the secret, and encrypts; none asks for no such proof.
+    pub proof: Option<Proof>,
+    /// Whether peers on other hosts are served although nothing is asked of them.
+    pub insecure: bool,
     /// How often the leader calls its followers.
     pub heartbeat_ms: u64,
     /// For how long an acknowledgement lets a leader act without asking again.
@@ -66,6 +71,8 @@ impl RaftConfig {
             sentinel_id_seed: None,
             tls: None,
             strangers: None,
+            proof: None,
+            insecure: false,
             heartbeat_ms: 50,
             election_timeout_min_ms: 150,
             election_timeout_max_ms: 300,
@@ -81,6 +88,11 @@ impl RaftConfig {
             let digest = Sha256::digest(lines.concat());
             ClusterId::new(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>())
         })
+    }
+
+    /// Whether each peer must show something that others do not have.
+    pub fn asks_for_proof(&self) -> bool {
+        self.tls.is_some() || self.proof.as_ref().is_some_and(|proof| !proof.optional)
     }
 
     pub(super) fn spans(&self) -> Result<Spans, StartError> {

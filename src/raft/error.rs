@@ -68,6 +68,14 @@ pub enum StartError {
         /// What the system says.
         problem: String,
     },
+    /// Other hosts reach the peers' port, and nothing is asked of them.
+    #[error(
+        "raft listen {addr} can be reached from other hosts, and nothing proves who calls: add 'raft secret-file <path>' or 'raft tls yes' (or 'raft insecure yes', where every host may do everything)"
+    )]
+    Exposed {
+        /// Where.
+        addr: Addr,
+    },
     /// The log was opened, but consensus did not start on it.
     #[error("cannot start on the log that is there: {0}")]
     Raft(String),

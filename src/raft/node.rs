@@ -41,10 +41,10 @@ impl Raft {
     pub async fn start(config: RaftConfig, clock: Clock) -> Result<Self, StartError> {
         let spans = config.spans()?;
         let settings = Arc::new(config.openraft(&spans)?);
-        let listener = server::listen(&config.listen).await?;
+        let listener = server::listen(&config).await?;
         let mut opened = open(&config).await?;
         begin_as_follower(&mut opened.log, config.node_id).await?;
-        let peers = Arc::new(PeerBook::new(clock, config.tls.as_ref().map(|tls| tls.connect.clone())));
+        let peers = Arc::new(PeerBook::new(clock, config.tls.as_ref().map(|tls| tls.connect.clone()), config.proof.clone()));
         peers.set_members(&pulse::others(config.node_id, &BTreeMap::new(), &config.peers));
         let passport = Passport::new(opened.identity.clone(), opened.states.clone(), peers.clone());
         let calls = Calls::new(passport.clone(), peers.clone());

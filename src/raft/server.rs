@@ -8,28 +8,32 @@ use std::time::Duration;
 use tokio::net::{TcpListener, lookup_host};
 use tonic::transport::Server;
 
+use super::config::RaftConfig;
 use super::core::Core;
 use super::error::StartError;
 use super::service::Service;
 use crate::admission::{Port, Shares};
 use crate::base::{Addr, limits};
 use crate::proto::peer::peer_server::PeerServer;
-use crate::transport::{self, Intake, Opening};
+use crate::transport::{self, Intake, Opening, Terms};
 
 /// Calls of one peer at a time. A peer needs one for replication and a few for pings, reads and forwarded proposals.
 const CALLS_PER_CONNECTION: u32 = 1024;
 
-/// Connections of strangers; members have places of their own.
-const CONNECTIONS: usize = 256;
-/// Connections of one address, a member's or a stranger's.
-const CONNECTIONS_PER_SOURCE: usize = 64;
 /// How often the names of members are looked up.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(5);
 
 /// Opens the port, so that a mistake in it is known before anything else starts.
-pub(super) async fn listen(addr: &Addr) -> Result<TcpListener, StartError> {
+///
+/// Where peers need not prove themselves, only this host may reach it.
+pub(super) async fn listen(config: &RaftConfig) -> Result<TcpListener, StartError> {
+    let addr = &config.listen;
     let failed = |problem: String| StartError::Listen { addr: addr.clone(), problem };
     let resolved: Vec<SocketAddr> = lookup_host(addr.authority()).await.map_err(|problem| failed(problem.to_string()))?.collect();
+    let exposed = resolved.iter().any(|target| !target.ip().to_canonical().is_loopback());
+    if exposed && !config.asks_for_proof() && !config.insecure {
+        return Err(StartError::Exposed { addr: addr.clone() });
+    }
     TcpListener::bind(resolved.as_slice()).await.map_err(|problem| failed(problem.to_string()))
 }
 
@@ -38,18 +42,20 @@ pub(super) async fn serve(core: Arc<Core>, listener: TcpListener) {
     let service = PeerServer::new(Service { core: core.clone() })
         .max_decoding_message_size(limits::PEER_MESSAGE_BYTES)
         .max_encoding_message_size(limits::PEER_MESSAGE_BYTES);
-    let port = Port::for_peers("the port for peers", Shares::new(CONNECTIONS, CONNECTIONS_PER_SOURCE));
+    let port = Port::for_peers("the port for peers", Shares::for_peers());
     core.tasks.spawn(know_members(core.clone(), port.clone()));
     let incoming = transport::incoming(
         listener,
         Intake {
             port,
             tls: core.config.tls.as_ref().map(|tls| tls.accept.clone()),
-            opening: Opening::HTTP2,
+            opening: if core.config.proof.is_some() { Opening::PROOF } else { Opening::HTTP2 },
             strangers: core.config.strangers.clone(),
             clock: core.clock,
         },
     );
+    let terms = Terms { proof: core.config.proof.clone(), certified: core.config.tls.is_some() };
+    let incoming = transport::proving(incoming, terms, core.clock);
     let server = Server::builder()
         .max_concurrent_streams(CALLS_PER_CONNECTION)
         .http2_keepalive_interval(Some(Duration::from_secs(1)))

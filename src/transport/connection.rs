@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -30,6 +31,8 @@ pub struct Opening {
 impl Opening {
     /// HTTP/2: the preface, 24 bytes that each client sends at once (RFC 9113, section 3.4).
     pub const HTTP2: Self = Self { bytes: 24, within: Duration::from_secs(3) };
+    /// Whoever takes the connection says when it is proven ([`Incoming::place`]); until then it may be closed for a newer one.
+    pub const PROOF: Self = Self { bytes: usize::MAX, within: Duration::from_secs(3) };
     /// HTTP/1: the first byte; the limit on the header follows.
     pub const HTTP1: Self = Self { bytes: 1, within: Duration::from_secs(5) };
 }
@@ -47,7 +50,9 @@ pub(super) enum Connection {
 #[derive(Debug)]
 pub struct Incoming {
     connection: Connection,
-    place: Place,
+    place: Arc<Place>,
+    /// Where its handshakes are computed, if not where it is served.
+    elsewhere: Option<Handle>,
     unopened: Option<Unopened>,
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -61,10 +66,34 @@ struct Unopened {
 }
 
 impl Incoming {
-    pub(super) fn new(connection: Connection, place: Place, opening: Opening) -> Self {
+    pub(super) fn new(connection: Connection, place: Place, opening: Opening, elsewhere: Option<Handle>) -> Self {
         let due = Box::pin(sleep_until(Instant::now() + opening.within));
         let out = Box::pin(place.out().clone().cancelled_owned());
-        Self { connection, place, unopened: Some(Unopened { missing: opening.bytes, due, out }), stalled: None }
+        let unopened = Some(Unopened { missing: opening.bytes, due, out });
+        Self { connection, place: Arc::new(place), elsewhere, unopened, stalled: None }
+    }
+
+    /// Its place, to say that it is proven.
+    pub(super) fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place)
+    }
+
+    /// Starts `task`, part of a handshake, where it keeps nobody waiting.
+    pub(super) fn start_handshake(elsewhere: Option<Handle>, task: impl Future<Output = ()> + Send + 'static) {
+        match elsewhere {
+            Some(elsewhere) => elsewhere.spawn(task),
+            None => tokio::spawn(task),
+        };
+    }
+
+    /// See [`Incoming::start_handshake`].
+    pub(super) fn elsewhere(&self) -> Option<Handle> {
+        self.elsewhere.clone()
+    }
+
+    /// The other end; none if it has gone.
+    pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
+        self.connect_info().peer
     }
 
     /// Notes bytes that came; with the last one of the beginning the connection may stay.
@@ -130,6 +159,9 @@ impl Connected for Incoming {
 impl AsyncRead for Incoming {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.place.is_proven() {
+            this.unopened = None;
+        }
         if let Some(error) = this.unopened.as_mut().and_then(|unopened| unopened.poll_overdue(cx)) {
             return Poll::Ready(Err(error));
         }

@@ -96,25 +96,24 @@ impl Porter {
             Ok(place) => place,
             Err(refused) => return self.tell(Failure { source: Some(source), why: refused.why().to_owned() }),
         };
+        let elsewhere = self.intake.strangers.clone().filter(|_| !self.intake.port.knows(source));
         let Some(tls) = self.intake.tls.clone() else {
-            let taken = Incoming::new(Connection::Plain(stream), place, self.intake.opening);
+            let taken = Incoming::new(Connection::Plain(stream), place, self.intake.opening, elsewhere);
             // Nobody waits any more: the port is closed, and the connection with it.
             let _ = self.arrived.send(taken).await;
             return;
         };
         let (intake, arrived, failed) = (Arc::clone(&self.intake), self.arrived.clone(), failed.clone());
+        let later = elsewhere.clone();
         let shaking = async move {
             match shake_hands(stream, &place, &tls).await {
-                Ok(connection) => _ = arrived.send(Incoming::new(connection, place, intake.opening)).await,
+                Ok(connection) => _ = arrived.send(Incoming::new(connection, place, intake.opening, later)).await,
                 // With a queue full of failures one more or less says nothing new.
                 Err(Some(why)) => _ = failed.try_send(Failure { source: Some(source), why }),
                 Err(None) => {}
             }
         };
-        match self.intake.strangers.as_ref().filter(|_| !self.intake.port.knows(source)) {
-            Some(elsewhere) => elsewhere.spawn(shaking),
-            None => tokio::spawn(shaking),
-        };
+        Incoming::start_handshake(elsewhere, shaking);
     }
 
     fn tell(&mut self, failure: Failure) {

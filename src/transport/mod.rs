@@ -8,7 +8,12 @@
 mod connection;
 mod dial;
 mod incoming;
+mod link;
+mod proof;
+mod proving;
 
 pub use connection::{ConnectInfo, Incoming, Opening};
-pub use dial::Dial;
+pub use dial::{Dial, denied};
 pub use incoming::{Intake, incoming};
+pub use link::Proof;
+pub use proving::{Caller, PeerConnection, Terms, proving};

@@ -105,7 +105,7 @@ fn descriptors(pid: u32) -> usize {
 fn idle_connections_on_every_port_leave_descriptors_for_a_failover_and_an_operator() {
     let scratch = Scratch::new();
     let few = scratch.path().join("few-descriptors");
-    let script = format!("#!/bin/sh\nulimit -n 200\nexec {} \"$@\"\n", our_binary().display());
+    let script = format!("#!/bin/sh\nulimit -n 330\nexec {} \"$@\"\n", our_binary().display());
     std::fs::write(&few, script).expect("the folder can be written");
     std::fs::set_permissions(&few, std::fs::Permissions::from_mode(0o755)).expect("the file is ours");
     use_binary(few);
@@ -122,7 +122,7 @@ fn idle_connections_on_every_port_leave_descriptors_for_a_failover_and_an_operat
     }
     for sentinel in &cluster.sentinels {
         let open = descriptors(sentinel.pid().expect("it runs"));
-        assert!(open <= 200, "{open} descriptors");
+        assert!(open <= 330, "{open} descriptors");
         assert!(slowest_answer(sentinel, 1) < Duration::from_secs(1), "an operator on the host comes in");
     }
     cluster.server_mut(master).kill();
@@ -153,13 +153,13 @@ fn half_open_handshakes_do_not_keep_restarted_sentinels_out() {
         Box::new(move || {
             held.extend(connect(addr));
             // Each sentinel has so many of them open at any time, as far as it lets them.
-            if held.len() > 300 {
+            if held.len() > 1000 {
                 held.pop_front();
             }
-            std::thread::sleep(Duration::from_millis(4));
+            std::thread::sleep(Duration::from_millis(2));
         })
     });
-    cluster.timeline.holds("there is a quorum beside 250 handshakes a second that nobody ends", Duration::from_secs(3), || {
+    cluster.timeline.holds("there is a quorum beside hundreds of handshakes a second that nobody ends", Duration::from_secs(3), || {
         cluster.sentinels[0].master().map(drop)
     });
     for id in [1, 2] {

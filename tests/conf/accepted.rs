@@ -56,7 +56,7 @@ fn the_process_is_told_its_things() {
 #[test]
 fn the_raft_group_is_read() {
     let config = read_raw(
-        "dir /d\nraft node-id 2\nraft listen *:27000\nraft peer 1 s1.example:27379\nraft peer 2 s2.example:27379\nraft peer 3 [fd00::3]:27379\n\
+        "dir /d\nraft node-id 2\nraft secret-file s\nraft listen *:27000\nraft peer 1 s1.example:27379\nraft peer 2 s2.example:27379\nraft peer 3 [fd00::3]:27379\n\
          raft cluster-id prod-1\nraft heartbeat-ms 100\nraft election-timeout-ms 500 1000\n",
     )
     .unwrap();
@@ -76,7 +76,7 @@ fn the_raft_group_is_read() {
 
 #[test]
 fn a_sentinel_that_is_no_peer_joins() {
-    let config = read_raw("raft node-id 4\nraft listen 10.0.0.4:27379\nraft peer 1 10.0.0.1:27379\n").unwrap();
+    let config = read_raw("raft node-id 4\nraft secret-file s\nraft listen 10.0.0.4:27379\nraft peer 1 10.0.0.1:27379\n").unwrap();
     assert!(config.raft.joins());
     assert_eq!(config.raft.advertise, Addr::new("10.0.0.4", 27379));
 }
@@ -138,12 +138,12 @@ fn the_default_user_of_a_rewritten_file_is_accepted() {
 
 #[test]
 fn what_is_probably_not_meant_is_noted() {
-    let of_peers = |text: &str| notes(&read_raw(&format!("dir .\nraft node-id 1\n{text}")).unwrap());
+    let of_peers = |text: &str| notes(&read_raw(&format!("dir .\nraft node-id 1\nraft secret-file s\n{text}")).unwrap());
     let two = "raft peer 1 10.0.0.1:27379\nraft peer 2 10.0.0.2:27379\n";
     assert!(of_peers(two).contains("2 raft peers survive no more losses than 1 would"));
     assert!(
         of_peers(&format!("{two}sentinel monitor m 10.0.0.9 6379 3\n"))
-            .contains("s.conf:5: the quorum of m is 3, but there are 2 raft peers")
+            .contains("s.conf:6: the quorum of m is 3, but there are 2 raft peers")
     );
     assert!(of_peers(&format!("{two}sentinel monitor m 127.0.0.1 6379 2\n")).contains("each would watch its own host"));
     assert!(of_peers("raft peer 1 10.0.0.1:27379\nraft advertise 10.9.0.1:27379").contains("raft advertise 10.9.0.1:27379 is not what"));

@@ -40,7 +40,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("renewal", &[]),
     room("secret",  &["renewal"]),
     room("tls",     &["base", "renewal"]),
-    room("transport", &["admission", "base", "clock", "tls"]),
+    room("transport", &["admission", "base", "clock", "secret", "tls"]),
     room("redis",   &["base", "tls"]),
     room("probe",   &["base", "clock", "redis"]),
     // Words for those who listen, and what an operator wants done.
@@ -100,6 +100,7 @@ pub(crate) const LIBRARIES: &[(&str, &[&str])] = &[
     ("axum",         &["serve"]),
     ("hyper",        &["hooks", "serve"]),
     ("hyper_util",   &["hooks", "serve", "transport"]),
+    ("snow",         &["transport"]),
     ("rustls",       &["hooks", "redis", "tls"]),
     ("ring::hkdf",   &["secret"]),
     ("tokio::process", &["hooks"]),

@@ -35,6 +35,10 @@ pub(super) static ROWS: &[Directive] = &[
         draft.raft.secret_file = optional(&args[0]).map(PathBuf::from);
         Ok(())
     }),
+    row("raft insecure", 1, |draft, args| {
+        draft.raft.insecure = yes_no(&args[0])?;
+        Ok(())
+    }),
     row("raft tls", 1, |draft, args| {
         draft.raft.tls = yes_no(&args[0])?;
         Ok(())
