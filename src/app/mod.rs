@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent;
-use crate::base::{Addr, Credentials, Heard, RunId, limits};
+use crate::base::{Addr, Credentials, RunId, limits};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::conf::Config;
@@ -136,7 +136,8 @@ async fn run(config: Config, threads: Handles) -> Result<(), AppError> {
     let manager = Arc::new(Manager::find(config.supervised));
     let _pid_file = PidFile::write(config.pidfile.as_deref());
     let hub = Hub::default();
-    let hooks = Hooks::new(hooks::Limits::default(), clock, absolute(&config.dir), hub.clone());
+    let rules = Arc::new(config.call_rules());
+    let hooks = Hooks::new(hooks::Limits::default(), rules, clock, absolute(&config.dir), hub.clone());
     let (board, tasks) = (Board::default(), TaskTracker::new());
     let simulation = Simulation::default();
     let house =
@@ -202,13 +203,17 @@ impl House {
             tls: self.encryption.client.clone(),
             shadow: self.config.sentinel.shadow,
             stock_credentials,
+            foreign: Arc::new(self.config.sentinel.foreign.clone()),
         };
         let (heard, inbox) = mpsc::channel(limits::HELLOS_WAITING);
-        let hellos = agent::Hellos { heard: heard.clone(), inbox };
+        let hellos = agent::Hellos { heard, inbox };
         self.tasks.spawn(agent::run(parts, self.config.groups.clone(), hellos, self.cancel.clone()));
-        self.tasks.spawn_on(resp::serve(resp, Arc::new(self.resp_context(heard, credentials)), self.cancel.clone()), clients);
+        self.tasks.spawn_on(resp::serve(resp, Arc::new(self.resp_context(credentials)), self.cancel.clone()), clients);
 
-        let ctx = grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock, Arc::clone(&self.access));
+        let ctx = grpc::Context {
+            deny_renames: self.config.sentinel.deny_rename_reconfig,
+            ..grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock, Arc::clone(&self.access))
+        };
         let hooks = self.hooks.clone();
         let (cancel, failed_grpc, ctx_grpc) = (self.cancel.clone(), failed.clone(), ctx.clone());
         let entrance = grpc::Entrance { port: self.places.grpc.clone(), tls: self.encryption.grpc.clone() };
@@ -275,7 +280,7 @@ impl House {
         }
     }
 
-    fn resp_context(&self, heard: mpsc::Sender<Heard>, credentials: watch::Sender<Credentials>) -> resp::Context {
+    fn resp_context(&self, credentials: watch::Sender<Credentials>) -> resp::Context {
         let (config, sentinel) = (&self.config, &self.config.sentinel);
         let shown = |path: PathBuf| absolute(&path).display().to_string();
         resp::Context {
@@ -300,6 +305,8 @@ impl House {
             resolve_hostnames: sentinel.resolve_hostnames,
             announce_hostnames: sentinel.announce_hostnames,
             deny_scripts_reconfig: sentinel.deny_scripts_reconfig,
+            deny_rename_reconfig: sentinel.deny_rename_reconfig,
+            call_rules: Arc::new(config.call_rules()),
             dir: absolute(&config.dir),
             live: Live::new(
                 Facts { log_level: config.log.level, credentials: sentinel.credentials.clone(), ..Facts::default() },
@@ -307,7 +314,6 @@ impl House {
                 credentials,
             ),
             simulation: self.simulation.clone(),
-            heard,
             stop: self.cancel.clone(),
         }
     }

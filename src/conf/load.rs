@@ -101,6 +101,7 @@ fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Confi
     let tls = std::mem::take(&mut draft.tls).finish(&dir, &uses).map_err(refused)?;
     draft.resp.unix = draft.unix_path.take().map(|path| UnixSocket { path: dir.join(path), mode: draft.unix_mode });
     draft.resp.acl.file = draft.resp.acl.file.take().map(|path| dir.join(path));
+    draft.sentinel.foreign.by_name = draft.sentinel.resolve_hostnames;
     let mut groups = draft.take_groups();
     for group in &mut groups {
         // Elections that came to nothing used epochs up, too: what is promoted here must be behind all of them.

@@ -16,6 +16,11 @@ const LINES: &[(&str, &str)] = &[
     ("raft", "There is no directive 'raft'"),
     ("grpc port 1", "There is no directive 'grpc port'"),
     // Stock's own complaints.
+    (
+        "sentinel foreign-sentinels 10.0.0.0/33",
+        "'10.0.0.0/33' is no place in a network; expected an IP address, a range such as 10.0.0.0/8",
+    ),
+    ("sentinel foreign-sentinels", "takes at least 1 argument(s), not 0"),
     ("sentinel nonsense", "Unrecognized sentinel configuration statement. There is no directive 'sentinel nonsense'"),
     ("sentinel monitor m 127.0.0.1 6379", "Unrecognized sentinel configuration statement. 'sentinel monitor' takes 4 argument(s), not 3"),
     ("sentinel monitor m 127.0.0.1 6379 0", "Quorum must be 1 or greater. '0'"),

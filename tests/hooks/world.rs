@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use raft_sentinel::base::settings::SettingChange;
 use raft_sentinel::base::{
-    Addr, ClusterId, Epoch, GroupName, GroupSettings, LogIndex, NodeId, ReplId, RunId, SentinelId, WallTime, WebhookUrl,
+    Addr, CallRules, ClusterId, Epoch, GroupName, GroupSettings, LogIndex, NodeId, ReplId, RunId, SentinelId, WallTime, WebhookUrl,
 };
 use raft_sentinel::clock::Clock;
 use raft_sentinel::events::{Hub, Level, News, Origin, Spoken, Switch};
@@ -62,7 +62,8 @@ impl World {
     pub(crate) fn start_as(me: NodeId, limits: Limits, history_until: Option<WallTime>) -> Self {
         let (dir, clock, hub) = (tempfile::tempdir().unwrap(), Clock::default(), Hub::default());
         let state = Arc::new(Mutex::new(Arc::new(state())));
-        let hooks = Hooks::new(limits, clock, dir.path().to_owned(), hub.clone());
+        let rules = CallRules { own_only: false, webhook_places: Some(vec!["127.0.0.1".parse().unwrap()]), ..CallRules::default() };
+        let hooks = Hooks::new(limits, Arc::new(rules), clock, dir.path().to_owned(), hub.clone());
         let (cancel, read) = (CancellationToken::new(), Arc::clone(&state));
         let teller = Teller { cluster: ClusterId::new("prod"), node: me, sentinel: SentinelId::new("1".repeat(40)) };
         let state_now = Box::new(move || Arc::clone(&read.lock().unwrap()));

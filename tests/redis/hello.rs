@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use raft_sentinel::base::{Addr, Claim, Epoch, GroupName, Heard, HeardOn, Hello, OnChannel, SentinelId};
+use raft_sentinel::base::{Addr, Claim, Epoch, GroupName, Heard, Hello, OnChannel, SentinelId};
 use raft_sentinel::probe::HelloChannel;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -14,7 +14,7 @@ async fn next_hello(inbox: &mut mpsc::Receiver<Heard>) -> Hello {
     let hello = async {
         loop {
             let heard = inbox.recv().await.expect("the probe lives");
-            if let HeardOn::DataNode { what: OnChannel::Hello(hello), .. } = heard.on {
+            if let OnChannel::Hello(hello) = heard.what {
                 return *hello;
             }
         }

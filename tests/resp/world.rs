@@ -8,7 +8,8 @@ use std::time::Duration;
 use raft_sentinel::admission::{Descriptors, Need, Port, Shares};
 use raft_sentinel::base::observation::{AttachedReplica, NodeReport, ReplicaReport, RoleReport};
 use raft_sentinel::base::{
-    Addr, Credentials, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, Secret, SentinelId, WallTime,
+    Addr, CallRules, Credentials, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, Secret, SentinelId,
+    WallTime,
 };
 use raft_sentinel::board::Board;
 use raft_sentinel::clock::Clock;
@@ -174,7 +175,7 @@ pub(crate) async fn world_with(options: Options) -> World {
     let context = Context {
         agreement: Arc::clone(&fake) as Arc<dyn Agreement>,
         board: board.clone(),
-        hooks: Hooks::new(hooks::Limits::default(), clock, dir.clone(), hub.clone()),
+        hooks: Hooks::new(hooks::Limits::default(), Arc::default(), clock, dir.clone(), hub.clone()),
         hub,
         clock,
         me,
@@ -189,10 +190,11 @@ pub(crate) async fn world_with(options: Options) -> World {
         resolve_hostnames: false,
         announce_hostnames: false,
         deny_scripts_reconfig: !options.scripts_allowed,
+        deny_rename_reconfig: !options.scripts_allowed,
+        call_rules: Arc::new(CallRules { own_only: !options.scripts_allowed, ..CallRules::default() }),
         dir,
         live: Live::new(Facts { credentials: credentials.clone(), ..Facts::default() }, |_| (), watch::Sender::new(credentials)),
         simulation: Simulation::default(),
-        heard: tokio::sync::mpsc::channel(16).0,
         stop: stop.clone(),
     };
     let task = tokio::spawn(serve(vec![listener.into()], Arc::new(context), cancel.clone()));

@@ -78,9 +78,6 @@ fn parsed(field: &str, option: &str, word: &str) -> Result<SettingChange, Status
 }
 
 fn rename(rename: pb::RenameCommand) -> Result<SettingChange, Status> {
-    let is_word = |text: &str| !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-    if !is_word(&rename.command) || !is_word(&rename.to) {
-        return Err(Status::invalid_argument("rename_commands: both names are words without blanks"));
-    }
-    Ok(SettingChange::RenameCommand { command: rename.command.to_uppercase(), to: rename.to })
+    parse_change("rename-command", &[&rename.command, &rename.to])
+        .map_err(|problem| Status::invalid_argument(format!("rename_commands: {problem}")))
 }
