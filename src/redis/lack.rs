@@ -10,7 +10,7 @@ use crate::base::observation::LocalLack;
 ///
 /// A connection that is refused, reset or not answered is no lack of ours. Neither is an unreachable network: where the route to a server
 /// has been withdrawn, the server is gone for its clients as well.
-pub fn lack_of(error: &io::Error) -> Option<LocalLack> {
+pub(super) fn lack_of(error: &io::Error) -> Option<LocalLack> {
     match Errno::from_raw_os_error(error.raw_os_error()?) {
         Errno::MFILE | Errno::NFILE => Some(LocalLack::Descriptors),
         Errno::NOMEM | Errno::NOBUFS => Some(LocalLack::Memory),
