@@ -48,4 +48,5 @@ mod wire;
 pub use config::{PeerTls, RaftConfig};
 pub use error::{MembershipError, ProposeError, ReadError, StartError};
 pub use node::Raft;
+pub use propose::check_readable;
 pub use status::{Committed, Leadership, Member, PeerHealth, RaftStatus};

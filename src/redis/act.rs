@@ -112,7 +112,7 @@ impl Act {
             words: vec![access.replicaof(), host.to_owned(), port.to_owned()],
             optional: false,
         };
-        let follow = |master: &Addr| replicaof(&master.host, &master.port.to_string());
+        let follow = |master: &Addr| replicaof(master.host(), &master.port().to_string());
         let rewrite = step(Step::ConfigRewrite, "CONFIG", &["REWRITE"]).or_not();
         let info = step(Step::Info, "INFO", &[]);
         let kill_normal = step(Step::KillClients, "CLIENT", &["KILL", "TYPE", "normal"]).or_not();

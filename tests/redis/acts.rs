@@ -99,7 +99,7 @@ async fn what_an_act_can_do_without_is_reported_and_no_error() {
         ),
         (Server::start("rename-command MULTI \"\""), vec![]),
     ] {
-        let follow = Act::Follow { master: raft_sentinel::base::Addr::new("127.0.0.1", 1), clients: Clients::Kill };
+        let follow = Act::Follow { master: raft_sentinel::base::Addr::new("127.0.0.1", 1).expect("an address"), clients: Clients::Kill };
         let report = watch(server.addr(), settings(1000))
             .probe
             .hands()
@@ -115,7 +115,7 @@ async fn what_an_act_can_do_without_is_reported_and_no_error() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_old_name_of_replicaof_is_found_and_new_names_are_used() {
-    let follow = Act::Follow { master: raft_sentinel::base::Addr::new("127.0.0.1", 1), clients: Clients::Keep };
+    let follow = Act::Follow { master: raft_sentinel::base::Addr::new("127.0.0.1", 1).expect("an address"), clients: Clients::Keep };
     let old = Server::start("rename-command REPLICAOF \"\"");
     let report =
         watch(old.addr(), settings(1000)).probe.hands().expect("it was given hands").act(follow.clone(), LIMIT).await.expect("by SLAVEOF");
