@@ -159,8 +159,8 @@ pub(super) fn ms(span: Duration) -> u64 {
 pub(super) struct Spans {
     /// Between two heartbeats.
     pub heartbeat_ms: u64,
-    /// How old an acknowledgement may be for a leader to act without asking again. Shorter than the voters' lease: the
-    /// difference pays for clocks that run at different speeds.
+    /// How old a proof of leadership may be when an act takes effect. Shorter than the voters' lease: the difference pays for clocks that
+    /// run at different speeds.
     pub trust_ms: u64,
     /// How long a voter that heard a leader grants nothing to others.
     pub lease_ms: u64,
