@@ -29,6 +29,13 @@ impl Epoch {
 #[serde(transparent)]
 pub struct LogIndex(pub u64);
 
+impl LogIndex {
+    /// Whether it is the first of all, which no entry of ours has.
+    pub const fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -9,6 +9,7 @@ use super::calls::CallError;
 use super::config::{PROPOSE_WITHIN, ms};
 use super::core::Core;
 use super::error::ProposeError;
+use super::sealing::seal;
 use super::status::{Committed, Leadership};
 use super::wire;
 use crate::base::{LogIndex, NodeId, limits};
@@ -32,6 +33,7 @@ enum Attempt {
 pub(super) async fn propose(core: &Core, command: Command) -> Result<Committed, ProposeError> {
     let begun = Instant::now();
     let deadline = begun + PROPOSE_WITHIN;
+    let command = seal(core, command)?;
     let document = wire::command_to_wire(&command);
     if document.body.len() > limits::COMMAND_BYTES {
         return Err(ProposeError::TooLarge { bytes: document.body.len(), limit: limits::COMMAND_BYTES });
@@ -96,6 +98,8 @@ pub(super) async fn for_peer(core: &Core, command: Command, within_ms: u64) -> R
         };
         return Reply::NotLeading(peer::NotLeading { leader });
     }
+    // The peer may have no secret file.
+    let Ok(command) = seal(core, command) else { return Reply::NotLeading(peer::NotLeading { leader: 0 }) };
     match here(core, command, begun, begun + within).await {
         Attempt::Done(committed) => {
             Reply::Committed(peer::Committed { index: committed.index.0, outcome: Some(wire::outcome_to_wire(&committed.outcome)) })
