@@ -183,6 +183,14 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_it_is_shown() {
+        let sealed = Sealed::new("0123456789abcdef", b"hunter2").unwrap();
+        let url = StoredWebhook::Sealed { shown: "https://h".to_owned(), url: sealed.clone() };
+        let shown = format!("{:?} {:?} {url:?}", StoredSecret::new("hunter2"), StoredSecret::Sealed(sealed));
+        assert!(!shown.contains("hunter2") && !shown.contains("68756e74"), "{shown}");
+    }
+
+    #[test]
     fn bytes_come_out_as_they_went_in() {
         let bytes: Vec<u8> = (0..=255).collect();
         assert_eq!(Sealed::new("0123456789abcdef", &bytes).unwrap().bytes(), bytes);

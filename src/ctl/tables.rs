@@ -106,8 +106,13 @@ fn fence(master: &pb::Master, alarm: &str) -> String {
 fn secrets(keys: &[String]) -> String {
     let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     keys.dedup();
-    let told =
-        |key: &&str| if *key == "clear" { "in clear text (no raft secret-file)".to_owned() } else { format!("sealed with key {key}") };
+    let told = |key: &&str| {
+        if *key == "clear" {
+            "in clear text (they are sealed with 'raft secret-file', once every member has one and can read that)".to_owned()
+        } else {
+            format!("sealed with key {key}")
+        }
+    };
     format!("secrets: {}", keys.iter().map(told).collect::<Vec<_>>().join(", "))
 }
 

@@ -49,8 +49,13 @@ pub(super) async fn run(core: Arc<Core>, record: SentinelRecord) {
                 changed = states.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-        } else if !core.rest(pause).await {
-            return;
+        } else {
+            let mut leadership = core.leadership.subscribe();
+            tokio::select! {
+                rested = core.rest(pause) => if !rested { return },
+                // Another leader may take it whole.
+                _ = leadership.changed() => {}
+            }
         }
     }
 }

@@ -312,8 +312,9 @@ fn state() -> State {
         state.apply(index, command);
         index
     };
-    for command in commands() {
-        apply(&mut state, &command);
+    // Secrets that are sealed anew came later, and leave no trace in a group that is not there.
+    for command in commands().iter().filter(|command| !matches!(command, Command::SecretsSealed { .. })) {
+        apply(&mut state, command);
     }
     state.apply_membership(LogIndex(20), (1..=3).map(NodeId).collect());
     apply(&mut state, &Command::SentinelLeft { id: NodeId(9) });
