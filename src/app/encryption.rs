@@ -44,7 +44,7 @@ impl Encryption {
 
     /// Whether this sentinel would let itself in as a peer.
     pub(super) fn rehearse(&self, config: &Config) -> Result<(), AppError> {
-        let tried = self.raft.as_ref().map(|tls| rehearse(&tls.connect, &tls.accept, &config.raft.advertise.host));
+        let tried = self.raft.as_ref().map(|tls| rehearse(&tls.connect, &tls.accept, config.raft.advertise.host()));
         tried.transpose().map(drop).map_err(AppError::RaftTls)
     }
 

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::Rng;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -237,13 +236,16 @@ impl House {
     /// How the other sentinels and clients find this one.
     fn record(&self) -> SentinelRecord {
         let config = &self.config;
-        let host = config.sentinel.announce_ip.clone().unwrap_or_else(|| config.raft.advertise.host.clone());
-        let grpc_port = config.grpc_listen.first().map_or(0, |listen| listen.addr.port);
+        let announced = |port| {
+            let named = config.sentinel.announce_ip.clone().and_then(|host| Addr::new(host, port).ok());
+            named.unwrap_or_else(|| config.raft.advertise.at_port(port))
+        };
+        let grpc_port = config.grpc_listen.first().map_or(0, |listen| listen.addr.port());
         SentinelRecord {
             sentinel_id: self.raft.sentinel_id().clone(),
             incarnation: self.raft.incarnation().clone(),
-            resp: Addr::new(host.clone(), self.announced_port()),
-            grpc: Addr::new(host, grpc_port),
+            resp: announced(self.announced_port()),
+            grpc: announced(grpc_port),
             raft: config.raft.advertise.clone(),
             shadow: config.sentinel.shadow,
             // Put in as they are when it is proposed.
@@ -334,8 +336,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 fn random_run_id() -> RunId {
-    let mut dice = rand::thread_rng();
-    RunId::new((0..40).map(|_| char::from_digit(dice.gen_range(0..16), 16).unwrap_or('0')).collect::<String>())
+    RunId::of_bytes(rand::random())
 }
 
 /// The signals that end a sentinel.

@@ -156,12 +156,12 @@ pub struct ForeignPlaces {
 impl ForeignPlaces {
     /// Whether the file itself names this sentinel: it is worth a call before others, and `sentinel-pass` may be shown to it.
     pub fn trusts(&self, addr: &Addr) -> bool {
-        self.known.contains(addr) || self.listed.iter().flatten().any(|place| place.names(&addr.host))
+        self.known.contains(addr) || self.listed.iter().flatten().any(|place| place.names(addr.host()))
     }
 
     /// Why an address that a hello names is not called; none if it may be. `here` is where the hello was heard.
     pub fn refusal(&self, addr: &Addr, here: &Addr) -> Option<&'static str> {
-        if addr.port == 0 {
+        if addr.port() == 0 {
             return Some("which is no address");
         }
         if self.trusts(addr) {
@@ -170,7 +170,7 @@ impl ForeignPlaces {
         if self.listed.is_some() {
             return Some("which 'sentinel foreign-sentinels' does not list");
         }
-        match literal(&addr.host) {
+        match literal(addr.host()) {
             Some(ip) => refusal_of(ip, here),
             None if self.by_name => None,
             None => Some("a name; only 'sentinel resolve-hostnames yes' lets a hello name one"),
@@ -182,7 +182,7 @@ impl ForeignPlaces {
 pub fn refusal_of(ip: IpAddr, here: &Addr) -> Option<&'static str> {
     match reach(ip) {
         Reach::Host => None,
-        Reach::Loopback if literal(&here.host).is_some_and(|ip| reach(ip) == Reach::Loopback) || here.host == "localhost" => None,
+        Reach::Loopback if literal(here.host()).is_some_and(|ip| reach(ip) == Reach::Loopback) || here.host() == "localhost" => None,
         Reach::Loopback => Some("which is this host's own, although the hello was heard on another"),
         Reach::Reserved => Some("which is link-local, reserved or a cloud's own"),
     }
@@ -244,15 +244,19 @@ mod tests {
 
     #[test]
     fn a_hello_names_what_the_file_lets_it_name() {
-        let (here, there) = (Addr::new("10.0.0.5", 6379), |host: &str| Addr::new(host, 26379));
+        let (here, there) = (Addr::new("10.0.0.5", 6379).expect("an address"), |host: &str| Addr::new(host, 26379).expect("an address"));
         let open = ForeignPlaces { known: vec![there("192.0.2.7")], ..ForeignPlaces::default() };
         assert_eq!(open.refusal(&there("10.0.0.9"), &here), None);
         for refused in ["127.0.0.1", "169.254.169.254", "metadata.internal"] {
             assert!(open.refusal(&there(refused), &here).is_some(), "{refused}");
         }
-        assert_eq!(open.refusal(&there("127.0.0.1"), &Addr::new("127.0.0.1", 6379)), None, "all on one host");
-        assert!(open.refusal(&Addr::new("10.0.0.9", 0), &here).is_some());
-        assert!(open.trusts(&there("192.0.2.7")) && !open.trusts(&Addr::new("192.0.2.7", 1)) && !open.trusts(&there("10.0.0.9")));
+        assert_eq!(open.refusal(&there("127.0.0.1"), &Addr::new("127.0.0.1", 6379).expect("an address")), None, "all on one host");
+        assert!(open.refusal(&Addr::new("10.0.0.9", 0).expect("an address"), &here).is_some());
+        assert!(
+            open.trusts(&there("192.0.2.7"))
+                && !open.trusts(&Addr::new("192.0.2.7", 1).expect("an address"))
+                && !open.trusts(&there("10.0.0.9"))
+        );
         let listed = ForeignPlaces { listed: Some(vec!["169.254.0.0/16".parse().unwrap()]), ..ForeignPlaces::default() };
         assert_eq!(listed.refusal(&there("169.254.1.1"), &here), None, "an operator knows the network");
         assert!(listed.refusal(&there("10.0.0.9"), &here).is_some() && listed.trusts(&there("169.254.1.1")));

@@ -144,8 +144,8 @@ impl Findings {
             if *advertise != expected {
                 self.note(format!("{here}: node {node_id} advertises {advertise}, but 'raft peer {node_id}' is {expected}"));
             }
-            let elsewhere = listen.host != expected.host && !is_wildcard(&listen.host);
-            if listen.port != expected.port || elsewhere {
+            let elsewhere = listen.host() != expected.host() && !is_wildcard(listen.host());
+            if listen.port() != expected.port() || elsewhere {
                 self.note(format!(
                     "{here}: node {node_id} listens on {listen}, but 'raft peer {node_id}' is {expected}: something must forward to it"
                 ));

@@ -43,8 +43,8 @@ pub(super) fn check_ports(config: &Config) -> Result<(), Problem> {
 
 /// Listeners of one kind may take all of IPv4 and all of IPv6 apart; of different kinds, better not.
 fn clash(a: &Addr, b: &Addr, same_kind: bool) -> bool {
-    let same_family = a.host.contains(':') == b.host.contains(':');
-    a.port == b.port && (a.host == b.host || ((is_wildcard(&a.host) || is_wildcard(&b.host)) && (same_family || !same_kind)))
+    let same_family = a.host().contains(':') == b.host().contains(':');
+    a.port() == b.port() && (a.host() == b.host() || ((is_wildcard(a.host()) || is_wildcard(b.host())) && (same_family || !same_kind)))
 }
 
 /// What is allowed but probably not meant.

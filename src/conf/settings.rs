@@ -139,7 +139,9 @@ impl RespSettings {
     }
 
     pub(super) fn listen_at(&self, port: u16) -> Vec<Listen> {
-        self.bind.iter().map(|bind| Listen { addr: Addr::new(bind.host.clone(), port), optional: bind.optional }).collect()
+        // The host was checked when it was read.
+        let listen = |bind: &Bind| Some(Listen { addr: Addr::new(bind.host.clone(), port).ok()?, optional: bind.optional });
+        self.bind.iter().filter_map(listen).collect()
     }
 }
 

@@ -34,8 +34,8 @@ fn notification(path: &str, spoken: &Spoken) -> Vec<String> {
 fn client_reconfig(path: &str, group: &Group, switch: &Switch, me: NodeId) -> Vec<String> {
     let (from, to) = (&switch.from, &switch.to);
     let role = if decided_by(group, switch) == Some(me) { "leader" } else { "observer" };
-    let ports = [from.port, to.port].map(|port| port.to_string());
-    [path, group.name.as_str(), role, "start", &from.host, &ports[0], &to.host, &ports[1]].map(ToOwned::to_owned).into()
+    let ports = [from.port(), to.port()].map(|port| port.to_string());
+    [path, group.name.as_str(), role, "start", from.host(), &ports[0], to.host(), &ports[1]].map(ToOwned::to_owned).into()
 }
 
 /// The sentinel that took the decision. The log says who, so exactly one sentinel is the leader of a switch, whoever leads

@@ -87,7 +87,7 @@ impl RaftConfig {
         self.cluster_id.clone().unwrap_or_else(|| {
             let lines: Vec<String> = self.peers.iter().map(|(id, addr)| format!("{id}={addr}\n")).collect();
             let digest = Sha256::digest(lines.concat());
-            ClusterId::new(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>())
+            ClusterId::of_bytes(std::array::from_fn(|at| digest.get(at).copied().unwrap_or_default()))
         })
     }
 
@@ -160,8 +160,8 @@ pub(super) fn ms(span: Duration) -> u64 {
 pub(super) struct Spans {
     /// Between two heartbeats.
     pub heartbeat_ms: u64,
-    /// How old an acknowledgement may be for a leader to act without asking again. Shorter than the voters' lease: the
-    /// difference pays for clocks that run at different speeds.
+    /// How old a proof of leadership may be when an act takes effect. Shorter than the voters' lease: the difference pays for clocks that
+    /// run at different speeds.
     pub trust_ms: u64,
     /// How long a voter that heard a leader grants nothing to others.
     pub lease_ms: u64,
@@ -184,8 +184,8 @@ mod tests {
     use super::*;
 
     fn config() -> RaftConfig {
-        let peers = (1..=3).map(|n| (NodeId(n), Addr::new("10.0.0.1", 7000 + n as u16))).collect();
-        RaftConfig::new(NodeId(1), PathBuf::from("/nowhere"), Addr::new("10.0.0.1", 7001), peers)
+        let peers = (1..=3).map(|n| (NodeId(n), Addr::new("10.0.0.1", 7000 + n as u16).expect("an address"))).collect();
+        RaftConfig::new(NodeId(1), PathBuf::from("/nowhere"), Addr::new("10.0.0.1", 7001).expect("an address"), peers)
     }
 
     #[test]

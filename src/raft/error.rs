@@ -22,6 +22,9 @@ pub enum ProposeError {
         /// The limit.
         limit: usize,
     },
+    /// The entry would be malformed to the others, and damage to a restart.
+    #[error("the change was refused before it was proposed, and nothing was changed: {0}")]
+    Unreadable(String),
     /// This sentinel is stopping, or its log failed.
     #[error("this sentinel cannot work: {0}")]
     Stopped(String),

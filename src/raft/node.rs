@@ -16,6 +16,7 @@ use super::config::RaftConfig;
 use super::core::Core;
 use super::ear::Ear;
 use super::error::{MembershipError, ProposeError, ReadError, StartError};
+use super::lead::LeaderProof;
 use super::network::Network;
 use super::passport::Passport;
 use super::peers::PeerBook;
@@ -148,13 +149,13 @@ impl Raft {
         self.core.leadership.subscribe()
     }
 
-    /// Makes sure that this sentinel leads right now: a quorum acknowledged it after this call, or within the lease.
+    /// Makes sure that this sentinel leads right now: a quorum is asked after this call.
     ///
-    /// To be called before each act on Redis.
+    /// To be called for each act on Redis, once the way to the server is open; the proof is to be looked at again right before the act.
     ///
     /// # Errors
     /// [`ReadError`] when it does not lead, or cannot know.
-    pub async fn confirm_leadership(&self) -> Result<(), ReadError> {
+    pub async fn confirm_leadership(&self) -> Result<LeaderProof, ReadError> {
         lead::confirm(&self.core).await
     }
 

@@ -48,7 +48,7 @@ impl Link {
         let stream = match &access.tls {
             None => Stream::Plain(tcp),
             Some(tls) => {
-                let encrypted = timeout_at(deadline, tls.connect(&dialer.addr().host, tcp)).await;
+                let encrypted = timeout_at(deadline, tls.connect(dialer.addr().host(), tcp)).await;
                 Stream::Tls(Box::new(encrypted.map_err(|_| LinkLoss::TimedOut)?.map_err(|error| loss_of(&error))?))
             }
         };

@@ -13,6 +13,7 @@
 pub mod access;
 pub mod act;
 mod dial;
+pub mod guard;
 pub mod info;
 pub mod link;
 mod renames;
@@ -23,6 +24,7 @@ pub mod wire;
 pub use access::Access;
 pub use act::{Act, ActReport, Clients, Step, StepReply};
 pub use dial::Dialer;
+pub use guard::{Always, Permission};
 pub use link::Link;
 pub use renames::{RefusedRename, RenameTrust};
 pub use request::AskError;

@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_a_command_is_never_sent_and_told_once() {
-        let (trust, master) = (RenameTrust::default(), Addr::new("127.0.0.1", 6379));
+        let (trust, master) = (RenameTrust::default(), Addr::new("127.0.0.1", 6379).expect("an address"));
         assert!(trust.allows("PING", "MYPING") && !trust.allows("INFO", "FLUSHALL"));
         trust.check(&renames(), &master);
         trust.check(&renames(), &master);
@@ -261,7 +261,8 @@ mod tests {
     #[test]
     fn a_server_says_which_command_a_name_is() {
         let trust = RenameTrust::default();
-        let (one, other) = (trust.at(&Addr::new("127.0.0.1", 1)), trust.at(&Addr::new("127.0.0.1", 2)));
+        let (one, other) =
+            (trust.at(&Addr::new("127.0.0.1", 1).expect("an address")), trust.at(&Addr::new("127.0.0.1", 2).expect("an address")));
         let row = |name: &str| Reply::Array(vec![Reply::Array(vec![Reply::Bulk(name.to_owned())])]);
         assert_eq!(one.unproven(&renames()), [rename("PING", "MYPING")]);
         one.learn(one.unproven(&renames()), &row("ping"));
@@ -277,7 +278,7 @@ mod tests {
 
     #[test]
     fn an_answer_of_another_shape_ends_the_use_of_a_name() {
-        let trust = RenameTrust::default().at(&Addr::new("127.0.0.1", 1));
+        let trust = RenameTrust::default().at(&Addr::new("127.0.0.1", 1).expect("an address"));
         let ping = Sent::of(&["MYPING".to_owned()], &renames());
         assert_eq!(ping.check(&status("PONG"), &trust), Ok(()));
         assert_eq!(ping.check(&Reply::Error("LOADING".to_owned()), &trust), Ok(()));

@@ -47,11 +47,11 @@ fn hear_all(conn: &mut Conn, ids: &BTreeMap<String, u16>, epoch: u64) -> (u16, D
         assert!(begun.elapsed() < SOON, "only {heard:?} named the master of epoch {epoch}");
         let hello = next_hello(conn);
         if hello.epoch.0 == epoch {
-            assert_eq!((hello.sender.host.as_str(), hello.group.as_str(), hello.master.host.as_str()), ("127.0.0.1", GROUP, "127.0.0.1"));
-            assert_eq!(ids.get(hello.sentinel.as_str()), Some(&hello.sender.port), "{hello}");
+            assert_eq!((hello.sender.host(), hello.group.as_str(), hello.master.host()), ("127.0.0.1", GROUP, "127.0.0.1"));
+            assert_eq!(ids.get(hello.sentinel.as_str()), Some(&hello.sender.port()), "{hello}");
             assert!(hello.current_epoch.0 >= epoch, "{hello}");
-            assert!(named == 0 || named == hello.master.port, "one epoch has one master: {hello}");
-            named = hello.master.port;
+            assert!(named == 0 || named == hello.master.port(), "one epoch has one master: {hello}");
+            named = hello.master.port();
             heard.insert(hello.sentinel.to_string());
         }
     }

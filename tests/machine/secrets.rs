@@ -25,7 +25,7 @@ impl World {
 
     fn monitor(&mut self, pass: StoredSecret) {
         let settings = GroupSettings { auth_pass: Some(pass), ..GroupSettings::default() };
-        let (master, origin, at) = (Addr::new("127.0.0.1", 6379), Origin::Operator, WallTime(0));
+        let (master, origin, at) = (Addr::new("127.0.0.1", 6379).expect("an address"), Origin::Operator, WallTime(0));
         let command = Command::ConfigureGroup { name: name(), master, settings, replicas: Vec::new(), epoch: Epoch(0), origin, at };
         assert_eq!(self.apply(&command), Outcome::Done);
     }

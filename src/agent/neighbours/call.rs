@@ -103,15 +103,15 @@ impl Call {
 
     /// The address to connect to: a name is looked up once, and what it stands for is checked and then called.
     async fn target(&self) -> Result<Addr, Proof> {
-        if self.trusted || literal(&self.addr.host).is_some() {
+        if self.trusted || literal(self.addr.host()).is_some() {
             return Ok(self.addr.clone());
         }
         let unresolved = || Proof::Silent("has a name that stands for no address".to_owned());
-        let found = lookup_host((self.addr.host.as_str(), self.addr.port)).await.map_err(|_| unresolved())?;
+        let found = lookup_host((self.addr.host(), self.addr.port())).await.map_err(|_| unresolved())?;
         let first = found.into_iter().next().ok_or_else(unresolved)?;
         let here = self.asks.first().map_or_else(Addr::nobody, |question| question.here.clone());
         match refusal_of(first.ip(), &here) {
-            None => Ok(Addr::new(first.ip().to_canonical().to_string(), first.port())),
+            None => Addr::new(first.ip().to_canonical().to_string(), first.port()).map_err(|_| unresolved()),
             Some(why) => Err(Proof::Refuted(format!("has a name that stands for an address {why}"))),
         }
     }
@@ -163,7 +163,7 @@ async fn watches(link: &mut Link, question: &Ask) -> Result<Proof, Proof> {
     let ours = |fields: &Reply| {
         let at = field(fields, "ip").zip(field(fields, "port"));
         let same_address =
-            at.is_some_and(|(ip, port)| question.servers.iter().any(|known| known.host == ip && known.port.to_string() == port));
+            at.is_some_and(|(ip, port)| question.servers.iter().any(|known| known.host() == ip && known.port().to_string() == port));
         same_address || field(fields, "runid").is_some_and(|run| question.runs.iter().any(|known| known.as_str() == run))
     };
     match ask(link, &["SENTINEL", "MASTER", &question.theirs]).await? {

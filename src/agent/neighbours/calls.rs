@@ -121,11 +121,11 @@ mod tests {
     use super::*;
 
     fn at(port: u16) -> Addr {
-        Addr::new("10.0.0.1", port)
+        Addr::new("10.0.0.1", port).expect("an address")
     }
 
     fn named() -> Named {
-        (GroupName::new("mymaster").expect("it is a name"), SentinelId::new("7"))
+        (GroupName::new("mymaster").expect("it is a name"), SentinelId::new("7").expect("an id"))
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn ask(parts: &Parts, (name, sentinel): Named, hello: Hello, here: Addr) -> Ask 
     let view = parts.board.group(&name).unwrap_or_default();
     let (servers, runs) = parts.raft.state().groups.get(&name).map_or_else(Default::default, |group| {
         let known: Vec<&Addr> = group.data_nodes().collect();
-        let ip = |addr: &Addr| Some(Addr::new(view.nodes.get(addr)?.ip.clone()?, addr.port));
+        let ip = |addr: &Addr| Addr::new(view.nodes.get(addr)?.ip.clone()?, addr.port()).ok();
         let reported = |addr: &Addr| Some(view.nodes.get(addr)?.report.as_ref()?.1.run_id.clone());
         let recorded = group.replicas.values().map(|replica| &replica.identity).chain([&group.master.identity]);
         let runs: Vec<RunId> =
@@ -127,7 +127,7 @@ fn tell(parts: &Parts, news: News) {
         if locked {
             warn!(%group, sentinel = %hello.sentinel, addr = %hello.sender,
                 "it wants a password, so that it is a sentinel is certain and which servers it watches is not; 'sentinel foreign-sentinels {}' lets \
-                 this sentinel show it 'sentinel-pass'", hello.sender.host);
+                 this sentinel show it 'sentinel-pass'", hello.sender.host());
         }
     } else {
         info!(%group, sentinel = %hello.sentinel, addr = %hello.sender,

@@ -13,17 +13,17 @@ fn group() -> GroupName {
 }
 
 fn at(port: u16) -> Addr {
-    Addr::new("127.0.0.1", port)
+    Addr::new("127.0.0.1", port).expect("an address")
 }
 
 fn id(digit: u8) -> SentinelId {
-    SentinelId::new(format!("{digit:040}"))
+    SentinelId::new(format!("{digit:040}")).expect("an id")
 }
 
 fn joined(state: &mut State, digit: u8) {
     let record = SentinelRecord {
         sentinel_id: id(digit),
-        incarnation: Incarnation::new("i"),
+        incarnation: Incarnation::new("i").expect("an id"),
         resp: at(26379),
         grpc: at(28379),
         raft: at(27379),
@@ -146,7 +146,7 @@ fn what_is_said_in_the_name_of_one_that_is_proved_moves_it_nowhere() {
     let mut heard = Heard::with(Proof::Watches);
     heard.hear(&hello(7), 0);
     heard.hear(&hello(7), 2000);
-    let forged = hello_from(Addr::new("127.0.0.1", 1), 7);
+    let forged = hello_from(Addr::new("127.0.0.1", 1).expect("an address"), 7);
     for second in 3..40 {
         heard.hear(&hello(7), second * 1000);
         assert_eq!(heard.hear(&forged, second * 1000 + 500), []);
@@ -171,7 +171,7 @@ fn an_address_that_the_file_does_not_let_a_hello_name_is_not_called() {
     let mut elsewhere = Heard::with(Proof::Watches);
     for ms in [0, 2000, 4000] {
         heard.hear(&hello(7), ms);
-        elsewhere.hear(&hello_from(Addr::new("169.254.169.254", 80), 7), ms);
+        elsewhere.hear(&hello_from(Addr::new("169.254.169.254", 80).expect("an address"), 7), ms);
     }
     assert_eq!((heard.calls, heard.believed(), elsewhere.calls, elsewhere.believed()), (0, 0, 0, 0));
 }

@@ -149,7 +149,7 @@ fn my_id(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
     if args[0].len() != 40 || !args[0].bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(format!("Malformed Sentinel id in myid option. {} is not 40 hex characters", shown(&args[0])));
     }
-    draft.sentinel.id_seed = Some(SentinelId::new(args[0].to_ascii_lowercase()));
+    draft.sentinel.id_seed = Some(SentinelId::new(args[0].to_ascii_lowercase()).map_err(|problem| problem.to_string())?);
     Ok(())
 }
 
@@ -182,7 +182,7 @@ fn data_node(draft: &Draft, host: &str, port: &str) -> Result<Addr, Problem> {
     }
     // Stock accepts port 0 and then never connects.
     let port = whole(port, &(1..=65535_u16)).map_err(|problem| format!("Invalid port number. {problem}"))?;
-    Ok(Addr::new(host, port))
+    Addr::new(host, port).map_err(|problem| problem.to_string())
 }
 
 fn config_epoch(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
@@ -209,7 +209,7 @@ fn known_replica(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
 fn known_sentinel(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
     draft.group(&args[0])?;
     let port = whole(&args[2], &(0..=65535_u16)).map_err(|problem| format!("Invalid port number. {problem}"))?;
-    let sentinel = Addr::new(args[1].as_str(), port);
+    let sentinel = Addr::new(args[1].as_str(), port).map_err(|problem| problem.to_string())?;
     draft.note_neighbour(sentinel.clone());
     draft.sentinel.foreign.known.push(sentinel);
     draft.note_once(

@@ -89,5 +89,5 @@ pub(in super::super) fn admin(raft: &RaftStatus, state: &State, peers: &BTreeMap
 }
 
 fn admin_address(addr: &Addr) -> admin::Address {
-    admin::Address { host: addr.host.clone(), port: u32::from(addr.port) }
+    admin::Address { host: addr.host().to_owned(), port: u32::from(addr.port()) }
 }
