@@ -72,7 +72,7 @@ impl World {
         ctx.progress_every = progress_every;
         let (on_grpc, grpc) = free_port().await;
         let (on_http, http) = free_port().await;
-        let hooks = Hooks::new(hooks::Limits::default(), Arc::default(), clock, std::env::temp_dir(), Hub::default());
+        let hooks = Hooks::new(hooks::Limits::default(), hooks::OwnFile::default(), clock, std::env::temp_dir(), Hub::default());
         let port = |name| Port::for_clients(name, Shares::new(1000, 1000), Descriptors::with_limit(5000, Need::default()));
         let entrance = grpc::Entrance { port: port("gRPC"), tls: None };
         let served = tokio::spawn(grpc::serve(vec![on_grpc], entrance, ctx.clone(), stop.clone()));
@@ -192,6 +192,7 @@ impl World {
             grpc: grpc.clone(),
             raft: Addr::new("127.0.0.1", 27379).expect("an address"),
             shadow: false,
+            key_ids: None,
         };
         self.fake.commit(&Command::SentinelJoined { id: NodeId(id), record });
     }
