@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use raft_sentinel::admission::{Descriptors, Need, Port, Shares};
 use raft_sentinel::base::observation::{AttachedReplica, NodeReport, ReplicaReport, RoleReport};
 use raft_sentinel::base::{
     Addr, CallRules, Credentials, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, Secret, SentinelId,
@@ -74,6 +75,7 @@ fn state() -> State {
             grpc: at(28378),
             raft: at(27378),
             shadow: false,
+            key_ids: None,
         };
         let index = LogIndex(state.applied.0 + 1);
         state.apply(index, &Command::SentinelJoined { id: NodeId(id.into()), record });
@@ -179,13 +181,17 @@ pub(crate) async fn world_with(options: Options) -> World {
     let context = Context {
         agreement: Arc::clone(&fake) as Arc<dyn Agreement>,
         board: board.clone(),
-        hooks: Hooks::new(hooks::Limits::default(), Arc::default(), clock, dir.clone(), hub.clone()),
+        hooks: Hooks::new(hooks::Limits::default(), hooks::OwnFile::default(), clock, dir.clone(), hub.clone()),
         hub,
         clock,
         me,
         access: Arc::new(Access::new(acl, false, GrpcAccess::default(), clock)),
         manners: options.manners,
-        maxclients: options.maxclients.unwrap_or(100),
+        port: Port::for_clients(
+            "the SENTINEL port",
+            Shares::new(options.maxclients.unwrap_or(100), 100),
+            Descriptors::with_limit(5000, Need::default()),
+        ),
         stale_answers: options.stale_answers,
         resolve_hostnames: false,
         announce_hostnames: false,

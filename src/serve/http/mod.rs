@@ -10,35 +10,58 @@ mod families;
 mod guard;
 mod hooked;
 mod logins;
+mod places;
 mod scrape;
 mod shadow;
 
-use std::future::IntoFuture;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::transport::server::Connected;
 
 use self::counters::Counters;
 use super::grpc::Context;
+use crate::admission::Port;
 use crate::hooks::Hooks;
 use crate::machine;
+use crate::transport::{self, Incoming, Intake, Opening};
 
 /// The text format of `OpenMetrics`, which Prometheus reads.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// How long a header may take, from the end of the answer before it. Connections that rest between two scrapes end by it as well.
+const HEADER_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of a header.
+const HEADER_BYTES: usize = 16 * 1024;
 /// Requests that still run this long after the request to stop are cut off.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
+/// The way in.
+#[derive(Clone, Debug)]
+pub struct Entrance {
+    /// The places of the port.
+    pub port: Port,
+    /// All ports for clients by name, for the metrics.
+    pub all: Vec<(&'static str, Port)>,
+}
+
 struct Shared {
+    ports: Vec<(&'static str, Port)>,
     ctx: Context,
     hooks: Hooks,
     counters: Counters,
@@ -47,22 +70,30 @@ struct Shared {
 /// Serves on all listeners until `cancel`.
 ///
 /// # Errors
-/// When a listener fails; the others are stopped then.
-pub async fn serve(listeners: Vec<TcpListener>, ctx: Context, hooks: Hooks, cancel: CancellationToken) -> io::Result<()> {
+/// When a part of it fails; the others are stopped then.
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    entrance: Entrance,
+    ctx: Context,
+    hooks: Hooks,
+    cancel: CancellationToken,
+) -> io::Result<()> {
     // Dropping the guard stops whatever was started here, on every way out.
     let cancel = cancel.child_token();
     let _stop_all = cancel.clone().drop_guard();
     let counters = Counters::default();
     let mut tasks = JoinSet::new();
+    let clock = ctx.clock;
     let counting = counters.clone().count(ctx.agreement.events());
     let until = cancel.clone();
     tasks.spawn(async move {
         until.run_until_cancelled(counting).await;
         Ok(())
     });
-    let router = router(Arc::new(Shared { ctx, hooks, counters }));
+    let router = router(Arc::new(Shared { ports: entrance.all, ctx, hooks, counters }));
     for listener in listeners {
-        tasks.spawn(serve_one(listener, router.clone(), cancel.clone()));
+        let intake = Intake { port: entrance.port.clone(), tls: None, opening: Opening::HTTP1, strangers: None, clock };
+        tasks.spawn(serve_one(listener, intake, router.clone(), cancel.clone()));
     }
     while let Some(ended) = tasks.join_next().await {
         ended.unwrap_or_else(|failed| Err(io::Error::other(failed)))?;
@@ -70,16 +101,33 @@ pub async fn serve(listeners: Vec<TcpListener>, ctx: Context, hooks: Hooks, canc
     Ok(())
 }
 
-async fn serve_one(listener: TcpListener, router: Router, cancel: CancellationToken) -> io::Result<()> {
-    let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(cancel.clone().cancelled_owned());
-    let drained = async {
-        cancel.cancelled().await;
-        tokio::time::sleep(DRAIN_LIMIT).await;
+async fn serve_one(listener: TcpListener, intake: Intake, router: Router, cancel: CancellationToken) -> io::Result<()> {
+    let (mut arrivals, connections) = (transport::incoming(listener, intake), TaskTracker::new());
+    while let Some(Some(arrived)) = cancel.run_until_cancelled(arrivals.next()).await {
+        connections.spawn(attend(arrived?, router.clone(), cancel.clone()));
+    }
+    connections.close();
+    let _ = tokio::time::timeout(DRAIN_LIMIT, connections.wait()).await;
+    Ok(())
+}
+
+/// Serves one connection. A limit on the header is why this is not left to axum, which has none.
+async fn attend(stream: Incoming, router: Router, cancel: CancellationToken) {
+    // A connection that is gone already: of no host.
+    let peer = stream.connect_info().peer.unwrap_or_else(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
+    let router = router.layer(Extension(ConnectInfo(peer)));
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEADER_WITHIN).max_buf_size(HEADER_BYTES);
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = cancel.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
     };
-    tokio::select! {
-        ended = server.into_future() => ended,
-        () = drained => Ok(()),
+    if let Err(error) = ended {
+        tracing::debug!("a connection to the HTTP port ended: {error}");
     }
 }
 
@@ -93,6 +141,7 @@ async fn metrics(State(shared): State<Arc<Shared>>, ConnectInfo(peer): ConnectIn
     }
     let mut families = scrape::families(&shared.ctx, &shared.counters.read());
     families.extend(hooked::families(&shared.hooks));
+    families.extend(places::families(&shared.ports));
     families.extend(logins::families(&shared.ctx.access));
     match families::encode(families) {
         Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
