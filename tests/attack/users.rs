@@ -2,6 +2,8 @@
 
 #[path = "users/calls.rs"]
 mod calls;
+#[path = "users/certificates.rs"]
+mod certificates;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
