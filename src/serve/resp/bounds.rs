@@ -18,6 +18,8 @@ pub(crate) const WRITE_STALL_MS: u64 = 15_000;
 pub(crate) const WRITE_LOOK_MS: u64 = 250;
 /// How long a client may take for the TLS handshake.
 pub(crate) const HANDSHAKE_MS: u64 = 10_000;
+/// Records of what clients changed here, that wait for a quorum.
+pub(crate) const RECORDS: usize = 64;
 /// How long running requests may take to end when the server stops.
 pub(crate) const DRAIN_MS: u64 = 5_000;
 /// Pause after a failed accept (such as: out of descriptors).

@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
 
 use super::context::Context;
 use super::registry::{Entry, Registry};
 use super::reply::Reply;
 use super::writer::Protocol;
 use crate::events::News;
-use crate::machine::{Command, Outcome, State};
+use crate::machine::{Asker, Command, Outcome, State};
+use crate::serve::audit;
 use crate::serve::glob;
-use crate::serve::users::{DEFAULT, Denial, Occasion};
+use crate::serve::users::{DEFAULT, Denial, Occasion, Port};
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) context: Arc<Context>,
     /// Who is connected.
     pub(crate) registry: Arc<Registry>,
+    /// Places for records that wait for a quorum.
+    pub(crate) records: Arc<Semaphore>,
 }
 
 /// What a client hears.
@@ -180,8 +183,34 @@ impl Client {
     /// Puts a command into the log and waits for what came of it.
     pub(crate) async fn propose(&mut self, command: Command) -> Result<Outcome, Reply> {
         self.confirmed = None;
+        let command = command.asked_by(self.asker());
         let committed = self.context().agreement.propose(command).await.map_err(|error| no_quorum(&error))?;
         Ok(committed.outcome)
+    }
+
+    /// Who asks, for the record.
+    fn asker(&self) -> Asker {
+        Asker::new(&self.user, &self.entry.peer.to_string(), Port::Sentinel.as_str(), self.context().agreement.id())
+    }
+
+    /// Has it recorded that this client changed something of this sentinel alone. Not waited for: such changes work without a quorum, too.
+    pub(crate) fn record(&self, words: &str) {
+        let Ok(place) = Arc::clone(&self.shared.records).try_acquire_owned() else {
+            return tracing::warn!(
+                "not recorded, since too much waits to be: client {} '{}': {}",
+                self.entry.peer,
+                self.user,
+                words.escape_debug()
+            );
+        };
+        let asker = self.asker().saying(words);
+        let (agreement, at) = (Arc::clone(&self.context().agreement), self.context().clock.wall());
+        tokio::spawn(async move {
+            if let Err(error) = audit::record(&*agreement, asker.clone(), at).await {
+                tracing::warn!("a change by '{}' from {} could not be recorded: {error}", asker.user(), asker.from());
+            }
+            drop(place);
+        });
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,7 +23,7 @@ use crate::serve::Endpoint;
 ///
 /// Clients are answered at once, with or without a quorum; what needs one is answered with an error.
 pub async fn serve(doors: Vec<Door>, context: Arc<Context>, cancel: CancellationToken) {
-    let shared = Arc::new(Shared { context, registry: Arc::default() });
+    let shared = Arc::new(Shared { context, registry: Arc::default(), records: Arc::new(Semaphore::new(bounds::RECORDS)) });
     let tasks = TaskTracker::new();
     for door in doors {
         tasks.spawn(accept(door, Arc::clone(&shared), cancel.clone(), tasks.clone()));
