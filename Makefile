@@ -11,7 +11,12 @@ JOBS     ?= 4
 POLICY   ?= strict
 FEATURES := --features failpoints
 
-.PHONY: help demo test test-faults compare bench-failover bench-answers check fix need-redis need-clients need-net
+# What cargo-deny looks at. `advisories` too where the advisory database can be fetched.
+CHECKS   ?= bans licenses sources
+DENY     := 0.20.2
+ABOUT    := 0.9.3
+
+.PHONY: help demo test test-faults compare bench-failover bench-answers check deny notices fix need-redis need-clients need-net
 
 help:
 	@echo 'make demo            kill a master and watch the failover     (ARGS=--keep leaves the cluster running)'
@@ -19,6 +24,8 @@ help:
 	@echo 'make test-faults     real processes in network namespaces, cut, stopped and killed; needs root (ARGS=cuts: only those)'
 	@echo 'make compare         twelve kinds of trouble, beside stock Sentinel: a table and a page   (ARGS="--only crash,hang --runs 5")'
 	@echo 'make check           formatting, clippy and documentation; changes nothing'
+	@echo 'make deny            licences, sources and bans of all dependencies (CHECKS="advisories bans licenses sources" with network access)'
+	@echo 'make notices         the licences of everything in the binary, as target/THIRD-PARTY-NOTICES.html'
 	@echo 'make fix             formats, and applies what clippy can fix'
 	@echo 'make bench-failover  time to the first write after a kill, beside stock Sentinel (ROUNDS=10 DOWN_AFTER=1000)'
 	@echo 'make bench-answers   answers a second, and the cost of a change, beside stock Sentinel (ARGS="--pipeline 16")'
@@ -62,6 +69,17 @@ check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets --test faults $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps $(FEATURES)
+
+deny:
+	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny --version $(DENY)
+	$(CARGO) deny --locked check --hide-inclusion-graph $(CHECKS)
+
+# To be shipped with every binary.
+notices:
+	@$(CARGO) about --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-about --version $(ABOUT)
+	@mkdir -p target
+	$(CARGO) about generate --locked --fail about.hbs -o target/THIRD-PARTY-NOTICES.html
+	@echo 'target/THIRD-PARTY-NOTICES.html'
 
 fix:
 	$(CARGO) clippy --fix --allow-dirty --allow-staged --all-targets --test faults $(FEATURES)

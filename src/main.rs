@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(serve) => run(&serve),
         Command::Check(check) => {
-            let report = check.run(app::check_certificates);
+            let report = check.run(app::check_named_files);
             print!("{report}");
             return if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }

@@ -33,6 +33,8 @@ mod checker;
 mod crashes;
 #[path = "faults/cuts.rs"]
 mod cuts;
+#[path = "faults/frozen.rs"]
+mod frozen;
 #[path = "faults/network.rs"]
 mod network;
 #[path = "faults/phases.rs"]

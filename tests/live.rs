@@ -51,6 +51,9 @@ mod tls;
 #[path = "live/acl.rs"]
 mod acl;
 
+#[path = "live/proof.rs"]
+mod proof;
+
 #[path = "live/tls_peers.rs"]
 mod tls_peers;
 

@@ -8,6 +8,8 @@ mod fake;
 mod hello;
 #[path = "redis/partitions.rs"]
 mod partitions;
+#[path = "redis/permission.rs"]
+mod permission;
 #[path = "redis/proxy.rs"]
 mod proxy;
 #[path = "redis/seeing.rs"]

@@ -16,5 +16,7 @@ mod identity;
 mod listeners;
 #[path = "store/suite.rs"]
 mod suite;
+#[path = "store/survives.rs"]
+mod survives;
 #[path = "store/timing.rs"]
 mod timing;

@@ -16,6 +16,7 @@ use crate::judge::{Input, Intent, Judge, ProposalKey, Remark, Tie, World};
 use crate::machine::{Command, Group, Outcome, Phase, State};
 use crate::probe::{self, HelloChannel, Probe, ProbeSettings};
 use crate::raft::Leadership;
+use crate::redis::{RefusedRename, RenameTrust};
 use crate::simulate::Place;
 
 /// Sights that may wait for the judge; a probe that finds the box full waits.
@@ -46,6 +47,7 @@ pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, look:
         claim,
         channel,
         current_epoch,
+        renames: RenameTrust::default(),
     };
     keeper.keep_probes();
     keeper.work(seen, ended, &look, &cancel).await;
@@ -86,6 +88,8 @@ struct Keeper {
     claim: watch::Sender<Option<Claim>>,
     channel: HelloChannel,
     current_epoch: watch::Receiver<Epoch>,
+    /// Which other names of commands the servers are trusted with.
+    renames: RenameTrust,
 }
 
 impl Keeper {
@@ -150,6 +154,7 @@ impl Keeper {
         self.tell_of_tie(world.tie);
         let intents = self.judge.step(input, world);
         self.parts.board.show(&self.name, self.judge.picture());
+        self.tell_of_renames();
         for intent in intents {
             self.perform(intent);
         }
@@ -166,6 +171,13 @@ impl Keeper {
         }
     }
 
+    fn tell_of_renames(&self) {
+        for RefusedRename { server, command, to, why } in self.renames.take_refused() {
+            let what = format!("{command} is not sent as '{}', which {why}", to.escape_debug());
+            self.parts.board.notify(Notice { group: self.name.clone(), node: server, what: NoticeKind::RenameRefused { what } });
+        }
+    }
+
     /// One probe for each data node, with the settings agreed upon.
     fn keep_probes(&mut self) {
         let group = Arc::clone(&self.group);
@@ -174,6 +186,8 @@ impl Keeper {
         let may_touch = tie::may_touch(&self.parts, &group);
         settings.watch_fence = may_touch && (group.wanted_fence().is_some() || group.fence.is_some());
         settings.access = settings.access.over(self.parts.tls.clone());
+        settings.access.renames = self.renames.clone();
+        self.renames.check(&group.settings.rename_commands, &group.master.addr);
         for addr in group.data_nodes() {
             let probe = self.probes.entry(addr.clone()).or_insert_with(|| {
                 let mut probe = probe::spawn(addr.clone(), settings.clone(), self.parts.clock, self.sights.clone());

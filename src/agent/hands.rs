@@ -1,5 +1,6 @@
 //! Carries out one change of role on one data node, and reports what was seen of it.
 
+use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use super::{Parts, tie};
@@ -8,7 +9,8 @@ use crate::base::{Addr, FenceSight, GroupName};
 use crate::failpoint;
 use crate::judge::{Ask, Input, Permit};
 use crate::probe::Hands;
-use crate::redis::{Act, ActReport, Clients};
+use crate::raft::LeaderProof;
+use crate::redis::{Act, ActReport, Clients, Permission};
 
 /// How long a data node may take to carry out a change of role.
 const ACT_LIMIT_MS: u64 = 1000;
@@ -57,23 +59,53 @@ pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc
 /// The limit counts from before the check: if this process is stopped in between, the check is worth nothing when it goes on.
 async fn attempt(parts: &Parts, errand: &Errand, hands: &Hands) -> Result<ActReport, String> {
     let deadline = parts.clock.instant(parts.clock.mono().plus_ms(ACT_LIMIT_MS));
-    parts.raft.confirm_leadership().await.map_err(|error| format!("it is not certain that this sentinel leads: {error}"))?;
-    let group = parts.raft.state().groups.get(&errand.group).cloned();
-    if group.as_ref().is_some_and(|group| !tie::may_touch(parts, group)) {
-        return Err("the group is in shadow: no server is changed".to_owned());
+    let due = Due { parts: parts.clone(), errand: errand.clone(), proof: None };
+    // Cheaper than to bother the server and the other sentinels.
+    due.check()?;
+    hands.act_by(act(&errand.ask), deadline.into(), Box::new(due)).await.map_err(|error| error.to_string())
+}
+
+/// The permission for an errand: this sentinel leads, and the state that a quorum vouches for still says what it is to be done for.
+struct Due {
+    parts: Parts,
+    errand: Errand,
+    proof: Option<LeaderProof>,
+}
+
+impl Due {
+    /// Whether the state as applied here permits it.
+    fn check(&self) -> Result<(), String> {
+        let Errand { group, permit, .. } = &self.errand;
+        let group = self.parts.raft.state().groups.get(group).cloned();
+        if group.as_ref().is_some_and(|group| !tie::may_touch(&self.parts, group)) {
+            return Err("the group is in shadow: no server is changed".to_owned());
+        }
+        if group.as_deref().map(Permit::of) == Some(*permit) {
+            return Ok(());
+        }
+        Err(format!("it was due in epoch {}, and the failover or the epoch is another one by now", permit.epoch))
     }
-    let current = group.as_deref().map(Permit::of);
-    if current != Some(errand.permit) {
-        return Err(format!("it was due in epoch {}, and the failover or the epoch is another one by now", errand.permit.epoch));
+}
+
+#[async_trait]
+impl Permission for Due {
+    async fn confirm(&mut self) -> Result<(), String> {
+        let proof = self.parts.raft.confirm_leadership().await;
+        self.proof = Some(proof.map_err(|error| format!("it is not certain that this sentinel leads: {error}"))?);
+        failpoint::pass(&format!("permitted-{}", self.errand.ask.name()));
+        self.check()
     }
-    hands.act_by(act(&errand.ask), deadline.into()).await.map_err(|error| error.to_string())
+
+    fn holds(&self) -> bool {
+        self.proof.as_ref().is_some_and(LeaderProof::holds) && self.check().is_ok()
+    }
 }
 
 fn act(ask: &Ask) -> Act {
     match ask {
         Ask::Promote { fence } => Act::Promote { fence: *fence },
-        Ask::Demote { master } => Act::Follow { master: master.clone(), clients: Clients::Kill },
-        Ask::Repoint { master } => Act::Follow { master: master.clone(), clients: Clients::Keep },
+        Ask::Demote { master } => Act::Follow { master: master.clone(), clients: Clients::KillAll },
+        Ask::Repoint { master } => Act::Follow { master: master.clone(), clients: Clients::KillNormal },
         Ask::Detach { fence } => Act::Detach { fence: *fence },
         Ask::Lend => Act::Lend,
         Ask::Arm(fence) => Act::Arm(*fence),

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::base::{Credentials, Epoch, GroupName, GroupSeed, Heard};
+use crate::base::{Credentials, Epoch, ForeignPlaces, GroupName, GroupSeed, Heard};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::machine::{Event, Logged, State};
@@ -52,6 +52,8 @@ pub struct Parts {
     pub shadow: bool,
     /// `sentinel sentinel-user` and `sentinel sentinel-pass`: how to get in where stock sentinels listen. SENTINEL CONFIG SET changes them.
     pub stock_credentials: watch::Receiver<Credentials>,
+    /// Where sentinels of others may be, and to which of them those credentials may be shown.
+    pub foreign: Arc<ForeignPlaces>,
 }
 
 /// What is heard on hello channels on its way to those who notice: the way in, for the ears, and the way out.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::AppError;
 use crate::base::{ClientCertificates, TlsSettings};
-use crate::conf::Config;
+use crate::conf::{Config, SecretIds};
 use crate::raft::PeerTls;
 use crate::renewal::Renewable;
-use crate::secret::SecretFile;
+use crate::secret::{Keys, SecretFile};
 use crate::tls::{ClientTls, ServerTls, rehearse};
 
 /// What is encrypted.
@@ -44,7 +44,7 @@ impl Encryption {
 
     /// Whether this sentinel would let itself in as a peer.
     pub(super) fn rehearse(&self, config: &Config) -> Result<(), AppError> {
-        let tried = self.raft.as_ref().map(|tls| rehearse(&tls.connect, &tls.accept, &config.raft.advertise.host));
+        let tried = self.raft.as_ref().map(|tls| rehearse(&tls.connect, &tls.accept, config.raft.advertise.host()));
         tried.transpose().map(drop).map_err(AppError::RaftTls)
     }
 
@@ -75,10 +75,18 @@ fn peers(tls: &TlsSettings) -> Result<PeerTls, AppError> {
     })
 }
 
-/// Opens the files that a configuration names for TLS and as its secret, and tries them where both ends are ours.
+/// Opens the files that a configuration names for TLS and as its secret, and tries them where both ends are ours. Says which secrets there are.
 ///
 /// # Errors
 /// Which file cannot be used, for what, and why.
-pub fn check_certificates(config: &Config) -> Result<(), String> {
-    Encryption::load(config).and_then(|encryption| encryption.rehearse(config)).map_err(|error| error.to_string())
+pub fn check_named_files(config: &Config) -> Result<Option<SecretIds>, String> {
+    let looked = Encryption::load(config).and_then(|encryption| {
+        encryption.rehearse(config)?;
+        Ok(encryption.secret.map(|file| file.keys()))
+    });
+    let ids = |keys: Arc<Keys>| SecretIds {
+        current: keys.current().id().to_string(),
+        all: keys.all().iter().map(|key| key.id().to_string()).collect(),
+    };
+    looked.map(|keys| keys.map(ids)).map_err(|error| error.to_string())
 }

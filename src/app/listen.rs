@@ -73,20 +73,24 @@ pub(super) async fn bind_addr(what: &'static str, addr: Option<&Addr>) -> Result
 /// `::` takes IPv4 connections as well on Linux, so where both families are wanted in full `::` alone would clash with `0.0.0.0`:
 /// it is taken first, and `0.0.0.0` only where there is no IPv6.
 async fn listen(addr: &Addr, all: &[Listen], backlog: u32) -> std::io::Result<Option<TcpListener>> {
-    let every = |ip: IpAddr| all.iter().any(|other| other.addr.port == addr.port && other.addr.host.parse() == Ok(ip));
+    let every = |ip: IpAddr| all.iter().any(|other| other.addr.port() == addr.port() && other.addr.host().parse() == Ok(ip));
     let both = every(Ipv4Addr::UNSPECIFIED.into()) && every(Ipv6Addr::UNSPECIFIED.into());
-    let is_v4 = addr.host.parse() == Ok(IpAddr::from(Ipv4Addr::UNSPECIFIED));
-    let is_v6 = addr.host.parse() == Ok(IpAddr::from(Ipv6Addr::UNSPECIFIED));
+    let is_v4 = addr.host().parse() == Ok(IpAddr::from(Ipv4Addr::UNSPECIFIED));
+    let is_v6 = addr.host().parse() == Ok(IpAddr::from(Ipv6Addr::UNSPECIFIED));
     if both && is_v6 {
         return Ok(None);
     }
-    if both && is_v4 {
-        let v6 = Addr::new("::", addr.port);
-        if let Ok(listener) = listen_at(&v6, backlog).await {
-            return Ok(Some(listener));
-        }
+    if both
+        && is_v4
+        && let Ok(listener) = listen_at(&every_v6(addr.port())?, backlog).await
+    {
+        return Ok(Some(listener));
     }
     listen_at(addr, backlog).await.map(Some)
+}
+
+fn every_v6(port: u16) -> std::io::Result<Addr> {
+    Addr::new("::", port).map_err(std::io::Error::other)
 }
 
 async fn listen_at(addr: &Addr, backlog: u32) -> std::io::Result<TcpListener> {

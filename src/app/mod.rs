@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::Rng;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -20,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent;
-use crate::base::{Addr, Credentials, Heard, RunId, limits};
+use crate::base::{Addr, Credentials, RunId, limits};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::conf::Config;
@@ -34,8 +33,9 @@ use crate::serve::resp::live::{Facts, Live};
 use crate::serve::{grpc, http, resp, users};
 use crate::simulate::Simulation;
 use crate::tls::TlsError;
+use crate::transport::Proof;
 use encryption::Encryption;
-pub use encryption::check_certificates;
+pub use encryption::check_named_files;
 use manager::{Manager, PidFile};
 
 /// How long a stop may take before it is forced.
@@ -128,7 +128,8 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let manager = Arc::new(Manager::find(config.supervised));
     let _pid_file = PidFile::write(config.pidfile.as_deref());
     let hub = Hub::default();
-    let hooks = Hooks::new(hooks::Limits::default(), clock, absolute(&config.dir), hub.clone());
+    let rules = Arc::new(config.call_rules());
+    let hooks = Hooks::new(hooks::Limits::default(), rules, clock, absolute(&config.dir), hub.clone());
     let (board, tasks) = (Board::default(), TaskTracker::new());
     let simulation = Simulation::default();
     let house = House { config, clock, raft, board, simulation, access, encryption, hub, hooks, cancel: cancel.clone(), tasks };
@@ -188,13 +189,17 @@ impl House {
             tls: self.encryption.client.clone(),
             shadow: self.config.sentinel.shadow,
             stock_credentials,
+            foreign: Arc::new(self.config.sentinel.foreign.clone()),
         };
         let (heard, inbox) = mpsc::channel(limits::HELLOS_WAITING);
-        let hellos = agent::Hellos { heard: heard.clone(), inbox };
+        let hellos = agent::Hellos { heard, inbox };
         self.tasks.spawn(agent::run(parts, self.config.groups.clone(), hellos, self.cancel.clone()));
-        self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context(heard, credentials)), self.cancel.clone()));
+        self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context(credentials)), self.cancel.clone()));
 
-        let ctx = grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock, Arc::clone(&self.access));
+        let ctx = grpc::Context {
+            deny_renames: self.config.sentinel.deny_rename_reconfig,
+            ..grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock, Arc::clone(&self.access))
+        };
         let hooks = self.hooks.clone();
         let (cancel, failed_grpc, ctx_grpc, tls) = (self.cancel.clone(), failed.clone(), ctx.clone(), self.encryption.grpc.clone());
         self.tasks.spawn(async move {
@@ -229,13 +234,16 @@ impl House {
     /// How the other sentinels and clients find this one.
     fn record(&self) -> SentinelRecord {
         let config = &self.config;
-        let host = config.sentinel.announce_ip.clone().unwrap_or_else(|| config.raft.advertise.host.clone());
-        let grpc_port = config.grpc_listen.first().map_or(0, |listen| listen.addr.port);
+        let announced = |port| {
+            let named = config.sentinel.announce_ip.clone().and_then(|host| Addr::new(host, port).ok());
+            named.unwrap_or_else(|| config.raft.advertise.at_port(port))
+        };
+        let grpc_port = config.grpc_listen.first().map_or(0, |listen| listen.addr.port());
         SentinelRecord {
             sentinel_id: self.raft.sentinel_id().clone(),
             incarnation: self.raft.incarnation().clone(),
-            resp: Addr::new(host.clone(), self.announced_port()),
-            grpc: Addr::new(host, grpc_port),
+            resp: announced(self.announced_port()),
+            grpc: announced(grpc_port),
             raft: config.raft.advertise.clone(),
             shadow: config.sentinel.shadow,
         }
@@ -257,7 +265,7 @@ impl House {
         }
     }
 
-    fn resp_context(&self, heard: mpsc::Sender<Heard>, credentials: watch::Sender<Credentials>) -> resp::Context {
+    fn resp_context(&self, credentials: watch::Sender<Credentials>) -> resp::Context {
         let (config, sentinel) = (&self.config, &self.config.sentinel);
         let shown = |path: PathBuf| absolute(&path).display().to_string();
         resp::Context {
@@ -282,6 +290,8 @@ impl House {
             resolve_hostnames: sentinel.resolve_hostnames,
             announce_hostnames: sentinel.announce_hostnames,
             deny_scripts_reconfig: sentinel.deny_scripts_reconfig,
+            deny_rename_reconfig: sentinel.deny_rename_reconfig,
+            call_rules: Arc::new(config.call_rules()),
             dir: absolute(&config.dir),
             live: Live::new(
                 Facts { log_level: config.log.level, credentials: sentinel.credentials.clone(), ..Facts::default() },
@@ -289,7 +299,6 @@ impl House {
                 credentials,
             ),
             simulation: self.simulation.clone(),
-            heard,
             stop: self.cancel.clone(),
         }
     }
@@ -308,6 +317,8 @@ fn raft_config(config: &Config, encryption: &Encryption) -> RaftConfig {
         cluster_id: raft.cluster_id.clone(),
         sentinel_id_seed: config.sentinel.id_seed.clone(),
         tls: encryption.raft.clone(),
+        proof: encryption.secret.clone().map(|secret| Proof { secret, optional: raft.insecure }),
+        insecure: raft.insecure,
         heartbeat_ms: raft.heartbeat_ms,
         election_timeout_min_ms: raft.election_timeout_min_ms,
         election_timeout_max_ms: raft.election_timeout_max_ms,
@@ -320,8 +331,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 fn random_run_id() -> RunId {
-    let mut dice = rand::thread_rng();
-    RunId::new((0..40).map(|_| char::from_digit(dice.gen_range(0..16), 16).unwrap_or('0')).collect::<String>())
+    RunId::of_bytes(rand::random())
 }
 
 /// The signals that end a sentinel.

@@ -1,4 +1,4 @@
-//! What this sentinel heard on the hello channel of a data node, or was told on its own port.
+//! What this sentinel heard on the hello channel of a data node.
 //!
 //! Kept apart from [`observation`](super::observation): nothing that is heard counts in the judgement of a server, adds a
 //! sentinel, raises an epoch or moves a master. It only tells who else is there.
@@ -11,24 +11,12 @@ use super::{Addr, GroupName, Mono};
 pub struct Heard {
     /// When, by this process's monotonic clock.
     pub at: Mono,
-    /// Where.
-    pub on: HeardOn,
-}
-
-/// Where something was heard, with what it was.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HeardOn {
-    /// On the hello channel of a data node.
-    DataNode {
-        /// The group for which we listen there.
-        group: GroupName,
-        /// The data node.
-        addr: Addr,
-        /// What it was.
-        what: OnChannel,
-    },
-    /// On our own port, by PUBLISH: the hello, or none if the message was malformed.
-    OwnPort(Option<Box<Hello>>),
+    /// The group for which we listen there.
+    pub group: GroupName,
+    /// The data node.
+    pub addr: Addr,
+    /// What it was.
+    pub what: OnChannel,
 }
 
 /// What can be heard of a data node's hello channel.

@@ -57,11 +57,11 @@ impl FromStr for Hello {
             return Err(BadHello::Fields(fields.len()));
         };
         Ok(Self {
-            sender: Addr::new(host(ip, "ip")?, number(port, "port")?),
+            sender: Addr::new(ip, number(port, "port")?).map_err(|_| BadHello::Field("ip"))?,
             sentinel: sentinel_id(id)?,
             current_epoch: Epoch(number(current_epoch, "current epoch")?),
             group: name(group)?,
-            master: Addr::new(host(master_ip, "master ip")?, number(master_port, "master port")?),
+            master: Addr::new(master_ip, number(master_port, "master port")?).map_err(|_| BadHello::Field("master ip"))?,
             epoch: Epoch(number(epoch, "master epoch")?),
         })
     }
@@ -70,7 +70,7 @@ impl FromStr for Hello {
 impl fmt::Display for Hello {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { sender, sentinel, current_epoch, group, master, epoch } = self;
-        write!(f, "{},{},{sentinel},{current_epoch},{group},{},{},{epoch}", sender.host, sender.port, master.host, master.port)
+        write!(f, "{},{},{sentinel},{current_epoch},{group},{},{},{epoch}", sender.host(), sender.port(), master.host(), master.port())
     }
 }
 
@@ -79,14 +79,9 @@ fn number<T: FromStr + ToString>(text: &str, field: &'static str) -> Result<T, B
     text.parse().ok().filter(|number: &T| number.to_string() == text).ok_or(BadHello::Field(field))
 }
 
-fn host(text: &str, field: &'static str) -> Result<String, BadHello> {
-    let fits = !text.is_empty() && text.len() <= limits::HOST_BYTES && text.chars().all(|c| c.is_ascii_graphic());
-    if fits { Ok(text.to_owned()) } else { Err(BadHello::Field(field)) }
-}
-
 fn sentinel_id(text: &str) -> Result<SentinelId, BadHello> {
     let fits = text.len() == ID_CHARS && text.chars().all(|c| c.is_ascii_alphanumeric());
-    if fits { Ok(SentinelId::new(text)) } else { Err(BadHello::Field("sentinel id")) }
+    SentinelId::new(text).ok().filter(|_| fits).ok_or(BadHello::Field("sentinel id"))
 }
 
 fn name(text: &str) -> Result<String, BadHello> {
@@ -114,16 +109,16 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The message, over a link whose own address is `local_host`.
-    pub fn hello(&self, local_host: &str) -> Hello {
-        Hello {
-            sender: Addr::new(self.announce_ip.as_deref().unwrap_or(local_host), self.port),
+    /// The message, over a link whose own address is `local_host`; none where that is no address.
+    pub fn hello(&self, local_host: &str) -> Option<Hello> {
+        Some(Hello {
+            sender: Addr::new(self.announce_ip.as_deref().unwrap_or(local_host), self.port).ok()?,
             sentinel: self.sentinel.clone(),
             current_epoch: self.current_epoch,
             group: self.group.to_string(),
             master: self.master.clone(),
             epoch: self.epoch,
-        }
+        })
     }
 
     /// Whether the two name the same master by the same decision.
@@ -149,10 +144,10 @@ mod tests {
     #[test]
     fn a_message_of_stock_sentinel_is_read() {
         let hello: Hello = STOCK.parse().expect("it is one");
-        assert_eq!(hello.sender, Addr::new("127.0.0.1", 26379));
+        assert_eq!(hello.sender, Addr::new("127.0.0.1", 26379).expect("an address"));
         assert_eq!(hello.sentinel.as_str(), "0123456789abcdef0123456789abcdef01234567");
         assert_eq!((hello.current_epoch, hello.epoch), (Epoch(7), Epoch(5)));
-        assert_eq!((hello.group.as_str(), hello.master), ("mymaster", Addr::new("10.0.0.1", 6379)));
+        assert_eq!((hello.group.as_str(), hello.master), ("mymaster", Addr::new("10.0.0.1", 6379).expect("an address")));
         assert!(with(4, "my master").parse::<Hello>().is_ok(), "stock Sentinel takes any name");
         assert!(with(0, "::1").parse::<Hello>().is_ok());
     }
@@ -183,12 +178,12 @@ mod tests {
 
         #[test]
         fn every_hello_survives_a_round_trip(
-            ip in "[0-9a-f.:]{1,40}", port: u16, id in "[0-9a-f]{40}", current: u64, group in "[^,\\pC]{1,60}",
-            master in "[a-z0-9.-]{1,60}", master_port: u16, epoch: u64,
+            ip in "[0-9]{1,3}(\\.[0-9]{1,3}){3}|[0-9a-f]{1,4}(:[0-9a-f]{1,4}){7}", port: u16, id in "[0-9a-f]{40}", current: u64, group in "[^,\\pC]{1,60}",
+            master in "[a-z0-9.][a-z0-9.-]{0,59}", master_port: u16, epoch: u64,
         ) {
             let hello = Hello {
-                sender: Addr::new(ip, port), sentinel: SentinelId::new(id), current_epoch: Epoch(current), group,
-                master: Addr::new(master, master_port), epoch: Epoch(epoch),
+                sender: Addr::new(ip, port).expect("an address"), sentinel: SentinelId::new(id).expect("an id"), current_epoch: Epoch(current), group,
+                master: Addr::new(master, master_port).expect("an address"), epoch: Epoch(epoch),
             };
             prop_assert_eq!(hello.to_string().parse::<Hello>(), Ok(hello));
         }

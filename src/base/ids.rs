@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::addr::shown;
+
 /// A sentinel's number in the Raft group (`raft node-id`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -29,17 +31,38 @@ impl Epoch {
 #[serde(transparent)]
 pub struct LogIndex(pub u64);
 
+/// Characters in the longest id.
+const ID_CHARS: usize = 128;
+
+/// Why a text cannot be an id. The text is cut and escaped: it may come from a stranger.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no id: an id has 1 to {ID_CHARS} printable ASCII characters, without blanks")]
+pub struct BadId(String);
+
+fn checked_id(text: String) -> Result<String, BadId> {
+    let fits = (1..=ID_CHARS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(text) } else { Err(BadId(shown(&text))) }
+}
+
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $bytes:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(String);
 
         impl $name {
-            /// Takes the text as it is.
-            pub fn new(text: impl Into<String>) -> Self {
-                Self(text.into())
+            /// Checks the text and keeps it as it is.
+            ///
+            /// # Errors
+            /// [`BadId`] when it is empty, longer than any id, or has characters that no id has.
+            pub fn new(text: impl Into<String>) -> Result<Self, BadId> {
+                checked_id(text.into()).map(Self)
+            }
+
+            /// The hexadecimal digits of random bytes, or of a digest.
+            pub fn of_bytes(bytes: [u8; $bytes]) -> Self {
+                Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
             }
 
             /// The text.
@@ -58,23 +81,23 @@ macro_rules! text_id {
 
 text_id! {
     /// `run_id` of a Redis process: 40 hex characters, new at every start.
-    RunId
+    RunId, 20
 }
 text_id! {
     /// A replication history (`master_replid`): two servers with the same one hold prefixes of the same data.
-    ReplId
+    ReplId, 20
 }
 text_id! {
     /// A sentinel's public id (`SENTINEL MYID`): 40 hex characters, kept in its data directory.
-    SentinelId
+    SentinelId, 20
 }
 text_id! {
     /// Identifies one Raft group; every peer call carries it.
-    ClusterId
+    ClusterId, 8
 }
 text_id! {
     /// Identifies one life of a data directory: a sentinel that lost its disk has a new one.
-    Incarnation
+    Incarnation, 16
 }
 
 /// The name of a monitored master and its replicas, as in `sentinel monitor <name> ...`.
@@ -82,7 +105,7 @@ text_id! {
 #[serde(transparent)]
 pub struct GroupName(String);
 
-/// Why a text cannot name a group.
+/// Why a text cannot name a group. The text is cut and escaped: it may come from a stranger.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' cannot name a master: a name has 1 to 128 characters, without blanks, commas or control characters")]
 pub struct BadGroupName(String);
@@ -97,7 +120,7 @@ impl GroupName {
     pub fn new(text: impl Into<String>) -> Result<Self, BadGroupName> {
         let text = text.into();
         let fits = !text.is_empty() && text.len() <= 128 && !text.chars().any(|c| c.is_whitespace() || c.is_control() || c == ',');
-        if fits { Ok(Self(text)) } else { Err(BadGroupName(text)) }
+        if fits { Ok(Self(text)) } else { Err(BadGroupName(shown(&text))) }
     }
 
     /// The name.

@@ -52,7 +52,7 @@ pub const CLIENTS: usize = 10_000;
 pub const HELLO_BYTES: usize = 1024;
 /// Bytes in a host name (DNS's own rule).
 pub const HOST_BYTES: usize = 255;
-/// Hellos that may wait to be looked at; those of a data node wait in its link then, those on our own port are dropped.
+/// Hellos that may wait to be looked at; more of them wait in the links that they come from.
 pub const HELLOS_WAITING: usize = 256;
 /// Sentinels of others remembered for each group.
 pub const FOREIGN_SENTINELS: usize = 64;

@@ -5,6 +5,8 @@
 //! What a word *means for the cluster* does not live here; that is `machine`.
 
 pub mod addr;
+pub mod calls;
+pub mod commands;
 pub mod fence;
 pub mod heard;
 pub mod hello;
@@ -12,18 +14,24 @@ pub mod ids;
 pub mod limits;
 pub mod observation;
 pub mod parameters;
+pub mod places;
+pub mod said;
 pub mod secret;
 pub mod seed;
 pub mod settings;
 pub mod time;
 pub mod tls;
+pub mod told;
 pub mod webhook;
 
 pub use addr::Addr;
+pub use calls::{CallRules, ScriptKind};
 pub use fence::{Fence, FenceSight};
-pub use heard::{Heard, HeardOn, NoChannel, OnChannel};
+pub use heard::{Heard, NoChannel, OnChannel};
 pub use hello::{Claim, Hello};
 pub use ids::{ClusterId, Epoch, GroupName, Incarnation, LogIndex, NodeId, ReplId, RunId, SentinelId};
+pub use places::ForeignPlaces;
+pub use said::{said, said_plainly};
 pub use secret::{Credentials, Secret};
 pub use seed::GroupSeed;
 pub use settings::GroupSettings;

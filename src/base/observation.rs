@@ -116,6 +116,8 @@ pub enum RoleReport {
         replicas: Vec<AttachedReplica>,
         /// `min_slaves_good_slaves`: how many of them count for the fence; none where no fence is in force.
         good_replicas: Option<u32>,
+        /// What it lists as replicas whose address is none, as it may be shown; bounded.
+        misnamed: Vec<String>,
     },
     /// A replica and its link to its master.
     Replica(ReplicaReport),

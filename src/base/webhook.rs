@@ -61,6 +61,15 @@ impl WebhookUrl {
         self.0.expose()
     }
 
+    /// The host, an IPv6 address without brackets.
+    pub fn host(&self) -> &str {
+        let authority = split(self.expose()).map_or("", |(_, authority)| authority);
+        match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((ip, _)) => ip,
+            None => authority.split(':').next().unwrap_or(authority),
+        }
+    }
+
     /// Scheme and host, for people.
     pub fn shown(&self) -> String {
         split(self.expose()).map_or_else(|| "******".to_owned(), |(scheme, authority)| format!("{scheme}://{authority}"))

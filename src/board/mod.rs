@@ -60,6 +60,11 @@ pub enum NoticeKind {
     },
     /// Nothing is wrong with the group's fence any more (`-fence-problem`).
     FenceWell,
+    /// A command is known there by a name that cannot be right; it is sent by its own name (`+rename-refused`).
+    RenameRefused {
+        /// The command, the name, and the reason, for people.
+        what: String,
+    },
     /// It was pointed at the new master of the failover that is under way.
     PointedAtNewMaster,
     /// A sentinel that is not of this cluster watches the same data nodes (`+foreign-sentinel`), or no longer does (`-foreign-sentinel`).

@@ -27,6 +27,8 @@ pub struct Foreign {
     pub first_heard: Mono,
     /// When it was last heard.
     pub last_heard: Mono,
+    /// Whether it lets nobody in without a password that it is not shown: that it watches these servers is what its hello says.
+    pub locked: bool,
 }
 
 /// How the subscription to the events of a stock sentinel fares.

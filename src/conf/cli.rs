@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::compare::{Finding, Weight, compare};
+use super::proof::{self, SecretIds};
 use super::{ConfError, Config, load};
 
 /// A replacement for Redis Sentinel whose decisions are entries of a Raft log.
@@ -66,7 +67,10 @@ The smallest file, for the first of three sentinels:
     raft peer 1 10.0.0.1:27379
     raft peer 2 10.0.0.2:27379
     raft peer 3 10.0.0.3:27379
+    raft secret-file /etc/raft-sentinel/secret
     sentinel monitor mymaster 10.0.0.11 6379 2
+
+The secret is the same on all three: (umask 077; raft-sentinel secret new > /etc/raft-sentinel/secret), then copy it.
 
 It answers Redis clients on port 26379 and gRPC clients on port 28379; its peers reach it on port 27379.";
 
@@ -119,12 +123,14 @@ pub struct Report {
 }
 
 impl Check {
-    /// Reads the files. `further` looks at what a configuration names, and says what is wrong with it.
-    pub fn run(&self, further: impl Fn(&Config) -> Result<(), String>) -> Report {
+    /// Reads the files. `further` looks at what a configuration names: it says which secrets those are, or what is wrong.
+    pub fn run(&self, further: impl Fn(&Config) -> Result<Option<SecretIds>, String>) -> Report {
         let results: Vec<_> = self.files.iter().map(|file| (file.clone(), load(file, &[]))).collect();
         let readable: Vec<_> = results.iter().filter_map(|(file, result)| Some((file.as_path(), result.as_ref().ok()?))).collect();
-        let between = compare(&readable);
-        let named = readable.iter().filter_map(|(file, config)| Some(((*file).to_owned(), further(config).err()?))).collect();
+        let looked: BTreeMap<_, _> = readable.iter().map(|(file, config)| ((*file).to_owned(), further(config))).collect();
+        let mut between = compare(&readable);
+        between.extend(proof::compare(&readable, &proof::by_file(&looked)));
+        let named = looked.into_iter().filter_map(|(file, looked)| Some((file, looked.err()?))).collect();
         Report { results, named, between }
     }
 }

@@ -39,6 +39,16 @@ impl fmt::Display for Finding {
     }
 }
 
+impl Finding {
+    pub(super) fn conflict(text: String) -> Self {
+        Self { weight: Weight::Conflict, text }
+    }
+
+    pub(super) fn note(text: String) -> Self {
+        Self { weight: Weight::Note, text }
+    }
+}
+
 /// Compares the files of one deployment. Nothing is found in a single one.
 pub(super) fn compare(files: &[Read<'_>]) -> Vec<Finding> {
     let mut findings = Findings::default();
@@ -59,11 +69,11 @@ struct Findings(Vec<Finding>);
 
 impl Findings {
     fn conflict(&mut self, text: String) {
-        self.0.push(Finding { weight: Weight::Conflict, text });
+        self.0.push(Finding::conflict(text));
     }
 
     fn note(&mut self, text: String) {
-        self.0.push(Finding { weight: Weight::Note, text });
+        self.0.push(Finding::note(text));
     }
 
     /// The cluster's id comes from the peer lines where it is not said, so either difference makes two clusters.
@@ -134,8 +144,8 @@ impl Findings {
             if *advertise != expected {
                 self.note(format!("{here}: node {node_id} advertises {advertise}, but 'raft peer {node_id}' is {expected}"));
             }
-            let elsewhere = listen.host != expected.host && !is_wildcard(&listen.host);
-            if listen.port != expected.port || elsewhere {
+            let elsewhere = listen.host() != expected.host() && !is_wildcard(listen.host());
+            if listen.port() != expected.port() || elsewhere {
                 self.note(format!(
                     "{here}: node {node_id} listens on {listen}, but 'raft peer {node_id}' is {expected}: something must forward to it"
                 ));

@@ -2,6 +2,7 @@
 
 use super::draft::{Draft, Grpc};
 use super::place::{Note, Place};
+use super::proof::{self, is_loopback};
 use super::settings::{CertificateUser, Config, Listen};
 use super::value::{Problem, is_wildcard};
 use crate::base::{Addr, ClientCertificates};
@@ -42,8 +43,8 @@ pub(super) fn check_ports(config: &Config) -> Result<(), Problem> {
 
 /// Listeners of one kind may take all of IPv4 and all of IPv6 apart; of different kinds, better not.
 fn clash(a: &Addr, b: &Addr, same_kind: bool) -> bool {
-    let same_family = a.host.contains(':') == b.host.contains(':');
-    a.port == b.port && (a.host == b.host || ((is_wildcard(&a.host) || is_wildcard(&b.host)) && (same_family || !same_kind)))
+    let same_family = a.host().contains(':') == b.host().contains(':');
+    a.port() == b.port() && (a.host() == b.host() || ((is_wildcard(a.host()) || is_wildcard(b.host())) && (same_family || !same_kind)))
 }
 
 /// What is allowed but probably not meant.
@@ -61,10 +62,11 @@ pub(super) fn notes(config: &Config, main: &Place, groups: &[Place]) -> Vec<Note
             format!("raft advertise {} is not what 'raft peer {}' says: the others start with the latter", raft.advertise, raft.node_id),
         );
     }
+    proof::notes(raft).into_iter().for_each(|text| note(main, text));
     let remote = raft.peers.iter().any(|(id, addr)| *id != raft.node_id && !is_loopback(addr));
-    if remote && config.tls_replication && !raft.tls {
+    if remote && config.tls_replication && !raft.tls && raft.secret_file.is_none() {
         let text = "tls-replication encrypts what is said to the data nodes; what sentinels say to each other is in clear text: \
-                    add 'raft tls yes' on all of them";
+                    add 'raft secret-file' or 'raft tls yes' on all of them";
         note(main, text.to_owned());
     }
     if config.grpc_listen.is_empty() {
@@ -116,8 +118,4 @@ fn grpc_notes(config: &Config, mut note: impl FnMut(String)) {
             open.addr
         ));
     }
-}
-
-fn is_loopback(addr: &Addr) -> bool {
-    addr.host == "localhost" || addr.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

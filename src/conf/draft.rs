@@ -142,7 +142,7 @@ impl Draft {
 
     /// The hosts of the other sentinels that a stock Sentinel had found.
     pub(super) fn neighbour_hosts(&self) -> BTreeSet<&str> {
-        self.neighbours.iter().map(|sentinel| sentinel.host.as_str()).collect()
+        self.neighbours.iter().map(|sentinel| sentinel.host()).collect()
     }
 
     /// Applies `sentinel <option> <group> <value>...`.

@@ -10,7 +10,7 @@ use super::settings::{Config, Listen, UnixSocket};
 use super::source::{Line, Source};
 use super::tls::Uses;
 use super::value::Problem;
-use super::{cross, users, value};
+use super::{cross, proof, users, value};
 
 /// Reads a configuration file, then `--directive value ...`, which win over it.
 ///
@@ -101,6 +101,7 @@ fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Confi
     let tls = std::mem::take(&mut draft.tls).finish(&dir, &uses).map_err(refused)?;
     draft.resp.unix = draft.unix_path.take().map(|path| UnixSocket { path: dir.join(path), mode: draft.unix_mode });
     draft.resp.acl.file = draft.resp.acl.file.take().map(|path| dir.join(path));
+    draft.sentinel.foreign.by_name = draft.sentinel.resolve_hostnames;
     let mut groups = draft.take_groups();
     for group in &mut groups {
         // Elections that came to nothing used epochs up, too: what is promoted here must be behind all of them.
@@ -126,6 +127,7 @@ fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Confi
         notes: draft.notes,
     };
     cross::check_ports(&config).map_err(refused)?;
+    proof::check(&config.raft).map_err(refused)?;
     if draft.dir.is_none() {
         config.notes.push(Note { place: main.clone(), text: "dir is not set: the log is kept in the working directory".to_owned() });
     }

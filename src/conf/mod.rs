@@ -15,6 +15,7 @@ mod draft;
 mod load;
 pub mod options;
 mod place;
+mod proof;
 mod raft_group;
 mod settings;
 mod source;
@@ -25,6 +26,7 @@ pub mod words;
 
 pub use load::{load, parse};
 pub use place::{ConfError, Note, Place};
+pub use proof::SecretIds;
 pub use settings::{
     AclSettings, Bind, CertificateUser, Config, GrpcAccess, Listen, LogLevel, LogSettings, RaftSettings, RespSettings, SentinelSettings,
     Supervised, UnixSocket,

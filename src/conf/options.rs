@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::value::{Problem, optional, shown, whole};
+use crate::base::commands::check_rename;
 use crate::base::settings::{PromotionPolicy, SettingChange};
 use crate::base::{Secret, WebhookUrl};
 
@@ -95,6 +96,15 @@ pub const fn calls_out(change: &SettingChange) -> bool {
         | SettingChange::RenameCommand { .. } => false,
     }
 }
+
+/// Whether it changes the names by which commands are sent.
+pub const fn renames(change: &SettingChange) -> bool {
+    matches!(change, SettingChange::RenameCommand { .. })
+}
+
+/// Why names of commands are not changed while the sentinels run.
+pub const RENAME_DENIED: &str = "Renaming commands is denied for security reasons while the sentinels run. 'sentinel deny-rename-reconfig no' in this \
+     sentinel's configuration allows it";
 
 /// What stock Sentinel says of a script that cannot be run here, without the full stop that it has in one place only; none if it
 /// can, or if the change names no script.
@@ -206,6 +216,7 @@ fn rename_command(command: &str, to: &str) -> Result<SettingChange, Problem> {
     if command.is_empty() || to.is_empty() {
         return Err("an empty name; expected a command and the name that the data nodes know it by".to_owned());
     }
+    check_rename(command, to).map_err(|bad| format!("{} cannot stand for {}: {bad}", shown(to), shown(command)))?;
     Ok(SettingChange::RenameCommand { command: command.to_ascii_uppercase(), to: to.to_owned() })
 }
 

@@ -18,6 +18,7 @@ pub(super) struct RaftDraft {
     pub(super) advertise: Option<Addr>,
     pub(super) cluster_id: Option<ClusterId>,
     pub(super) secret_file: Option<PathBuf>,
+    pub(super) insecure: bool,
     pub(super) tls: bool,
     pub(super) heartbeat_ms: u64,
     pub(super) election_timeout_ms: (u64, u64),
@@ -32,6 +33,7 @@ impl Default for RaftDraft {
             advertise: None,
             cluster_id: None,
             secret_file: None,
+            insecure: false,
             tls: false,
             // So that the loss of the leading sentinel costs well under a second within one data centre.
             heartbeat_ms: 50,
@@ -70,7 +72,7 @@ impl RaftDraft {
         let own = self.peers.get(&node_id);
         let listen = self.listen.as_ref().or(own).ok_or_else(|| self.joiner_needs(node_id, "raft listen <host:port>"))?;
         let advertise = self.advertise.as_ref().or(own).unwrap_or(listen);
-        if is_wildcard(&advertise.host) {
+        if is_wildcard(advertise.host()) {
             return Err(self.joiner_needs(node_id, "raft advertise <host:port>, where the others reach this sentinel"));
         }
         let (min, max) = self.election_timeout_ms;
@@ -87,6 +89,7 @@ impl RaftDraft {
             advertise: advertise.clone(),
             cluster_id: self.cluster_id,
             secret_file: self.secret_file,
+            insecure: self.insecure,
             tls: self.tls,
             heartbeat_ms: self.heartbeat_ms,
             election_timeout_min_ms: min,
@@ -132,8 +135,10 @@ fn advice(hints: &Hints<'_>) -> String {
         false => writeln!(text, "For example, for three sentinels, add to this file:\n\n    raft node-id {own}"),
     };
     for (index, host) in hosts.iter().enumerate() {
-        let _ = writeln!(text, "    raft peer {} {}", index + 1, Addr::new(*host, 27379));
+        let authority = Addr::new(*host, 27379).map_or_else(|_| format!("{host}:27379"), |addr| addr.authority());
+        let _ = writeln!(text, "    raft peer {} {authority}", index + 1);
     }
+    text.push_str("    raft secret-file /etc/raft-sentinel/secret\n\nThe secret is the same on all of them: (umask 077; raft-sentinel secret new > /etc/raft-sentinel/secret), then copy it.");
     text.push_str("\nThe other files get the same 'raft peer' lines and their own 'raft node-id'. A single sentinel names only itself.");
     text
 }

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::place::Note;
 use super::users::UserLine;
-use crate::base::{Addr, ClusterId, Credentials, Epoch, GroupSeed, NodeId, Secret, SentinelId, TlsSettings, limits};
+use crate::base::places::Place as NetworkPlace;
+use crate::base::{
+    Addr, CallRules, ClusterId, Credentials, Epoch, ForeignPlaces, GroupSeed, NodeId, ScriptKind, Secret, SentinelId, TlsSettings, limits,
+};
 
 /// Everything that one sentinel is told. `Debug` shows no password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,7 +138,9 @@ impl RespSettings {
     }
 
     pub(super) fn listen_at(&self, port: u16) -> Vec<Listen> {
-        self.bind.iter().map(|bind| Listen { addr: Addr::new(bind.host.clone(), port), optional: bind.optional }).collect()
+        // The host was checked when it was read.
+        let listen = |bind: &Bind| Some(Listen { addr: Addr::new(bind.host.clone(), port).ok()?, optional: bind.optional });
+        self.bind.iter().filter_map(listen).collect()
     }
 }
 
@@ -257,16 +262,38 @@ pub struct SentinelSettings {
     pub announce_hostnames: bool,
     /// `sentinel deny-scripts-reconfig`: whether SENTINEL SET may not name scripts.
     pub deny_scripts_reconfig: bool,
+    /// `sentinel deny-rename-reconfig`: whether commands may not be renamed while the sentinels run.
+    pub deny_rename_reconfig: bool,
+    /// `sentinel webhook-allow`: where webhooks may lead.
+    pub webhook_places: Option<Vec<NetworkPlace>>,
     /// `sentinel stale-answers`: whether to answer from what is known here when no quorum confirms it.
     pub stale_answers: bool,
     /// `sentinel shadow`: groups begin in shadow, beside the sentinels that lead them, and nothing is carried out.
     pub shadow: bool,
     /// `sentinel sentinel-user` and `sentinel sentinel-pass`: how to get in where stock sentinels listen.
     pub credentials: Credentials,
+    /// `sentinel foreign-sentinels` and `known-sentinel`: where sentinels of others may be.
+    pub foreign: ForeignPlaces,
     /// `sentinel myid`: the id to start with where the data directory has none.
     pub id_seed: Option<SentinelId>,
     /// `sentinel current-epoch`, or the largest `config-epoch` where that is larger.
     pub current_epoch_seed: Epoch,
+}
+
+impl Config {
+    /// What the file lets this sentinel run and call.
+    pub fn call_rules(&self) -> CallRules {
+        let named = |kind, path: &Option<String>| path.clone().map(|path| (kind, path));
+        let settings = || self.groups.iter().map(|group| &group.settings);
+        let notify = settings().filter_map(|group| named(ScriptKind::Notification, &group.notification_script));
+        let reconfig = settings().filter_map(|group| named(ScriptKind::ClientReconfig, &group.client_reconfig_script));
+        CallRules {
+            own_only: self.sentinel.deny_scripts_reconfig,
+            scripts: notify.chain(reconfig).collect(),
+            webhooks: settings().filter_map(|group| group.notification_webhook.clone()).collect(),
+            webhook_places: self.sentinel.webhook_places.clone(),
+        }
+    }
 }
 
 impl Default for SentinelSettings {
@@ -277,9 +304,12 @@ impl Default for SentinelSettings {
             resolve_hostnames: false,
             announce_hostnames: false,
             deny_scripts_reconfig: true,
+            deny_rename_reconfig: true,
+            webhook_places: None,
             stale_answers: false,
             shadow: false,
             credentials: Credentials::default(),
+            foreign: ForeignPlaces::default(),
             id_seed: None,
             current_epoch_seed: Epoch(0),
         }
@@ -301,6 +331,8 @@ pub struct RaftSettings {
     pub cluster_id: Option<ClusterId>,
     /// `raft secret-file`: the secret with which sentinels prove themselves to each other.
     pub secret_file: Option<PathBuf>,
+    /// `raft insecure`: whether peers may do without a proof.
+    pub insecure: bool,
     /// `raft tls`: whether sentinels talk to each other over TLS, each with a certificate.
     pub tls: bool,
     /// `raft heartbeat-ms`.

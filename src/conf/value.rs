@@ -58,14 +58,13 @@ pub(super) fn listening_host(word: &str) -> &str {
 
 /// Where to listen: `host:port`, `[ipv6]:port` or `*:port`.
 pub(super) fn listening_addr(word: &str) -> Result<Addr, Problem> {
-    let addr = host_port(word)?;
-    Ok(Addr::new(listening_host(&addr.host), addr.port))
+    host_port(word)
 }
 
 /// Where to connect to: `host:port` or `[ipv6]:port`, a port that can be connected to, and not "every address".
 pub(super) fn reachable_addr(word: &str) -> Result<Addr, Problem> {
     let addr = host_port(word)?;
-    if is_wildcard(listening_host(&addr.host)) {
+    if is_wildcard(addr.host()) {
         return Err(format!("{} means every address of a host; others need one that they can connect to", shown(word)));
     }
     Ok(addr)
@@ -73,9 +72,11 @@ pub(super) fn reachable_addr(word: &str) -> Result<Addr, Problem> {
 
 fn host_port(word: &str) -> Result<Addr, Problem> {
     let expected = "expected host:port or [ipv6]:port with a port from 1 to 65535";
-    let addr: Addr = word.parse().map_err(|_| format!("{} is not an address; {expected}", shown(word)))?;
-    let bare_ipv6 = addr.host.contains(':') && !word.starts_with('[');
-    if addr.port == 0 || bare_ipv6 || !is_host(&addr.host) {
+    let every = |prefix: &str, every: &str| word.strip_prefix(prefix).map(|port| format!("{every}{port}"));
+    let plain = every("*:", "0.0.0.0:").or_else(|| every("[::*]:", "[::]:"));
+    let addr: Addr = plain.as_deref().unwrap_or(word).parse().map_err(|_| format!("{} is not an address; {expected}", shown(word)))?;
+    let bare_ipv6 = addr.host().contains(':') && !word.starts_with('[');
+    if addr.port() == 0 || bare_ipv6 || !is_host(addr.host()) {
         return Err(format!("{} is not an address; {expected}", shown(word)));
     }
     Ok(addr)
@@ -83,14 +84,17 @@ fn host_port(word: &str) -> Result<Addr, Problem> {
 
 /// Whether a text can be a host at all: an address literal, or a name without anything a name cannot have.
 pub(super) fn is_host(text: &str) -> bool {
-    let name = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    is_ip(text) || matches!(text, "*" | "::*") || (!text.is_empty() && text.len() <= 253 && name(text))
+    is_ip(text) || matches!(text, "*" | "::*") || (!text.is_empty() && text.len() <= 253 && is_name(text) && !text.starts_with('-'))
+}
+
+fn is_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 /// Whether a text is an IP address literal (an IPv6 one may name its zone).
 pub(super) fn is_ip(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok()
-        || text.split_once('%').is_some_and(|(ip, zone)| !zone.is_empty() && ip.parse::<std::net::Ipv6Addr>().is_ok())
+        || text.split_once('%').is_some_and(|(ip, zone)| !zone.is_empty() && is_name(zone) && ip.parse::<std::net::Ipv6Addr>().is_ok())
 }
 
 #[cfg(test)]
@@ -113,7 +117,7 @@ mod tests {
 
     #[test]
     fn addresses_to_listen_on_and_to_reach_differ() {
-        assert_eq!(listening_addr("*:1").map(|addr| addr.host), Ok("0.0.0.0".to_owned()));
+        assert_eq!(listening_addr("*:1").map(|addr| addr.host().to_owned()), Ok("0.0.0.0".to_owned()));
         assert!(reachable_addr("[::1]:27379").is_ok() && reachable_addr("sentinel-1.sentinels:27379").is_ok());
         for word in ["*:1", "0.0.0.0:1", "[::]:1", "host:0", "host", "::1:27379", "a b:1", "h/x:1", ":1"] {
             assert!(reachable_addr(word).is_err(), "{word:?} was taken for a reachable address");

@@ -129,5 +129,5 @@ pub(super) fn client_of(channel: client::Line) -> AdminClient<client::Line> {
 }
 
 fn address(addr: &Addr) -> pb::Address {
-    pb::Address { host: addr.host.clone(), port: u32::from(addr.port) }
+    pb::Address { host: addr.host().to_owned(), port: u32::from(addr.port()) }
 }

@@ -69,7 +69,7 @@ fn dial(target: &TlsTarget) -> anyhow::Result<Dial> {
     if cert.is_some() != key.is_some() {
         bail!("--cert and --key belong together");
     }
-    Ok(Dial { tls: tls.then(load).transpose()?, within: CONNECT_LIMIT })
+    Ok(Dial { tls: tls.then(load).transpose()?, proof: None, within: CONNECT_LIMIT })
 }
 
 async fn connect(dial: &Dial, addr: &Addr, limit: Option<Duration>) -> Result<Channel, Status> {

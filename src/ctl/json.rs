@@ -36,6 +36,7 @@ pub(super) fn status(answer: &pb::StatusResponse) -> Value {
             "sentinel_id": stranger.sentinel_id, "address": at(stranger.address.as_ref()),
             "last_heard_age_ms": stranger.last_heard_age_ms, "group": stranger.group, "master": at(stranger.master.as_ref()),
             "epoch": stranger.epoch, "current_epoch": stranger.current_epoch, "subscription": unless_empty(&stranger.subscription),
+            "locked": stranger.locked,
         })
     };
     let group = |group: &pb::GroupView| {

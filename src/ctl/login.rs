@@ -54,7 +54,8 @@ impl Credentials {
 
     /// Warns where a password would cross a network in clear text.
     pub(crate) fn warn(&self, tls: bool, addrs: &[Addr]) {
-        let near = |addr: &Addr| addr.host == "localhost" || addr.host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
+        let near =
+            |addr: &Addr| addr.host() == "localhost" || addr.host().parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
         if let (Some(_), false, Some(far)) = (&self.header, tls, addrs.iter().find(|addr| !near(addr))) {
             eprintln!("Warning: the password goes to {far} in clear text; --tls encrypts it (grpc tls yes)");
         }

@@ -100,7 +100,8 @@ fn fence(master: &pb::Master, alarm: &str) -> String {
 }
 
 fn strangers(all: &[pb::ForeignSentinel]) -> String {
-    let mut table = table(["SENTINEL ID", "ADDRESS", "LAST HEARD", "KNOWS THE MASTER AS", "AT", "EPOCH", "CURRENT EPOCH", "ITS EVENTS"]);
+    let mut table =
+        table(["SENTINEL ID", "ADDRESS", "LAST HEARD", "KNOWS THE MASTER AS", "AT", "EPOCH", "CURRENT EPOCH", "CALLED BACK", "ITS EVENTS"]);
     for stranger in all {
         table.add_row([
             stranger.sentinel_id.clone(),
@@ -110,6 +111,7 @@ fn strangers(all: &[pb::ForeignSentinel]) -> String {
             words::address(stranger.master.as_ref()),
             stranger.epoch.to_string(),
             stranger.current_epoch.to_string(),
+            if stranger.locked { "wants a password" } else { "watches these servers" }.to_owned(),
             if stranger.subscription.is_empty() { "-".to_owned() } else { stranger.subscription.clone() },
         ]);
     }

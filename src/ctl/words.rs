@@ -1,6 +1,6 @@
 //! Small phrases for people.
 
-use crate::base::{Addr, WallTime};
+use crate::base::WallTime;
 use crate::proto::admin;
 use crate::proto::sentinel as pb;
 
@@ -13,7 +13,7 @@ pub(super) fn admin_address(address: Option<&admin::Address>) -> String {
 }
 
 fn authority(host: &str, port: u32) -> String {
-    Addr::new(host, u16::try_from(port).unwrap_or(0)).authority()
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// Date and time in UTC. The proleptic Gregorian calendar, counted in days from 0000-03-01 so that the leap day comes last.

@@ -99,7 +99,7 @@ fn switched(group: &GroupName, switch: Switch, state: &State) -> Vec<Wording> {
     let (from, to) = (switch.from.clone(), switch.to.clone());
     let known = state.groups.get(group).map(|group| group.replicas.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
     let (old, others): (Vec<_>, Vec<_>) = known.into_iter().filter(|addr| *addr != to).partition(|addr| *addr == from);
-    let payload = format!("{group} {} {} {} {}", from.host, from.port, to.host, to.port);
+    let payload = format!("{group} {} {} {} {}", from.host(), from.port(), to.host(), to.port());
     std::iter::once(Wording::warning("+switch-master", payload).that_switches(switch))
         .chain(others.into_iter().chain(old).map(|addr| Wording::notice("+slave", replica(group, &addr, &to))))
         .collect()
@@ -129,7 +129,7 @@ fn sentinel_joined(id: NodeId, before: Option<&Addr>, state: &State, me: NodeId)
     let (sentinel, at) = (&record.sentinel_id, &record.resp);
     let joined = |name: &GroupName, addr: &Addr| Wording::notice("+sentinel", wording::sentinel(sentinel, at, name, addr));
     let moved = |name: &GroupName, addr: &Addr| {
-        let text = format!("{} ip {} port {} for {sentinel}", wording::master(name, addr), at.host, at.port);
+        let text = format!("{} ip {} port {} for {sentinel}", wording::master(name, addr), at.host(), at.port());
         Wording::notice("+sentinel-address-switch", text)
     };
     let groups = state.groups.iter().map(|(name, group)| (name, &group.master.addr));

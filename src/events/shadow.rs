@@ -14,12 +14,13 @@ pub(super) fn worded(group: &GroupName, event: &ShadowEvent) -> Vec<Wording> {
         ShadowEvent::WouldPromote { master: addr, chosen } => Wording::warning("+shadow-decided", replica(group, chosen, addr)),
         ShadowEvent::WouldBeBlocked { master: addr } => Wording::warning("+shadow-blocked", master(group, addr)),
         ShadowEvent::StockSaid { master: addr, from, word } => {
-            let named = word.addr().map(|addr| format!(" {} {}", addr.host, addr.port)).unwrap_or_default();
-            Wording::notice("+shadow-stock", format!("{} #{}{named} by {} {}", master(group, addr), word.event(), from.host, from.port))
+            let named = word.addr().map(|addr| format!(" {} {}", addr.host(), addr.port())).unwrap_or_default();
+            Wording::notice("+shadow-stock", format!("{} #{}{named} by {} {}", master(group, addr), word.event(), from.host(), from.port()))
         }
         ShadowEvent::Followed { from, to } => Wording::notice("+shadow-followed", replica(group, to, from)),
         ShadowEvent::Compared { epoch, master: addr, difference, ours, stock } => {
-            let shown = |addr: &Option<Addr>| addr.as_ref().map_or_else(|| "-".to_owned(), |addr| format!("{} {}", addr.host, addr.port));
+            let shown =
+                |addr: &Option<Addr>| addr.as_ref().map_or_else(|| "-".to_owned(), |addr| format!("{} {}", addr.host(), addr.port()));
             let text =
                 format!("{} #{} epoch {epoch} ours {} stock {}", master(group, addr), difference.as_str(), shown(ours), shown(stock));
             Wording::warning("+shadow-compared", text)

@@ -26,6 +26,7 @@ pub(super) fn worded(notice: &Notice, state: &State) -> Vec<Wording> {
             Wording::warning("+fence-problem", format!("{} #{why}", wording::master(&notice.group, &group.master.addr)))
         }
         NoticeKind::FenceWell => Wording::warning("-fence-problem", wording::master(&notice.group, &group.master.addr)),
+        NoticeKind::RenameRefused { what } => Wording::warning("+rename-refused", format!("{node} #{what}")),
         NoticeKind::PointedAtNewMaster => Wording::notice("+slave-reconf-sent", node),
         NoticeKind::Foreign { id, addr, present } => {
             let channel = if *present { "+foreign-sentinel" } else { "-foreign-sentinel" };

@@ -51,12 +51,12 @@ pub(super) fn one_line(text: &str) -> String {
 
 /// `master <name> <ip> <port>`.
 pub(super) fn master(group: &GroupName, addr: &Addr) -> String {
-    format!("master {group} {} {}", addr.host, addr.port)
+    format!("master {group} {} {}", addr.host(), addr.port())
 }
 
 /// `slave <ip:port> <ip> <port> @ <name> <ip> <port>`.
 pub(super) fn replica(group: &GroupName, addr: &Addr, master: &Addr) -> String {
-    format!("slave {addr} {} {} @ {group} {} {}", addr.host, addr.port, master.host, master.port)
+    format!("slave {addr} {} {} @ {group} {} {}", addr.host(), addr.port(), master.host(), master.port())
 }
 
 /// The one or the other: a node that is recorded as the master is one.
@@ -66,5 +66,5 @@ pub(super) fn data_node(group: &GroupName, addr: &Addr, recorded: &Addr) -> Stri
 
 /// `sentinel <id> <ip> <port> @ <name> <ip> <port>`.
 pub(super) fn sentinel(id: &SentinelId, addr: &Addr, group: &GroupName, master: &Addr) -> String {
-    format!("sentinel {id} {} {} @ {group} {} {}", addr.host, addr.port, master.host, master.port)
+    format!("sentinel {id} {} {} @ {group} {} {}", addr.host(), addr.port(), master.host(), master.port())
 }

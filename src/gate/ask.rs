@@ -110,12 +110,12 @@ fn replica(node: &pb::DataNode) -> Option<Replica> {
 }
 
 fn history(text: &str) -> Option<ReplId> {
-    (!text.is_empty()).then(|| ReplId::new(text))
+    ReplId::new(text).ok()
 }
 
 fn address(address: Option<&pb::Address>) -> Option<Addr> {
     let address = address?;
-    Some(Addr::new(&address.host, u16::try_from(address.port).ok()?))
+    Addr::new(&address.host, u16::try_from(address.port).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -144,7 +144,10 @@ mod tests {
     #[test]
     fn an_answer_is_taken_as_it_is_told() {
         let answer = told(None);
-        assert_eq!((answer.master, answer.epoch, answer.history.clone()), (Addr::new("10.0.0.1", 1), 7, Some(ReplId::new("h"))));
+        assert_eq!(
+            (answer.master, answer.epoch, answer.history.clone()),
+            (Addr::new("10.0.0.1", 1).expect("an address"), 7, ReplId::new("h").ok())
+        );
         let holding = Holding { history: answer.history, offset: 90, keys: Some(3) };
         assert_eq!((answer.replicas[0].report.clone(), answer.replicas[0].heard_ms), (Some((5, holding)), Some(4)));
     }

@@ -54,7 +54,7 @@ const PARTS: &[u8] = b"file appendonly.aof.1.base.rdb seq 1 type b\nfile appendo
 fn a_snapshot_tells_its_history() {
     let disk = Disk::new(false).with("dump.rdb", &snapshot(true, true));
     let file = disk.dir.path().join("dump.rdb");
-    assert_eq!(disk.found(), Found::Snapshot { file: file.clone(), history: Some((ReplId::new(ID), 100)) });
+    assert_eq!(disk.found(), Found::Snapshot { file: file.clone(), history: Some((ReplId::new(ID).expect("an id"), 100)) });
     let alone = Disk { dir: disk.dir, settings: disk.settings }.with("dump.rdb", &snapshot(false, true));
     assert_eq!(alone.found(), Found::Snapshot { file, history: None });
 }

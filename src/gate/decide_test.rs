@@ -5,11 +5,11 @@ use super::*;
 const BEGUN_MS: u64 = 1_500;
 
 fn addr(port: u16) -> Addr {
-    Addr::new("10.0.0.1", port)
+    Addr::new("10.0.0.1", port).expect("an address")
 }
 
 fn id(text: &str) -> Option<ReplId> {
-    Some(ReplId::new(text))
+    Some(ReplId::new(text).expect("an id"))
 }
 
 fn nothing() -> Found {
@@ -21,7 +21,7 @@ fn append_only() -> Found {
 }
 
 fn snapshot(history: Option<(&str, u64)>) -> Found {
-    let history = history.map(|(history, offset)| (ReplId::new(history), offset));
+    let history = history.map(|(history, offset)| (ReplId::new(history).expect("an id"), offset));
     Found::Snapshot { file: "/data/dump.rdb".into(), history }
 }
 

@@ -106,10 +106,10 @@ pub fn run(gate: &Gate) -> Ended {
 /// What is added to the command: the last word on whom to follow wins over the configuration file.
 fn role_args(settings: &Settings, start: &Start) -> Vec<String> {
     match start {
-        Start::As(Role::ReplicaOf(master)) => vec!["--replicaof".to_owned(), master.host.clone(), master.port.to_string()],
+        Start::As(Role::ReplicaOf(master)) => vec!["--replicaof".to_owned(), master.host().to_owned(), master.port().to_string()],
         Start::As(Role::Compared) => {
             let nobody = Addr::nobody();
-            vec!["--replicaof".to_owned(), nobody.host.clone(), nobody.port.to_string()]
+            vec!["--replicaof".to_owned(), nobody.host().to_owned(), nobody.port().to_string()]
         }
         // A file that was rewritten while the node was a replica still says so.
         Start::As(Role::Master) if settings.follows => ["--replicaof", "no", "one"].map(str::to_owned).to_vec(),

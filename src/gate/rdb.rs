@@ -30,7 +30,7 @@ pub(super) fn header(bytes: &[u8]) -> Option<Header> {
             AUXILIARY => {
                 let (name, value) = (rest.text()?, rest.text()?);
                 match name.as_slice() {
-                    b"repl-id" => history = String::from_utf8(value).ok().map(ReplId::new),
+                    b"repl-id" => history = String::from_utf8(value).ok().and_then(|text| ReplId::new(text).ok()),
                     b"repl-offset" => offset = std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok()),
                     _ => {}
                 }
@@ -180,7 +180,7 @@ mod tests {
             [(&[0xc0, 100][..], 100), (&[0xc1, 0x39, 0x30], 12345), (&[0xc2, 0, 0, 1, 0], 65536), (&long, 98_765_432_109_876)]
         {
             let header = header(&snapshot(written, 0xfe)).unwrap();
-            assert_eq!(header, Header { history: Some((ReplId::new(ID), offset)), keyless: None });
+            assert_eq!(header, Header { history: Some((ReplId::new(ID).unwrap(), offset)), keyless: None });
         }
         let empty = snapshot(&[0xc0, 1], END);
         assert_eq!(header(&empty).unwrap().keyless, Some(empty.len() as u64 + 8));
@@ -203,7 +203,7 @@ mod tests {
         field(&mut bytes, "repl-id", &value);
         field(&mut bytes, "repl-offset", &[0xc0, 7]);
         bytes.push(0xfe);
-        assert_eq!(header(&bytes).unwrap().history, Some((ReplId::new("abababababab"), 7)));
+        assert_eq!(header(&bytes).unwrap().history, Some((ReplId::new("abababababab").unwrap(), 7)));
     }
 
     #[test]

@@ -52,24 +52,31 @@ impl Names {
     }
 
     async fn standing(&self, recorded: &Addr) -> Standing {
-        let (hosts, ports) = match &self.told {
-            Some(told) => (std::slice::from_ref(&told.host), std::slice::from_ref(&told.port)),
-            None => (self.hosts.as_slice(), self.ports.as_slice()),
+        let (at_port, at_host) = match &self.told {
+            Some(told) => (told.port() == recorded.port(), told.host().eq_ignore_ascii_case(recorded.host())),
+            None => {
+                let named = self.hosts.iter().any(|host| host.eq_ignore_ascii_case(recorded.host()));
+                (self.ports.contains(&recorded.port()), named)
+            }
         };
-        if !ports.contains(&recorded.port) {
+        if !at_port {
             return Standing::Other;
         }
-        if hosts.iter().any(|host| host.eq_ignore_ascii_case(&recorded.host)) {
+        if at_host {
             return Standing::Own;
         }
-        let theirs = match resolve(&recorded.host).await {
+        let theirs = match resolve(recorded.host()).await {
             Ok(theirs) => theirs,
-            Err(why) => return Standing::Unknown(format!("{} cannot be resolved ({why})", recorded.host)),
+            Err(why) => return Standing::Unknown(format!("{} cannot be resolved ({why})", recorded.host())),
         };
         if self.told.is_none() && self.any_local && theirs.iter().any(is_local) {
             return Standing::Own;
         }
-        for host in hosts {
+        let own: Vec<&str> = match &self.told {
+            Some(told) => vec![told.host()],
+            None => self.hosts.iter().map(String::as_str).collect(),
+        };
+        for host in own {
             match resolve(host).await {
                 Ok(ours) if ours.is_disjoint(&theirs) => {}
                 Ok(_) => return Standing::Own,
@@ -128,7 +135,7 @@ mod tests {
     const ELSEWHERE: &str = "192.0.2.1";
 
     fn addr(host: &str, port: u16) -> Addr {
-        Addr::new(host, port)
+        Addr::new(host, port).expect("an address")
     }
 
     async fn who(told: Option<Addr>, settings: Settings, master: Addr, replicas: &[Addr]) -> Who {

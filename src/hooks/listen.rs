@@ -81,8 +81,13 @@ impl Listener<'_> {
 
     fn act(&self, spoken: &Spoken, group: &Group, cancel: &CancellationToken) {
         let due = due(spoken, group, self.sources.teller.node);
-        due.scripts.into_iter().for_each(|argv| self.hooks.scripts.submit(argv));
-        if let Some(url) = due.webhook {
+        let refusals = &self.hooks.refusals;
+        for (kind, argv) in due.scripts {
+            if argv.first().is_some_and(|path| refusals.lets_run(&group.name, kind, path)) {
+                self.hooks.scripts.submit(argv);
+            }
+        }
+        if let Some(url) = due.webhook.filter(|url| refusals.lets_call(&group.name, url)) {
             let now = self.sources.clock.wall();
             let letter = Letter::new(spoken, group, &self.sources.teller, self.last.applied, now);
             self.hooks.webhooks.submit(&group.name, url, letter, cancel);

@@ -5,10 +5,11 @@
 //! and nothing in it changes what is agreed. What waits is lost when the process ends, as in stock Sentinel.
 //! Started by `app`; `serve` shows what is pending and counted.
 //!
-//! In reading order: `due` (what an event calls for), [`script`] and [`webhook`] (the two kinds), `listen` (the loop).
+//! In reading order: `due` (what an event calls for), `refusals` (what of it this sentinel's own file does not allow), [`script`] and [`webhook`] (the two kinds), `listen` (the loop).
 
 mod due;
 mod listen;
+mod refusals;
 pub mod script;
 pub mod webhook;
 
@@ -18,9 +19,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub use listen::Sources;
+use refusals::Refusals;
 pub use script::{Pending, Standing};
 
-use crate::base::{ClusterId, GroupName, NodeId, SentinelId};
+use crate::base::{CallRules, ClusterId, GroupName, NodeId, SentinelId};
 use crate::clock::Clock;
 use crate::events::Hub;
 
@@ -49,12 +51,14 @@ pub struct Limits {
 pub struct Hooks {
     scripts: script::Desk,
     webhooks: webhook::Office,
+    refusals: Refusals,
 }
 
 impl Hooks {
-    /// Nothing waits yet. Scripts run in `dir`, and what becomes of them is said to `hub`.
-    pub fn new(limits: Limits, clock: Clock, dir: PathBuf, hub: Hub) -> Self {
-        Self { scripts: script::Desk::new(limits.scripts, clock, dir, hub), webhooks: webhook::Office::new(limits.webhooks) }
+    /// Nothing waits yet. `rules` are those of this sentinel's own file. Scripts run in `dir`, and what becomes of them is said to `hub`.
+    pub fn new(limits: Limits, rules: Arc<CallRules>, clock: Clock, dir: PathBuf, hub: Hub) -> Self {
+        let webhooks = webhook::Office::new(limits.webhooks, Arc::clone(&rules));
+        Self { scripts: script::Desk::new(limits.scripts, clock, dir, hub.clone()), webhooks, refusals: Refusals::new(rules, hub) }
     }
 
     /// Does what events call for until `cancel`. Scripts that run then go on by themselves; what waits is lost.
@@ -71,6 +75,11 @@ impl Hooks {
     /// What was counted of the scripts.
     pub fn counts(&self) -> script::Counts {
         self.scripts.counts()
+    }
+
+    /// Scripts and webhooks that were due here and are not allowed by this sentinel's own file, since this process started.
+    pub fn refused(&self) -> u64 {
+        self.refusals.count()
     }
 
     /// What was counted of the webhooks of each group that has had something to send.

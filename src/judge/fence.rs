@@ -177,6 +177,17 @@ impl Judge {
         self.want(Intent::Notify { node, what: Remark::FenceProblem { why } });
     }
 
+    /// A replica that the master counts and that nobody can reach.
+    fn misnamed(&self, master: &Addr) -> Option<String> {
+        let (_, report) = self.view.nodes.get(master)?.report.as_ref()?;
+        let RoleReport::Master { misnamed, .. } = &report.role else { return None };
+        let named = misnamed.first()?;
+        Some(format!(
+            "a replica of {master} announces '{named}', which is not an address: it is not known as a replica, and never promoted (set \
+             replica-announce-ip and replica-announce-port there, or stop it)"
+        ))
+    }
+
     /// What is wrong with the group's fence as this sentinel sees it.
     pub(super) fn fence_problem(&self) -> Option<String> {
         let group = &self.world.group;
@@ -184,7 +195,8 @@ impl Judge {
         let asked = group.settings.promotion_policy;
         let Some(wanted) = group.wanted_fence() else {
             let lone = asked == PromotionPolicy::Strict;
-            return lone.then(|| "no replica is known, so that nothing can be fenced and nobody promoted".to_owned());
+            let lone = lone.then(|| "no replica is known, so that nothing can be fenced and nobody promoted".to_owned());
+            return lone.or_else(|| self.misnamed(master));
         };
         match self.view.fence(master) {
             Some(FenceSight::Unknown(why)) => return Some(format!("{master} does not say whether it holds the fence: {why}")),
@@ -195,6 +207,9 @@ impl Judge {
                 return Some(format!("it is not armed: fewer than {} replicas follow {master} closely", wanted.min_replicas));
             }
             Some(FenceSight::Holds(_)) | None => {}
+        }
+        if let Some(problem) = self.misnamed(master) {
+            return Some(problem);
         }
         let hangers_on = self.hangers_on(master);
         if hangers_on > 0 {

@@ -43,7 +43,7 @@ impl Judge {
     /// all but the first of those that it lists by one address.
     pub(super) fn hangers_on(&self, master: &Addr) -> u32 {
         let newest = self.view.nodes.get(master).and_then(|node| node.report.as_ref());
-        let Some(RoleReport::Master { replicas, good_replicas: Some(good) }) = newest.map(|(_, report)| &report.role) else { return 0 };
+        let Some(RoleReport::Master { replicas, good_replicas: Some(good), .. }) = newest.map(|(_, report)| &report.role) else { return 0 };
         let listed: BTreeSet<&Addr> = replicas.iter().filter(|replica| replica.online).map(|replica| &replica.addr).collect();
         good.saturating_sub(u32::try_from(listed.len()).unwrap_or(u32::MAX))
     }
@@ -63,7 +63,7 @@ impl Judge {
             (RoleReport::Replica(_), _) => true,
             // By the connections that it has open, since an acknowledgement that was on its way would count again; and by what it counts,
             // since that may be more than data nodes. That it counts at all shows that the fence is in force at this moment.
-            (RoleReport::Master { replicas, good_replicas }, Some(FenceSight::Holds(fence))) => {
+            (RoleReport::Master { replicas, good_replicas, .. }, Some(FenceSight::Holds(fence))) => {
                 // What was seen of the fence may have been lowered since; the log was told first.
                 let relied_on = group.fence.map_or(0, |record| record.min_replicas).min(fence.min_replicas);
                 replicas.len() < relied_on as usize && good_replicas.is_some_and(|good| good < relied_on)

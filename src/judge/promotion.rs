@@ -11,8 +11,8 @@ use super::candidate::{Look, by_data, choose, rank_candidates};
 use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{Attempt, FRESH_MS, Judge};
 use super::repair::{deviation, identity_of, is_detached};
-use super::view::{Link, NodeView};
-use crate::base::observation::{LinkLoss, Role, RoleReport};
+use super::view::{GroupView, Link, NodeView};
+use crate::base::observation::{LinkLoss, NodeReport, Role, RoleReport};
 use crate::base::{Addr, Mono};
 use crate::machine::{AbortReason, Basis, Candidate, Cause, Choice, Command, Failover, Group, Ineligible, Phase, ShadowEntry};
 
@@ -269,7 +269,12 @@ impl Judge {
             let newest = self.view.nodes.get(addr).and_then(|node| node.report.as_ref());
             // One that was detached goes on from where it was, whatever the link says: being detached has cut that.
             let detached = newest.filter(|(_, report)| is_detached(report));
-            let Some((_, report)) = reports.get(addr).or(detached) else { continue };
+            let Some((_, report)) = reports.get(addr).or(detached) else {
+                // Being pointed at the new master cuts the link, too: the place stays taken until more is seen.
+                let told = newest.is_some_and(|(_, report)| is_attaching(&self.view, group, report));
+                attaching += usize::from(told || self.asks.is_under_way(addr, now));
+                continue;
+            };
             match (deviation(&self.view, group, report), &report.role) {
                 (Some(ask @ Ask::Demote { .. }), _) => {
                     self.ask(addr, ask);
@@ -302,6 +307,11 @@ impl Judge {
         };
         unlinked_for_long || node.down_since.is_some() || node.cannot_judge.is_some()
     }
+}
+
+/// Whether a replica has been told to follow the master and has no link to it yet.
+fn is_attaching(view: &GroupView, group: &Group, report: &NodeReport) -> bool {
+    matches!(&report.role, RoleReport::Replica(replica) if !replica.link_up) && deviation(view, group, report).is_none()
 }
 
 const fn out_of_sight(node: &NodeView) -> bool {

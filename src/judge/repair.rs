@@ -291,7 +291,7 @@ mod tests {
 
     fn replica_of(host: &str, port: u16) -> NodeReport {
         let replica = ReplicaReport {
-            master: Addr::new(host, port),
+            master: Addr::new(host, port).expect("an address"),
             link_up: true,
             last_io_s: Some(0),
             link_down_s: None,
@@ -301,10 +301,10 @@ mod tests {
             place_lost: false,
         };
         NodeReport {
-            run_id: RunId::new("a".repeat(40)),
+            run_id: RunId::new("a".repeat(40)).expect("an id"),
             version: String::new(),
             role: RoleReport::Replica(replica),
-            replid: ReplId::new("b".repeat(40)),
+            replid: ReplId::new("b".repeat(40)).expect("an id"),
             replid2: None,
             second_offset: None,
             offset: 0,
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_master_known_by_name_is_recognised_by_its_address_while_it_is_reached_there() {
-        let master = Addr::new("redis-0.redis", 6379);
+        let master = Addr::new("redis-0.redis", 6379).expect("an address");
         let group = group(&master);
         let mut view = GroupView::default();
         view.nodes.insert(master.clone(), NodeView::new(Mono(0)));

@@ -152,7 +152,9 @@ impl GroupView {
     ///
     /// Servers report the address that a connection has, or the words that somebody once used; either may be what is not recorded.
     pub fn is_same(&self, addr: &Addr, said: &Addr) -> bool {
-        addr == said || (addr.port == said.port && self.nodes.get(addr).and_then(|node| node.ip.as_ref()) == Some(&said.host))
+        addr == said
+            || (addr.port() == said.port()
+                && self.nodes.get(addr).and_then(|node| node.ip.as_ref()).map(String::as_str) == Some(said.host()))
     }
 
     /// The newest sight of a node's fence, if it is of the present link.

@@ -110,7 +110,7 @@ impl Command {
             | Self::ReplicaForgotten { asked, .. }
             | Self::FailoverRequested { asked, .. }
             | Self::SetParameters { asked, .. }
-            | Self::Shadow { asked, .. } => Some(asked),
+            | Self::Shadow { asked, entry: ShadowEntry::TakeOver { .. } | ShadowEntry::StandDown { .. }, .. } => Some(asked),
             _ => None,
         }
     }
@@ -268,7 +268,7 @@ mod tests {
         let (at, quorum) = (WallTime(7), |quorum| vec![SettingChange::Quorum(quorum)]);
         let set = |quorum_is| Command::SetOptions { group: name.clone(), changes: quorum(quorum_is), at, asked: None };
         // Nobody asked; refused; made; so already.
-        let master = Addr::new("10.0.0.1", 6379);
+        let master = Addr::new("10.0.0.1", 6379).expect("an address");
         let configure = Command::ConfigureGroup {
             name: name.clone(),
             master,

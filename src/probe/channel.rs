@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use crate::base::observation::LinkLoss;
-use crate::base::{Addr, Claim, GroupName, Heard, HeardOn, NoChannel, OnChannel};
+use crate::base::{Addr, Claim, GroupName, Heard, NoChannel, OnChannel};
 use crate::clock::Clock;
 
 /// How often a sentinel says hello on each data node: stock's period.
@@ -43,8 +43,8 @@ pub(super) struct Reporter {
 
 impl Reporter {
     pub(super) async fn report(&self, what: OnChannel) -> Result<(), Closed> {
-        let on = HeardOn::DataNode { group: self.group.clone(), addr: self.addr.clone(), what };
-        self.out.send(Heard { at: self.clock.mono(), on }).await.map_err(|_| Closed)
+        let heard = Heard { at: self.clock.mono(), group: self.group.clone(), addr: self.addr.clone(), what };
+        self.out.send(heard).await.map_err(|_| Closed)
     }
 }
 

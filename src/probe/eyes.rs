@@ -99,7 +99,7 @@ impl Eyes {
         if self.emit(Sight::Linked).await.is_err() {
             return End::Unwanted;
         }
-        if let Some(ip) = link.peer_ip().filter(|ip| *ip != self.dialer.addr().host)
+        if let Some(ip) = link.peer_ip().filter(|ip| *ip != self.dialer.addr().host())
             && self.emit(Sight::Reached(ip)).await.is_err()
         {
             return End::Unwanted;

@@ -9,7 +9,7 @@ use super::ProbeSettings;
 use crate::base::Addr;
 use crate::base::observation::LinkLoss;
 use crate::redis::wire::Reply;
-use crate::redis::{Access, Act, ActReport, AskError, Dialer, Link};
+use crate::redis::{Access, Act, ActReport, Always, AskError, Dialer, Link, Permission};
 
 /// Acts that may wait for one server. More are held back at their source.
 const ACTS_WAITING: usize = 16;
@@ -34,10 +34,10 @@ pub struct Hands {
     acts: mpsc::Sender<Order>,
 }
 
-#[derive(Debug)]
 struct Order {
     act: Act,
     deadline: Instant,
+    permission: Box<dyn Permission>,
     answer: oneshot::Sender<Result<ActReport, AskError>>,
 }
 
@@ -74,22 +74,23 @@ pub(super) fn hands(addr: Addr, settings: watch::Receiver<ProbeSettings>) -> (Ha
 }
 
 impl Hands {
-    /// Does something to the server within `limit`, and reports what the server is afterwards.
+    /// Does something to the server within `limit`, whoever may be against it, and reports what the server is afterwards.
     ///
     /// # Errors
     /// [`AskError`]. After [`AskError::Lost`] it may have been done, or be done later by a server that hangs now: look, and repeat.
     pub async fn act(&self, act: Act, limit: Duration) -> Result<ActReport, AskError> {
-        self.act_by(act, Instant::now() + limit).await
+        self.act_by(act, Instant::now() + limit, Box::new(Always)).await
     }
 
-    /// The same, by a moment: for those who must not act later, however long this process is stopped in between.
+    /// The same by a moment, with a permission that is confirmed once the link is ready: for those who must not act later, however long this
+    /// process is stopped in between.
     ///
     /// # Errors
     /// As above.
-    pub async fn act_by(&self, act: Act, deadline: Instant) -> Result<ActReport, AskError> {
+    pub async fn act_by(&self, act: Act, deadline: Instant, permission: Box<dyn Permission>) -> Result<ActReport, AskError> {
         let (answer, answered) = oneshot::channel();
         let stopped = || LinkLoss::Other("the probe of this server was stopped".to_owned());
-        match timeout_at(deadline, self.acts.send(Order { act, deadline, answer })).await {
+        match timeout_at(deadline, self.acts.send(Order { act, deadline, permission, answer })).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(AskError::NoLink(stopped())),
             Err(_) => return Err(AskError::NoLink(LinkLoss::TimedOut)),
@@ -169,11 +170,11 @@ impl Arms {
         }
     }
 
-    async fn obey(&mut self, order: Order) {
-        let result = self.perform(&order.act, order.deadline).await;
+    async fn obey(&mut self, mut order: Order) {
+        let result = self.perform(&order.act, order.deadline, order.permission.as_mut()).await;
         match &mut self.link {
             // Credentials are shown once, at the beginning of a link: the next attempt begins a fresh one.
-            Some(_) if matches!(result, Err(AskError::Lost(_) | AskError::Credentials(_))) => self.link = None,
+            Some(_) if matches!(result, Err(AskError::Lost(_) | AskError::NoLink(_) | AskError::Credentials(_))) => self.link = None,
             Some(idle) => idle.rest(),
             None => {}
         }
@@ -181,7 +182,7 @@ impl Arms {
         let _ = order.answer.send(result);
     }
 
-    async fn perform(&mut self, act: &Act, deadline: Instant) -> Result<ActReport, AskError> {
+    async fn perform(&mut self, act: &Act, deadline: Instant, permission: &mut dyn Permission) -> Result<ActReport, AskError> {
         let left = || deadline.saturating_duration_since(Instant::now());
         if left().is_zero() {
             return Err(AskError::NoLink(LinkLoss::TimedOut));
@@ -197,7 +198,7 @@ impl Arms {
             self.link = Some(IdleLink::new(link.map_err(AskError::NoLink)?));
         }
         match &mut self.link {
-            Some(idle) => idle.link.act(act, left()).await,
+            Some(idle) => idle.link.act(act, left(), permission).await,
             None => Err(AskError::NoLink(LinkLoss::Closed)),
         }
     }

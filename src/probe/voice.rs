@@ -108,7 +108,7 @@ impl Voice {
 
     /// At most one hello is unanswered at any time.
     async fn say(&self, link: &mut Link, claim: &Claim) -> Result<(), End> {
-        let hello = claim.hello(&link.local_host()?);
+        let Some(hello) = claim.hello(&link.local_host()?) else { return Ok(()) };
         link.send(&[vec![link.access().name("PUBLISH"), HELLO_CHANNEL.to_owned(), hello.to_string()]]).await?;
         match timeout(ANSWER_LIMIT, link.next()).await.map_err(|_| End::TimedOut)?? {
             // It takes none now, and will.

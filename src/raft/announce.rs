@@ -46,7 +46,7 @@ pub(super) async fn run(core: Arc<Core>, record: SentinelRecord) {
 
 /// What an operator set at run time (SENTINEL CONFIG SET announce-ip) counts more than the file.
 fn as_set(file: &SentinelRecord, set: &Announced) -> SentinelRecord {
-    let resp = Addr::new(set.host(&file.resp.host), set.port(file.resp.port));
-    let grpc = Addr::new(set.host(&file.grpc.host), file.grpc.port);
+    let at = |file: &Addr, port| Addr::new(set.host(file.host()), port).unwrap_or_else(|_| file.at_port(port));
+    let (resp, grpc) = (at(&file.resp, set.port(file.resp.port())), at(&file.grpc, file.grpc.port()));
     SentinelRecord { resp, grpc, ..file.clone() }
 }

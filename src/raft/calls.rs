@@ -11,7 +11,7 @@ use super::passport::{Passport, Refused};
 use super::peers::PeerBook;
 use crate::base::{NodeId, limits};
 use crate::proto::peer::{self, peer_client::PeerClient};
-use crate::tls;
+use crate::{tls, transport};
 
 /// Why a call has no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -109,6 +109,9 @@ impl Calls {
         }
         if let Some(why) = tls::trouble(status) {
             self.peers.note_refused(peer, &format!("no TLS connection to sentinel {peer} (raft tls): {why}"));
+        }
+        if let Some(why) = transport::denied(status) {
+            self.peers.note_refused(peer, &format!("no connection to sentinel {peer}: {why}"));
         }
         if never_connected(status) {
             return CallError::NotSent { peer, problem: innermost(status) };

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::error::StartError;
 use crate::base::{Addr, ClusterId, NodeId, SentinelId, limits};
 use crate::tls::{ClientTls, ServerTls};
+use crate::transport::Proof;
 
 /// How sentinels prove to each other that they belong together. Both ends check who signed the other's certificate.
 #[derive(Clone, Debug)]
@@ -37,8 +38,12 @@ pub struct RaftConfig {
     pub cluster_id: Option<ClusterId>,
     /// The public id to start with when the data directory is new (from a stock configuration file).
     pub sentinel_id_seed: Option<SentinelId>,
-    /// Encrypts what is said between peers; none is clear text.
+    /// Encrypts what is said between peers; none is clear text, unless there is a proof.
     pub tls: Option<PeerTls>,
+    /// Proves that a peer holds the secret, and encrypts; none asks for no such proof.
+    pub proof: Option<Proof>,
+    /// Whether peers on other hosts are served although nothing is asked of them.
+    pub insecure: bool,
     /// How often the leader calls its followers.
     pub heartbeat_ms: u64,
     /// For how long an acknowledgement lets a leader act without asking again.
@@ -63,6 +68,8 @@ impl RaftConfig {
             cluster_id: None,
             sentinel_id_seed: None,
             tls: None,
+            proof: None,
+            insecure: false,
             heartbeat_ms: 50,
             election_timeout_min_ms: 150,
             election_timeout_max_ms: 300,
@@ -76,8 +83,13 @@ impl RaftConfig {
         self.cluster_id.clone().unwrap_or_else(|| {
             let lines: Vec<String> = self.peers.iter().map(|(id, addr)| format!("{id}={addr}\n")).collect();
             let digest = Sha256::digest(lines.concat());
-            ClusterId::new(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>())
+            ClusterId::of_bytes(std::array::from_fn(|at| digest.get(at).copied().unwrap_or_default()))
         })
+    }
+
+    /// Whether each peer must show something that others do not have.
+    pub fn asks_for_proof(&self) -> bool {
+        self.tls.is_some() || self.proof.as_ref().is_some_and(|proof| !proof.optional)
     }
 
     pub(super) fn spans(&self) -> Result<Spans, StartError> {
@@ -144,8 +156,8 @@ pub(super) fn ms(span: Duration) -> u64 {
 pub(super) struct Spans {
     /// Between two heartbeats.
     pub heartbeat_ms: u64,
-    /// How old an acknowledgement may be for a leader to act without asking again. Shorter than the voters' lease: the
-    /// difference pays for clocks that run at different speeds.
+    /// How old a proof of leadership may be when an act takes effect. Shorter than the voters' lease: the difference pays for clocks that
+    /// run at different speeds.
     pub trust_ms: u64,
     /// How long a voter that heard a leader grants nothing to others.
     pub lease_ms: u64,
@@ -168,8 +180,8 @@ mod tests {
     use super::*;
 
     fn config() -> RaftConfig {
-        let peers = (1..=3).map(|n| (NodeId(n), Addr::new("10.0.0.1", 7000 + n as u16))).collect();
-        RaftConfig::new(NodeId(1), PathBuf::from("/nowhere"), Addr::new("10.0.0.1", 7001), peers)
+        let peers = (1..=3).map(|n| (NodeId(n), Addr::new("10.0.0.1", 7000 + n as u16).expect("an address"))).collect();
+        RaftConfig::new(NodeId(1), PathBuf::from("/nowhere"), Addr::new("10.0.0.1", 7001).expect("an address"), peers)
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Core {
         let metrics = self.consensus.server_metrics();
         let metrics = metrics.borrow();
         let membership = metrics.membership_config.membership();
-        let addr = |addr: &str| addr.parse().unwrap_or_else(|_| Addr::new(addr, 0));
+        let addr = |addr: &str| Addr::from(addr.to_owned());
         Standing {
             leads: metrics.state == ServerState::Leader,
             vote: metrics.vote,

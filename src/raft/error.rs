@@ -22,6 +22,9 @@ pub enum ProposeError {
         /// The limit.
         limit: usize,
     },
+    /// The entry would be malformed to the others, and damage to a restart.
+    #[error("the change was refused before it was proposed, and nothing was changed: {0}")]
+    Unreadable(String),
     /// This sentinel is stopping, or its log failed.
     #[error("this sentinel cannot work: {0}")]
     Stopped(String),
@@ -67,6 +70,14 @@ pub enum StartError {
         addr: Addr,
         /// What the system says.
         problem: String,
+    },
+    /// Other hosts reach the peers' port, and nothing is asked of them.
+    #[error(
+        "raft listen {addr} can be reached from other hosts, and nothing proves who calls: add 'raft secret-file <path>' or 'raft tls yes' (or 'raft insecure yes', where every host may do everything)"
+    )]
+    Exposed {
+        /// Where.
+        addr: Addr,
     },
     /// The log was opened, but consensus did not start on it.
     #[error("cannot start on the log that is there: {0}")]

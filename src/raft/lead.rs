@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::error::ReadError;
-use super::read;
 use super::status::Leadership;
+use super::types::Vote;
 use crate::base::Mono;
+use crate::clock::Moment;
 
 /// Publishes it until this room stops. Wakes when openraft says so and when trust runs out; while nobody is trusted, also for every
 /// acknowledgement, every call of a leader and every entry that is applied.
@@ -76,22 +77,37 @@ fn judge(core: &Core) -> (Leadership, Option<Mono>) {
     }
 }
 
-/// Whether this sentinel leads right now: by an acknowledgement that is still young, or by asking. Its state then holds everything that was
-/// committed before it led, so that a decision of a leader in between is not overlooked.
-pub(super) async fn confirm(core: &Core) -> Result<(), ReadError> {
-    let now = core.clock.mono();
-    let standing = core.standing();
-    if !standing.leads {
-        return Err(ReadError { waited_ms: 0, reason: format!("sentinel {} does not lead", core.me) });
+/// A proof that this sentinel leads, as of the moment before it was asked for.
+#[derive(Clone)]
+pub struct LeaderProof {
+    core: Arc<Core>,
+    /// A quorum was asked after this.
+    asked: Moment,
+    vote: Vote,
+}
+
+impl LeaderProof {
+    /// Whether it is still worth something: young by every clock, and this sentinel has not heard of another leader or candidate.
+    pub fn holds(&self) -> bool {
+        self.asked.age_ms() <= self.core.spans.trust_ms && self.core.leads() && self.core.vote() == self.vote
     }
-    let trusted = core.quorum_ack().is_some_and(|ack| now.ms_since(ack) < core.spans.trust_ms);
-    if trusted && core.has_caught_up(&standing.vote) {
-        return Ok(());
+}
+
+impl std::fmt::Debug for LeaderProof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LeaderProof").field("asked", &self.asked).field("vote", &self.vote).finish_non_exhaustive()
     }
-    let failed = |reason| ReadError { waited_ms: core.clock.mono().ms_since(now), reason };
-    let index = read::confirm(core).await.map_err(failed)?;
+}
+
+/// Proves that this sentinel leads by asking a quorum now, whatever was acknowledged before: the clock that would say how long ago may
+/// have stood still (a virtual machine that was paused). Its state then holds everything that was committed before the question, so that a
+/// decision of a leader in between is not overlooked.
+pub(super) async fn confirm(core: &Arc<Core>) -> Result<LeaderProof, ReadError> {
+    let asked = core.clock.moment();
+    let failed = |reason| ReadError { waited_ms: asked.age_ms(), reason };
+    let (index, vote) = core.reads.round_as_leader(core).await.map_err(failed)?;
     match tokio::time::timeout(core.spans.call_within(), core.applied(index)).await {
-        Ok(Ok(_)) => Ok(()),
+        Ok(Ok(_)) => Ok(LeaderProof { core: Arc::clone(core), asked, vote }),
         Ok(Err(stopped)) => Err(failed(stopped.to_string())),
         Err(_) => Err(failed(format!("entry {index} is committed, but not applied here yet"))),
     }

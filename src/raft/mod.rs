@@ -17,8 +17,8 @@
 //! ```
 //!
 //! openraft keeps the log safe; three things around it are ours, because its stable line lacks them. *When* to campaign
-//! (`guard`): a pre-vote and timeouts that are drawn anew. *Whether a leader may act* (`acks`, `lead`): only with an acknowledgement by
-//! a quorum that is younger than the voters' lease. *Who is a member's true self* (`passport`).
+//! (`guard`): a pre-vote and timeouts that are drawn anew. *Whether a leader may act* (`lead`): only with a proof by
+//! a quorum that was asked for the act; `acks` tells everybody else who leads. *Who is a member's true self* (`passport`).
 
 mod acks;
 mod announce;
@@ -47,5 +47,7 @@ mod wire;
 
 pub use config::{PeerTls, RaftConfig};
 pub use error::{MembershipError, ProposeError, ReadError, StartError};
+pub use lead::LeaderProof;
 pub use node::Raft;
+pub use propose::check_readable;
 pub use status::{Committed, Leadership, Member, PeerHealth, RaftStatus};

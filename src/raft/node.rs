@@ -16,6 +16,7 @@ use super::config::RaftConfig;
 use super::core::Core;
 use super::ear::Ear;
 use super::error::{MembershipError, ProposeError, ReadError, StartError};
+use super::lead::LeaderProof;
 use super::network::Network;
 use super::passport::Passport;
 use super::peers::PeerBook;
@@ -41,10 +42,10 @@ impl Raft {
     pub async fn start(config: RaftConfig, clock: Clock) -> Result<Self, StartError> {
         let spans = config.spans()?;
         let settings = Arc::new(config.openraft(&spans)?);
-        let listener = server::listen(&config.listen).await?;
+        let listener = server::listen(&config).await?;
         let mut opened = open(&config).await?;
         begin_as_follower(&mut opened.log, config.node_id).await?;
-        let peers = Arc::new(PeerBook::new(clock, config.tls.as_ref().map(|tls| tls.connect.clone())));
+        let peers = Arc::new(PeerBook::new(clock, config.tls.as_ref().map(|tls| tls.connect.clone()), config.proof.clone()));
         peers.set_members(&pulse::others(config.node_id, &BTreeMap::new(), &config.peers));
         let passport = Passport::new(opened.identity.clone(), opened.states.clone(), peers.clone());
         let calls = Calls::new(passport.clone(), peers.clone());
@@ -145,13 +146,13 @@ impl Raft {
         self.core.leadership.subscribe()
     }
 
-    /// Makes sure that this sentinel leads right now: a quorum acknowledged it after this call, or within the lease.
+    /// Makes sure that this sentinel leads right now: a quorum is asked after this call.
     ///
-    /// To be called before each act on Redis.
+    /// To be called for each act on Redis, once the way to the server is open; the proof is to be looked at again right before the act.
     ///
     /// # Errors
     /// [`ReadError`] when it does not lead, or cannot know.
-    pub async fn confirm_leadership(&self) -> Result<(), ReadError> {
+    pub async fn confirm_leadership(&self) -> Result<LeaderProof, ReadError> {
         lead::confirm(&self.core).await
     }
 

@@ -151,7 +151,8 @@ impl Passport {
         if pinned.is_some() || !self.peers.knows(claim.id) {
             return Ok(());
         }
-        let (identity, id, incarnation) = (self.identity.clone(), claim.id, Incarnation::new(claim.incarnation.clone()));
+        let incarnation = Incarnation::new(claim.incarnation.clone()).map_err(|problem| Refused(format!("the incarnation {problem}")))?;
+        let (identity, id) = (self.identity.clone(), claim.id);
         let pinned = tokio::task::spawn_blocking(move || identity.pin(id, &incarnation)).await;
         match pinned {
             Ok(Ok(_)) => Ok(()),

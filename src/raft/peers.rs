@@ -10,7 +10,7 @@ use super::status::PeerHealth;
 use crate::base::{Addr, Mono, NodeId};
 use crate::clock::Clock;
 use crate::tls::ClientTls;
-use crate::transport::Dial;
+use crate::transport::{Dial, Proof};
 
 /// A refusal is told again when it changes, and else at most this often.
 const REPEAT_AFTER_MS: u64 = 60_000;
@@ -48,9 +48,9 @@ struct Told {
 }
 
 impl PeerBook {
-    /// An empty book. `tls` is spoken with those in it.
-    pub(super) fn new(clock: Clock, tls: Option<ClientTls>) -> Self {
-        Self { clock, dial: Dial { tls, within: CONNECT_WITHIN }, pages: Mutex::default(), stranger: Mutex::default() }
+    /// An empty book. `tls` is spoken with those in it, and `proof` shown to them.
+    pub(super) fn new(clock: Clock, tls: Option<ClientTls>, proof: Option<Proof>) -> Self {
+        Self { clock, dial: Dial { tls, proof, within: CONNECT_WITHIN }, pages: Mutex::default(), stranger: Mutex::default() }
     }
 
     /// These are the other members now. What is known of those that stay is kept; a new address means a new connection. When it was

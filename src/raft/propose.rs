@@ -32,10 +32,7 @@ enum Attempt {
 pub(super) async fn propose(core: &Core, command: Command) -> Result<Committed, ProposeError> {
     let begun = Instant::now();
     let deadline = begun + PROPOSE_WITHIN;
-    let document = wire::command_to_wire(&command);
-    if document.body.len() > limits::COMMAND_BYTES {
-        return Err(ProposeError::TooLarge { bytes: document.body.len(), limit: limits::COMMAND_BYTES });
-    }
+    let document = proposable(&command)?;
     loop {
         let attempt = match *core.leadership.borrow() {
             Leadership::Leading { .. } => Some(None),
@@ -70,10 +67,7 @@ pub(super) async fn propose(core: &Core, command: Command) -> Result<Committed, 
 pub(super) async fn propose_leading(core: &Core, command: Command) -> Result<Committed, ProposeError> {
     let begun = Instant::now();
     let deadline = begun + PROPOSE_WITHIN;
-    let bytes = wire::command_to_wire(&command).body.len();
-    if bytes > limits::COMMAND_BYTES {
-        return Err(ProposeError::TooLarge { bytes, limit: limits::COMMAND_BYTES });
-    }
+    proposable(&command)?;
     if !matches!(*core.leadership.borrow(), Leadership::Leading { .. }) {
         return Err(ProposeError::NoLeader("this sentinel no longer leads".to_owned()));
     }
@@ -82,6 +76,27 @@ pub(super) async fn propose_leading(core: &Core, command: Command) -> Result<Com
         Attempt::Nothing(why) => Err(ProposeError::NoLeader(why)),
         Attempt::Failed(error) => Err(error),
     }
+}
+
+/// The document of a command that may become an entry: not too large, and read back as what it is.
+pub(super) fn proposable(command: &Command) -> Result<peer::Command, ProposeError> {
+    let document = wire::readable_command(command).map_err(|problem| {
+        tracing::error!(entry = command.name(), %problem, "a change that could not be read back is not proposed; please report this");
+        ProposeError::Unreadable(problem.to_string())
+    })?;
+    let bytes = document.body.len();
+    if bytes > limits::COMMAND_BYTES {
+        return Err(ProposeError::TooLarge { bytes, limit: limits::COMMAND_BYTES });
+    }
+    Ok(document)
+}
+
+/// Whether a command may become an entry, as far as its form goes.
+///
+/// # Errors
+/// Why it is refused before it is proposed.
+pub fn check_readable(command: &Command) -> Result<(), ProposeError> {
+    proposable(command).map(drop)
 }
 
 /// For a peer that takes this sentinel for the leader. Never passed on: the peer asks again when it knows better.
@@ -96,15 +111,19 @@ pub(super) async fn for_peer(core: &Core, command: Command, within_ms: u64) -> R
         };
         return Reply::NotLeading(peer::NotLeading { leader });
     }
+    // Read from the peer's document, it may be written down differently here (another release).
+    if let Err(problem) = proposable(&command) {
+        return Reply::Refused(problem.to_string());
+    }
     match here(core, command, begun, begun + within).await {
         Attempt::Done(committed) => {
             Reply::Committed(peer::Committed { index: committed.index.0, outcome: Some(wire::outcome_to_wire(&committed.outcome)) })
         }
         Attempt::Nothing(_) => Reply::NotLeading(peer::NotLeading { leader: 0 }),
         Attempt::Failed(ProposeError::Stopped(reason)) => Reply::Stopped(reason),
-        Attempt::Failed(ProposeError::Unknown { .. } | ProposeError::NoLeader(_) | ProposeError::TooLarge { .. }) => {
-            Reply::Unknown(peer::OutcomeUnknown { waited_ms: ms(begun.elapsed()) })
-        }
+        Attempt::Failed(
+            ProposeError::Unknown { .. } | ProposeError::NoLeader(_) | ProposeError::TooLarge { .. } | ProposeError::Unreadable(_),
+        ) => Reply::Unknown(peer::OutcomeUnknown { waited_ms: ms(begun.elapsed()) }),
     }
 }
 
@@ -149,6 +168,7 @@ fn answered(reply: peer::ProposeReply, begun: Instant) -> Attempt {
             }
         },
         Some(Reply::NotLeading(_)) => Attempt::Nothing("the leader has changed".to_owned()),
+        Some(Reply::Refused(problem)) => Attempt::Failed(ProposeError::Unreadable(problem)),
         Some(Reply::Stopped(_) | Reply::Unknown(_)) | None => Attempt::Failed(unknown(begun)),
     }
 }

@@ -40,7 +40,16 @@ const HEDGE_AFTER: Duration = Duration::from_millis(5);
 struct Waiter {
     /// From then on it is told why there is no index.
     deadline: Instant,
-    answer: oneshot::Sender<Result<LogIndex, String>>,
+    answer: oneshot::Sender<Result<Round, String>>,
+}
+
+/// What came of a round.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Round {
+    /// Whoever has applied this entry may answer.
+    pub index: LogIndex,
+    /// The vote with which this sentinel led, as a quorum confirmed; none if another one leads.
+    pub led: Option<Vote>,
 }
 
 /// Where reads are handed in.
@@ -69,7 +78,7 @@ impl ReadDesk {
         let begun = Instant::now();
         let deadline = begun + READ_WITHIN;
         let failed = |reason: String| ReadError { waited_ms: ms(begun.elapsed()), reason };
-        let index = self.index(deadline).await.map_err(failed)?;
+        let Round { index, .. } = self.round(deadline).await.map_err(failed)?;
         if let Some(state) = core.applied_already(index) {
             return Ok(state);
         }
@@ -82,21 +91,28 @@ impl ReadDesk {
 
     /// The index for a peer, if this sentinel leads. Never passed on.
     pub(super) async fn index_as_leader(&self, core: &Core) -> Result<LogIndex, String> {
+        self.round_as_leader(core).await.map(|(index, _)| index)
+    }
+
+    /// A round that begins after this call and confirms that this sentinel leads, with which vote and over which index.
+    pub(super) async fn round_as_leader(&self, core: &Core) -> Result<(LogIndex, Vote), String> {
+        let not_leading = || format!("sentinel {} does not lead", core.me);
         if !core.leads() {
-            return Err(format!("sentinel {} does not lead", core.me));
+            return Err(not_leading());
         }
-        self.index(Instant::now() + core.spans.call_within()).await
+        let Round { index, led } = self.round(Instant::now() + core.spans.call_within()).await?;
+        led.map(|vote| (index, vote)).ok_or_else(not_leading)
     }
 
     /// No timer of its own: there may be thousands of reads a second, and the clerk sees to their deadlines.
-    async fn index(&self, deadline: Instant) -> Result<LogIndex, String> {
-        let (answer, index) = oneshot::channel();
+    async fn round(&self, deadline: Instant) -> Result<Round, String> {
+        let (answer, round) = oneshot::channel();
         let handed_in = self.waiters.try_send(Waiter { deadline, answer });
         handed_in.map_err(|refused| match refused {
             TrySendError::Full(_) => format!("{WAITING} reads wait already"),
             TrySendError::Closed(_) => STOPPING.to_owned(),
         })?;
-        index.await.unwrap_or_else(|_| Err(STOPPING.to_owned()))
+        round.await.unwrap_or_else(|_| Err(STOPPING.to_owned()))
     }
 }
 
@@ -108,10 +124,10 @@ impl ReadClerk {
         while self.gather(&core).await {
             let done = self.see_through(timeout(patience, round(&core))).await;
             match done.unwrap_or_else(|_| Err(format!("no round was finished within {} ms", patience.as_millis()))) {
-                Ok(index) => {
+                Ok(round) => {
                     for waiter in self.waiting.drain(..) {
                         // Whoever gave up does not listen any more.
-                        let _ = waiter.answer.send(Ok(index));
+                        let _ = waiter.answer.send(Ok(round));
                     }
                 }
                 Err(reason) => {
@@ -174,7 +190,7 @@ fn give_up_on_overdue(waiting: &mut Vec<Waiter>, reason: &str) {
 }
 
 /// One round: here if this sentinel leads, else by asking the one that does.
-async fn round(core: &Core) -> Result<LogIndex, String> {
+async fn round(core: &Core) -> Result<Round, String> {
     if core.leads() {
         return confirm(core).await;
     }
@@ -190,7 +206,7 @@ async fn round(core: &Core) -> Result<LogIndex, String> {
             })
             .await;
     match asked.map(|reply| reply.result) {
-        Ok(Some(Reply::Index(index))) => Ok(LogIndex(index)),
+        Ok(Some(Reply::Index(index))) => Ok(Round { index: LogIndex(index), led: None }),
         Ok(Some(Reply::Unconfirmed(reason))) => Err(reason),
         Ok(None) => Err(format!("sentinel {leader} gave an empty answer")),
         Err(problem) => Err(problem.to_string()),
@@ -208,7 +224,7 @@ struct Opening {
 ///
 /// openraft has the same thing built in; this one counts towards the leader's lease, has its own patience, and does not log an error for
 /// every member that is down.
-pub(super) async fn confirm(core: &Core) -> Result<LogIndex, String> {
+async fn confirm(core: &Core) -> Result<Round, String> {
     let opening = core
         .consensus
         .with_raft_state(|state| Opening {
@@ -225,7 +241,11 @@ pub(super) async fn confirm(core: &Core) -> Result<LogIndex, String> {
     // commit point alone it would answer with less than they did.
     let committed = opening.committed.filter(|id| is_of_term(&opening.vote, Some(*id)));
     let committed = committed.ok_or_else(|| "the leader is new and has committed nothing yet".to_owned())?;
-    if acknowledged(core, &opening).await? { Ok(LogIndex(committed.index)) } else { Err("no quorum of sentinels answered".to_owned()) }
+    if acknowledged(core, &opening).await? {
+        Ok(Round { index: LogIndex(committed.index), led: Some(opening.vote) })
+    } else {
+        Err("no quorum of sentinels answered".to_owned())
+    }
 }
 
 async fn acknowledged(core: &Core, opening: &Opening) -> Result<bool, String> {

@@ -8,20 +8,28 @@ use tokio::net::{TcpListener, lookup_host};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+use super::config::RaftConfig;
 use super::core::Core;
 use super::error::StartError;
 use super::service::Service;
-use crate::base::{Addr, limits};
+use crate::base::limits;
 use crate::proto::peer::peer_server::PeerServer;
-use crate::transport;
+use crate::transport::{self, Terms};
 
 /// Calls of one peer at a time. A peer needs one for replication and a few for pings, reads and forwarded proposals.
 const CALLS_PER_CONNECTION: u32 = 1024;
 
 /// Opens the port, so that a mistake in it is known before anything else starts.
-pub(super) async fn listen(addr: &Addr) -> Result<TcpListener, StartError> {
+///
+/// Where peers need not prove themselves, only this host may reach it.
+pub(super) async fn listen(config: &RaftConfig) -> Result<TcpListener, StartError> {
+    let addr = &config.listen;
     let failed = |problem: String| StartError::Listen { addr: addr.clone(), problem };
     let resolved: Vec<SocketAddr> = lookup_host(addr.authority()).await.map_err(|problem| failed(problem.to_string()))?.collect();
+    let exposed = resolved.iter().any(|target| !target.ip().to_canonical().is_loopback());
+    if exposed && !config.asks_for_proof() && !config.insecure {
+        return Err(StartError::Exposed { addr: addr.clone() });
+    }
     TcpListener::bind(resolved.as_slice()).await.map_err(|problem| failed(problem.to_string()))
 }
 
@@ -33,6 +41,8 @@ pub(super) async fn serve(core: Arc<Core>, listener: TcpListener) {
     let tcp = TcpIncoming::from(listener).with_nodelay(Some(true));
     let tls = core.config.tls.as_ref().map(|tls| tls.accept.clone());
     let incoming = transport::incoming(tcp, tls, "the port for peers", core.clock);
+    let terms = Terms { proof: core.config.proof.clone(), certified: core.config.tls.is_some() };
+    let incoming = transport::proving(incoming, terms, core.clock);
     let server = Server::builder()
         .max_concurrent_streams(CALLS_PER_CONNECTION)
         .http2_keepalive_interval(Some(Duration::from_secs(1)))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::renames::RenameTrust;
 use crate::base::{GroupSettings, Secret};
 use crate::tls::ClientTls;
 
@@ -16,6 +17,8 @@ pub struct Access {
     pub client_name: String,
     /// Upper-case stock name to name in use.
     pub rename_commands: BTreeMap<String, String>,
+    /// Which of those names are used.
+    pub renames: RenameTrust,
     /// How to encrypt the connection; none is in clear text.
     pub tls: Option<ClientTls>,
 }
@@ -28,6 +31,7 @@ impl Access {
             auth_pass: settings.auth_pass.clone(),
             client_name: client_name.into(),
             rename_commands: settings.rename_commands.clone(),
+            renames: RenameTrust::default(),
             tls: None,
         }
     }
@@ -39,13 +43,16 @@ impl Access {
 
     /// The name of a command over there (`name` is the stock name in upper case).
     pub fn name(&self, name: &str) -> String {
-        self.rename_commands.get(name).map_or(name, String::as_str).to_owned()
+        self.renamed(name).unwrap_or(name).to_owned()
     }
 
     /// REPLICAOF over there. Its old name counts too, since stock configuration files rename that one.
     pub fn replicaof(&self) -> String {
-        let renamed = self.rename_commands.get("REPLICAOF").or_else(|| self.rename_commands.get("SLAVEOF"));
-        renamed.cloned().unwrap_or_else(|| "REPLICAOF".to_owned())
+        self.renamed("REPLICAOF").or_else(|| self.renamed("SLAVEOF")).unwrap_or("REPLICAOF").to_owned()
+    }
+
+    fn renamed(&self, name: &str) -> Option<&str> {
+        self.rename_commands.get(name).map(String::as_str).filter(|to| self.renames.allows(name, to))
     }
 
     /// A command by its stock name and arguments.

@@ -10,13 +10,16 @@ use super::wire::{Reply, excerpt};
 use crate::base::observation::NodeReport;
 use crate::base::{Addr, Fence};
 
-/// What happens to the clients of a server whose master changes.
+/// The connections that are closed when the master of a server changes (as `sentinelSendReplicaOf` in `sentinel.c` does).
+///
+/// Ordinary ones always: what a sentinel that led before has written to one, and the server has not read, must not be carried out
+/// afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clients {
-    /// They stay: right for a replica that only follows someone else, and for one that is detached.
-    Keep,
-    /// They are cut off, so that they ask again who the master is: right for a change of role.
-    Kill,
+    /// Ordinary clients: right for a replica that only follows someone else.
+    KillNormal,
+    /// Subscribers too, so that they ask again who the master is: right for a change of role.
+    KillAll,
 }
 
 /// One thing to do to a server.
@@ -112,7 +115,7 @@ impl Act {
             words: vec![access.replicaof(), host.to_owned(), port.to_owned()],
             optional: false,
         };
-        let follow = |master: &Addr| replicaof(&master.host, &master.port.to_string());
+        let follow = |master: &Addr| replicaof(master.host(), &master.port().to_string());
         let rewrite = step(Step::ConfigRewrite, "CONFIG", &["REWRITE"]).or_not();
         let info = step(Step::Info, "INFO", &[]);
         let kill_normal = step(Step::KillClients, "CLIENT", &["KILL", "TYPE", "normal"]).or_not();
@@ -132,14 +135,17 @@ impl Act {
             }
             Self::Follow { master, clients } => {
                 // Who waited for the end of a pause is gone, and a replica that holds back what it is asked keeps nobody's writes safe.
-                let kill = if *clients == Clients::Kill { [kill_all(), vec![unpause]].concat() } else { vec![] };
+                let kill = match clients {
+                    Clients::KillAll => [kill_all(), vec![unpause]].concat(),
+                    Clients::KillNormal => vec![kill_normal],
+                };
                 [vec![follow(master), rewrite], kill, vec![info]].concat()
             }
             Self::Detach { fence } => {
                 let hold = fence.iter().flat_map(hold).map(StepCommand::or_not).collect();
                 [hold, vec![follow(&Addr::nobody()), rewrite, kill_normal, held.or_not(), info]].concat()
             }
-            Self::Lend => [hold(&NO_WRITES), vec![replicaof("NO", "ONE"), info]].concat(),
+            Self::Lend => [hold(&NO_WRITES), vec![replicaof("NO", "ONE"), kill_normal, info]].concat(),
             Self::Arm(fence) => [hold(fence), vec![held, rewrite, info]].concat(),
             Self::Pause { ms } => vec![step(Step::Pause, "CLIENT", &["PAUSE", &ms.to_string(), "WRITE"]), info],
             Self::Unpause => vec![step(Step::Unpause, "CLIENT", &["UNPAUSE"]), info],

@@ -39,18 +39,21 @@ impl Dialer {
     pub async fn dial(&mut self, limit: Duration) -> Result<TcpStream, LinkLoss> {
         let deadline = Instant::now() + limit;
         let targets = self.resolve(deadline).await?;
-        let nowhere = LinkLoss::Unresolved(format!("'{}' stands for no address", self.addr.host));
+        let nowhere = LinkLoss::Unresolved(format!("'{}' stands for no address", self.addr.host()));
         reach(&targets, deadline).await.map_err(|loss| loss.unwrap_or(nowhere))
     }
 
     async fn resolve(&mut self, deadline: Instant) -> Result<Vec<SocketAddr>, LinkLoss> {
-        if let Ok(ip) = self.addr.host.parse() {
-            return Ok(vec![SocketAddr::new(ip, self.addr.port)]);
+        if let Ok(ip) = self.addr.host().parse() {
+            return Ok(vec![SocketAddr::new(ip, self.addr.port())]);
         }
-        let (host, port) = (self.addr.host.clone(), self.addr.port);
+        if self.addr.is_opaque() {
+            return Err(LinkLoss::Unresolved(format!("'{}' is not an address: forget it, or name the node by one", self.addr.host())));
+        }
+        let (host, port) = (self.addr.host().to_owned(), self.addr.port());
         let asking = self.asking.get_or_insert_with(|| tokio::spawn(async move { Ok(lookup_host((host, port)).await?.collect()) }));
         let answer = timeout_at(deadline, asking).await;
-        let unresolved = |why: String| LinkLoss::Unresolved(format!("'{}': {why}", self.addr.host));
+        let unresolved = |why: String| LinkLoss::Unresolved(format!("'{}': {why}", self.addr.host()));
         let Ok(answer) = answer else { return Err(unresolved("the resolver does not answer".to_owned())) };
         self.asking = None;
         answer.map_err(|error| unresolved(error.to_string()))?.map_err(|error| unresolved(error.to_string()))
@@ -106,9 +109,9 @@ mod tests {
     async fn a_free_port_refuses_and_a_wrong_name_does_not_resolve() {
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("loopback works").port();
         let limit = Duration::from_secs(5);
-        assert_eq!(Dialer::new(Addr::new("127.0.0.1", port)).dial(limit).await.err(), Some(LinkLoss::Refused));
-        let loss = Dialer::new(Addr::new("no such name", port)).dial(limit).await.err();
-        assert!(matches!(&loss, Some(LinkLoss::Unresolved(why)) if why.contains("no such name")), "{loss:?}");
+        assert_eq!(Dialer::new(Addr::new("127.0.0.1", port).expect("an address")).dial(limit).await.err(), Some(LinkLoss::Refused));
+        let loss = Dialer::new(Addr::new("no-such-name.invalid", port).expect("an address")).dial(limit).await.err();
+        assert!(matches!(&loss, Some(LinkLoss::Unresolved(why)) if why.contains("no-such-name")), "{loss:?}");
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
+use crate::base::addr::shown;
 use crate::base::observation::{AttachedReplica, NodeReport, ReplicaReport, RoleReport};
 use crate::base::{Addr, ReplId, RunId, limits};
 
@@ -48,16 +49,17 @@ pub fn parse(text: &str) -> Result<NodeReport, BadInfo> {
     let fields = Fields::of(text);
     let (role, offset) = match fields.get("role")? {
         "master" => {
-            (RoleReport::Master { replicas: attached(text)?, good_replicas: fields.good_replicas()? }, fields.held("master_repl_offset")?)
+            let (replicas, misnamed) = attached(text);
+            (RoleReport::Master { replicas, good_replicas: fields.good_replicas()?, misnamed }, fields.held("master_repl_offset")?)
         }
         "slave" => (RoleReport::Replica(fields.replica()?), fields.held("slave_repl_offset")?),
         other => return Err(bad("role", other, "master or slave")),
     };
     Ok(NodeReport {
-        run_id: RunId::new(fields.hex("run_id")?),
+        run_id: RunId::new(fields.hex("run_id")?).map_err(|_| bad("run_id", "", ID))?,
         version: fields.find("redis_version").unwrap_or_default().to_owned(),
         role,
-        replid: ReplId::new(fields.hex("master_replid")?),
+        replid: ReplId::new(fields.hex("master_replid")?).map_err(|_| bad("master_replid", "", ID))?,
         replid2: fields.older_history()?,
         second_offset: fields.natural("second_repl_offset")?,
         offset,
@@ -70,14 +72,26 @@ fn bad(field: &str, value: &str, expected: &'static str) -> BadInfo {
     BadInfo::Bad { field: field.to_owned(), value: excerpt(value), expected }
 }
 
+const ID: &str = "an id of 40 hex digits";
+
+/// Fields that a server writes behind the lines of its replicas.
+const BEHIND_REPLICAS: [&str; 4] = ["master_replid", "master_replid2", "master_repl_offset", "second_repl_offset"];
+
 /// The fields by name. Of a repeated one the first counts: the server's own sections come before those of its modules.
+///
+/// Whoever may open a replication link can put lines of any content among those of the replicas (`REPLCONF ip-address` is
+/// printed as it is). So of what comes before them the first counts, and of what comes behind them the last.
 struct Fields<'a>(HashMap<&'a str, &'a str>);
 
 impl<'a> Fields<'a> {
     fn of(text: &'a str) -> Self {
         let mut fields = HashMap::new();
         for (name, value) in text.lines().filter_map(|line| line.split_once(':')) {
-            fields.entry(name).or_insert(value);
+            if BEHIND_REPLICAS.contains(&name) {
+                fields.insert(name, value);
+            } else {
+                fields.entry(name).or_insert(value);
+            }
         }
         Self(fields)
     }
@@ -94,7 +108,7 @@ impl<'a> Fields<'a> {
     fn hex(&self, field: &str) -> Result<&'a str, BadInfo> {
         let value = self.get(field)?;
         let fits = value.len() == 40 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if fits { Ok(value) } else { Err(bad(field, value, "an id of 40 hex digits")) }
+        if fits { Ok(value) } else { Err(bad(field, value, ID)) }
     }
 
     fn number(&self, field: &str) -> Result<Option<i64>, BadInfo> {
@@ -127,7 +141,7 @@ impl<'a> Fields<'a> {
         if self.find("master_replid2").is_none_or(|value| !value.is_empty() && value.bytes().all(|byte| byte == b'0')) {
             return Ok(None);
         }
-        self.hex("master_replid2").map(|id| Some(ReplId::new(id)))
+        self.hex("master_replid2").map(|id| ReplId::new(id).ok())
     }
 
     fn replica(&self) -> Result<ReplicaReport, BadInfo> {
@@ -138,7 +152,8 @@ impl<'a> Fields<'a> {
         let port = parsed("master_port", self.get("master_port")?, "a port")?;
         let link = self.get("master_link_status")?;
         Ok(ReplicaReport {
-            master: Addr::new(host, port),
+            // One that follows what is no address is to be pointed at its master, not to be taken for unreadable.
+            master: Addr::new(host, port).unwrap_or_else(|_| Addr::opaque(host, port)),
             link_up: link == "up",
             last_io_s: self.natural("master_last_io_seconds_ago")?,
             link_down_s: self.natural("master_link_down_since_seconds")?,
@@ -155,36 +170,49 @@ fn parsed<T: FromStr>(field: &str, value: &str, expected: &'static str) -> Resul
     value.parse().map_err(|_| bad(field, value, expected))
 }
 
-/// The `slaveN:` lines, without those that listen on no port: witnesses, not data nodes.
-fn attached(text: &str) -> Result<Vec<AttachedReplica>, BadInfo> {
-    let mut replicas = Vec::new();
+/// Lines of replicas that are read. Redis has as many as there are clients; nobody runs so many replicas.
+const LINES: usize = 1024;
+/// Replicas without an address that are told of.
+const MISNAMED: usize = 8;
+
+/// The `slaveN:` lines, without those that listen on no port (witnesses, not data nodes), and those that name no address.
+///
+/// What a replica announces is its own affair: it must not make what the master says of itself unreadable.
+fn attached(text: &str) -> (Vec<AttachedReplica>, Vec<String>) {
+    let (mut replicas, mut misnamed) = (Vec::new(), Vec::new());
     for (field, value) in text.lines().filter_map(|line| line.split_once(':')) {
-        if field.strip_prefix("slave").is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit())) {
-            let replica = attached_replica(field, value)?;
-            replicas.extend((replica.addr.port != 0).then_some(replica));
+        let number = field.strip_prefix("slave").filter(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()));
+        if number.is_none() || replicas.len() >= LINES {
+            continue;
+        }
+        match attached_replica(value) {
+            Ok(Some(replica)) => replicas.push(replica),
+            Ok(None) => {}
+            Err(named) if misnamed.len() < MISNAMED => misnamed.push(named),
+            Err(_) => {}
         }
     }
-    Ok(replicas)
+    (replicas, misnamed)
 }
 
-fn attached_replica(field: &str, value: &str) -> Result<AttachedReplica, BadInfo> {
-    const EXPECTED: &str = "ip=<host>,port=<port>,state=<state>,offset=<n>,lag=<n>";
+/// One of them; none if it listens on no port.
+///
+/// # Errors
+/// What it names in the place of an address, as it may be shown.
+fn attached_replica(value: &str) -> Result<Option<AttachedReplica>, String> {
     let line = AttachedLine::split(value);
-    let malformed = || bad(field, value, EXPECTED);
-    let host = line.host.filter(|host| !host.is_empty()).ok_or_else(malformed)?;
-    let port = line.port.and_then(|port| port.parse().ok()).ok_or_else(malformed)?;
-    let count = |text: Option<&str>| match text.map(str::parse::<i64>) {
-        None => Ok(0),
-        // A clock that was set back makes a lag negative; an unknown offset is -1.
-        Some(Ok(number)) => Ok(u64::try_from(number).unwrap_or(0)),
-        Some(Err(_)) => Err(malformed()),
-    };
-    Ok(AttachedReplica {
-        addr: Addr::new(host, port),
-        online: line.state == Some("online"),
-        offset: count(line.offset)?,
-        lag_s: count(line.lag)?,
-    })
+    let port: Option<i64> = line.port.and_then(|port| port.parse().ok());
+    if port == Some(0) {
+        return Ok(None);
+    }
+    let (host, said) = (line.host.unwrap_or_default(), line.port.unwrap_or_default());
+    let misnamed = || if (1..=65535).contains(&port.unwrap_or(0)) { shown(host) } else { shown(&format!("{host}:{said}")) };
+    let port = port.and_then(|port| u16::try_from(port).ok()).ok_or_else(misnamed)?;
+    let addr = Addr::new(host, port).map_err(|_| misnamed())?;
+    // A clock that was set back makes a lag negative; an unknown offset is -1.
+    let count =
+        |text: Option<&str>| text.and_then(|text| text.parse::<i64>().ok()).and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
+    Ok(Some(AttachedReplica { addr, online: line.state == Some("online"), offset: count(line.offset), lag_s: count(line.lag) }))
 }
 
 /// The parts of a `slaveN:` line: `ip=..,port=..,...`, or `ip,port,state` of servers before 2.8.

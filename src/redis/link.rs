@@ -9,14 +9,18 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::access::Access;
 use super::dial::{Dialer, loss_of};
+use super::renames::NameCheck;
 use super::stream::Stream;
-use super::wire::{self, Reply};
+use super::wire::{self, BadWire, Bounds, Reply};
 use crate::base::observation::LinkLoss;
 
 /// Bytes asked of the system at once; an INFO is about 5 KB.
 const READ_BYTES: usize = 16 * 1024;
 /// How long the system may refuse to take a command. It has room for thousands, so this ends only links that are dead.
 const WRITE_LIMIT: Duration = Duration::from_secs(1);
+
+/// What an answer to COMMAND INFO may be: each command has arrays for its flags, keys and subcommands.
+const COMMAND_INFO: Bounds = Bounds { elements: 512, bytes: 512 * 1024, depth: 16 };
 
 /// A link. Whoever holds it keeps count of the replies that are due, and so bounds what is sent to a silent server.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct Link {
     access: Access,
     /// Whether the server has said anything on it.
     heard: bool,
+    /// What was sent to a server with other names of commands; none for one without.
+    names: Option<Box<NameCheck>>,
 }
 
 impl Link {
@@ -39,11 +45,33 @@ impl Link {
         let stream = match &access.tls {
             None => Stream::Plain(tcp),
             Some(tls) => {
-                let encrypted = timeout_at(deadline, tls.connect(&dialer.addr().host, tcp)).await;
+                let encrypted = timeout_at(deadline, tls.connect(dialer.addr().host(), tcp)).await;
                 Stream::Tls(Box::new(encrypted.map_err(|_| LinkLoss::TimedOut)?.map_err(|error| loss_of(&error))?))
             }
         };
-        Ok(Self { stream, inbox: BytesMut::new(), access, heard: false })
+        let access = Access { renames: access.renames.at(dialer.addr()), ..access };
+        let names = (!access.rename_commands.is_empty()).then(Box::default);
+        let mut link = Self { stream, inbox: BytesMut::new(), access, heard: false, names };
+        timeout_at(deadline, link.prove_names()).await.map_err(|_| LinkLoss::TimedOut)??;
+        Ok(link)
+    }
+
+    /// Asks the server which commands our names for them are over there, before one of them is sent. A server that refuses to tell is
+    /// judged by its answers alone.
+    async fn prove_names(&mut self) -> Result<(), LinkLoss> {
+        let names = self.access.renames.unproven(&self.access.rename_commands);
+        if names.is_empty() || self.access.rename_commands.contains_key("COMMAND") {
+            return Ok(());
+        }
+        let words = ["COMMAND", "INFO"].into_iter().chain(names.iter().map(|(_, to)| to.as_str())).map(ToOwned::to_owned).collect();
+        let commands: Vec<_> = self.access.auth().into_iter().chain([words]).collect();
+        self.send(&commands).await?;
+        let mut answer = Reply::Nil;
+        for _ in commands {
+            answer = self.next_within(COMMAND_INFO).await?;
+        }
+        self.access.renames.learn(names, &answer);
+        Ok(())
     }
 
     /// From here on, what is written reaches the server's system within `limit`, or never.
@@ -113,6 +141,9 @@ impl Link {
         let mut bytes = Vec::new();
         for words in commands {
             wire::encode(words, &mut bytes);
+            if let Some(names) = &mut self.names {
+                names.note_sent(words, &self.access.rename_commands);
+            }
         }
         let written = timeout(WRITE_LIMIT, async {
             self.stream.write_all(&bytes).await?;
@@ -128,8 +159,23 @@ impl Link {
     /// # Errors
     /// The end of the link, which is noticed as soon as the system knows of it.
     pub async fn next(&mut self) -> Result<Reply, LinkLoss> {
+        self.next_by(wire::decode).await
+    }
+
+    /// The same from a server that is no data node, and whose replies have other bounds.
+    ///
+    /// # Errors
+    /// The end of the link.
+    pub async fn next_within(&mut self, bounds: Bounds) -> Result<Reply, LinkLoss> {
+        self.next_by(|inbox| wire::decode_within(inbox, bounds)).await
+    }
+
+    async fn next_by(&mut self, decode: impl Fn(&mut BytesMut) -> Result<Option<Reply>, BadWire>) -> Result<Reply, LinkLoss> {
         loop {
-            if let Some(reply) = wire::decode(&mut self.inbox).map_err(|bad| LinkLoss::Other(bad.to_string()))? {
+            if let Some(reply) = decode(&mut self.inbox).map_err(|bad| LinkLoss::Other(bad.to_string()))? {
+                if let Some(names) = &mut self.names {
+                    names.check(&reply, &self.access.renames).map_err(LinkLoss::Other)?;
+                }
                 return Ok(reply);
             }
             self.inbox.reserve(READ_BYTES);

@@ -13,8 +13,10 @@
 pub mod access;
 pub mod act;
 mod dial;
+pub mod guard;
 pub mod info;
 pub mod link;
+mod renames;
 pub mod request;
 mod stream;
 pub mod wire;
@@ -22,5 +24,7 @@ pub mod wire;
 pub use access::Access;
 pub use act::{Act, ActReport, Clients, Step, StepReply};
 pub use dial::Dialer;
+pub use guard::{Always, Permission};
 pub use link::Link;
+pub use renames::{RefusedRename, RenameTrust};
 pub use request::AskError;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::access::Access;
 use super::act::{self, Act, ActReport, Step, StepCommand, StepReply};
+use super::guard::Permission;
 use super::info;
 use super::link::Link;
 use super::wire::{Reply, excerpt};
@@ -15,9 +15,12 @@ use crate::base::observation::{InvalidReply, LinkLoss, NodeReport, ValidReply};
 /// Why there is no answer to a question or an act.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
-    /// There is no link: certainly nothing was done.
-    #[error("there is no link to the server ({}); nothing was sent", phrase(.0))]
+    /// There is no link that works: certainly nothing was done.
+    #[error("there is no working link to the server ({}); nothing was done", phrase(.0))]
     NoLink(LinkLoss),
+    /// The act was no longer permitted when the link was ready: certainly nothing was done.
+    #[error("{0}; nothing was done")]
+    NotPermitted(String),
     /// The link ended before the answer: it may have been done, or may still be. Look, and repeat.
     #[error("the link ended before the answer ({}); the server may have done it all the same", phrase(.0))]
     Lost(LinkLoss),
@@ -111,26 +114,58 @@ impl Link {
 
     /// Does something to the server and reports what it is afterwards.
     ///
-    /// A server that does not know REPLICAOF is asked with the old name. Steps that the act can do without are left out if
-    /// the server refuses them, and reported.
+    /// The server begins the transaction while `permission` is confirmed, so that the question costs no time of its own; a last look at the
+    /// permission comes right before the commands and EXEC are sent. A server that does not know REPLICAOF is asked with the old name. Steps
+    /// that the act can do without are left out if the server refuses them, and reported.
     ///
     /// # Errors
-    /// [`AskError`]; after [`AskError::Lost`] the link is of no use.
-    pub async fn act(&mut self, act: &Act, limit: Duration) -> Result<ActReport, AskError> {
+    /// [`AskError`]; after [`AskError::Lost`] and [`AskError::NoLink`] the link is of no use.
+    pub async fn act(&mut self, act: &Act, limit: Duration, permission: &mut dyn Permission) -> Result<ActReport, AskError> {
         let deadline = Instant::now() + limit;
         let mut attempt = Attempt { commands: act.commands(self.access()), refused: Vec::new() };
         loop {
-            let commands = attempt.wire(act, self.access());
+            let in_transaction = self.begin(act, deadline, permission).await?;
+            let mut commands: Vec<_> = attempt.commands.iter().map(|command| command.words.clone()).collect();
+            if in_transaction {
+                commands.push(self.access().command("EXEC", &[]));
+            }
             let mut replies = self.exchange(&commands, deadline).await.map_err(AskError::Lost)?;
-            let last = replies.pop().unwrap_or(Reply::Nil);
-            match last {
-                Reply::Array(replies) if act.is_transaction() => return attempt.report(replies),
-                Reply::Error(error) if act.is_transaction() => match replies.first() {
-                    Some(Reply::Status(_)) => attempt.adapt(&replies[1..], &error)?,
-                    // MULTI was refused, so each command ran, or was refused, by itself.
-                    _ => return attempt.report(replies.split_off(1)),
-                },
+            if !in_transaction {
+                return attempt.report(replies);
+            }
+            match replies.pop().unwrap_or(Reply::Nil) {
+                Reply::Array(replies) => return attempt.report(replies),
+                Reply::Error(error) => attempt.adapt(&replies, &error)?,
                 last => return attempt.report(vec![last]),
+            }
+        }
+    }
+
+    /// Gets as far as it goes without effect: the permission holds, and the server queues what comes next. Returns whether it does: a server that
+    /// refuses MULTI carries out each command by itself.
+    async fn begin(&mut self, act: &Act, deadline: Instant, permission: &mut dyn Permission) -> Result<bool, AskError> {
+        let too_late = || "it was not confirmed in time that it may be done".to_owned();
+        let multi = act.is_transaction().then(|| self.access().command("MULTI", &[]));
+        let opening = async {
+            match &multi {
+                Some(multi) => self.exchange(std::slice::from_ref(multi), deadline).await.map(|mut replies| replies.pop()),
+                None => Ok(None),
+            }
+        };
+        let (opened, confirmed) = tokio::join!(opening, timeout_at(deadline, permission.confirm()));
+        let in_transaction = matches!(opened.map_err(AskError::NoLink)?, Some(Reply::Status(_)));
+        let mut permitted = confirmed.unwrap_or_else(|_| Err(too_late()));
+        // The server may have taken longer to answer than the confirmation is good for.
+        while permitted.is_ok() && !permission.holds() {
+            permitted = timeout_at(deadline, permission.confirm()).await.unwrap_or_else(|_| Err(too_late()));
+        }
+        match permitted {
+            Ok(()) => Ok(in_transaction),
+            Err(why) => {
+                if in_transaction {
+                    self.exchange(&[self.access().command("DISCARD", &[])], deadline).await.map_err(AskError::NoLink)?;
+                }
+                Err(AskError::NotPermitted(why))
             }
         }
     }
@@ -153,15 +188,6 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn wire(&self, act: &Act, access: &Access) -> Vec<Vec<String>> {
-        let steps = self.commands.iter().map(|command| command.words.clone());
-        if act.is_transaction() {
-            std::iter::once(access.command("MULTI", &[])).chain(steps).chain([access.command("EXEC", &[])]).collect()
-        } else {
-            steps.collect()
-        }
-    }
-
     /// EXEC failed, so nothing was done: drops the optional steps that the server would not queue, or gives up.
     fn adapt(&mut self, queued: &[Reply], exec_error: &str) -> Result<(), AskError> {
         let mut changed = false;

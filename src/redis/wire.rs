@@ -6,14 +6,21 @@ use crate::base::limits;
 
 /// Bytes in one line: a status, an error, a number or the head of something longer.
 const LINE_BYTES: usize = 8 * 1024;
-/// Elements of one array. The longest that we ask for is the answer to EXEC.
-const ELEMENTS: usize = 64;
-/// Arrays in arrays. EXEC answers with one array of replies, and CONFIG GET in it with another.
-const DEPTH: usize = 3;
-/// Bytes of one whole reply.
-const REPLY_BYTES: usize = limits::INFO_BYTES + 64 * 1024;
+/// How large a reply may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Elements of one array.
+    pub elements: usize,
+    /// Bytes of one whole reply.
+    pub bytes: usize,
+    /// Arrays in arrays.
+    pub depth: usize,
+}
 
-const _: () = assert!(LINE_BYTES * ELEMENTS < REPLY_BYTES, "an array of lines must fit a reply");
+/// The bounds for a data node. The longest array that one is asked for is the answer to EXEC, with that to CONFIG GET in it.
+const DATA_NODE: Bounds = Bounds { elements: 64, bytes: limits::INFO_BYTES + 64 * 1024, depth: 3 };
+
+const _: () = assert!(LINE_BYTES * DATA_NODE.elements < DATA_NODE.bytes, "an array of lines must fit a reply");
 
 /// One reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +77,17 @@ pub fn encode<S: AsRef<str>>(words: &[S], out: &mut Vec<u8>) {
 /// # Errors
 /// [`BadWire`]; the link cannot be used afterwards.
 pub fn decode(inbox: &mut BytesMut) -> Result<Option<Reply>, BadWire> {
-    let mut reader = Reader { bytes: inbox, at: 0 };
+    decode_within(inbox, DATA_NODE)
+}
+
+/// The same within other bounds than those for a data node.
+///
+/// # Errors
+/// [`BadWire`]; the link cannot be used afterwards.
+pub fn decode_within(inbox: &mut BytesMut, bounds: Bounds) -> Result<Option<Reply>, BadWire> {
+    let mut reader = Reader { bytes: inbox, at: 0, bounds };
     let Some(reply) = reader.reply(0)? else {
-        return if inbox.len() > REPLY_BYTES { Err(too_large("a reply in bytes", REPLY_BYTES)) } else { Ok(None) };
+        return if inbox.len() > bounds.bytes { Err(too_large("a reply in bytes", bounds.bytes)) } else { Ok(None) };
     };
     let used = reader.at;
     inbox.advance(used);
@@ -95,6 +110,7 @@ const fn too_large(what: &'static str, limit: usize) -> BadWire {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    bounds: Bounds,
 }
 
 impl Reader<'_> {
@@ -141,9 +157,9 @@ impl Reader<'_> {
     }
 
     fn array(&mut self, count: i64, depth: usize) -> Result<Option<Reply>, BadWire> {
-        let Some(count) = size(count, ELEMENTS, "an array in elements")? else { return Ok(Some(Reply::Nil)) };
-        if depth == DEPTH {
-            return Err(too_large("arrays in arrays in depth", DEPTH));
+        let Some(count) = size(count, self.bounds.elements, "an array in elements")? else { return Ok(Some(Reply::Nil)) };
+        if depth == self.bounds.depth {
+            return Err(too_large("arrays in arrays in depth", self.bounds.depth));
         }
         let mut elements = Vec::with_capacity(count);
         for _ in 0..count {

@@ -113,7 +113,7 @@ pub struct Keys(Vec<Key>);
 
 impl Keys {
     /// None without a single secret. A secret that is said twice counts once.
-    pub(super) fn new(secrets: &[&[u8]]) -> Option<Self> {
+    pub(crate) fn new(secrets: &[&[u8]]) -> Option<Self> {
         let mut keys: Vec<Key> = Vec::new();
         for key in secrets.iter().map(|secret| Key::new(secret)) {
             if !keys.iter().any(|known| known.id == key.id) {

@@ -155,8 +155,8 @@ pub(super) fn open_or_create(
         }
         None => {
             verify::discard_unused(dir)?;
-            let sentinel_id = seed.map_or_else(|| Ok(SentinelId::new(random_hex::<20>())), checked_seed)?;
-            let incarnation = Incarnation::new(random_hex::<16>());
+            let sentinel_id = seed.map_or_else(|| Ok(SentinelId::of_bytes(rand::random())), checked_seed)?;
+            let incarnation = Incarnation::of_bytes(rand::random());
             let record = Record { node_id, cluster_id, incarnation, sentinel_id, peers: BTreeMap::new() };
             // The log first: an identity without a log means that the log was lost.
             let recovered = verify::create(dir, &record.binding())?;
@@ -184,8 +184,4 @@ fn checked_seed(seed: SentinelId) -> Result<SentinelId, StoreError> {
     let text = seed.as_str();
     let fits = text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
     if fits { Ok(seed) } else { Err(StoreError::BadSeed { given: text.to_owned() }) }
-}
-
-fn random_hex<const BYTES: usize>() -> String {
-    (0..BYTES).map(|_| format!("{:02x}", rand::random::<u8>())).collect()
 }

@@ -145,7 +145,8 @@ fn round(round: u64) -> Vec<Op> {
 /// Commits rounds 0 to `rounds`, and says after how many steps each was acknowledged.
 fn live(disk: &Disk, rounds: u64) -> Vec<usize> {
     let mut engine = Engine::over(disk.clone(), Path::new("disk")).unwrap();
-    let binding = Binding { node_id: NodeId(1), cluster_id: ClusterId::new("c"), incarnation: Incarnation::new("i") };
+    let binding =
+        Binding { node_id: NodeId(1), cluster_id: ClusterId::new("c").expect("an id"), incarnation: Incarnation::new("i").expect("an id") };
     engine.commit(&[Op::Set(Key::Binding, codec::encode(&binding).unwrap())]).unwrap();
     let mut acknowledged = vec![disk.0.lock().unwrap().steps.len()];
     for number in 0..rounds {

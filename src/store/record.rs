@@ -79,10 +79,10 @@ mod tests {
     fn record() -> Record {
         Record {
             node_id: NodeId(1),
-            cluster_id: ClusterId::new("prod"),
-            incarnation: Incarnation::new("0123456789abcdef0123456789abcdef"),
-            sentinel_id: SentinelId::new("0123456789abcdef0123456789abcdef01234567"),
-            peers: BTreeMap::from([(NodeId(2), Incarnation::new("fedcba9876543210fedcba9876543210"))]),
+            cluster_id: ClusterId::new("prod").unwrap(),
+            incarnation: Incarnation::new("0123456789abcdef0123456789abcdef").unwrap(),
+            sentinel_id: SentinelId::new("0123456789abcdef0123456789abcdef01234567").unwrap(),
+            peers: BTreeMap::from([(NodeId(2), Incarnation::new("fedcba9876543210fedcba9876543210").unwrap())]),
         }
     }
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::client::TlsStream;
 use tonic::codegen::Service;
 use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint, Error};
 
+use super::link::{AnyBytes, Proof};
+use super::proof;
 use crate::base::Addr;
 use crate::tls::ClientTls;
 
@@ -22,7 +23,9 @@ use crate::tls::ClientTls;
 pub struct Dial {
     /// Speaks TLS; none is clear text.
     pub tls: Option<ClientTls>,
-    /// How long making one may take, the TLS handshake included.
+    /// Proves that we hold the secret, and asks for the same.
+    pub proof: Option<Proof>,
+    /// How long making one may take, handshakes included.
     pub within: Duration,
 }
 
@@ -35,7 +38,7 @@ impl Dial {
         // The scheme is what tonic decides by whether it speaks TLS itself, which it never does here.
         let endpoint = Endpoint::from_shared(format!("http://{}", addr.authority()))?.tcp_nodelay(true);
         // With a connector of ours tonic would report this limit as something else than a connection that was not made.
-        Ok(if self.tls.is_none() { endpoint.connect_timeout(self.within) } else { endpoint })
+        Ok(if self.connector().is_none() { endpoint.connect_timeout(self.within) } else { endpoint })
     }
 
     /// A channel that connects when it is first used, and again whenever the connection is lost.
@@ -58,34 +61,61 @@ impl Dial {
     }
 
     fn connector(&self) -> Option<Connector> {
-        self.tls.clone().map(|tls| Connector { tls, within: self.within })
+        (self.tls.is_some() || self.proof.is_some()).then(|| Connector(self.clone()))
+    }
+
+    async fn open(&self, host: &str, port: u16) -> io::Result<AnyBytes> {
+        let tcp = TcpStream::connect((host, port)).await?;
+        tcp.set_nodelay(true)?;
+        Ok(match &self.tls {
+            None => Box::new(tcp),
+            Some(tls) => Box::new(tls.connect(host, tcp).await?),
+        })
+    }
+
+    async fn prove(&self, host: &str, port: u16) -> io::Result<AnyBytes> {
+        let bytes = self.open(host, port).await?;
+        let Some(Proof { secret, optional }) = &self.proof else { return Ok(bytes) };
+        match proof::connect(bytes, &secret.keys()).await {
+            Ok(proven) => Ok(Box::new(proven)),
+            // A peer that has no secret yet. It hears HTTP/2 or nothing.
+            Err(error) if *optional && error.kind() == io::ErrorKind::PermissionDenied => self.open(host, port).await,
+            Err(error) => Err(error),
+        }
     }
 }
 
-/// Connects with TLS. What tonic keeps, so the certificates are those of the moment in which it connects.
-#[derive(Clone)]
-struct Connector {
-    tls: ClientTls,
-    within: Duration,
+/// The reason why the other side and this one do not accept each other's secret, if that is among the causes of an error.
+pub fn denied(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(current) = cause {
+        let io = current.downcast_ref::<io::Error>();
+        if let Some(io) = io.filter(|io| io.kind() == io::ErrorKind::PermissionDenied && io.raw_os_error().is_none()) {
+            return Some(io.to_string());
+        }
+        cause = current.source();
+    }
+    None
 }
 
+/// Connects with TLS, with a proof, or both. What tonic keeps, so certificates and secrets are those of the moment in which it connects.
+#[derive(Clone)]
+struct Connector(Dial);
+
 impl Connector {
-    async fn connect(self, uri: Uri) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
+    async fn connect(self, uri: Uri) -> io::Result<TokioIo<AnyBytes>> {
         let invalid = |what| io::Error::new(io::ErrorKind::InvalidInput, format!("{uri} names no {what}"));
         let host = uri.host().ok_or_else(|| invalid("host"))?.trim_start_matches('[').trim_end_matches(']');
         let port = uri.port_u16().ok_or_else(|| invalid("port"))?;
-        let made = async {
-            let tcp = TcpStream::connect((host, port)).await?;
-            tcp.set_nodelay(true)?;
-            self.tls.connect(host, tcp).await
-        };
-        let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no TLS connection within {} ms", self.within.as_millis()));
-        timeout(self.within, made).await.map_err(late)?.map(TokioIo::new)
+        let within = self.0.within;
+        let what = if self.0.tls.is_some() { "TLS connection" } else { "proven connection" };
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no {what} within {} ms", within.as_millis()));
+        timeout(within, self.0.prove(host, port)).await.map_err(late)?.map(TokioIo::new)
     }
 }
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<TlsStream<TcpStream>>;
+    type Response = TokioIo<AnyBytes>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 

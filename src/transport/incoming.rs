@@ -142,6 +142,13 @@ pub struct ConnectInfo {
     pub certificate: Option<Arc<CertificateNames>>,
 }
 
+impl Incoming {
+    /// The other end; none if it has gone.
+    pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
+        self.connect_info().peer
+    }
+}
+
 impl Connected for Incoming {
     type ConnectInfo = ConnectInfo;
 

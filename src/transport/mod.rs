@@ -6,6 +6,11 @@
 
 mod dial;
 mod incoming;
+mod link;
+mod proof;
+mod proving;
 
-pub use dial::Dial;
+pub use dial::{Dial, denied};
 pub use incoming::{ConnectInfo, Incoming, incoming};
+pub use link::Proof;
+pub use proving::{Caller, PeerConnection, Terms, proving};

@@ -44,7 +44,7 @@ fn the_process_is_told_its_things() {
     );
     assert_eq!(listens(&config.resp.listen()), ["127.0.0.1:5000", "-[::]:5000", "10.0.0.1:5000"]);
     assert_eq!(listens(&config.grpc_listen), ["127.0.0.1:6000", "[::1]:6000"]);
-    assert_eq!(config.http_listen, Some(Addr::new("0.0.0.0", 7000)));
+    assert_eq!(config.http_listen, Some(Addr::new("0.0.0.0", 7000).expect("an address")));
     assert_eq!(config.resp.requirepass, Some(Secret::new("p w")));
     assert_eq!((config.resp.maxclients, config.resp.timeout_s, config.resp.tcp_backlog, config.resp.tcp_keepalive_s), (7, 8, 9, 10));
     assert!(config.resp.protected_mode);
@@ -56,7 +56,7 @@ fn the_process_is_told_its_things() {
 #[test]
 fn the_raft_group_is_read() {
     let config = read_raw(
-        "dir /d\nraft node-id 2\nraft listen *:27000\nraft peer 1 s1.example:27379\nraft peer 2 s2.example:27379\nraft peer 3 [fd00::3]:27379\n\
+        "dir /d\nraft node-id 2\nraft secret-file s\nraft listen *:27000\nraft peer 1 s1.example:27379\nraft peer 2 s2.example:27379\nraft peer 3 [fd00::3]:27379\n\
          raft cluster-id prod-1\nraft heartbeat-ms 100\nraft election-timeout-ms 500 1000\n",
     )
     .unwrap();
@@ -69,16 +69,16 @@ fn the_raft_group_is_read() {
         raft.peers.values().map(ToString::to_string).collect::<Vec<_>>(),
         ["s1.example:27379", "s2.example:27379", "[fd00::3]:27379"]
     );
-    assert_eq!(raft.cluster_id, Some(ClusterId::new("prod-1")));
+    assert_eq!(raft.cluster_id, Some(ClusterId::new("prod-1").expect("an id")));
     assert_eq!((raft.heartbeat_ms, raft.election_timeout_min_ms, raft.election_timeout_max_ms), (100, 500, 1000));
     assert!(!raft.joins());
 }
 
 #[test]
 fn a_sentinel_that_is_no_peer_joins() {
-    let config = read_raw("raft node-id 4\nraft listen 10.0.0.4:27379\nraft peer 1 10.0.0.1:27379\n").unwrap();
+    let config = read_raw("raft node-id 4\nraft secret-file s\nraft listen 10.0.0.4:27379\nraft peer 1 10.0.0.1:27379\n").unwrap();
     assert!(config.raft.joins());
-    assert_eq!(config.raft.advertise, Addr::new("10.0.0.4", 27379));
+    assert_eq!(config.raft.advertise, Addr::new("10.0.0.4", 27379).expect("an address"));
 }
 
 #[test]
@@ -93,8 +93,8 @@ fn groups_are_read_whatever_the_order_of_the_lines() {
          sentinel announce-hostnames yes\nsentinel stale-answers yes\nsentinel deny-scripts-reconfig no\nsentinel\n"
     ));
     let [m, n] = config.groups.as_slice() else { panic!("{:?}", config.groups) };
-    assert_eq!((m.name.as_str(), &m.master, m.epoch), ("m", &Addr::new("host-a", 6379), Epoch(7)));
-    assert_eq!(m.replicas, [Addr::new("host-b", 6380), Addr::new("10.0.0.9", 6380)]);
+    assert_eq!((m.name.as_str(), &m.master, m.epoch), ("m", &Addr::new("host-a", 6379).expect("an address"), Epoch(7)));
+    assert_eq!(m.replicas, [Addr::new("host-b", 6380).expect("an address"), Addr::new("10.0.0.9", 6380).expect("an address")]);
     let settings = &m.settings;
     assert_eq!((settings.quorum, settings.down_after_ms, settings.failover_timeout_ms, settings.parallel_syncs), (1, 5000, 6000, 2));
     assert_eq!((settings.master_reboot_down_after_ms, settings.crash_down_after_ms), (70, 80));
@@ -105,9 +105,9 @@ fn groups_are_read_whatever_the_order_of_the_lines() {
         (n.settings.promotion_policy, n.settings.fence_max_lag_s, n.settings.replica_forget_after_ms),
         (PromotionPolicy::Auto, 2, 0)
     );
-    assert_eq!((&n.master, n.settings.down_after_ms, n.epoch), (&Addr::new("::1", 6379), 30_000, Epoch(7)));
+    assert_eq!((&n.master, n.settings.down_after_ms, n.epoch), (&Addr::new("::1", 6379).expect("an address"), 30_000, Epoch(7)));
     let sentinel = &config.sentinel;
-    assert_eq!((sentinel.id_seed.clone(), sentinel.current_epoch_seed), (Some(SentinelId::new(ID)), Epoch(7)));
+    assert_eq!((sentinel.id_seed.clone(), sentinel.current_epoch_seed), (Some(SentinelId::new(ID).expect("an id")), Epoch(7)));
     assert_eq!((sentinel.announce_ip.as_deref(), sentinel.announce_port), (Some("10.1.1.1"), Some(26000)));
     assert!(sentinel.resolve_hostnames && sentinel.announce_hostnames && sentinel.stale_answers && !sentinel.deny_scripts_reconfig);
 }
@@ -138,12 +138,12 @@ fn the_default_user_of_a_rewritten_file_is_accepted() {
 
 #[test]
 fn what_is_probably_not_meant_is_noted() {
-    let of_peers = |text: &str| notes(&read_raw(&format!("dir .\nraft node-id 1\n{text}")).unwrap());
+    let of_peers = |text: &str| notes(&read_raw(&format!("dir .\nraft node-id 1\nraft secret-file s\n{text}")).unwrap());
     let two = "raft peer 1 10.0.0.1:27379\nraft peer 2 10.0.0.2:27379\n";
     assert!(of_peers(two).contains("2 raft peers survive no more losses than 1 would"));
     assert!(
         of_peers(&format!("{two}sentinel monitor m 10.0.0.9 6379 3\n"))
-            .contains("s.conf:5: the quorum of m is 3, but there are 2 raft peers")
+            .contains("s.conf:6: the quorum of m is 3, but there are 2 raft peers")
     );
     assert!(of_peers(&format!("{two}sentinel monitor m 127.0.0.1 6379 2\n")).contains("each would watch its own host"));
     assert!(of_peers("raft peer 1 10.0.0.1:27379\nraft advertise 10.9.0.1:27379").contains("raft advertise 10.9.0.1:27379 is not what"));
@@ -187,7 +187,7 @@ fn tls_and_users_are_read() {
     assert_eq!(config.tls.suites.len(), 7, "that one, and all of TLS 1.2");
     assert!(config.tls_replication && config.tls.verify_hostname);
     assert_eq!(config.resp.unix.as_ref().map(|unix| (unix.path.clone(), unix.mode)), Some((path("/var/lib/s.sock"), Some(0o770))));
-    assert_eq!(config.grpc_listen[0].addr.port, 28380, "counted from the only port there is");
+    assert_eq!(config.grpc_listen[0].addr.port(), 28380, "counted from the only port there is");
     assert!(!format!("{config:?}").contains("hunter2"));
     assert_eq!((config.grpc_access, config.grpc_ca_file), (GrpcAccess::default(), None), "as safe as can be");
     let config = accepted(

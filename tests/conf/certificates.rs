@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Parser as _;
-use raft_sentinel::app::check_certificates;
+use raft_sentinel::app::check_named_files;
 use raft_sentinel::conf::cli::{Cli, Command};
 
 use crate::RAFT;
@@ -15,7 +15,7 @@ fn check(dir: &Path, lines: &str) -> (bool, String) {
     std::fs::write(&file, format!("dir {}\n{RAFT}{lines}", dir.display())).unwrap();
     let line = ["raft-sentinel".into(), "check".into(), file.into_os_string()];
     let Command::Check(check) = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).command else { panic!("not a check") };
-    let report = check.run(check_certificates);
+    let report = check.run(check_named_files);
     (report.is_ok(), report.to_string())
 }
 

@@ -84,7 +84,7 @@ fn check_reports_every_file() {
     std::fs::write(&bad, "nonsense\n").unwrap();
     let line = ["raft-sentinel".into(), "check".into(), good.into_os_string(), bad.into_os_string()];
     let Command::Check(check) = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).command else { panic!("not a check") };
-    let report = check.run(|_| Ok(()));
+    let report = check.run(|_| Ok(None));
     assert!(!report.is_ok());
     let text = report.to_string();
     assert!(text.contains("good.conf: node 1 is one of 1 raft peers, monitors m\n"), "{text}");

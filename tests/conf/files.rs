@@ -22,7 +22,7 @@ fn an_included_file_is_read_in_its_place_and_found_beside_its_includer() {
     write(dir.path(), "sub/a.conf", "port 2\ninclude b.conf\n");
     write(dir.path(), "sub/b.conf", "sentinel monitor m 127.0.0.1 6379 1\n");
     let config = conf::load(&main, &[]).unwrap();
-    assert_eq!((config.resp.port, config.groups[0].master.clone()), (2, Addr::new("127.0.0.1", 6379)));
+    assert_eq!((config.resp.port, config.groups[0].master.clone()), (2, Addr::new("127.0.0.1", 6379).expect("an address")));
     let names: Vec<_> = config.sources.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
     assert_eq!(names, ["main.conf", "a.conf", "b.conf"]);
 

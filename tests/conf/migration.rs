@@ -43,8 +43,8 @@ fn a_file_written_by_redis_sentinel_is_read() {
         .unwrap_or_else(|error| panic!("{error}\n{text}"));
 
     let [group] = config.groups.as_slice() else { panic!("{:?}", config.groups) };
-    assert_eq!((group.name.as_str(), &group.master), ("mymaster", &Addr::new("127.0.0.1", master)));
-    assert_eq!(group.replicas, [Addr::new("127.0.0.1", replica)]);
+    assert_eq!((group.name.as_str(), &group.master), ("mymaster", &Addr::new("127.0.0.1", master).expect("an address")));
+    assert_eq!(group.replicas, [Addr::new("127.0.0.1", replica).expect("an address")]);
     assert_eq!((group.settings.quorum, group.settings.down_after_ms, group.settings.parallel_syncs), (1, 7000, 3));
     assert_eq!(group.settings.auth_pass, Some(Secret::new("hunter2")));
     assert_eq!((config.resp.port, &config.resp.requirepass), (port, &Some(Secret::new("s3cret"))));

@@ -16,6 +16,11 @@ const LINES: &[(&str, &str)] = &[
     ("raft", "There is no directive 'raft'"),
     ("grpc port 1", "There is no directive 'grpc port'"),
     // Stock's own complaints.
+    (
+        "sentinel foreign-sentinels 10.0.0.0/33",
+        "'10.0.0.0/33' is no place in a network; expected an IP address, a range such as 10.0.0.0/8",
+    ),
+    ("sentinel foreign-sentinels", "takes at least 1 argument(s), not 0"),
     ("sentinel nonsense", "Unrecognized sentinel configuration statement. There is no directive 'sentinel nonsense'"),
     ("sentinel monitor m 127.0.0.1 6379", "Unrecognized sentinel configuration statement. 'sentinel monitor' takes 4 argument(s), not 3"),
     ("sentinel monitor m 127.0.0.1 6379 0", "Quorum must be 1 or greater. '0'"),
@@ -210,4 +215,22 @@ fn no_password_is_quoted_in_a_message() {
 fn a_user_has_one_line() {
     let said = message(read("user alice on\nuser alice off"));
     assert!(said.ends_with("2: user: Duplicate user found. 'alice' has two lines; a user can only be defined once"), "{said}");
+}
+
+#[test]
+fn a_port_for_peers_that_others_reach_needs_a_proof() {
+    let exposed = "raft node-id 1\nraft peer 1 10.0.0.1:27379\n";
+    let said = message(read_raw(exposed));
+    for way_out in ["raft secret-file <path>", "raft tls yes", "raft insecure yes", "raft-sentinel secret new"] {
+        assert!(said.contains(way_out), "{said}");
+    }
+    assert!(message(read("raft listen *:27379")).contains("can be reached from other hosts"));
+    assert!(message(read_raw("raft node-id 1\nraft peer 1 s1.example:27379\n")).contains("can be reached from other hosts"));
+    for line in
+        ["raft secret-file s", "raft insecure yes", "raft listen 127.0.0.1:27379", "raft listen [::1]:27379", "raft listen localhost:27379"]
+    {
+        read_raw(&format!("{exposed}{line}\n")).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+    let insecure = read_raw(&format!("{exposed}raft insecure yes\n")).unwrap();
+    assert!(insecure.notes.iter().any(|note| note.to_string().contains("may pose as a sentinel")), "{:?}", insecure.notes);
 }

@@ -1,12 +1,13 @@
 //! The files of one deployment beside each other.
 
 use clap::Parser as _;
+use raft_sentinel::conf::SecretIds;
 use raft_sentinel::conf::cli::{Cli, Command};
 
 /// The file of sentinel `id` of three.
 fn usual(id: u64) -> String {
     format!(
-        "dir /tmp\nraft node-id {id}\nraft peer 1 10.0.0.1:27379\nraft peer 2 10.0.0.2:27379\nraft peer 3 10.0.0.3:27379\n\
+        "dir /tmp\nraft secret-file secret\nraft node-id {id}\nraft peer 1 10.0.0.1:27379\nraft peer 2 10.0.0.2:27379\nraft peer 3 10.0.0.3:27379\n\
          sentinel monitor mymaster 10.0.0.11 6379 2\nsentinel auth-pass mymaster hunter2\n"
     )
 }
@@ -21,8 +22,14 @@ fn check(texts: &[String]) -> (bool, String) {
         line.push(file.into_os_string());
     }
     let Command::Check(check) = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).command else { panic!("not a check") };
-    let report = check.run(|_| Ok(()));
+    let report = check.run(|config| Ok(config.raft.secret_file.as_ref().map(|path| ids(&path.display().to_string()))));
     (report.is_ok(), report.to_string().replace(&format!("{}/", dir.path().display()), ""))
+}
+
+/// In these tests the name of a secret file names its secrets.
+fn ids(path: &str) -> SecretIds {
+    let all: Vec<String> = path.split('+').map(ToOwned::to_owned).collect();
+    SecretIds { current: all[0].clone(), all }
 }
 
 /// Two usual files, of which the second is changed.
@@ -102,7 +109,9 @@ fn what_is_only_odd_is_noted() {
 #[test]
 fn a_newcomer_needs_only_the_name_of_the_cluster() {
     let named = |id| format!("{}raft cluster-id blue\n", usual(id));
-    let newcomer = "dir /tmp\nraft node-id 4\nraft cluster-id blue\nraft listen 10.0.0.4:27379\nraft peer 1 10.0.0.1:27379\n".to_owned();
+    let newcomer =
+        "dir /tmp\nraft secret-file secret\nraft node-id 4\nraft cluster-id blue\nraft listen 10.0.0.4:27379\nraft peer 1 10.0.0.1:27379\n"
+            .to_owned();
     let (ok, said) = check(&[named(1), newcomer.clone()]);
     assert!(ok && said.contains("note: the raft peer lines differ"), "{said}");
     let (ok, said) = check(&[usual(1), newcomer.replace("raft cluster-id blue\n", "")]);
@@ -113,4 +122,25 @@ fn a_newcomer_needs_only_the_name_of_the_cluster() {
 fn a_file_that_cannot_be_read_is_left_out() {
     let (ok, said) = check(&[usual(1), "nonsense\n".to_owned(), usual(1)]);
     assert!(!ok && said.contains("error: ") && said.contains("1.conf and 3.conf both have raft node-id 1"), "{said}");
+}
+
+#[test]
+fn secrets_fit_when_each_holds_what_the_other_dials_with() {
+    let conflicts = [
+        ("raft secret-file secret\n", "raft secret-file other\n", "1.conf dials with the secret secret, which 2.conf does not hold"),
+        ("raft secret-file secret\n", "raft secret-file other+secret\n", "2.conf dials with the secret other, which 1.conf does not hold"),
+        ("raft secret-file secret\n", "raft tls no\nraft insecure yes\n", "1.conf has a raft secret-file, 2.conf has none"),
+    ];
+    for (from, to, expected) in conflicts {
+        let (ok, said) = changed(from, to);
+        assert!(!ok && said.contains(expected), "{said}");
+    }
+    // While the secret is introduced, those that have it let the others in.
+    let (ok, said) = check(&[usual(1) + "raft insecure yes\n", usual(2).replace("raft secret-file secret\n", "raft insecure yes\n")]);
+    assert!(ok && said.contains("fine while the secret is being introduced"), "{said}");
+    let (ok, said) = changed("raft secret-file secret\n", "raft secret-file secret+next\n");
+    assert!(ok && !said.contains("secret"), "{said}");
+    let files = ["old+next", "next+old"].map(|secrets| usual(1).replace("secret-file secret", &format!("secret-file {secrets}")));
+    let (ok, said) = check(&[files[0].clone(), files[1].replace("node-id 1", "node-id 2")]);
+    assert!(ok && said.contains("fine while the secret is being replaced"), "{said}");
 }

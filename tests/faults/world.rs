@@ -6,6 +6,9 @@
 //! scenario (its timeline and the ends of all logs) is kept beside the table.
 
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -210,6 +213,38 @@ impl World {
             self.cluster.servers[0].cont();
             self.suspended.push((self.first_master, since, until));
         }
+    }
+
+    /// Pauses the hosts of the first master and of one sentinel, whose monotonic clocks stand still meanwhile. They come back with all of the
+    /// network, but for what stays cut between the master's host and `unseen` for `late`.
+    pub(crate) fn pause_guests(&mut self, sentinel: usize, span: Duration, clocks: &Path, (unseen, late): (&[&str], Duration)) {
+        let hosts = [MASTER_HOST.to_owned(), format!("sentinel-{sentinel}")];
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        self.strike(&format!("{hosts:?} are paused, with their clocks"));
+        let since = Instant::now();
+        self.cluster.servers[0].stop();
+        self.cluster.sentinel(sentinel).stop();
+        let rest = self.all_hosts_but(&hosts);
+        let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+        self.net.separate(&hosts, &rest).unwrap_or_else(|e| panic!("{e}"));
+        thread::sleep(span);
+        let pid = self.cluster.sentinel(sentinel).pid().expect("it is suspended, not dead");
+        let stood_still = i64::try_from(since.elapsed().as_nanos()).expect("a short while");
+        let clock = OpenOptions::new().write(true).open(clocks.join(pid.to_string())).expect("the library is loaded");
+        clock.write_all_at(&stood_still.to_ne_bytes(), 0).expect("a page of shared memory");
+        self.net.heal().and_then(|()| self.net.separate(&[MASTER_HOST], unseen)).unwrap_or_else(|e| panic!("{e}"));
+        // What they do from here on, they do when the fault is gone.
+        self.mend("the guests go on");
+        self.suspended.push((self.first_master, since, Instant::now()));
+        self.cluster.sentinel(sentinel).cont();
+        self.cluster.servers[0].cont();
+        thread::sleep(late);
+        self.net.heal().unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// The port of the server that was the master at first.
+    pub(crate) const fn first_master(&self) -> u16 {
+        self.first_master
     }
 
     /// The sentinel that leads, by the word of all.

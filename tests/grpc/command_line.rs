@@ -222,5 +222,5 @@ async fn read_until(from: &mut tokio::io::DuplexStream, text: &mut String, part:
 
 async fn dead_address() -> Addr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    Addr::new("127.0.0.1", listener.local_addr().unwrap().port())
+    Addr::new("127.0.0.1", listener.local_addr().unwrap().port()).expect("an address")
 }

@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 use crate::world::{World, identity, name, node, soon};
 
 fn at(addr: &Addr) -> Option<pb::Address> {
-    Some(pb::Address { host: addr.host.clone(), port: addr.port.into() })
+    Some(pb::Address { host: addr.host().to_owned(), port: addr.port().into() })
 }
 
 fn asked(manner: pb::FailoverManner, accept_loss: bool, target: Option<&Addr>) -> pb::RequestFailoverRequest {

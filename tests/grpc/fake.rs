@@ -27,7 +27,11 @@ impl Fake {
         let ids = [1, 2, 3].map(NodeId);
         let mut state = State::default();
         state.apply_membership(LogIndex(1), ids.into());
-        let members = ids.map(|id| Member { id, addr: Addr::new("127.0.0.1", 27378 + u16::try_from(id.0).unwrap()), voter: true });
+        let members = ids.map(|id| Member {
+            id,
+            addr: Addr::new("127.0.0.1", 27378 + u16::try_from(id.0).unwrap()).expect("an address"),
+            voter: true,
+        });
         Self {
             states: watch::Sender::new(Arc::new(state.clone())),
             log: Arc::new(Mutex::new(state)),
@@ -79,7 +83,7 @@ impl Agreement for Fake {
     }
 
     fn sentinel_id(&self) -> SentinelId {
-        SentinelId::new("5e".repeat(20))
+        SentinelId::new("5e".repeat(20)).expect("an id")
     }
 
     fn state(&self) -> Arc<State> {
@@ -106,7 +110,7 @@ impl Agreement for Fake {
 
     fn peers(&self) -> BTreeMap<NodeId, PeerHealth> {
         let refused = Some("it has another cluster id".to_owned());
-        [(NodeId(3), PeerHealth { addr: Addr::new("127.0.0.1", 27381), last_heard: None, refused })].into()
+        [(NodeId(3), PeerHealth { addr: Addr::new("127.0.0.1", 27381).expect("an address"), last_heard: None, refused })].into()
     }
 }
 
@@ -129,7 +133,7 @@ impl Consensus for Fake {
         let applied = self.state().applied;
         RaftStatus {
             id: ME,
-            cluster: ClusterId::new("test-cluster"),
+            cluster: ClusterId::new("test-cluster").expect("an id"),
             term: 7,
             leader,
             last_log: applied,

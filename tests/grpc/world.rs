@@ -71,7 +71,7 @@ impl World {
         ctx.progress_every = progress_every;
         let (on_grpc, grpc) = free_port().await;
         let (on_http, http) = free_port().await;
-        let hooks = Hooks::new(hooks::Limits::default(), clock, std::env::temp_dir(), Hub::default());
+        let hooks = Hooks::new(hooks::Limits::default(), Arc::default(), clock, std::env::temp_dir(), Hub::default());
         let served = tokio::spawn(grpc::serve(vec![on_grpc], None, ctx.clone(), stop.clone()));
         tokio::spawn(http::serve(vec![on_http], ctx, hooks, stop.clone()));
         Self { fake, board, clock, grpc, http, stop, served }
@@ -152,7 +152,7 @@ impl World {
     fn decide_as(&self, group: &str, chosen: &Addr, at_us: u64, basis: Basis, arms: Option<Fence>) -> LogIndex {
         let eligible = Candidate {
             addr: chosen.clone(),
-            run_id: Some(RunId::new("run-chosen")),
+            run_id: Some(RunId::new("run-chosen").expect("an id")),
             priority: Some(100),
             offset: Some(900),
             detached: basis != Basis::Unfenced,
@@ -185,11 +185,11 @@ impl World {
     /// Sentinel 2 presents itself and answers gRPC clients at `grpc`.
     pub fn present(&self, id: u64, grpc: &Addr) {
         let record = SentinelRecord {
-            sentinel_id: SentinelId::new("ab".repeat(20)),
-            incarnation: Incarnation::new("i"),
-            resp: Addr::new("127.0.0.1", 26379),
+            sentinel_id: SentinelId::new("ab".repeat(20)).expect("an id"),
+            incarnation: Incarnation::new("i").expect("an id"),
+            resp: Addr::new("127.0.0.1", 26379).expect("an address"),
             grpc: grpc.clone(),
-            raft: Addr::new("127.0.0.1", 27379),
+            raft: Addr::new("127.0.0.1", 27379).expect("an address"),
             shadow: false,
         };
         self.fake.commit(&Command::SentinelJoined { id: NodeId(id), record });
@@ -202,17 +202,17 @@ pub fn name(group: &str) -> GroupName {
 
 /// A data node; nothing listens there.
 pub fn node(port: u16) -> Addr {
-    Addr::new("10.0.0.1", port)
+    Addr::new("10.0.0.1", port).expect("an address")
 }
 
 pub fn identity(run: &str) -> Identity {
-    Identity { run_id: RunId::new(run), replid: ReplId::new("history"), replid2: None, second_offset: None }
+    Identity { run_id: RunId::new(run).expect("an id"), replid: ReplId::new("history").expect("an id"), replid2: None, second_offset: None }
 }
 
 /// A data node that answers, as it looks at `now`.
 pub fn answering(now: Mono, offset: u64, master: Option<Addr>) -> NodeView {
     let role = match master {
-        None => RoleReport::Master { replicas: vec![], good_replicas: None },
+        None => RoleReport::Master { replicas: vec![], good_replicas: None, misnamed: vec![] },
         Some(master) => RoleReport::Replica(ReplicaReport {
             master,
             link_up: true,
@@ -225,10 +225,10 @@ pub fn answering(now: Mono, offset: u64, master: Option<Addr>) -> NodeView {
         }),
     };
     let report = NodeReport {
-        run_id: RunId::new(format!("run-{offset}")),
+        run_id: RunId::new(format!("run-{offset}")).expect("an id"),
         version: "7.0.15".to_owned(),
         role,
-        replid: ReplId::new("history"),
+        replid: ReplId::new("history").expect("an id"),
         replid2: None,
         second_offset: None,
         offset,
@@ -261,5 +261,5 @@ pub fn view(now: Mono, change: impl FnOnce(&mut GroupView)) -> GroupView {
 async fn free_port() -> (TcpListener, Addr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    (listener, Addr::new("127.0.0.1", port))
+    (listener, Addr::new("127.0.0.1", port).expect("an address"))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use raft_sentinel::base::settings::SettingChange;
 use raft_sentinel::base::{
-    Addr, ClusterId, Epoch, GroupName, GroupSettings, LogIndex, NodeId, ReplId, RunId, SentinelId, WallTime, WebhookUrl,
+    Addr, CallRules, ClusterId, Epoch, GroupName, GroupSettings, LogIndex, NodeId, ReplId, RunId, SentinelId, WallTime, WebhookUrl,
 };
 use raft_sentinel::clock::Clock;
 use raft_sentinel::events::{Hub, Level, News, Origin, Spoken, Switch};
@@ -43,7 +43,7 @@ pub(crate) fn group() -> GroupName {
 }
 
 pub(crate) fn addr(port: u16) -> Addr {
-    Addr::new("127.0.0.1", port)
+    Addr::new("127.0.0.1", port).expect("an address")
 }
 
 /// Short pauses, and the counts of production.
@@ -62,9 +62,11 @@ impl World {
     pub(crate) fn start_as(me: NodeId, limits: Limits, history_until: Option<WallTime>) -> Self {
         let (dir, clock, hub) = (tempfile::tempdir().unwrap(), Clock::default(), Hub::default());
         let state = Arc::new(Mutex::new(Arc::new(state())));
-        let hooks = Hooks::new(limits, clock, dir.path().to_owned(), hub.clone());
+        let rules = CallRules { own_only: false, webhook_places: Some(vec!["127.0.0.1".parse().unwrap()]), ..CallRules::default() };
+        let hooks = Hooks::new(limits, Arc::new(rules), clock, dir.path().to_owned(), hub.clone());
         let (cancel, read) = (CancellationToken::new(), Arc::clone(&state));
-        let teller = Teller { cluster: ClusterId::new("prod"), node: me, sentinel: SentinelId::new("1".repeat(40)) };
+        let teller =
+            Teller { cluster: ClusterId::new("prod").expect("an id"), node: me, sentinel: SentinelId::new("1".repeat(40)).expect("an id") };
         let state_now = Box::new(move || Arc::clone(&read.lock().unwrap()));
         let sources = Sources { news: hub.listen(), state: state_now, clock, teller, history_until };
         tokio::spawn(hooks.clone().run(sources, cancel.clone()));
@@ -118,7 +120,12 @@ impl World {
             arms: None,
         };
         self.done(&Entry::Promote { group: group(), id, choice, by, at: WallTime(0) });
-        let identity = Identity { run_id: RunId::new("b"), replid: ReplId::new("f"), replid2: None, second_offset: None };
+        let identity = Identity {
+            run_id: RunId::new("b").expect("an id"),
+            replid: ReplId::new("f").expect("an id"),
+            replid2: None,
+            second_offset: None,
+        };
         self.done(&Entry::Promoted { group: group(), id, identity, at: WallTime(0) });
         let switch = Switch { epoch: Epoch(5), from: addr(6379), to: addr(6380) };
         Spoken { switch: Some(switch), ..event("+switch-master", "mymaster 127.0.0.1 6379 127.0.0.1 6380") }

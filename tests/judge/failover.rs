@@ -36,7 +36,7 @@ fn priority_comes_before_data_and_zero_is_never_promoted() {
     settle_after_loss(&mut bench);
     assert_eq!(bench.group().master.addr, addr("blue"));
     let (choice, _) = bench.group().history[0].choice.clone().expect("a decision");
-    assert_eq!(choice.candidates.iter().map(|row| row.addr.host.as_str()).collect::<Vec<_>>(), ["blue", "green", "grey"]);
+    assert_eq!(choice.candidates.iter().map(|row| row.addr.host()).collect::<Vec<_>>(), ["blue", "green", "grey"]);
     assert_eq!(choice.candidates[2].ineligible, Some(Ineligible::PriorityZero));
 }
 

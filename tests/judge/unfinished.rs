@@ -23,7 +23,7 @@ fn chosen_and_lost() -> Bench {
 }
 
 fn switches(bench: &Bench) -> Vec<String> {
-    let to = |event: &Event| if let Event::SwitchMaster { to, .. } = event { Some(to.host.clone()) } else { None };
+    let to = |event: &Event| if let Event::SwitchMaster { to, .. } = event { Some(to.host().to_owned()) } else { None };
     bench.events.iter().filter_map(|(_, event)| to(event)).collect()
 }
 

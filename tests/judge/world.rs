@@ -45,7 +45,7 @@ pub(crate) struct Bench {
 }
 
 pub(crate) fn addr(name: &str) -> Addr {
-    Addr::new(name, 6379)
+    Addr::new(name, 6379).expect("an address")
 }
 
 pub(crate) fn group_name() -> GroupName {
@@ -308,7 +308,7 @@ impl Bench {
                 let replicas: Vec<_> = self.nodes.iter().filter_map(attached).collect();
                 let fenced = node.fence.is_some_and(|fence| fence.min_replicas > 0);
                 let good_replicas = fenced.then(|| u32::try_from(replicas.len()).expect("a few") + node.hangers_on);
-                RoleReport::Master { replicas, good_replicas }
+                RoleReport::Master { replicas, good_replicas, misnamed: vec![] }
             }
             Some(master) => {
                 let up = self.nodes.get(master).is_some_and(|master| master.is_there() && master.follows.is_none());
@@ -325,10 +325,10 @@ impl Bench {
             }
         };
         Some(NodeReport {
-            run_id: RunId::new(format!("{}-{}", addr.host, node.run)),
+            run_id: RunId::new(format!("{}-{}", addr.host(), node.run)).expect("an id"),
             version: "7.0.15".to_owned(),
             role,
-            replid: ReplId::new(node.history),
+            replid: ReplId::new(node.history.replace(' ', "-")).expect("an id"),
             replid2: None,
             second_offset: None,
             offset: node.offset,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::OnceLock;
@@ -324,6 +325,21 @@ fn recipe(flavour: Flavour, config: &Path, log: PathBuf, orders: &Orders) -> Rec
     }
 }
 
+/// The secret of all sentinels that are not told another.
+pub const SECRET: &str = "1f0c6c2b9d0d4a7e8a5b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f7081";
+
+/// Lines after which a sentinel gets no secret of ours.
+const DECIDES_ON_PROOF: [&str; 3] = ["raft secret-file ", "raft insecure ", "# no secret"];
+
+/// Writes a secret file for its owner alone, in one step as far as readers see, and returns its path.
+pub fn write_secret(path: &Path, secrets: &[&str]) -> PathBuf {
+    let fresh = path.with_extension("fresh");
+    fs::write(&fresh, secrets.join("\n") + "\n").unwrap_or_else(|e| panic!("write {}: {e}", fresh.display()));
+    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o600)).unwrap_or_else(|e| panic!("chmod {}: {e}", fresh.display()));
+    fs::rename(&fresh, path).unwrap_or_else(|e| panic!("rename {}: {e}", fresh.display()));
+    path.to_owned()
+}
+
 fn config_text(flavour: Flavour, dir: &Path, orders: &Orders) -> String {
     let mine = orders.own();
     let mut lines = vec![format!("port {}", mine.resp), format!("bind {}", mine.ip), format!("dir {}", dir.display())];
@@ -333,6 +349,9 @@ fn config_text(flavour: Flavour, dir: &Path, orders: &Orders) -> String {
         lines.extend((1..).zip(&orders.peers).map(|(id, peer)| format!("raft peer {id} {}:{}", peer.ip, peer.raft)));
         lines.push(format!("grpc listen {}:{}", mine.ip, mine.grpc));
         lines.push(format!("http listen {}:{}", mine.ip, mine.http));
+        if !orders.lines.iter().any(|line| DECIDES_ON_PROOF.iter().any(|begin| line.starts_with(begin))) {
+            lines.push(format!("raft secret-file {}", write_secret(&dir.join("secret"), &[SECRET]).display()));
+        }
         if !mine.ip.is_loopback() {
             // A network that the test made, and in which nobody else is.
             lines.push("grpc admin-without-password yes".to_owned());

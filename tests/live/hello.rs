@@ -47,11 +47,11 @@ fn hear_all(conn: &mut Conn, ids: &BTreeMap<String, u16>, epoch: u64) -> (u16, D
         assert!(begun.elapsed() < SOON, "only {heard:?} named the master of epoch {epoch}");
         let hello = next_hello(conn);
         if hello.epoch.0 == epoch {
-            assert_eq!((hello.sender.host.as_str(), hello.group.as_str(), hello.master.host.as_str()), ("127.0.0.1", GROUP, "127.0.0.1"));
-            assert_eq!(ids.get(hello.sentinel.as_str()), Some(&hello.sender.port), "{hello}");
+            assert_eq!((hello.sender.host(), hello.group.as_str(), hello.master.host()), ("127.0.0.1", GROUP, "127.0.0.1"));
+            assert_eq!(ids.get(hello.sentinel.as_str()), Some(&hello.sender.port()), "{hello}");
             assert!(hello.current_epoch.0 >= epoch, "{hello}");
-            assert!(named == 0 || named == hello.master.port, "one epoch has one master: {hello}");
-            named = hello.master.port;
+            assert!(named == 0 || named == hello.master.port(), "one epoch has one master: {hello}");
+            named = hello.master.port();
             heard.insert(hello.sentinel.to_string());
         }
     }
@@ -191,10 +191,9 @@ fn a_stock_sentinel_is_reported_follows_our_decisions_and_is_forgotten_when_it_s
 }
 
 #[test]
-fn what_is_no_hello_is_counted_and_a_hello_on_our_own_port_is_heard() {
+fn what_is_no_hello_is_counted_wherever_it_is_said() {
     let cluster = Plan::new(Flavour::Ours).start();
     let sentinel = cluster.sentinel(1);
-    let mut events = subscribe(sentinel);
     let publish = |text: &str| sentinel.ask(&["PUBLISH", HELLO_CHANNEL, text]).expect("it answers");
     for text in ["", "garbage", "1,2,3,4,5,6,7,8", &",".repeat(7), &"x".repeat(5000)] {
         assert_eq!(publish(text), Reply::Integer(1));
@@ -205,15 +204,6 @@ fn what_is_no_hello_is_counted_and_a_hello_on_our_own_port_is_heard() {
         let counted = metrics.lines().find_map(|line| line.strip_prefix("raft_sentinel_malformed_hellos_total ")?.parse().ok());
         if counted >= Some(6.0) { Ok(()) } else { Err(format!("{counted:?}")) }
     });
-    let id = "f".repeat(40);
-    let hello = format!("10.9.8.7,26379,{id},77,{GROUP},10.9.8.6,6379,77");
-    cluster.timeline.wait_for("the stranger is believed", SOON, || {
-        assert_eq!(publish(&hello), Reply::Integer(1));
-        if strangers_metric(&cluster, 1) == Some(1.0) { Ok(()) } else { Err("not yet".to_owned()) }
-    });
-    let event = wait_for_event(&mut events, "+foreign-sentinel");
-    assert_eq!(event, format!("sentinel {id} 10.9.8.7 26379 @ {GROUP} 127.0.0.1 {}", cluster.master()));
-    assert_eq!(cluster.recorded(1).map(|master| master.epoch), Ok(0), "nothing that it says is believed");
 }
 
 /// How often a server was told PUBLISH by a client.

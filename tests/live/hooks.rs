@@ -171,7 +171,8 @@ fn a_webhook_over_https_is_called_where_its_certificate_is_trusted_and_nowhere_e
     let (port, posted) = receiver_over_tls(&ours, "ours-node");
     let (foreign, distrusted) = receiver_over_tls(&theirs, "theirs-node");
     let url = |port: u16| format!("https://127.0.0.1:{port}/hook?token=t0ken");
-    let lines = vec!["sentinel deny-scripts-reconfig no".to_owned(), format!("sentinel notification-webhook {GROUP} {}", url(port))];
+    let allowed = ["sentinel deny-scripts-reconfig no", "sentinel webhook-allow 127.0.0.1"].map(str::to_owned);
+    let lines = allowed.into_iter().chain([format!("sentinel notification-webhook {GROUP} {}", url(port))]).collect();
     let env = vec![("SSL_CERT_FILE".to_owned(), ours.file("ours.crt"))];
     let cluster = Plan { replicas: 1, sentinels: 1, quorum: 1, lines, env, ..Plan::new(Flavour::Ours) }.start();
     let (sentinel, timeline) = (cluster.sentinel(1), cluster.timeline.clone());

@@ -218,7 +218,7 @@ fn a_change_that_only_stock_made_is_followed() {
 #[test]
 fn a_password_that_is_set_later_lets_ours_hear_the_others() {
     let cluster = stock(Plan::new(Flavour::Stock));
-    let beside = in_shadow(&cluster, &[]);
+    let beside = in_shadow(&cluster, &["sentinel foreign-sentinels 127.0.0.1"]);
     for sentinel in &cluster.sentinels {
         sentinel.expect_ok(&["ACL", "SETUSER", "default", "resetpass", ">opened"]);
         let mut conn = sentinel.conn().expect("it answers");

@@ -107,7 +107,7 @@ fn policies() -> impl Strategy<Value = PromotionPolicy> {
 }
 
 fn node(number: u8) -> Addr {
-    Addr::new(format!("node-{number}"), 6379)
+    Addr::new(format!("node-{number}"), 6379).expect("an address")
 }
 
 fn shadow(group: GroupName, entry: ShadowEntry, at: WallTime) -> Command {
@@ -126,7 +126,8 @@ fn make(state: &mut State, index: LogIndex, step: &Move, attempts: &mut Vec<Fail
         let pick = if old { attempts.first() } else { attempts.last() };
         pick.copied().unwrap_or(FailoverId { epoch: Epoch(1), started: LogIndex(0) })
     };
-    let identity = Identity { run_id: RunId::new("r"), replid: ReplId::new("h"), replid2: None, second_offset: None };
+    let identity =
+        Identity { run_id: RunId::new("r").expect("an id"), replid: ReplId::new("h").expect("an id"), replid2: None, second_offset: None };
     let command = match step.clone() {
         Move::Voters { bits } => {
             let voters: BTreeSet<NodeId> = (1..5).filter(|id| bits & (1 << id) != 0).map(NodeId).collect();

@@ -81,13 +81,13 @@ impl<'a> Words<'a> {
 }
 
 fn addr(short: &str) -> Addr {
-    Addr::new(short, 6379)
+    Addr::new(short, 6379).expect("an address")
 }
 
 fn identity(words: &Words<'_>) -> Option<Identity> {
-    let run_id = RunId::new(words.get("run")?);
-    let replid2 = words.get("continued").map(ReplId::new);
-    Some(Identity { run_id, replid: ReplId::new(words.get("history").expect("history=")), replid2, second_offset: None })
+    let run_id = RunId::new(words.get("run")?).expect("an id");
+    let replid2 = words.get("continued").map(|id| ReplId::new(id).expect("an id"));
+    Some(Identity { run_id, replid: ReplId::new(words.get("history").expect("history=")).expect("an id"), replid2, second_offset: None })
 }
 
 impl World {
@@ -211,7 +211,7 @@ impl World {
 
     fn show(&self, name: &GroupName) -> String {
         let Some(group) = self.state.groups.get(name) else { return format!("{name}: not monitored\n") };
-        let replicas: Vec<&str> = group.replicas.keys().map(|addr| addr.host.as_str()).collect();
+        let replicas: Vec<&str> = group.replicas.keys().map(|addr| addr.host()).collect();
         let votes: Vec<String> = group.ballot.votes().keys().map(ToString::to_string).collect();
         let phase = match group.failover.as_ref().map(|failover| &failover.phase) {
             None => "none".to_owned(),
@@ -220,13 +220,13 @@ impl World {
             Some(Phase::Draining { .. }) => "draining".to_owned(),
             Some(Phase::Promoting) => "promoting".to_owned(),
             Some(Phase::Following { followed }) => {
-                format!("following ({})", followed.iter().map(|addr| addr.host.as_str()).collect::<Vec<_>>().join(" "))
+                format!("following ({})", followed.iter().map(|addr| addr.host()).collect::<Vec<_>>().join(" "))
             }
         };
         format!(
             "{name}: epoch {} master {} replicas [{}] votes [{}] failover {phase}\n",
             group.epoch,
-            group.master.addr.host,
+            group.master.addr.host(),
             replicas.join(" "),
             votes.join(" "),
         )
@@ -252,26 +252,26 @@ fn describe_shadow(event: &ShadowEvent) -> String {
     match event {
         ShadowEvent::StoodDown { .. } => "in shadow".to_owned(),
         ShadowEvent::TookOver { despite_stock, .. } => format!("taken over{}", if *despite_stock { ", whoever else watches" } else { "" }),
-        ShadowEvent::WouldPromote { chosen, .. } => format!("{} would be promoted", chosen.host),
+        ShadowEvent::WouldPromote { chosen, .. } => format!("{} would be promoted", chosen.host()),
         ShadowEvent::WouldBeBlocked { .. } => "nobody could be promoted".to_owned(),
         ShadowEvent::StockSaid { word, .. } => format!("stock says {}", word.event()),
-        ShadowEvent::Followed { from, to } => format!("others moved {} to {}", from.host, to.host),
+        ShadowEvent::Followed { from, to } => format!("others moved {} to {}", from.host(), to.host()),
         ShadowEvent::Compared { epoch, difference, .. } => format!("the outage of epoch {epoch} is over: {}", difference.as_str()),
     }
 }
 
 fn describe(event: &Event) -> String {
     match event {
-        Event::GroupAdded { master, quorum } => format!("monitoring {} with quorum {quorum}", master.host),
-        Event::GroupRemoved { master } => format!("no longer monitoring {}", master.host),
+        Event::GroupAdded { master, quorum } => format!("monitoring {} with quorum {quorum}", master.host()),
+        Event::GroupRemoved { master } => format!("no longer monitoring {}", master.host()),
         Event::OptionSet { option, value, .. } => format!("{option} is {value}"),
         Event::GroupReset { .. } => "reset".to_owned(),
-        Event::ReplicaAdded { replica, .. } => format!("{} is a replica", replica.host),
-        Event::ReplicaForgotten { replica, .. } => format!("{} is forgotten", replica.host),
+        Event::ReplicaAdded { replica, .. } => format!("{} is a replica", replica.host()),
+        Event::ReplicaForgotten { replica, .. } => format!("{} is forgotten", replica.host()),
         Event::FenceArmed { fence, replicas, .. } => format!("{} of {replicas} replicas are wanted for a write", fence.min_replicas),
         Event::FenceLoosened { held, .. } => format!("no more than {} replicas are relied on", held.min_replicas),
         Event::FenceDropped { .. } => "no fence".to_owned(),
-        Event::Restarted { node, .. } => format!("{} restarted", node.host),
+        Event::Restarted { node, .. } => format!("{} restarted", node.host()),
         Event::VotedDown { voter, epoch, testimony } => format!("{voter} sees epoch {epoch} down: {}", testimony.evidence.as_str()),
         Event::VoteWithdrawn { voter, expired } => format!("the vote of {voter} is {}", if *expired { "void" } else { "withdrawn" }),
         Event::ObjectivelyDown { have, need, .. } => format!("objectively down, {have} of {need}"),
@@ -279,10 +279,10 @@ fn describe(event: &Event) -> String {
         Event::FailoverStarted { id, requested, .. } => {
             format!("failover towards epoch {} begins{}", id.epoch, if *requested { ", as requested" } else { "" })
         }
-        Event::Decided { id, old, choice } => format!("epoch {} belongs to {}, after {}", id.epoch, choice.chosen.host, old.host),
-        Event::Promoted { master, .. } => format!("{} is a master", master.host),
-        Event::SwitchMaster { epoch, from, to } => format!("switch from {} to {} in epoch {epoch}", from.host, to.host),
-        Event::ReplicaFollows { replica, master } => format!("{} follows {}", replica.host, master.host),
+        Event::Decided { id, old, choice } => format!("epoch {} belongs to {}, after {}", id.epoch, choice.chosen.host(), old.host()),
+        Event::Promoted { master, .. } => format!("{} is a master", master.host()),
+        Event::SwitchMaster { epoch, from, to } => format!("switch from {} to {} in epoch {epoch}", from.host(), to.host()),
+        Event::ReplicaFollows { replica, master } => format!("{} follows {}", replica.host(), master.host()),
         Event::FailoverEnded { left, .. } => format!("failover ends, {} left", left.len()),
         Event::FailoverAborted { reason, .. } => format!("failover given up: {}", reason.as_str()),
         Event::FailoverBlocked { reasons, .. } => format!("failover blocked, {} reasons", reasons.len()),

@@ -122,8 +122,8 @@ impl Run {
             // A stopped server carries out what waits for it before it looks at its replicas: P4 is not promised then, P5 is.
             _ if ledger.void || self.nodes[at].amnesiac || self.setup.adversary.stops => {}
             _ => {
-                let writer = addr(ledger.masters[ledger.writer]).host;
-                let host = addr(at).host;
+                let writer = addr(ledger.masters[ledger.writer]).host().to_owned();
+                let host = addr(at).host().to_owned();
                 self.violate(Promise::P4, format!("{host} took write {id} after {writer}, which is the master by now, had taken one"));
             }
         }
@@ -135,7 +135,7 @@ impl Run {
         let team = self.nodes[at].team;
         let promised = self.group(team).wait_replicas();
         let more = u32::from(self.setup.breach == Some(crate::Breach::WaitForFewer));
-        self.tell(|| format!("{} confirms write {id}: {replicas} of {promised}", addr(at).host));
+        self.tell(|| format!("{} confirms write {id}: {replicas} of {promised}", addr(at).host()));
         if promised == 0 || replicas + more < promised || self.ledger_of(at).lost.contains(&id) {
             return;
         }
@@ -198,7 +198,7 @@ impl Run {
         let missing: Vec<u32> =
             ledger.confirmed.iter().filter(|id| !self.nodes[node].has(**id) && !ledger.lost.contains(id)).copied().collect();
         if !missing.is_empty() {
-            let host = addr(node).host;
+            let host = addr(node).host().to_owned();
             self.violate(Promise::P5, format!("{host} is the master and lacks the confirmed writes {missing:?}"));
         }
     }
@@ -223,7 +223,7 @@ impl Run {
             let mut lines = vec![format!("sentinel {} (up {}, leads {})", sentinel + 1, known.up, known.believes)];
             for (addr, node) in &known.minds[team].judge.view().nodes {
                 let report = node.report.as_ref().map(|(at, report)| (at.0 / 1000, &report.role));
-                lines.push(format!("  {} {:?} {report:?}", addr.host, node.link));
+                lines.push(format!("  {} {:?} {report:?}", addr.host(), node.link));
             }
             lines.into_iter().for_each(|line| self.tell(|| line));
         }
@@ -266,10 +266,10 @@ impl Run {
             .iter()
             .enumerate()
             .filter(|(_, node)| node.team == team)
-            .map(|(at, node)| format!("{} {:?} {:?} {:?} good {}", addr(at).host, node.power, node.follows, node.upstream, node.good))
+            .map(|(at, node)| format!("{} {:?} {:?} {:?} good {}", addr(at).host(), node.power, node.follows, node.upstream, node.good))
             .collect();
         self.tell_views(team);
         let failover = group.failover.as_ref().map(|failover| (&failover.phase, &failover.blocked));
-        self.violate(Promise::P7, format!("not at rest: master {}, {failover:?}, {}", group.master.addr.host, roles.join("; ")));
+        self.violate(Promise::P7, format!("not at rest: master {}, {failover:?}, {}", group.master.addr.host(), roles.join("; ")));
     }
 }

@@ -70,7 +70,7 @@ impl Run {
         } else if self.setup.breach == Some(Breach::WaitForFewer) {
             self.confirm_write(at, id, 0);
         }
-        self.tell(|| format!("{} takes write {id} (WAIT {wait})", addr(at).host));
+        self.tell(|| format!("{} takes write {id} (WAIT {wait})", addr(at).host()));
     }
 
     /// A pause ended: what waited is carried out as far as it may.

@@ -298,25 +298,25 @@ fn brief(command: &Command, outcome: &Outcome) -> String {
             let rows: Vec<String> = choice
                 .candidates
                 .iter()
-                .map(|row| format!("{} {:?}{} {:?}", row.addr.host, row.offset, if row.detached { " off" } else { "" }, row.ineligible))
+                .map(|row| format!("{} {:?}{} {:?}", row.addr.host(), row.offset, if row.detached { " off" } else { "" }, row.ineligible))
                 .collect();
-            format!("promote {} to {} by {by}, {:?}: [{}]", choice.chosen.host, id.epoch, choice.basis, rows.join("; "))
+            format!("promote {} to {} by {by}, {:?}: [{}]", choice.chosen.host(), id.epoch, choice.basis, rows.join("; "))
         }
         Command::FenceArmed { fence, replicas, .. } => format!("armed {fence:?} for {replicas}"),
         Command::FenceLoosened { held, .. } => format!("loosened {held:?}"),
         Command::FenceCovered { covered, .. } => format!("covered {covered}"),
-        Command::ReplicaSeen { replica, identity, .. } => format!("replica {} is {:?}", replica.host, identity),
+        Command::ReplicaSeen { replica, identity, .. } => format!("replica {} is {:?}", replica.host(), identity),
         Command::MasterSeen { epoch, identity, .. } => format!("master of {epoch} is {identity:?}"),
         Command::FailoverBlocked { reasons, .. } => {
-            let rows: Vec<String> = reasons.iter().map(|(addr, reason)| format!("{} {reason:?}", addr.host)).collect();
+            let rows: Vec<String> = reasons.iter().map(|(addr, reason)| format!("{} {reason:?}", addr.host())).collect();
             format!("blocked: [{}]", rows.join("; "))
         }
         Command::FailoverAborted { reason, .. } => format!("aborted: {reason:?}"),
         Command::FailoverRequested { manner, target, .. } => {
-            format!("requested {manner:?} {:?}", target.as_ref().map(|target| target.host.clone()))
+            format!("requested {manner:?} {:?}", target.as_ref().map(|target| target.host().to_owned()))
         }
-        Command::ReplicaFollows { replica, .. } => format!("{} follows", replica.host),
-        Command::ReplicaForgotten { replica, .. } => format!("forget {}", replica.host),
+        Command::ReplicaFollows { replica, .. } => format!("{} follows", replica.host()),
+        Command::ReplicaForgotten { replica, .. } => format!("forget {}", replica.host()),
         Command::SetOptions { changes, .. } => format!("set {changes:?}"),
         other => other.name().to_owned(),
     };

@@ -192,11 +192,11 @@ pub(crate) const fn name(node: usize) -> &'static str {
 
 /// The address of a node.
 pub(crate) fn addr(node: usize) -> Addr {
-    Addr::new(name(node), 6379)
+    Addr::new(name(node), 6379).expect("an address")
 }
 
 pub(crate) fn history(replid: u32) -> ReplId {
-    ReplId::new(format!("h{replid}"))
+    ReplId::new(format!("h{replid}")).expect("an id")
 }
 
 impl Run {
@@ -214,7 +214,8 @@ impl Run {
                     lag_s: second - node.second(attached.acked_at),
                 };
                 let replicas = node.attached.iter().map(row).collect();
-                (RoleReport::Master { replicas, good_replicas: (node.fence.min_replicas > 0).then_some(node.good) }, node.offset * BYTES)
+                let good_replicas = (node.fence.min_replicas > 0).then_some(node.good);
+                (RoleReport::Master { replicas, good_replicas, misnamed: vec![] }, node.offset * BYTES)
             }
             Some(target) => {
                 let master = match target {
@@ -246,7 +247,8 @@ impl Run {
         let offset = if detached && breach == Some(Breach::OffsetsBeforeDetach) { node.told } else { offset };
         node.told = offset;
         NodeReport {
-            run_id: RunId::new(if breach == Some(Breach::RestartedIsIntact) { format!("{at}") } else { format!("{at}-{}", node.run_id) }),
+            run_id: RunId::new(if breach == Some(Breach::RestartedIsIntact) { format!("{at}") } else { format!("{at}-{}", node.run_id) })
+                .expect("an id"),
             version: String::new(),
             role,
             replid: history(node.replid),

@@ -28,7 +28,7 @@ impl Run {
     pub(crate) fn keep_eyes(&mut self, sentinel: usize) {
         for node in 0..self.nodes.len() {
             let group = self.group_at(sentinel, self.nodes[node].team);
-            let wanted = group.data_nodes().any(|addr| addr.host == name(node));
+            let wanted = group.data_nodes().any(|addr| addr.host() == name(node));
             if self.sentinels[sentinel].eyes[node].unwanted == wanted {
                 self.sentinels[sentinel].eyes[node] = Eye { unwanted: !wanted, ..Eye::default() };
                 self.sentinels[sentinel].hands[node] = Hand::default();

@@ -36,7 +36,7 @@ impl Run {
         }
         self.acts += 1;
         let (id, life) = (self.acts, self.sentinels[sentinel].life);
-        self.tell(|| format!("  sentinel {} wants {} of {}", sentinel + 1, ask.name(), crate::data::addr(node).host));
+        self.tell(|| format!("  sentinel {} wants {} of {}", sentinel + 1, ask.name(), crate::data::addr(node).host()));
         self.sentinels[sentinel].hands[node].waiting.push_back(Act { id, ask, permit, confirmed: false });
         let confirming = if self.dice.chance(90) { self.dice.between(200, 4_000) } else { self.dice.between(4_000, 200_000) };
         self.net.after(confirming, Event::Confirmed { sentinel, life, id });

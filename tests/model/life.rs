@@ -12,7 +12,7 @@ impl Run {
         if self.nodes[at].power != Power::Up {
             return;
         }
-        let name = addr(at).host;
+        let name = addr(at).host().to_owned();
         self.tell(|| format!("{name} {}", if off { "loses its host" } else { "crashes" }));
         let node = &mut self.nodes[at];
         node.power = if off { Power::Off } else { Power::Down };
@@ -76,7 +76,7 @@ impl Run {
         let (life, phase) = (node.life, node.phase);
         let lost: Vec<u32> = before.into_iter().filter(|id| *id >= 2 && !self.nodes[at].has(*id)).collect();
         let keeps = self.nodes[at].keeps;
-        self.tell(|| format!("{} restarts with {keeps:?}, {} writes lost", addr(at).host, lost.len()));
+        self.tell(|| format!("{} restarts with {keeps:?}, {} writes lost", addr(at).host(), lost.len()));
         self.note_lost(at, &lost);
         self.net.at(now + 1000 + phase % 1000, Event::Cron { node: at, life });
         self.connect_upstream(at);

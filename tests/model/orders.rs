@@ -74,7 +74,7 @@ impl Run {
     }
 
     fn obey(&mut self, at: usize, conn: Conn, ask: &Ask) -> Vec<Sight> {
-        self.tell(|| format!("{} obeys {ask:?}", addr(at).host));
+        self.tell(|| format!("{} obeys {ask:?}", addr(at).host()));
         let mut sights = Vec::new();
         let unarmed = self.setup.breach == Some(Breach::PromoteUnarmed);
         match ask {

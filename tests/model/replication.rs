@@ -126,7 +126,7 @@ impl Run {
                 node.upstream = Upstream::Up { conn, last_io: now };
                 (node.log, node.offset, node.replid, node.former, node.placed) = (log, offset, replid, None, true);
                 node.backlog_from = offset + 1;
-                self.tell(|| format!("{} has a full copy", addr(at).host));
+                self.tell(|| format!("{} has a full copy", addr(at).host()));
                 self.acknowledge(at);
             }
             Msg::Stream(entries) => {

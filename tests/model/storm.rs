@@ -147,7 +147,7 @@ impl Run {
             53..=58 if self.setup.adversary.stops => {
                 let node = self.a_node();
                 if self.nodes[node].runs() {
-                    self.tell(|| format!("{} is stopped", addr(node).host));
+                    self.tell(|| format!("{} is stopped", addr(node).host()));
                     self.nodes[node].frozen = true;
                     let back = self.dice.between(300_000, 9_000_000);
                     self.net.after(back, Event::Trouble(Trouble::Thaw(node)));
@@ -179,7 +179,7 @@ impl Run {
             94..=96 => self.lose_for_good(),
             _ => {
                 let (node, priority) = (self.dice.index(self.nodes.len()), self.dice.pick(&[0, 10, 50, 100]));
-                self.tell(|| format!("{} has priority {priority}", addr(node).host));
+                self.tell(|| format!("{} has priority {priority}", addr(node).host()));
                 self.nodes[node].priority = priority;
             }
         }
@@ -311,7 +311,7 @@ impl Run {
         if !self.nodes[node].frozen {
             return;
         }
-        self.tell(|| format!("{} goes on", addr(node).host));
+        self.tell(|| format!("{} goes on", addr(node).host()));
         self.nodes[node].frozen = false;
         let mut inbox = std::mem::take(&mut self.nodes[node].inbox);
         // Each connection in its order; which of them comes first is anybody's guess.

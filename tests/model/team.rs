@@ -31,7 +31,7 @@ impl Run {
     }
 
     pub(crate) fn node_at(&self, wanted: &Addr) -> Option<usize> {
-        (0..self.nodes.len()).find(|node| name(*node) == wanted.host)
+        (0..self.nodes.len()).find(|node| name(*node) == wanted.host())
     }
 
     /// The recorded master.

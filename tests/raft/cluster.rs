@@ -65,7 +65,7 @@ impl Cluster {
     }
 
     fn plan(&mut self, id: u64) {
-        let mut config = RaftConfig::new(NodeId(id), self.disk(id), Addr::new("127.0.0.1", 0), self.initial.clone());
+        let mut config = RaftConfig::new(NodeId(id), self.disk(id), Addr::new("127.0.0.1", 0).expect("an address"), self.initial.clone());
         (self.tune)(&mut config);
         self.configs.insert(id, config);
     }
@@ -161,7 +161,7 @@ pub(crate) async fn eventually(what: &str, mut fact: impl FnMut() -> bool) -> Du
 pub(crate) fn monitor(name: &str) -> Command {
     Command::ConfigureGroup {
         name: GroupName::new(name.replace(' ', "-")).unwrap(),
-        master: Addr::new("10.0.0.1", 6379),
+        master: Addr::new("10.0.0.1", 6379).expect("an address"),
         settings: GroupSettings::default(),
         replicas: Vec::new(),
         epoch: raft_sentinel::base::Epoch(0),
@@ -178,5 +178,5 @@ pub(crate) fn vote_away(n: u64) -> Command {
 
 fn free_addr() -> Addr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    Addr::new("127.0.0.1", listener.local_addr().unwrap().port())
+    Addr::new("127.0.0.1", listener.local_addr().unwrap().port()).expect("an address")
 }

@@ -69,7 +69,7 @@ async fn a_change_that_is_too_large_is_refused_before_it_is_sent() {
     let mut cluster = Cluster::formed(1).await;
     let mut large = monitor("large");
     if let raft_sentinel::machine::Command::ConfigureGroup { replicas, .. } = &mut large {
-        *replicas = (0..5000).map(|n| raft_sentinel::base::Addr::new(format!("host-{n}"), 6379)).collect();
+        *replicas = (0..5000).map(|n| raft_sentinel::base::Addr::new(format!("host-{n}"), 6379).expect("an address")).collect();
     }
     assert!(matches!(cluster.nodes[&1].propose(large).await, Err(ProposeError::TooLarge { .. })));
     cluster.stop_all().await;

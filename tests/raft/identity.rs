@@ -19,7 +19,7 @@ async fn a_node_of_another_cluster_is_refused() {
     cluster.start(2).await;
     cluster.leader().await;
     let mut config = cluster.config(3);
-    config.cluster_id = Some(ClusterId::new("another"));
+    config.cluster_id = Some(ClusterId::new("another").expect("an id"));
     std::fs::create_dir_all(cluster.disk(3)).unwrap();
     let stranger = cluster.start_as(3, config).await;
     eventually("the stranger knows why", || refusal(&stranger, 1).contains("belongs to cluster another")).await;
@@ -59,7 +59,7 @@ async fn a_node_that_lost_its_disk_is_refused_and_never_votes() {
 async fn sentinels_present_themselves_and_a_removed_one_is_forgotten() {
     let mut cluster = Cluster::formed(3).await;
     for (id, raft) in &cluster.nodes {
-        let at = |port| Addr::new("127.0.0.1", port);
+        let at = |port| Addr::new("127.0.0.1", port).expect("an address");
         raft.announce(SentinelRecord {
             sentinel_id: raft.sentinel_id().clone(),
             incarnation: raft.incarnation().clone(),

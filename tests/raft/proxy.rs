@@ -55,7 +55,7 @@ impl Net {
     /// Opens a proxy in front of `target`, wherever that listens at the time.
     pub(crate) async fn proxy(&self, target: u64) -> Addr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = Addr::new("127.0.0.1", listener.local_addr().unwrap().port());
+        let addr = Addr::new("127.0.0.1", listener.local_addr().unwrap().port()).expect("an address");
         let net = self.clone();
         tokio::spawn(async move {
             while let Ok((caller, _)) = listener.accept().await {

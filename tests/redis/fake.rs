@@ -27,7 +27,7 @@ pub(crate) async fn fake(bytes: &'static [u8], after: After) -> Addr {
             tokio::spawn(serve(stream, bytes, after));
         }
     });
-    Addr::new("127.0.0.1", port)
+    Addr::new("127.0.0.1", port).expect("an address")
 }
 
 async fn serve(mut stream: TcpStream, bytes: &'static [u8], after: After) -> std::io::Result<()> {

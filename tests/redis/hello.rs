@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use raft_sentinel::base::{Addr, Claim, Epoch, GroupName, Heard, HeardOn, Hello, OnChannel, SentinelId};
+use raft_sentinel::base::{Addr, Claim, Epoch, GroupName, Heard, Hello, OnChannel, SentinelId};
 use raft_sentinel::probe::HelloChannel;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -14,7 +14,7 @@ async fn next_hello(inbox: &mut mpsc::Receiver<Heard>) -> Hello {
     let hello = async {
         loop {
             let heard = inbox.recv().await.expect("the probe lives");
-            if let HeardOn::DataNode { what: OnChannel::Hello(hello), .. } = heard.on {
+            if let OnChannel::Hello(hello) = heard.what {
                 return *hello;
             }
         }
@@ -30,7 +30,7 @@ async fn another_master_is_told_of_at_once_another_epoch_elsewhere_in_its_turn()
     let claim = Claim {
         announce_ip: None,
         port: 26379,
-        sentinel: SentinelId::new("a".repeat(40)),
+        sentinel: SentinelId::new("a".repeat(40)).expect("an id"),
         current_epoch: Epoch(1),
         group: group.clone(),
         master: server.addr(),
@@ -41,18 +41,18 @@ async fn another_master_is_told_of_at_once_another_epoch_elsewhere_in_its_turn()
     let channel = HelloChannel { group, claim: followed, out };
     probed.probe.listen(&channel);
     probed.probe.speak(&channel);
-    assert_eq!(next_hello(&mut inbox).await, claim.hello("127.0.0.1"));
+    assert_eq!(next_hello(&mut inbox).await, claim.hello("127.0.0.1").expect("an address"));
 
     // The next one is due in two seconds.
     let elsewhere = Claim { current_epoch: Epoch(5), ..claim.clone() };
     let changed = Instant::now();
     said.send_replace(Some(elsewhere.clone()));
-    assert_eq!(next_hello(&mut inbox).await, elsewhere.hello("127.0.0.1"));
+    assert_eq!(next_hello(&mut inbox).await, elsewhere.hello("127.0.0.1").expect("an address"));
     assert!(changed.elapsed() > Duration::from_secs(1), "said after {:?}", changed.elapsed());
 
-    let promoted = Claim { master: Addr::new("10.0.0.1", 6379), epoch: Epoch(5), ..elsewhere };
+    let promoted = Claim { master: Addr::new("10.0.0.1", 6379).expect("an address"), epoch: Epoch(5), ..elsewhere };
     let changed = Instant::now();
     said.send_replace(Some(promoted.clone()));
-    assert_eq!(next_hello(&mut inbox).await, promoted.hello("127.0.0.1"));
+    assert_eq!(next_hello(&mut inbox).await, promoted.hello("127.0.0.1").expect("an address"));
     assert!(changed.elapsed() < Duration::from_secs(1), "said after {:?}", changed.elapsed());
 }

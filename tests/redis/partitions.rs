@@ -24,7 +24,7 @@ async fn a_link_that_leads_nowhere_is_replaced() {
     proxy.freeze();
     let frozen = eyes.clock.mono();
     let error = hands.act(Act::Promote { fence: None }, Duration::from_millis(200)).await.expect_err("it is lost on the way");
-    assert_eq!(error, AskError::Lost(LinkLoss::TimedOut));
+    assert_eq!(error, AskError::NoLink(LinkLoss::TimedOut));
     let began = Instant::now();
     hands.act(Act::Promote { fence: None }, Duration::from_millis(500)).await.expect("over a fresh link");
     println!("an act over a fresh link took {:?}", began.elapsed());

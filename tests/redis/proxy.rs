@@ -14,7 +14,7 @@ pub(crate) struct Proxy {
 impl Proxy {
     pub(crate) async fn to(server: Addr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback works");
-        let addr = Addr::new("127.0.0.1", listener.local_addr().expect("it is bound").port());
+        let addr = Addr::new("127.0.0.1", listener.local_addr().expect("it is bound").port()).expect("an address");
         let (freezes, frozen) = watch::channel(0);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
@@ -53,5 +53,5 @@ pub(crate) async fn black_hole() -> (Addr, TcpListener, Vec<TcpStream>) {
     while let Ok(Ok(stream)) = tokio::time::timeout(std::time::Duration::from_millis(200), TcpStream::connect(at)).await {
         fillers.push(stream);
     }
-    (Addr::new("127.0.0.1", at.port()), listener, fillers)
+    (Addr::new("127.0.0.1", at.port()).expect("an address"), listener, fillers)
 }

@@ -201,7 +201,7 @@ async fn busy_and_masterdown_are_what_they_are() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_port_that_nobody_listens_on_is_refused_often_but_not_always() {
-    let mut eyes = watch(raft_sentinel::base::Addr::new("127.0.0.1", free_port()), settings(200));
+    let mut eyes = watch(raft_sentinel::base::Addr::new("127.0.0.1", free_port()).expect("an address"), settings(200));
     let began = Instant::now();
     for _ in 0..11 {
         assert_eq!(eyes.next().await.what, Sight::Unlinked(LinkLoss::Refused));

@@ -64,7 +64,7 @@ impl Server {
     }
 
     pub(crate) fn addr(&self) -> Addr {
-        Addr::new("127.0.0.1", self.port)
+        Addr::new("127.0.0.1", self.port).expect("an address")
     }
 
     fn wait_until_it_answers(&self) {

@@ -140,7 +140,12 @@ async fn what_this_sentinel_sees_is_told() {
             "-role-change",
             "master mymaster 127.0.0.1 6379 new reported role is slave",
         ),
-        (Addr::new("::1", 7), NoticeKind::Demoted, "+convert-to-slave", "slave [::1]:7 ::1 7 @ mymaster 127.0.0.1 6379"),
+        (
+            Addr::new("::1", 7).expect("an address"),
+            NoticeKind::Demoted,
+            "+convert-to-slave",
+            "slave [::1]:7 ::1 7 @ mymaster 127.0.0.1 6379",
+        ),
         (
             addr(6379),
             NoticeKind::FenceProblem { why: "127.0.0.1:6379 holds nothing".to_owned() },

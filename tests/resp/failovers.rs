@@ -65,7 +65,7 @@ async fn words_are_read_in_any_case_and_no_others() {
 #[tokio::test]
 async fn what_a_planned_change_may_do_is_not_refused() {
     let world = world().await;
-    let foreign = Ineligible::ForeignHistory { replid: ReplId::new("x") };
+    let foreign = Ineligible::ForeignHistory { replid: ReplId::new("x").expect("an id") };
     spoil(&world, &foreign);
     assert_eq!(ask(&world, "SENTINEL FAILOVER mymaster").await, NOGOODSLAVE, "available promotes by this look");
     assert_eq!(ask(&world, "SENTINEL FAILOVER mymaster FORCE").await, NOGOODSLAVE, "and so does force");

@@ -65,7 +65,7 @@ impl Agreement for Fake {
     }
 
     fn sentinel_id(&self) -> SentinelId {
-        SentinelId::new("1".repeat(40))
+        SentinelId::new("1".repeat(40)).expect("an id")
     }
 
     fn state(&self) -> Arc<State> {

@@ -38,6 +38,28 @@ async fn a_script_must_be_there_and_executable() {
 }
 
 #[tokio::test]
+async fn commands_are_renamed_where_the_file_allows_it_and_never_to_other_commands() {
+    let (_world, mut wire) = open().await;
+    assert_eq!(wire.ask("SENTINEL SET mymaster rename-command CONFIG x1").await, "+OK\r\n");
+    for to in ["FLUSHALL", "shutdown", "FT.DROPINDEX"] {
+        let reply = wire.ask(&format!("SENTINEL SET mymaster rename-command PING {to}")).await;
+        assert_eq!(reply, format!("-ERR Invalid argument 'PING {to}' for SENTINEL SET 'rename-command'\r\n"));
+    }
+    let closed = world_with(Options::default()).await;
+    let reply = Wire::open(closed.addr).await.ask("SENTINEL SET mymaster rename-command CONFIG x1").await;
+    assert!(reply.starts_with("-ERR Renaming commands is denied"), "{reply}");
+}
+
+#[tokio::test]
+async fn a_webhook_that_would_not_be_called_is_refused() {
+    let (_world, mut wire) = open().await;
+    for url in ["http://127.0.0.1:1/", "http://169.254.169.254/latest/meta-data", "http://[::ffff:a9fe:a9fe]/"] {
+        let reply = wire.ask(&format!("SENTINEL SET mymaster notification-webhook {url}")).await;
+        assert!(reply.starts_with("-ERR The webhook would not be called"), "{url}: {reply}");
+    }
+}
+
+#[tokio::test]
 async fn a_webhook_is_told_without_its_secret() {
     let (_world, mut wire) = open().await;
     let mut listener = Wire::open(_world.addr).await;

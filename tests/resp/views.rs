@@ -85,7 +85,7 @@ async fn replicas_on_their_way_to_a_new_master() {
 #[tokio::test]
 async fn addresses_of_version_six() {
     let world = world().await;
-    let (name, at) = (GroupName::new("six").unwrap(), |port| Addr::new("::1", port));
+    let (name, at) = (GroupName::new("six").unwrap(), |port| Addr::new("::1", port).expect("an address"));
     world.fake.done(&Command::ConfigureGroup {
         name,
         master: at(1),

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use raft_sentinel::base::observation::{AttachedReplica, NodeReport, ReplicaReport, RoleReport};
 use raft_sentinel::base::{
-    Addr, Credentials, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, Secret, SentinelId, WallTime,
+    Addr, CallRules, Credentials, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, Secret, SentinelId,
+    WallTime,
 };
 use raft_sentinel::board::Board;
 use raft_sentinel::clock::Clock;
@@ -45,7 +46,7 @@ impl Drop for World {
 }
 
 pub(crate) fn addr(port: u16) -> Addr {
-    Addr::new("127.0.0.1", port)
+    Addr::new("127.0.0.1", port).expect("an address")
 }
 
 pub(crate) fn group() -> GroupName {
@@ -53,7 +54,12 @@ pub(crate) fn group() -> GroupName {
 }
 
 pub(crate) fn identity(digit: &str) -> Identity {
-    Identity { run_id: RunId::new(digit.repeat(40)), replid: ReplId::new("f".repeat(40)), replid2: None, second_offset: None }
+    Identity {
+        run_id: RunId::new(digit.repeat(40)).expect("an id"),
+        replid: ReplId::new("f".repeat(40)).expect("an id"),
+        replid2: None,
+        second_offset: None,
+    }
 }
 
 fn state() -> State {
@@ -62,8 +68,8 @@ fn state() -> State {
     for id in 1..=3_u16 {
         let at = |base: u16| addr(base + id);
         let record = SentinelRecord {
-            sentinel_id: SentinelId::new(id.to_string().repeat(40)),
-            incarnation: Incarnation::new("x"),
+            sentinel_id: SentinelId::new(id.to_string().repeat(40)).expect("an id"),
+            incarnation: Incarnation::new("x").expect("an id"),
             resp: at(26378),
             grpc: at(28378),
             raft: at(27378),
@@ -90,10 +96,10 @@ fn state() -> State {
 fn node(clock: Clock, digit: &str, role: RoleReport) -> NodeView {
     let now = clock.mono();
     let report = NodeReport {
-        run_id: RunId::new(digit.repeat(40)),
+        run_id: RunId::new(digit.repeat(40)).expect("an id"),
         version: "7.0.15".to_owned(),
         role,
-        replid: ReplId::new("f".repeat(40)),
+        replid: ReplId::new("f".repeat(40)).expect("an id"),
         replid2: None,
         second_offset: None,
         offset: 1400,
@@ -118,7 +124,7 @@ fn replica() -> RoleReport {
 
 pub(crate) fn view(clock: Clock) -> GroupView {
     let attached = |port| AttachedReplica { addr: addr(port), online: true, offset: 1400, lag_s: 0 };
-    let master = RoleReport::Master { replicas: vec![attached(6380), attached(6381)], good_replicas: None };
+    let master = RoleReport::Master { replicas: vec![attached(6380), attached(6381)], good_replicas: None, misnamed: vec![] };
     let candidate =
         |port| Candidate { addr: addr(port), run_id: None, priority: Some(100), offset: Some(1400), detached: false, ineligible: None };
     GroupView {
@@ -162,7 +168,7 @@ pub(crate) async fn world_with(options: Options) -> World {
         announce_port: 0,
         config_file: "/etc/raft-sentinel/sentinel.conf".to_owned(),
         executable: "/usr/bin/raft-sentinel".to_owned(),
-        run_id: RunId::new("e".repeat(40)),
+        run_id: RunId::new("e".repeat(40)).expect("an id"),
         start: Mono(0),
     };
     let (hub, told) = (Hub::default(), Arc::clone(&fake));
@@ -174,7 +180,7 @@ pub(crate) async fn world_with(options: Options) -> World {
     let context = Context {
         agreement: Arc::clone(&fake) as Arc<dyn Agreement>,
         board: board.clone(),
-        hooks: Hooks::new(hooks::Limits::default(), clock, dir.clone(), hub.clone()),
+        hooks: Hooks::new(hooks::Limits::default(), Arc::default(), clock, dir.clone(), hub.clone()),
         hub,
         clock,
         me,
@@ -185,10 +191,11 @@ pub(crate) async fn world_with(options: Options) -> World {
         resolve_hostnames: false,
         announce_hostnames: false,
         deny_scripts_reconfig: !options.scripts_allowed,
+        deny_rename_reconfig: !options.scripts_allowed,
+        call_rules: Arc::new(CallRules { own_only: !options.scripts_allowed, ..CallRules::default() }),
         dir,
         live: Live::new(Facts { credentials: credentials.clone(), ..Facts::default() }, |_| (), watch::Sender::new(credentials)),
         simulation: Simulation::default(),
-        heard: tokio::sync::mpsc::channel(16).0,
         stop: stop.clone(),
     };
     let task = tokio::spawn(serve(vec![listener.into()], Arc::new(context), cancel.clone()));

@@ -14,7 +14,7 @@ use raft_sentinel::store::{self, Opened, StoreError};
 pub(crate) const NODE: NodeId = NodeId(1);
 
 pub(crate) fn cluster() -> ClusterId {
-    ClusterId::new("test")
+    ClusterId::new("test").expect("an id")
 }
 
 pub(crate) fn try_open(dir: &Path) -> Result<Opened, StoreError> {
@@ -58,9 +58,9 @@ pub(crate) fn group_name(number: u64) -> GroupName {
 pub(crate) fn configure(number: u64) -> Command {
     Command::ConfigureGroup {
         name: group_name(number),
-        master: Addr::new("10.0.0.1", 6379),
+        master: Addr::new("10.0.0.1", 6379).expect("an address"),
         settings: GroupSettings { quorum: 2, ..GroupSettings::default() },
-        replicas: vec![Addr::new("10.0.0.2", 6379), Addr::new("10.0.0.3", 6379)],
+        replicas: vec![Addr::new("10.0.0.2", 6379).expect("an address"), Addr::new("10.0.0.3", 6379).expect("an address")],
         epoch: Epoch(0),
         origin: Origin::Operator,
         at: WallTime(1_000_000 + number),

@@ -60,8 +60,8 @@ fn check_json<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, v
 fn each_kind_of_record_keeps_its_form() {
     let membership = Membership::new(vec![BTreeSet::from([NodeId(1), NodeId(2)])], members());
     let stored = openraft::StoredMembership::new(Some(log_id(1, 0)), membership.clone());
-    let life = Incarnation::new("0123456789abcdef0123456789abcdef");
-    check_record("binding", &Binding { node_id: NodeId(1), cluster_id: ClusterId::new("prod"), incarnation: life });
+    let life = Incarnation::new("0123456789abcdef0123456789abcdef").expect("an id");
+    check_record("binding", &Binding { node_id: NodeId(1), cluster_id: ClusterId::new("prod").expect("an id"), incarnation: life });
     check_record("vote", &Vote::new_committed(7, NodeId(3)));
     check_record("log-id", &log_id(7, 42));
     check_record("commits", &9_u64);
@@ -161,12 +161,12 @@ fn at() -> WallTime {
 }
 
 fn redis(host: u8) -> Addr {
-    Addr::new(format!("10.0.0.{host}"), 6379)
+    Addr::new(format!("10.0.0.{host}"), 6379).expect("an address")
 }
 
 fn identity() -> Identity {
-    let (run_id, replid) = (RunId::new("a".repeat(40)), ReplId::new("b".repeat(40)));
-    Identity { run_id, replid, replid2: Some(ReplId::new("c".repeat(40))), second_offset: Some(1234) }
+    let (run_id, replid) = (RunId::new("a".repeat(40)).expect("an id"), ReplId::new("b".repeat(40)).expect("an id"));
+    Identity { run_id, replid, replid2: Some(ReplId::new("c".repeat(40)).expect("an id")), second_offset: Some(1234) }
 }
 
 fn testimony() -> Testimony {
@@ -202,11 +202,11 @@ const fn fence() -> Fence {
 
 fn record() -> SentinelRecord {
     SentinelRecord {
-        sentinel_id: SentinelId::new("0123456789abcdef0123456789abcdef01234567"),
-        incarnation: Incarnation::new("0123456789abcdef0123456789abcdef"),
-        resp: Addr::new("10.0.0.1", 26379),
-        grpc: Addr::new("10.0.0.1", 28379),
-        raft: Addr::new("::1", 27379),
+        sentinel_id: SentinelId::new("0123456789abcdef0123456789abcdef01234567").expect("an id"),
+        incarnation: Incarnation::new("0123456789abcdef0123456789abcdef").expect("an id"),
+        resp: Addr::new("10.0.0.1", 26379).expect("an address"),
+        grpc: Addr::new("10.0.0.1", 28379).expect("an address"),
+        raft: Addr::new("::1", 27379).expect("an address"),
         shadow: false,
     }
 }

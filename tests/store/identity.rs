@@ -41,11 +41,11 @@ fn only_the_owner_may_read_it() {
 #[test]
 fn a_stock_id_is_taken_over_once() {
     let dir = tempfile::tempdir().unwrap();
-    let bad = store::open(dir.path(), NODE, cluster(), Some(SentinelId::new("short"))).err().unwrap();
+    let bad = store::open(dir.path(), NODE, cluster(), Some(SentinelId::new("short").expect("an id"))).err().unwrap();
     assert!(matches!(bad, StoreError::BadSeed { .. }), "{bad}");
-    let seed = SentinelId::new("0123456789abcdef0123456789abcdef01234567");
+    let seed = SentinelId::new("0123456789abcdef0123456789abcdef01234567").expect("an id");
     drop(store::open(dir.path(), NODE, cluster(), Some(seed.clone())).unwrap());
-    let store = store::open(dir.path(), NODE, cluster(), Some(SentinelId::new("f".repeat(40)))).unwrap();
+    let store = store::open(dir.path(), NODE, cluster(), Some(SentinelId::new("f".repeat(40)).expect("an id"))).unwrap();
     assert_eq!(*store.identity.sentinel_id(), seed);
 }
 
@@ -62,7 +62,7 @@ fn two_processes_cannot_share_a_directory() {
 fn a_directory_of_another_sentinel_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()));
-    for (node, cluster) in [(NodeId(2), cluster()), (NODE, ClusterId::new("other"))] {
+    for (node, cluster) in [(NodeId(2), cluster()), (NODE, ClusterId::new("other").expect("an id"))] {
         let error = store::open(dir.path(), node, cluster, None).err().unwrap();
         assert!(matches!(error, StoreError::OtherIdentity { .. }), "{error}");
         assert!(error.to_string().contains("raft node-id"), "{error}");
@@ -129,7 +129,7 @@ async fn a_log_of_another_life_is_refused() {
 #[test]
 fn the_first_life_of_a_peer_is_trusted_and_no_other() {
     let dir = tempfile::tempdir().unwrap();
-    let (peer, first, second) = (NodeId(2), Incarnation::new("first"), Incarnation::new("second"));
+    let (peer, first, second) = (NodeId(2), Incarnation::new("first").expect("an id"), Incarnation::new("second").expect("an id"));
     let store = open(dir.path());
     assert!(store.identity.pin(peer, &first).unwrap());
     assert!(!store.identity.pin(peer, &first).unwrap());

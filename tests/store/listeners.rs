@@ -67,7 +67,7 @@ async fn only_voters_reach_the_state() {
 pub(crate) fn failover() -> Vec<Command> {
     let (group, at, by) = (group_name(0), WallTime(7), NodeId(1));
     let id = FailoverId { epoch: Epoch(1), started: LogIndex(1) };
-    let chosen = Addr::new("10.0.0.2", 6379);
+    let chosen = Addr::new("10.0.0.2", 6379).expect("an address");
     let candidate =
         Candidate { addr: chosen.clone(), run_id: None, priority: Some(100), offset: Some(5), detached: false, ineligible: None };
     let reason = ChosenFor::OnlyCandidate;
@@ -80,7 +80,8 @@ pub(crate) fn failover() -> Vec<Command> {
         basis: Basis::Unfenced,
         arms: None,
     };
-    let identity = Identity { run_id: RunId::new("r"), replid: ReplId::new("h"), replid2: None, second_offset: None };
+    let identity =
+        Identity { run_id: RunId::new("r").expect("an id"), replid: ReplId::new("h").expect("an id"), replid2: None, second_offset: None };
     vec![
         configure(0),
         Command::FailoverRequested { group: group.clone(), epoch: Epoch(0), by, manner: Manner::Plain, target: None, at, asked: None },
@@ -109,7 +110,7 @@ async fn a_snapshot_that_jumps_over_a_failover_tells_the_new_master() {
     store.machine.apply([entry(0), entry(1)]).await.unwrap();
     let mut events = store.events.subscribe();
     install(failover(), &mut store).await;
-    let (old, new) = (Addr::new("10.0.0.1", 6379), Addr::new("10.0.0.2", 6379));
+    let (old, new) = (Addr::new("10.0.0.1", 6379).expect("an address"), Addr::new("10.0.0.2", 6379).expect("an address"));
     let heard: Vec<_> = heard(&mut events).iter().map(|event| (event.index, event.event.clone())).collect();
     let gone = Event::GroupRemoved { master: old.clone() };
     assert_eq!(heard, [(LogIndex(3), gone), (LogIndex(3), Event::SwitchMaster { epoch: Epoch(1), from: old, to: new })]);

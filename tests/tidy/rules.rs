@@ -38,7 +38,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("renewal", &[]),
     room("secret",  &["renewal"]),
     room("tls",     &["base", "renewal"]),
-    room("transport", &["base", "clock", "tls"]),
+    room("transport", &["base", "clock", "secret", "tls"]),
     room("redis",   &["base", "tls"]),
     room("probe",   &["base", "clock", "redis"]),
     // Words for those who listen, and what an operator wants done.
@@ -98,6 +98,7 @@ pub(crate) const LIBRARIES: &[(&str, &[&str])] = &[
     ("axum",         &["serve"]),
     ("hyper",        &["hooks"]),
     ("hyper_util",   &["hooks", "transport"]),
+    ("snow",         &["transport"]),
     ("rustls",       &["hooks", "redis", "tls"]),
     ("ring::hkdf",   &["secret"]),
     ("tokio::process", &["hooks"]),

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::member::{Program, folder};
 use super::{Ground, Group, Member, Place, Spec, TRIO};
 use crate::kit::process::find_program;
+use crate::kit::sentinel::{SECRET, write_secret};
 
 const QUORUM: usize = 2;
 const DATA_PORT: u16 = 6379;
@@ -66,6 +67,7 @@ pub(super) fn start_sentinels(spec: &Spec, ground: &Ground, root: &Path, groups:
             lines.push(format!("raft listen {}", peers[number]));
             lines.extend((1..).zip(&peers).map(|(id, peer)| format!("raft peer {id} {peer}")));
             lines.push(format!("grpc listen {}", grpc[number]));
+            lines.push(format!("raft secret-file {}", write_secret(&folder(root, &name)?.join("secret"), &[SECRET]).display()));
         }
         lines.extend(groups.iter().flat_map(|group| group_lines(spec, group)));
         let arguments = if spec.product.is_ours() { vec!["serve".to_owned()] } else { Vec::new() };

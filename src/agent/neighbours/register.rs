@@ -1,9 +1,11 @@
-//! Who has been heard around each group: the memory behind the warnings. Reads no clock.
+//! Who has been heard around each group, and what call-backs proved of them: the memory behind the warnings. Reads no clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::base::{Addr, GroupName, Hello, Mono, NoChannel, SentinelId, limits};
+use super::call::Proof;
+use super::calls::{AGAIN_AFTER_MS, Calls, Named};
+use crate::base::{Addr, ForeignPlaces, GroupName, Hello, Mono, NoChannel, SentinelId, limits};
 use crate::board::{Channel, Foreign, Neighbours, Trouble};
 use crate::machine::State;
 
@@ -11,8 +13,12 @@ use crate::machine::State;
 const CONFIRM_AFTER_MS: u64 = 1000;
 /// Forgotten when it has been silent for this long.
 const FORGET_AFTER_MS: u64 = 15_000;
+/// No longer believed when so much time has passed since a call-back proved it, whatever hellos say.
+const PROVEN_FOR_MS: u64 = 20_000;
 /// Warned of again after this long.
 const WARN_EVERY_MS: u64 = 60_000;
+/// Hellos that prove nothing are told of at most this often, with how many there were.
+const TELL_EVERY_MS: u64 = 10_000;
 
 /// What is to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,53 +27,145 @@ pub(super) enum News {
     Came(GroupName, Foreign),
     /// It is still there.
     Stays(GroupName, Foreign),
-    /// It is gone, or is one of ours now.
+    /// It is gone, or is one of ours now, or no longer proves that it is there.
     Went(GroupName, Foreign),
+    /// Hellos name a sentinel that is not believed.
+    Unproven {
+        /// Around which group.
+        group: GroupName,
+        /// Where it should be.
+        addr: Addr,
+        /// Why it is not believed: goes on from the address.
+        why: String,
+        /// How many others there were since this was told last.
+        others: u64,
+    },
 }
 
 /// All that was heard.
 #[derive(Debug, Default)]
 pub(super) struct Register {
+    places: Arc<ForeignPlaces>,
     strangers: BTreeMap<GroupName, BTreeMap<SentinelId, Stranger>>,
     channels: BTreeMap<GroupName, BTreeMap<Addr, Channel>>,
+    calls: Calls,
+    told_at: Option<Mono>,
+    untold: u64,
 }
 
 #[derive(Debug)]
 struct Stranger {
     foreign: Foreign,
-    /// When it was last told of; none while it is not believed yet.
+    /// Where it was last heard.
+    here: Addr,
+    /// When a call-back last proved it; none if none did.
+    proven_at: Option<Mono>,
+    /// When it was last told of; none while it is not believed.
     warned_at: Option<Mono>,
 }
 
-/// Where a hello was heard: on a data node of this group, or on our own port.
-pub(super) type Via<'a> = Option<&'a GroupName>;
-
-impl Register {
-    /// Takes a hello to heart, unless it is of a sentinel of this cluster.
-    pub(super) fn hear(&mut self, via: Via<'_>, hello: &Hello, state: &State, now: Mono) -> Vec<News> {
-        if is_member(&hello.sentinel, state) {
-            return Vec::new();
-        }
-        concerned(via, hello, state).into_iter().filter_map(|group| self.hear_around(group, hello, now)).collect()
+impl Stranger {
+    fn is_proven(&self, now: Mono) -> bool {
+        self.proven_at.is_some_and(|at| now.ms_since(at) < PROVEN_FOR_MS)
     }
 
-    fn hear_around(&mut self, group: GroupName, hello: &Hello, now: Mono) -> Option<News> {
+    /// Takes note that it is believed, if it is; tells when that is new, or was not said for long.
+    fn weigh(&mut self, group: &GroupName, now: Mono) -> Option<News> {
+        let heard_again = self.foreign.last_heard.ms_since(self.foreign.first_heard) >= CONFIRM_AFTER_MS;
+        if !heard_again || !self.is_proven(now) {
+            return None;
+        }
+        let news: fn(GroupName, Foreign) -> News = match self.warned_at {
+            None => News::Came,
+            Some(at) if now.ms_since(at) >= WARN_EVERY_MS => News::Stays,
+            Some(_) => return None,
+        };
+        self.warned_at = Some(now);
+        Some(news(group.clone(), self.foreign.clone()))
+    }
+}
+
+/// A call that is due: the address, and who is to be asked about with the hello that named him and where that was heard.
+pub(super) type DueCall = (Addr, Vec<(Named, Hello, Addr)>);
+
+impl Register {
+    /// A register that believes what this sentinel's own file lets it believe.
+    pub(super) fn new(places: Arc<ForeignPlaces>) -> Self {
+        Self { places, ..Self::default() }
+    }
+
+    /// Takes note of a hello that was heard on the data node `here` of a group, unless it is of a sentinel of this cluster.
+    pub(super) fn hear(&mut self, group: &GroupName, here: &Addr, hello: &Hello, state: &State, now: Mono) -> Option<News> {
+        if is_member(&hello.sentinel, state) || !state.groups.contains_key(group) {
+            return None;
+        }
+        if let Some(why) = self.places.refusal(&hello.sender, here) {
+            return self.doubt(group, &hello.sender, why.to_owned(), now);
+        }
         let known = self.strangers.entry(group.clone()).or_default();
         if !known.contains_key(&hello.sentinel) && !has_room(known) {
             return None;
         }
-        let fresh = || Stranger { foreign: Foreign { hello: hello.clone(), first_heard: now, last_heard: now }, warned_at: None };
+        let foreign = || Foreign { hello: hello.clone(), first_heard: now, last_heard: now, locked: false };
+        let fresh = || Stranger { foreign: foreign(), here: here.clone(), proven_at: None, warned_at: None };
         let stranger = known.entry(hello.sentinel.clone()).or_insert_with(fresh);
-        stranger.foreign.last_heard = now;
+        // What was proved of one address says nothing of another.
+        if stranger.foreign.hello.sender != hello.sender && !stranger.is_proven(now) {
+            *stranger = Stranger { warned_at: stranger.warned_at, ..fresh() };
+        }
+        if stranger.foreign.hello.sender != hello.sender {
+            return self.doubt(group, &hello.sender, "is not where the sentinel of that id answers".to_owned(), now);
+        }
+        (stranger.foreign.last_heard, stranger.here) = (now, here.clone());
         stranger.foreign.hello.clone_from(hello);
-        let foreign = &stranger.foreign;
-        let news: fn(GroupName, Foreign) -> News = match stranger.warned_at {
-            None if now.ms_since(foreign.first_heard) >= CONFIRM_AFTER_MS => News::Came,
-            Some(at) if now.ms_since(at) >= WARN_EVERY_MS => News::Stays,
-            None | Some(_) => return None,
+        if stranger.proven_at.is_none_or(|at| now.ms_since(at) >= AGAIN_AFTER_MS) {
+            let trusted = self.places.trusts(&hello.sender);
+            self.calls.want(&hello.sender, (group.clone(), hello.sentinel.clone()), trusted, now);
+        }
+        stranger.weigh(group, now)
+    }
+
+    /// The calls that are to be made now.
+    pub(super) fn due_calls(&mut self, now: Mono) -> Vec<DueCall> {
+        let strangers = &self.strangers;
+        let told = |named: Named| {
+            let stranger = strangers.get(&named.0)?.get(&named.1)?;
+            Some((named, stranger.foreign.hello.clone(), stranger.here.clone()))
         };
-        stranger.warned_at = Some(now);
-        Some(news(group, stranger.foreign.clone()))
+        self.calls.start(now).into_iter().map(|(addr, named)| (addr, named.into_iter().filter_map(told).collect())).collect()
+    }
+
+    /// Takes what a call proved.
+    pub(super) fn answered(&mut self, addr: &Addr, proofs: Vec<(Named, Proof)>, now: Mono) -> Vec<News> {
+        let proves = |proof: &Proof| matches!(proof, Proof::Watches | Proof::Locked);
+        self.calls.ended(addr, proofs.iter().any(|(_, proof)| proves(proof)), now);
+        proofs.into_iter().filter_map(|((group, id), proof)| self.take_proof(addr, &group, &id, proof, now)).collect()
+    }
+
+    fn take_proof(&mut self, addr: &Addr, group: &GroupName, id: &SentinelId, proof: Proof, now: Mono) -> Option<News> {
+        let stranger = self.strangers.get_mut(group)?.get_mut(id).filter(|stranger| stranger.foreign.hello.sender == *addr)?;
+        match proof {
+            Proof::Watches | Proof::Locked => {
+                stranger.proven_at = Some(now);
+                stranger.foreign.locked = proof == Proof::Locked;
+                stranger.weigh(group, now)
+            }
+            Proof::Refuted(why) => {
+                stranger.proven_at = None;
+                self.doubt(group, addr, why, now)
+            }
+            // It may only be busy: what it proved before holds for a while.
+            Proof::Silent(why) => self.doubt(group, addr, why, now),
+        }
+    }
+
+    fn doubt(&mut self, group: &GroupName, addr: &Addr, why: String, now: Mono) -> Option<News> {
+        if self.told_at.is_some_and(|at| now.ms_since(at) < TELL_EVERY_MS) {
+            self.untold += 1;
+            return None;
+        }
+        self.told_at = Some(now);
+        Some(News::Unproven { group: group.clone(), addr: addr.clone(), why, others: std::mem::take(&mut self.untold) })
     }
 
     /// Notes how we fare on a channel.
@@ -84,7 +182,7 @@ impl Register {
         self.channels.entry(group.clone()).or_default().entry(addr.clone()).or_default()
     }
 
-    /// Forgets who is silent, who has joined, and what is no longer monitored.
+    /// Forgets who is silent, who has joined, and what is no longer monitored; and no longer believes who proves nothing.
     pub(super) fn tidy(&mut self, state: &State, now: Mono) -> Vec<News> {
         let mut news = Vec::new();
         for (group, known) in &mut self.strangers {
@@ -92,13 +190,16 @@ impl Register {
             known.retain(|id, stranger| {
                 let silent = now.ms_since(stranger.foreign.last_heard) >= FORGET_AFTER_MS;
                 let stays = monitored && !silent && !is_member(id, state);
-                if !stays && stranger.warned_at.is_some() {
+                if !(stays && stranger.is_proven(now)) && stranger.warned_at.take().is_some() {
                     news.push(News::Went(group.clone(), stranger.foreign.clone()));
                 }
                 stays
             });
         }
         self.strangers.retain(|_, known| !known.is_empty());
+        let named: BTreeSet<&Addr> =
+            self.strangers.values().flat_map(|known| known.values().map(|stranger| &stranger.foreign.hello.sender)).collect();
+        self.calls.tidy(|addr| named.contains(addr), now);
         self.channels.retain(|group, channels| {
             let group = state.groups.get(group);
             channels.retain(|addr, channel| {
@@ -125,19 +226,6 @@ impl Register {
 
 fn is_member(id: &SentinelId, state: &State) -> bool {
     state.sentinels.values().any(|record| record.sentinel_id == *id)
-}
-
-/// What is heard on a data node concerns the group for which we listen there, whatever name others have for it. A hello on our
-/// own port can only be told by what it says: the name of a master, or the address of a data node.
-fn concerned(via: Via<'_>, hello: &Hello, state: &State) -> Vec<GroupName> {
-    match via {
-        Some(group) => state.groups.contains_key(group).then(|| group.clone()).into_iter().collect(),
-        None => {
-            let fits =
-                |group: &crate::machine::Group| group.name.as_str() == hello.group || group.data_nodes().any(|node| *node == hello.master);
-            state.groups.values().filter(|group| fits(group)).map(|group| group.name.clone()).collect()
-        }
-    }
 }
 
 /// Makes room for one more, at the cost of one that is not believed yet: made-up ids must not crowd out real ones.

@@ -72,7 +72,9 @@ impl Listener {
         }
     }
 
-    fn access(&self, Credentials { user, pass }: Credentials) -> Access {
+    /// Credentials are shown to those only whom the file names: everybody who may publish can name an address.
+    fn access(&self, credentials: Credentials) -> Access {
+        let Credentials { user, pass } = if self.parts.foreign.trusts(&self.addr) { credentials } else { Credentials::default() };
         let access = Access { auth_user: user, auth_pass: pass, client_name: self.parts.client_name.clone(), ..Access::default() };
         access.over(self.parts.tls.clone())
     }

@@ -174,7 +174,7 @@ fn show(parts: &Parts, group: &GroupName, id: &SentinelId, addr: &Addr, fares: R
     match fares {
         Ok(()) if changed => info!(%group, sentinel = %id, %addr, "listening to the events of a stock sentinel"),
         Err(why) if changed => {
-            warn!(%group, sentinel = %id, %addr, "cannot hear what this stock sentinel decides: {why} (sentinel-user, sentinel-pass and tls-replication say how to get in)");
+            warn!(%group, sentinel = %id, %addr, "cannot hear what this stock sentinel decides: {why} (sentinel-user, sentinel-pass and tls-replication say how to get in; a password is shown to those only whom 'sentinel foreign-sentinels' lists)");
         }
         Ok(()) | Err(_) => {}
     }

@@ -36,7 +36,7 @@ pub(super) fn read(channel: &str, text: &str, name: &str) -> Option<StockWord> {
 
 fn addr(host: &str, port: &str) -> Option<Addr> {
     let port = port.parse().ok().filter(|port| *port != 0)?;
-    (!host.is_empty()).then(|| Addr::new(host, port))
+    Addr::new(host, port).ok()
 }
 
 #[cfg(test)]
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn stock_sentinels_events_are_read_as_it_writes_them() {
-        let at = |port| Addr::new("127.0.0.1", port);
+        let at = |port| Addr::new("127.0.0.1", port).expect("an address");
         for (channel, text, word) in [
             ("+odown", "master mymaster 127.0.0.1 6379 #quorum 2/2", StockWord::Down),
             ("-odown", "master mymaster 127.0.0.1 6379", StockWord::Up),

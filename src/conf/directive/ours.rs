@@ -33,6 +33,10 @@ pub(super) static ROWS: &[Directive] = &[
         draft.raft.secret_file = optional(&args[0]).map(PathBuf::from);
         Ok(())
     }),
+    row("raft insecure", 1, |draft, args| {
+        draft.raft.insecure = yes_no(&args[0])?;
+        Ok(())
+    }),
     row("raft tls", 1, |draft, args| {
         draft.raft.tls = yes_no(&args[0])?;
         Ok(())
@@ -84,7 +88,9 @@ fn node_id(word: &str) -> Result<NodeId, Problem> {
 
 fn cluster_id(word: &str) -> Result<ClusterId, Problem> {
     let fits = (1..=64).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_graphic());
-    fits.then(|| ClusterId::new(word))
+    ClusterId::new(word)
+        .ok()
+        .filter(|_| fits)
         .ok_or_else(|| format!("{} is not a cluster id; expected 1 to 64 printable ASCII characters", shown(word)))
 }
 

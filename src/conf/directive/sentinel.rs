@@ -2,6 +2,7 @@
 
 use super::{Args, Directive, Stage, Treatment};
 use crate::base::GroupSeed;
+use crate::base::places::Place;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, Secret, SentinelId, limits};
 use crate::conf::draft::Draft;
 use crate::conf::options;
@@ -26,6 +27,14 @@ pub(super) static ROWS: &[Directive] = &[
         draft.sentinel.deny_scripts_reconfig = asked(&args[0], "Please specify yes or no for the deny-scripts-reconfig options.")?;
         Ok(())
     }),
+    all("sentinel deny-rename-reconfig", |draft, args| {
+        draft.sentinel.deny_rename_reconfig = yes_no(&args[0])?;
+        Ok(())
+    }),
+    Directive {
+        args: Args::at_least(1),
+        ..all("sentinel webhook-allow", |draft, args| read_places(&mut draft.sentinel.webhook_places, args))
+    },
     all("sentinel stale-answers", |draft, args| {
         draft.sentinel.stale_answers = asked(&args[0], "Please specify yes or no for the stale-answers option.")?;
         Ok(())
@@ -44,6 +53,10 @@ pub(super) static ROWS: &[Directive] = &[
         draft.note_once("sentinel sentinel-pass", NO_SENTINEL_AUTH);
         Ok(())
     }),
+    Directive {
+        args: Args::at_least(1),
+        ..all("sentinel foreign-sentinels", |draft, args| read_places(&mut draft.sentinel.foreign.listed, args))
+    },
     all("sentinel current-epoch", |draft, args| {
         draft.sentinel.current_epoch_seed = draft.sentinel.current_epoch_seed.max(epoch(&args[0])?);
         Ok(())
@@ -80,8 +93,8 @@ pub(super) static ROWS: &[Directive] = &[
     Directive { args: Args::from_to(3, 4), ..state("sentinel known-sentinel", 3, known_sentinel) },
 ];
 
-const NO_SENTINEL_AUTH: &str = "'sentinel sentinel-user' and 'sentinel sentinel-pass' are shown to stock sentinels only, whose \
-     events are listened to in shadow: the sentinels of this cluster talk to each other on the Raft port, protected by 'raft tls', not \
+const NO_SENTINEL_AUTH: &str = "'sentinel sentinel-user' and 'sentinel sentinel-pass' are shown to stock sentinels only, and only where \
+     'sentinel foreign-sentinels' or 'sentinel known-sentinel' names them: the sentinels of this cluster talk to each other on the Raft port, protected by 'raft tls', not \
      by a password";
 
 const fn all(name: &'static str, handler: fn(&mut Draft, &[String]) -> Result<(), Problem>) -> Directive {
@@ -99,6 +112,20 @@ const fn state(name: &'static str, args: usize, handler: fn(&mut Draft, &[String
 /// A yes or no, with stock's complaint before ours.
 fn asked(word: &str, stock: &str) -> Result<bool, Problem> {
     yes_no(word).map_err(|problem| format!("{stock} {problem}"))
+}
+
+/// A list of places, on one line or several; `none` is nowhere.
+fn read_places(list: &mut Option<Vec<Place>>, args: &[String]) -> Result<(), Problem> {
+    let listed = list.get_or_insert_default();
+    match args {
+        [none] if none.eq_ignore_ascii_case("none") => listed.clear(),
+        places => {
+            for word in places {
+                listed.push(word.parse().map_err(|bad| format!("{} is no place in a network; {bad}, or none", shown(word)))?);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn epoch(word: &str) -> Result<Epoch, Problem> {
@@ -122,7 +149,7 @@ fn my_id(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
     if args[0].len() != 40 || !args[0].bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(format!("Malformed Sentinel id in myid option. {} is not 40 hex characters", shown(&args[0])));
     }
-    draft.sentinel.id_seed = Some(SentinelId::new(args[0].to_ascii_lowercase()));
+    draft.sentinel.id_seed = Some(SentinelId::new(args[0].to_ascii_lowercase()).map_err(|problem| problem.to_string())?);
     Ok(())
 }
 
@@ -155,7 +182,7 @@ fn data_node(draft: &Draft, host: &str, port: &str) -> Result<Addr, Problem> {
     }
     // Stock accepts port 0 and then never connects.
     let port = whole(port, &(1..=65535_u16)).map_err(|problem| format!("Invalid port number. {problem}"))?;
-    Ok(Addr::new(host, port))
+    Addr::new(host, port).map_err(|problem| problem.to_string())
 }
 
 fn config_epoch(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
@@ -182,7 +209,12 @@ fn known_replica(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
 fn known_sentinel(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
     draft.group(&args[0])?;
     let port = whole(&args[2], &(0..=65535_u16)).map_err(|problem| format!("Invalid port number. {problem}"))?;
-    draft.note_neighbour(Addr::new(args[1].as_str(), port));
-    draft.note_once("sentinel known-sentinel", "'sentinel known-sentinel' has no effect here: the members are named by 'raft peer'");
+    let sentinel = Addr::new(args[1].as_str(), port).map_err(|problem| problem.to_string())?;
+    draft.note_neighbour(sentinel.clone());
+    draft.sentinel.foreign.known.push(sentinel);
+    draft.note_once(
+        "sentinel known-sentinel",
+        "'sentinel known-sentinel' makes no member here: those are named by 'raft peer'. It names a stock sentinel to which 'sentinel-pass' may be shown",
+    );
     Ok(())
 }

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::letter::Letter;
 use super::outbox::{Limits, Outbox};
 use super::post::{PostError, Poster};
-use crate::base::{GroupName, WebhookUrl};
+use crate::base::{CallRules, GroupName, WebhookUrl};
 
 /// The webhooks of this sentinel. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
@@ -21,6 +21,7 @@ pub struct Office {
 #[derive(Debug)]
 struct Shared {
     limits: Limits,
+    rules: Arc<CallRules>,
     desks: Mutex<BTreeMap<GroupName, GroupDesk>>,
     /// Made when it is first needed: most sentinels have no webhook.
     poster: OnceLock<Poster>,
@@ -48,8 +49,8 @@ pub struct Counts {
 }
 
 impl Office {
-    pub(in crate::hooks) fn new(limits: Limits) -> Self {
-        Self { shared: Arc::new(Shared { limits, desks: Mutex::default(), poster: OnceLock::new() }) }
+    pub(in crate::hooks) fn new(limits: Limits, rules: Arc<CallRules>) -> Self {
+        Self { shared: Arc::new(Shared { limits, rules, desks: Mutex::default(), poster: OnceLock::new() }) }
     }
 
     /// Puts a letter into the group's outbox. Never waits.
@@ -113,7 +114,8 @@ impl Office {
             return poster.clone();
         }
         // Reads files.
-        let made = tokio::task::spawn_blocking(Poster::new).await.unwrap_or_else(|_| Poster::new());
+        let (rules, again) = (Arc::clone(&self.shared.rules), Arc::clone(&self.shared.rules));
+        let made = tokio::task::spawn_blocking(|| Poster::new(rules)).await.unwrap_or_else(|_| Poster::new(again));
         self.shared.poster.get_or_init(|| made).clone()
     }
 

@@ -1,6 +1,6 @@
 //! One attempt over HTTP.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -13,10 +13,13 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use super::letter::Letter;
-use crate::base::WebhookUrl;
+use super::resolve::Checked;
+use crate::base::{CallRules, WebhookUrl};
 
 /// Connections to one receiver that are kept open in between.
 const IDLE: usize = 1;
+/// Webhooks whose connections are kept.
+const CLIENTS: usize = 64;
 
 /// Why a letter did not arrive. Never names more of the URL than it must, since the rest may be secret.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +33,9 @@ pub(super) enum PostError {
     /// There is no connection, or it broke.
     #[error("cannot talk to the receiver: {0}")]
     Transport(String),
+    /// This sentinel's own file does not let it be called.
+    #[error("it is not called: {0}")]
+    NotAllowed(&'static str),
     /// The URL cannot be called at all.
     #[error("the URL cannot be called")]
     Unusable,
@@ -41,7 +47,7 @@ impl PostError {
         match self {
             Self::Status(status) => !status.is_client_error() || [408, 425, 429].contains(&status.as_u16()),
             Self::Late(_) | Self::Transport(_) => true,
-            Self::Unusable => false,
+            Self::NotAllowed(_) | Self::Unusable => false,
         }
     }
 }
@@ -49,12 +55,17 @@ impl PostError {
 /// Posts letters. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Poster {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    rules: Arc<CallRules>,
+    tls: rustls::ClientConfig,
+    /// One for each webhook: a connection was checked for one, and says nothing about another.
+    clients: Arc<Mutex<Vec<(WebhookUrl, HttpClient)>>>,
 }
+
+type HttpClient = Client<HttpsConnector<HttpConnector<Checked>>, Full<Bytes>>;
 
 impl Poster {
     /// Reads the host's certificates, which is why there is only one of these.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(rules: Arc<CallRules>) -> Self {
         let mut roots = rustls::RootCertStore::empty();
         let found = rustls_native_certs::load_native_certs();
         let (good, _) = roots.add_parsable_certificates(found.certs);
@@ -68,15 +79,33 @@ impl Poster {
             .expect("ring knows the versions of TLS that this crate is built with")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(IDLE).build(connector);
-        Self { client }
+        Self { rules, tls, clients: Arc::default() }
+    }
+
+    fn client(&self, url: &WebhookUrl) -> HttpClient {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = clients.iter().find(|(known, _)| known == url) {
+            return client.clone();
+        }
+        let mut tcp = HttpConnector::new_with_resolver(Checked::new(Arc::clone(&self.rules), url.clone()));
+        tcp.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new().with_tls_config(self.tls.clone()).https_or_http().enable_http1().wrap_connector(tcp);
+        let client: HttpClient = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(IDLE).build(connector);
+        if clients.len() == CLIENTS {
+            clients.remove(0);
+        }
+        clients.push((url.clone(), client.clone()));
+        client
     }
 
     /// Success is an answer of 2xx. Redirects are not followed: what an operator typed is what is called.
     pub(super) async fn post(&self, url: &WebhookUrl, letter: &Letter, limit_ms: u64) -> Result<(), PostError> {
+        // Of an address nobody asks the resolver.
+        if let Some(why) = self.rules.refusal(url) {
+            return Err(PostError::NotAllowed(why));
+        }
         let request = request(url, letter).map_err(|_| PostError::Unusable)?;
-        let answer = tokio::time::timeout(Duration::from_millis(limit_ms), self.client.request(request)).await;
+        let answer = tokio::time::timeout(Duration::from_millis(limit_ms), self.client(url).request(request)).await;
         let response = answer.map_err(|_| PostError::Late(limit_ms))?.map_err(|error| PostError::Transport(causes(&error)))?;
         if response.status().is_success() { Ok(()) } else { Err(PostError::Status(response.status())) }
     }

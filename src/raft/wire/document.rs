@@ -15,6 +15,29 @@ pub(in crate::raft) fn command_to_wire(command: &Command) -> peer::Command {
     peer::Command { format: FORMAT, body: body_of(command) }
 }
 
+/// The document of a command that is about to be put into the log.
+///
+/// # Errors
+/// That it does not come out of the document as it went in. Such an entry would be malformed to every follower, and damage to every restart.
+pub(in crate::raft) fn readable_command(command: &Command) -> Result<peer::Command, Unreadable> {
+    Ok(peer::Command { format: FORMAT, body: read_back(command)? })
+}
+
+/// A value that would not be read back as what it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(in crate::raft) struct Unreadable(String);
+
+/// The body of a document, once it was seen to hold the value.
+fn read_back<T: Serialize + DeserializeOwned + PartialEq>(value: &T) -> Result<Vec<u8>, Unreadable> {
+    let body = serde_json::to_vec(value).map_err(|problem| Unreadable(format!("it cannot be written down: {problem}")))?;
+    match serde_json::from_slice::<T>(&body) {
+        Ok(read) if read == *value => Ok(body),
+        Ok(_) => Err(Unreadable("it would be read back as something else".to_owned())),
+        Err(problem) => Err(Unreadable(format!("it could not be read back: {problem}"))),
+    }
+}
+
 pub(in crate::raft) fn command_from_wire(command: Option<peer::Command>) -> Result<Command, Malformed> {
     let command = required(command, "the command")?;
     if command.body.len() > limits::COMMAND_BYTES {
@@ -41,4 +64,44 @@ fn parsed<T: DeserializeOwned>(what: &str, format: u32, body: &[u8]) -> Result<T
         return Err(Malformed(format!("a {what} in form {format}; this release reads form {FORMAT}: upgrade this sentinel")));
     }
     serde_json::from_slice(body).map_err(|problem| Malformed(format!("a {what} that cannot be read: {problem}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// What [`crate::base::Addr`] was: any text goes in, not every text comes out.
+    #[derive(PartialEq, Serialize, Deserialize)]
+    #[serde(into = "String", try_from = "String")]
+    struct Loose(String);
+
+    impl From<Loose> for String {
+        fn from(loose: Loose) -> Self {
+            loose.0
+        }
+    }
+
+    impl Clone for Loose {
+        fn clone(&self) -> Self {
+            Self(self.0.clone())
+        }
+    }
+
+    impl TryFrom<String> for Loose {
+        type Error = String;
+
+        fn try_from(text: String) -> Result<Self, String> {
+            if text.contains('[') { Err("no '[' here".to_owned()) } else { Ok(Self(text.to_lowercase())) }
+        }
+    }
+
+    #[test]
+    fn what_does_not_come_out_as_it_went_in_is_not_written_down() {
+        assert!(read_back(&Loose("a".to_owned())).is_ok());
+        let problem = |text: &str| read_back(&Loose(text.to_owned())).expect_err(text).to_string();
+        assert!(problem("A").contains("something else"));
+        assert!(problem("[").contains("no '[' here"));
+    }
 }

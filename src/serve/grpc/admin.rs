@@ -5,7 +5,9 @@ use tonic::{Request, Response, Status};
 use super::convert::{members, options, requests};
 use super::guard::Permit;
 use super::{Context, failover, membership, refuse};
+use crate::base::settings::SettingChange;
 use crate::base::{Epoch, GroupName, GroupSettings, LogIndex, NodeId};
+use crate::conf::options::{RENAME_DENIED, renames};
 use crate::machine::{Asker, Command, ShadowEntry, command::Origin};
 use crate::proto::admin as pb;
 use crate::proto::admin::admin_server::Admin;
@@ -24,6 +26,12 @@ impl Service {
     async fn change(&self, command: Command, asker: Option<Asker>) -> Result<Response<pb::ChangeResponse>, Status> {
         let (index, changed) = self.propose(command, asker).await?;
         Ok(Response::new(pb::ChangeResponse { revision: index.0, changed }))
+    }
+
+    /// Refuses other names of commands, unless this sentinel's file lets them be changed.
+    fn check_renames(&self, changes: &[SettingChange]) -> Result<(), Status> {
+        let denied = self.ctx.deny_renames && changes.iter().any(renames);
+        if denied { Err(Status::permission_denied(RENAME_DENIED)) } else { Ok(()) }
     }
 
     /// Refuses where this sentinel hears others around the group. Whoever leads makes sure of it once more, and goes on doing so.
@@ -117,7 +125,9 @@ impl Admin for Service {
             return Err(Status::invalid_argument("quorum and options.quorum differ"));
         }
         let mut settings = GroupSettings { quorum: request.quorum, ..GroupSettings::default() };
-        for change in options::changes(given)? {
+        let changes = options::changes(given)?;
+        self.check_renames(&changes)?;
+        for change in changes {
             settings.change(&change).map_err(|bad| Status::invalid_argument(bad.to_string()))?;
         }
         let command = Command::ConfigureGroup {
@@ -146,6 +156,7 @@ impl Admin for Service {
         if changes.is_empty() {
             return Err(Status::invalid_argument("options: nothing is to be changed"));
         }
+        self.check_renames(&changes)?;
         self.change(Command::SetOptions { group, changes, at: self.ctx.clock.wall(), asked: None }, asker).await
     }
 

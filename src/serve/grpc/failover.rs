@@ -66,7 +66,7 @@ pub(super) async fn switchover(
         epoch: id.epoch.0,
         outcome: outcome.into(),
         reason: reason.to_owned(),
-        master: master.map(|addr| pb::Address { host: addr.host.clone(), port: addr.port.into() }),
+        master: master.map(|addr| pb::Address { host: addr.host().to_owned(), port: addr.port().into() }),
     }))
 }
 

@@ -183,7 +183,7 @@ mod tests {
     }
 
     fn at(id: u64) -> Addr {
-        Addr::new(format!("10.0.0.{id}"), 27379)
+        Addr::new(format!("10.0.0.{id}"), 27379).expect("an address")
     }
 
     #[test]

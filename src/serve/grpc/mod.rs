@@ -64,12 +64,14 @@ pub struct Context {
     pub access: Arc<Access>,
     /// How often a watch says how it stands.
     pub progress_every: Duration,
+    /// `sentinel deny-rename-reconfig`: whether commands may not be renamed.
+    pub deny_renames: bool,
 }
 
 impl Context {
     /// A context with the documented interval of progress messages.
     pub const fn new(agreement: Arc<dyn Consensus>, board: Board, clock: Clock, access: Arc<Access>) -> Self {
-        Self { agreement, board, clock, access, progress_every: Duration::from_secs(5) }
+        Self { agreement, board, clock, access, progress_every: Duration::from_secs(5), deny_renames: true }
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn propose(error: &ProposeError) -> Status {
     let code = match error {
         ProposeError::NoLeader(_) | ProposeError::Stopped(_) => Code::Unavailable,
         ProposeError::Unknown { .. } => Code::DeadlineExceeded,
-        ProposeError::TooLarge { .. } => Code::InvalidArgument,
+        ProposeError::TooLarge { .. } | ProposeError::Unreadable(_) => Code::InvalidArgument,
     };
     let hint = if code == Code::DeadlineExceeded { "outcome unknown: " } else { "" };
     Status::new(code, format!("{hint}{error}"))

@@ -19,6 +19,8 @@ fn of_scripts(hooks: &Hooks) -> Vec<Family> {
         Family::counter("script_runs", "Runs of scripts, since this process started").with(big(counts.runs)),
         Family::counter("scripts_failed", "Scripts that were given up").with(big(counts.failed)),
         Family::counter("scripts_timed_out", "Runs that were killed for taking too long").with(big(counts.timed_out)),
+        Family::counter("calls_denied", "Scripts and webhooks that were due and that this sentinel's own file does not allow")
+            .with(big(hooks.refused())),
         Family::counter("scripts_dropped", "Scripts that were dropped because the queue was full").with(big(counts.dropped)),
     ]
 }

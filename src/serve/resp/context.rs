@@ -4,11 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::live::Live;
-use crate::base::{Heard, Mono, RunId};
+use crate::base::{CallRules, Mono, RunId};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::events::Hub;
@@ -76,14 +75,16 @@ pub struct Context {
     pub announce_hostnames: bool,
     /// `sentinel deny-scripts-reconfig`: whether SENTINEL SET may not name what this sentinel runs or calls.
     pub deny_scripts_reconfig: bool,
+    /// `sentinel deny-rename-reconfig`: whether SENTINEL SET may not rename commands.
+    pub deny_rename_reconfig: bool,
+    /// What this sentinel runs and calls.
+    pub call_rules: Arc<CallRules>,
     /// `dir`: relative paths of scripts begin here.
     pub dir: PathBuf,
     /// What an operator may change of this process while it runs.
     pub live: Live,
     /// Where this process is to fail in a drill.
     pub simulation: Simulation,
-    /// Where hellos go that are published on this port.
-    pub heard: mpsc::Sender<Heard>,
     /// Cancelled when a client says SHUTDOWN.
     pub stop: CancellationToken,
 }

@@ -60,7 +60,7 @@ pub(in super::super) fn foreign(board: &Board, group: &GroupName, now: Mono) -> 
         Some(Ok(())) => "listening".to_owned(),
         Some(Err(why)) => why,
     };
-    let shown = |Foreign { hello, last_heard, .. }: &Foreign| pb::ForeignSentinel {
+    let shown = |Foreign { hello, last_heard, locked, .. }: &Foreign| pb::ForeignSentinel {
         sentinel_id: hello.sentinel.to_string(),
         address: Some(address(&hello.sender)),
         last_heard_age_ms: now.ms_since(*last_heard),
@@ -69,6 +69,7 @@ pub(in super::super) fn foreign(board: &Board, group: &GroupName, now: Mono) -> 
         epoch: hello.epoch.0,
         current_epoch: hello.current_epoch.0,
         subscription: subscription(hello),
+        locked: *locked,
     };
     board.neighbours(group).foreign.values().map(shown).collect()
 }
@@ -88,5 +89,5 @@ pub(in super::super) fn admin(raft: &RaftStatus, state: &State, peers: &BTreeMap
 }
 
 fn admin_address(addr: &Addr) -> admin::Address {
-    admin::Address { host: addr.host.clone(), port: u32::from(addr.port) }
+    admin::Address { host: addr.host().to_owned(), port: u32::from(addr.port()) }
 }

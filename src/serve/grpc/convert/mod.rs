@@ -15,7 +15,7 @@ use crate::machine::Stamp;
 use crate::proto::sentinel as pb;
 
 fn address(addr: &Addr) -> pb::Address {
-    pb::Address { host: addr.host.clone(), port: u32::from(addr.port) }
+    pb::Address { host: addr.host().to_owned(), port: u32::from(addr.port()) }
 }
 
 const fn moment(stamp: Stamp) -> pb::Moment {

@@ -7,9 +7,6 @@ use crate::base::{Addr, GroupName, NodeId, Secret};
 use crate::conf::options::{OptionError, parse_change};
 use crate::proto::admin as pb;
 
-/// The longest host name that DNS allows.
-const HOST_CHARS: usize = 253;
-
 pub(in super::super) fn group_name(text: &str) -> Result<GroupName, Status> {
     GroupName::new(text).map_err(|_| {
         let quoted = super::super::refuse::quoted(text);
@@ -22,16 +19,8 @@ pub(in super::super) fn group_name(text: &str) -> Result<GroupName, Status> {
 pub(in super::super) fn addr(what: &str, given: Option<pb::Address>) -> Result<Addr, Status> {
     let bad = |problem: &str| Status::invalid_argument(format!("{what}: {problem}"));
     let given = given.ok_or_else(|| bad("no address is given"))?;
-    if given.host.is_empty() || given.host.len() > HOST_CHARS {
-        return Err(bad("a host has 1 to 253 characters"));
-    }
-    if given.host.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '[' | ']' | '/' | ',')) {
-        return Err(bad("a host is a name or an IP address without brackets"));
-    }
-    match u16::try_from(given.port) {
-        Ok(port) if port > 0 => Ok(Addr::new(given.host, port)),
-        Ok(_) | Err(_) => Err(bad("a port is a number from 1 to 65535")),
-    }
+    let port = u16::try_from(given.port).ok().filter(|port| *port > 0).ok_or_else(|| bad("a port is a number from 1 to 65535"))?;
+    Addr::new(given.host, port).map_err(|_| bad("a host is a name or an IP address without brackets, of at most 255 characters"))
 }
 
 pub(in super::super) fn member_id(what: &str, id: u64) -> Result<NodeId, Status> {
@@ -78,9 +67,6 @@ fn parsed(field: &str, option: &str, word: &str) -> Result<SettingChange, Status
 }
 
 fn rename(rename: pb::RenameCommand) -> Result<SettingChange, Status> {
-    let is_word = |text: &str| !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control());
-    if !is_word(&rename.command) || !is_word(&rename.to) {
-        return Err(Status::invalid_argument("rename_commands: both names are words without blanks"));
-    }
-    Ok(SettingChange::RenameCommand { command: rename.command.to_uppercase(), to: rename.to })
+    parse_change("rename-command", &[&rename.command, &rename.to])
+        .map_err(|problem| Status::invalid_argument(format!("rename_commands: {problem}")))
 }

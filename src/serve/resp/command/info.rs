@@ -114,7 +114,7 @@ fn sentinel(client: &Client, text: &mut String) {
         };
         let (master, replicas) = (&group.master.addr, group.replicas.len());
         // Stock Sentinel does not put an IPv6 address in brackets here.
-        let address = format!("{}:{}", master.host, master.port);
+        let address = format!("{}:{}", master.host(), master.port());
         let sentinels = state.sentinels.keys().filter(|id| **id != context.agreement.id()).count() + 1;
         let line = format!("name={},status={status},address={address},slaves={replicas},sentinels={sentinels}", group.name);
         put(text, &format!("master{number}"), line);

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::super::bounds;
 use super::super::client::Client;
 use super::super::reply::{Answer, Reply};
+use crate::base::Hello;
 use crate::base::hello::HELLO_CHANNEL;
-use crate::base::{Heard, HeardOn};
 
 /// By name or by pattern.
 #[derive(Clone, Copy)]
@@ -91,13 +91,14 @@ fn note_counts(client: &Client) {
     facts.patterns = client.subscriptions.patterns.len();
 }
 
-/// A hello moves nothing here: who the sentinels are, and who the master is, comes from the log alone. It tells who else is there.
+/// Answered as stock answers, so that stock sentinels, which say hello here too, are content. Nobody is believed for it: whoever may talk
+/// to this port could say it. Sentinels of others are heard on the data nodes, and called back.
 pub(super) fn publish(client: &mut Client, words: &[Bytes]) -> Answer {
     if words[1].as_ref() == HELLO_CHANNEL.as_bytes() {
-        let hello = std::str::from_utf8(&words[2]).ok().and_then(|text| text.parse().ok()).map(Box::new);
-        let heard = Heard { at: client.context().clock.mono(), on: HeardOn::OwnPort(hello) };
-        // Full means that hellos come faster than they are looked at: this one comes again.
-        let _ = client.context().heard.try_send(heard);
+        let hello = std::str::from_utf8(&words[2]).ok().and_then(|text| text.parse::<Hello>().ok());
+        if hello.is_none() {
+            client.context().board.count_malformed_hello();
+        }
         Ok(Reply::Int(1))
     } else {
         Err(Reply::error("ERR Only HELLO messages are accepted by Sentinel instances."))

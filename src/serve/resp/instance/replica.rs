@@ -24,8 +24,8 @@ pub(super) fn fields(portrait: &Portrait<'_>, addr: &Addr) -> Fields {
     let report = node::replica_report(view);
     fields.put("master-link-down-time", report.and_then(|report| report.link_down_s).unwrap_or(0).saturating_mul(1000));
     fields.put("master-link-status", if report.is_some_and(|report| report.link_up) { "ok" } else { "err" });
-    fields.put("master-host", report.map_or("?", |report| &report.master.host));
-    fields.put("master-port", report.map_or(0, |report| report.master.port));
+    fields.put("master-host", report.map_or("?", |report| report.master.host()));
+    fields.put("master-port", report.map_or(0, |report| report.master.port()));
     fields.put("slave-priority", report.map_or(100, |report| report.priority));
     fields.put("slave-repl-offset", node::report(view).map_or(0, |report| report.offset));
     fields.put("replica-announced", u8::from(report.is_none_or(|report| report.announced)));

@@ -27,8 +27,8 @@ pub(super) fn fields(portrait: &Portrait<'_>, id: NodeId, record: &SentinelRecor
     }
     let mut fields = Fields::default();
     fields.put("name", &record.sentinel_id);
-    fields.put("ip", &record.resp.host);
-    fields.put("port", record.resp.port);
+    fields.put("ip", record.resp.host());
+    fields.put("port", record.resp.port());
     fields.put("runid", &record.sentinel_id);
     fields.put("flags", flags.join(","));
     fields.put("link-pending-commands", 0);

@@ -42,6 +42,11 @@ pub(super) fn refused(refusal: &Refusal) -> Reply {
     }
 }
 
+/// What cannot be an address is no node either, whatever is to be done with it.
+pub(super) fn bad_host() -> Reply {
+    Reply::error("ERR Invalid IP address or hostname specified")
+}
+
 pub(super) async fn monitor(client: &mut Client, words: &[Bytes]) -> Answer {
     let [_, _, name, host, port, quorum] = words else { return Err(Reply::error("ERR syntax error")) };
     let quorum = integer(quorum).ok_or_else(|| Reply::error("ERR Invalid quorum"))?;
@@ -52,13 +57,14 @@ pub(super) async fn monitor(client: &mut Client, words: &[Bytes]) -> Answer {
     let quorum = u32::try_from(quorum).map_err(|_| Reply::error("ERR Invalid quorum"))?;
     let context = client.context();
     let host = std::str::from_utf8(host).ok().and_then(|host| parameters::host(host, parameters::resolve_hostnames(context)));
-    let host = host.ok_or_else(|| Reply::error("ERR Invalid IP address or hostname specified"))?;
+    let host = host.ok_or_else(bad_host)?;
     let port = u16::try_from(port).ok().filter(|port| *port > 0).ok_or_else(|| Reply::error("ERR Invalid port number."))?;
+    let master = Addr::new(host, port).map_err(|_| bad_host())?;
     // Stock Sentinel takes any name, and writes a file that it cannot read again.
     let name = GroupName::new(String::from_utf8_lossy(name)).map_err(|error| Reply::error(format!("ERR {error}")))?;
     let command = Command::ConfigureGroup {
         name,
-        master: Addr::new(host, port),
+        master,
         settings: starting_settings(context, quorum),
         replicas: Vec::new(),
         epoch: crate::base::Epoch::default(),
@@ -101,12 +107,19 @@ pub(super) async fn forget(client: &mut Client, words: &[Bytes]) -> Answer {
         [addr] => text(addr).parse().map_err(|error| Reply::error(format!("ERR {error}")))?,
         [host, port] => {
             let port = integer(port).and_then(|port| u16::try_from(port).ok());
-            Addr::new(text(host), port.ok_or_else(|| Reply::error("ERR Invalid port"))?)
+            let port = port.ok_or_else(|| Reply::error("ERR Invalid port"))?;
+            // What an older release has recorded in the place of an address can be forgotten, and nothing else be done with it.
+            let opaque = || Some(Addr::opaque(&text(host), port)).filter(|addr| is_recorded(client, &name, addr));
+            Addr::new(text(host), port).ok().or_else(opaque).ok_or_else(bad_host)?
         }
         _ => return Err(Reply::error("ERR syntax error")),
     };
     let command = Command::ReplicaForgotten { group: name, replica, at: client.context().clock.wall(), asked: None };
     settled(client.propose(command).await?)
+}
+
+fn is_recorded(client: &Client, group: &GroupName, replica: &Addr) -> bool {
+    super::local_state(client).groups.get(group).is_some_and(|group| group.replicas.contains_key(replica))
 }
 
 /// Drops only replicas that are down, since stock's way (drop everything and find it again) loses what cannot be found just now.

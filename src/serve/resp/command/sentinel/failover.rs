@@ -63,7 +63,8 @@ impl Wish {
                 let port = integer(port).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
                 let port = port.ok_or_else(|| Reply::error("ERR Invalid port"))?;
                 // To name the next master is to plan the change.
-                Ok(Self { manner: Manner::Coordinated, target: Some(Addr::new(String::from_utf8_lossy(host), port)) })
+                let target = Addr::new(String::from_utf8_lossy(host), port).map_err(|_| super::change::bad_host())?;
+                Ok(Self { manner: Manner::Coordinated, target: Some(target) })
             }
             _ => Err(syntax()),
         }

@@ -36,7 +36,7 @@ pub(super) fn is_master_down(client: &mut Client, words: &[Bytes]) -> Answer {
     let not_an_integer = || Reply::error("ERR value is not an integer or out of range");
     let port = integer(&words[3]).ok_or_else(not_an_integer)?;
     integer(&words[4]).ok_or_else(not_an_integer)?;
-    let addr = u16::try_from(port).ok().map(|port| Addr::new(String::from_utf8_lossy(&words[2]), port));
+    let addr = u16::try_from(port).ok().and_then(|port| Addr::new(String::from_utf8_lossy(&words[2]), port).ok());
     let state = local_state(client);
     let board = &client.context().board;
     let seen_down = |addr: &Addr| {

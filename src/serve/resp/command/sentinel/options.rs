@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::super::super::context::Context;
 use super::super::super::reply::Reply;
 use crate::base::settings::SettingChange;
-use crate::conf::options::{OptionError, calls_out, parse_changes, script_complaint};
+use crate::conf::options::{OptionError, RENAME_DENIED, calls_out, parse_changes, renames, script_complaint};
 
 /// Reads `<option> <value> ...`.
 pub(super) fn parse(context: &Context, words: &[Bytes]) -> Result<Vec<SettingChange>, Reply> {
@@ -15,10 +15,21 @@ pub(super) fn parse(context: &Context, words: &[Bytes]) -> Result<Vec<SettingCha
     if context.deny_scripts_reconfig && changes.iter().any(calls_out) {
         return Err(scripts_denied());
     }
+    if context.deny_rename_reconfig && changes.iter().any(renames) {
+        return Err(Reply::error(format!("ERR {RENAME_DENIED}")));
+    }
+    if let Some(why) = changes.iter().find_map(|change| webhook_complaint(context, change)) {
+        return Err(Reply::error(format!("ERR The webhook would not be called: {why}")));
+    }
     match changes.iter().find_map(|change| script_complaint(change, &context.dir)) {
         Some(complaint) => Err(Reply::error(format!("ERR {complaint}"))),
         None => Ok(changes),
     }
+}
+
+fn webhook_complaint(context: &Context, change: &SettingChange) -> Option<&'static str> {
+    let SettingChange::NotificationWebhook(Some(url)) = change else { return None };
+    context.call_rules.refusal(url)
 }
 
 fn scripts_denied() -> Reply {

@@ -15,7 +15,7 @@ pub(super) async fn get_master_addr(client: &mut Client, words: &[Bytes]) -> Ans
     Ok(match group(&state, argument(words)) {
         Ok(group) => {
             let master = &group.master.addr;
-            Reply::array([Reply::bulk(&*master.host), Reply::bulk(master.port.to_string())])
+            Reply::array([Reply::bulk(master.host()), Reply::bulk(master.port().to_string())])
         }
         Err(_) => Reply::NullArray,
     })

@@ -1,0 +1,35 @@
+//! The permission for an act, asked for once the link is ready and looked at again right before the act takes effect.
+
+use async_trait::async_trait;
+
+/// Permits one act on a server. The link holds it; whoever ordered the act says what it means.
+///
+/// An act that was permitted before its link was ready may reach the server much later: connecting takes time, and this process may be
+/// stopped meanwhile. So the link asks in this order: the link is ready, [`Permission::confirm`], the server has begun the transaction,
+/// [`Permission::holds`], EXEC.
+#[async_trait]
+pub trait Permission: Send {
+    /// Asks anew whether the act may be done.
+    ///
+    /// # Errors
+    /// Why it may not.
+    async fn confirm(&mut self) -> Result<(), String>;
+
+    /// Looks once more, without waiting: the last confirmation is young by every clock, and nothing that is known here speaks against it.
+    fn holds(&self) -> bool;
+}
+
+/// Permits everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Always;
+
+#[async_trait]
+impl Permission for Always {
+    async fn confirm(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn holds(&self) -> bool {
+        true
+    }
+}

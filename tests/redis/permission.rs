@@ -1,0 +1,86 @@
+//! An act is done only with a permission that was asked for when the link was ready, and that holds right before it takes effect.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use raft_sentinel::probe::Hands;
+use raft_sentinel::redis::{Act, ActReport, AskError, Permission};
+use rustix::process::Signal;
+
+use crate::server::Server;
+use crate::watched::{settings, watch};
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Answers as it was told to, and counts.
+#[derive(Default)]
+struct Scripted {
+    /// To [`Permission::confirm`]; yes when there is nothing left.
+    confirms: VecDeque<Result<(), String>>,
+    /// To [`Permission::holds`]; yes when there is nothing left.
+    holds: std::sync::Mutex<VecDeque<bool>>,
+    confirmed: Arc<AtomicU32>,
+}
+
+#[async_trait]
+impl Permission for Scripted {
+    async fn confirm(&mut self) -> Result<(), String> {
+        self.confirmed.fetch_add(1, Ordering::Relaxed);
+        self.confirms.pop_front().unwrap_or(Ok(()))
+    }
+
+    fn holds(&self) -> bool {
+        self.holds.lock().expect("no panic").pop_front().unwrap_or(true)
+    }
+}
+
+fn deposed() -> Result<(), String> {
+    Err("another leads".to_owned())
+}
+
+async fn promote(hands: &Hands, limit: Duration, permission: Scripted) -> Result<ActReport, AskError> {
+    hands.act_by(Act::Promote { fence: None }, (Instant::now() + limit).into(), Box::new(permission)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn without_permission_nothing_is_done_and_the_link_goes_on() {
+    let server = Server::start("");
+    let watched = watch(server.addr(), settings(1000));
+    let hands = watched.probe.hands().expect("it was given hands");
+    let refused = Scripted { confirms: [deposed()].into(), ..Scripted::default() };
+    assert_eq!(promote(&hands, LIMIT, refused).await, Err(AskError::NotPermitted("another leads".to_owned())));
+    let lapsed = Scripted { confirms: [Ok(()), deposed()].into(), holds: std::sync::Mutex::new([false].into()), ..Scripted::default() };
+    assert_eq!(promote(&hands, LIMIT, lapsed).await, Err(AskError::NotPermitted("another leads".to_owned())));
+    let said = server.say("INFO commandstats");
+    assert!(!said.contains("cmdstat_replicaof") && said.contains("cmdstat_discard:calls=2"), "{said}");
+    promote(&hands, LIMIT, Scripted::default()).await.expect("the next one is permitted, over the same link");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_confirmation_that_grew_old_is_asked_for_again() {
+    let server = Server::start("");
+    let watched = watch(server.addr(), settings(1000));
+    let hands = watched.probe.hands().expect("it was given hands");
+    let old = Scripted { holds: std::sync::Mutex::new([false, false, true].into()), ..Scripted::default() };
+    let confirmed = Arc::clone(&old.confirmed);
+    promote(&hands, LIMIT, old).await.expect("the third confirmation is young enough");
+    assert_eq!(confirmed.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn nothing_is_asked_for_before_the_link_is_ready() {
+    let server = Server::start("");
+    server.signal(Signal::STOP);
+    let watched = watch(server.addr(), settings(1000));
+    let hands = watched.probe.hands().expect("it was given hands");
+    let early = Scripted::default();
+    let confirmed = Arc::clone(&early.confirmed);
+    let error = promote(&hands, Duration::from_millis(300), early).await.expect_err("it hangs");
+    assert!(matches!(error, AskError::NoLink(_)), "{error:?}");
+    assert_eq!(confirmed.load(Ordering::Relaxed), 0);
+    server.signal(Signal::CONT);
+    promote(&hands, LIMIT, Scripted::default()).await.expect("it works again");
+}
