@@ -115,7 +115,7 @@ fn a_certificate_names_a_user_where_the_file_says_so() {
     let denied = asked(&world, folder.path(), "app", &CHANGE, None);
     assert!(denied.stderr.contains("user 'app' may not administer"), "{denied:?}");
     let unknown = asked(&world, folder.path(), "nobody", &LOOK, None);
-    assert!(unknown.stderr.contains("no user of this sentinel is named as your certificate is (nobody"), "{unknown:?}");
+    assert!(unknown.stderr.contains("no user of this sentinel is named as your certificate is ('nobody"), "{unknown:?}");
     // Who says a password is who it says, or nobody.
     asked(&world, folder.path(), "app", &CHANGE, Some(("ops", "ops-password"))).success();
     let wrong = asked(&world, folder.path(), "ops", &LOOK, Some(("ops", "guess")));
