@@ -30,6 +30,7 @@ const CHANGES: [&str; 13] = [
     "RemoveMember",
     "ReplaceMember",
     "RequestFailover",
+    "SealSecrets",
     "SetOptions",
     "StandDown",
     "Switchover",

@@ -52,6 +52,14 @@ impl Service {
         request.extensions().get::<Permit>().map(|permit| permit.asker(self.ctx.agreement.id()))
     }
 
+    /// Has it recorded that `asker` changed what is no entry. The change is made, or begun: that it could not be recorded does not undo it.
+    async fn record(&self, asker: Option<Asker>, words: &str) {
+        let Some(asker) = asker.map(|asker| asker.saying(words)) else { return };
+        if let Err(error) = audit::record(&*self.ctx.agreement, asker.clone(), self.ctx.clock.wall()).await {
+            tracing::warn!("'{words}' by '{}' from {} could not be recorded: {error}", asker.user(), asker.from());
+        }
+    }
+
     fn members(&self) -> Vec<pb::Member> {
         let agreement = &self.ctx.agreement;
         members::admin(&agreement.status(), &agreement.state(), &agreement.peers(), self.ctx.clock.mono())
@@ -69,13 +77,9 @@ impl Service {
         let steps = plan(&members)?;
         let nothing = steps.is_empty();
         let done = membership::carry_out(&**agreement, steps).await;
-        if let (Some(asker), false) = (asker, nothing) {
+        if !nothing {
             let unfinished = if done.is_err() { " (not finished)" } else { "" };
-            let asker = asker.saying(&format!("{words}{unfinished}"));
-            // The change is made, or begun: that it could not be recorded does not undo it.
-            if let Err(error) = audit::record(&**agreement, asker.clone(), self.ctx.clock.wall()).await {
-                tracing::warn!("'{words}' by '{}' from {} could not be recorded: {error}", asker.user(), asker.from());
-            }
+            self.record(asker, &format!("{words}{unfinished}")).await;
         }
         let done = done?;
         Ok(Response::new(pb::MembershipResponse { steps: done, members: self.members() }))
@@ -158,6 +162,15 @@ impl Admin for Service {
         }
         self.check_renames(&changes)?;
         self.change(Command::SetOptions { group, changes, at: self.ctx.clock.wall(), asked: None }, asker).await
+    }
+
+    async fn seal_secrets(&self, request: Request<pb::SealSecretsRequest>) -> Result<Response<pb::SealSecretsResponse>, Status> {
+        let sealed = self.ctx.agreement.reseal().await.map_err(Status::failed_precondition)?;
+        if !sealed.groups.is_empty() {
+            self.record(self.asker(&request), "seal the secrets of all groups").await;
+        }
+        let groups = sealed.groups.iter().map(ToString::to_string).collect();
+        Ok(Response::new(pb::SealSecretsResponse { key_id: sealed.key, groups }))
     }
 
     async fn request_failover(

@@ -41,12 +41,14 @@ const SERVICES: &[Service] = &[
         need("MonitorGroup",    Category::Administer, &[&["sentinel|monitor"]]),
         need("RemoveGroup",     Category::Administer, &[&["sentinel|remove"]]),
         need("SetOptions",      Category::Administer, &[&["sentinel|set"]]),
+        need("SealSecrets",     Category::Administer, ALL_OF_IT),
         need("AddLearner",      Category::Administer, ALL_OF_IT),
         need("Promote",         Category::Administer, ALL_OF_IT),
         need("RemoveMember",    Category::Administer, ALL_OF_IT),
         need("ReplaceMember",   Category::Administer, ALL_OF_IT),
         need("TakeOver",        Category::Administer, ALL_OF_IT),
         need("StandDown",       Category::Administer, ALL_OF_IT),
+        need("SealSecrets",     Category::Administer, ALL_OF_IT),
     ]),
     // Load balancers ask these, and learn nothing but whether to send clients here.
     ("grpc.health.v1.Health", &[
