@@ -20,7 +20,7 @@ use calls::{Caller, all_calls};
 const SOON: Duration = Duration::from_secs(30);
 
 /// Calls that change something, or show who did.
-const CHANGES: [&str; 13] = [
+const CHANGES: [&str; 14] = [
     "AddLearner",
     "ForgetReplica",
     "History",

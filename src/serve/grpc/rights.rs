@@ -41,7 +41,6 @@ const SERVICES: &[Service] = &[
         need("MonitorGroup",    Category::Administer, &[&["sentinel|monitor"]]),
         need("RemoveGroup",     Category::Administer, &[&["sentinel|remove"]]),
         need("SetOptions",      Category::Administer, &[&["sentinel|set"]]),
-        need("SealSecrets",     Category::Administer, ALL_OF_IT),
         need("AddLearner",      Category::Administer, ALL_OF_IT),
         need("Promote",         Category::Administer, ALL_OF_IT),
         need("RemoveMember",    Category::Administer, ALL_OF_IT),
