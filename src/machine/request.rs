@@ -298,7 +298,7 @@ mod tests {
     fn no_secret_is_among_the_words() {
         let changes = vec![
             SettingChange::Quorum(3),
-            SettingChange::AuthPass(Some(Secret::new("hunter2"))),
+            SettingChange::AuthPass(Some(Secret::new("hunter2").into())),
             SettingChange::RenameCommand { command: "CONFIG".to_owned(), to: "x".to_owned() },
         ];
         let group = GroupName::new("m").expect("a name");
