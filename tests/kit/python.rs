@@ -1,7 +1,7 @@
 //! A Python with a pinned package, made once and kept below `target/`.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::process::find_program;
@@ -9,9 +9,9 @@ use super::program;
 
 /// The interpreter of an environment that holds this package (`name==version`).
 pub fn python_with(package: &str) -> PathBuf {
-    // Cargo names it to tests; examples that include the kit make no use of this.
-    let root = Path::new(option_env!("CARGO_TARGET_TMPDIR").expect("cargo builds a test"));
-    fs::create_dir_all(root).expect("target is ours");
+    // Cargo names it to tests only; examples include the kit as well.
+    let root = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    fs::create_dir_all(&root).expect("target is ours");
     let home = root.join(package.replace("==", "-py-"));
     let lock = File::create(home.with_extension("lock")).expect("target is ours");
     // Tests run side by side, in several processes as well.
