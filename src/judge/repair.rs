@@ -127,7 +127,8 @@ impl Judge {
         };
         let gone: Vec<Addr> = group.replicas.keys().filter(gone).cloned().collect();
         for replica in gone {
-            let command = Command::ReplicaForgotten { group: group.name.clone(), replica: replica.clone(), at: self.world.wall };
+            let command =
+                Command::ReplicaForgotten { group: group.name.clone(), replica: replica.clone(), at: self.world.wall, asked: None };
             self.propose(ProposalKey::Forget(replica), command);
         }
     }
@@ -148,7 +149,8 @@ impl Judge {
             }
         }
         for replica in second {
-            let command = Command::ReplicaForgotten { group: group.name.clone(), replica: replica.clone(), at: self.world.wall };
+            let command =
+                Command::ReplicaForgotten { group: group.name.clone(), replica: replica.clone(), at: self.world.wall, asked: None };
             self.propose(ProposalKey::Forget(replica), command);
         }
     }
@@ -281,6 +283,7 @@ mod tests {
             epoch: Epoch(0),
             origin: Origin::Operator,
             at: WallTime::default(),
+            asked: None,
         };
         state.apply(LogIndex(1), &configure);
         Arc::clone(&state.groups[&name])

@@ -10,6 +10,7 @@ use super::cause::{AbortReason, Manner};
 use super::choice::{Choice, Ineligible};
 use super::failover::FailoverId;
 use super::group::Identity;
+use super::request::Asked;
 use super::shadow::ShadowEntry;
 use super::state::SentinelRecord;
 use crate::base::parameters::ParameterChange;
@@ -50,6 +51,9 @@ pub enum Command {
         origin: Origin,
         /// When it was said.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// Change settings: all of these or none.
     SetOptions {
@@ -59,6 +63,9 @@ pub enum Command {
         changes: Vec<SettingChange>,
         /// When it was said.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// The secrets of a group's settings, sealed as they are to be from now on. What was set after the proposer looked stays.
     SecretsSealed {
@@ -79,6 +86,9 @@ pub enum Command {
         group: GroupName,
         /// When it was said.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// Forget the replicas that the proposer sees down. Harmless otherwise, and refused during a failover.
     ResetGroup {
@@ -88,6 +98,9 @@ pub enum Command {
         down: Vec<Addr>,
         /// When it was said.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// The recorded master runs as this process with this replication history.
     MasterSeen {
@@ -121,6 +134,9 @@ pub enum Command {
         replica: Addr,
         /// When it was said.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// The master holds this fence: seen on it, not merely asked of it.
     FenceArmed {
@@ -217,6 +233,9 @@ pub enum Command {
         target: Option<Addr>,
         /// When it was asked.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// **The decision**: the master of epoch `id.epoch` is `choice.chosen`.
     Promote {
@@ -294,6 +313,9 @@ pub enum Command {
         entry: ShadowEntry,
         /// When.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// An operator sets parameters of the sentinels themselves: all of these.
     SetParameters {
@@ -303,6 +325,9 @@ pub enum Command {
         changes: Vec<ParameterChange>,
         /// When it was said.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// A sentinel presents itself, or changed its addresses.
     SentinelJoined {
