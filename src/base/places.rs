@@ -95,6 +95,16 @@ pub fn literal(host: &str) -> Option<IpAddr> {
     host.split('%').next().unwrap_or(host).parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 
+/// Whether two addresses are the same in other words: another spelling of an IP address, or of a name.
+pub fn is_same(a: &Addr, b: &Addr) -> bool {
+    let same_host = || match (literal(a.host()), literal(b.host())) {
+        (Some(a), Some(b)) => a == b,
+        (None, None) => a.host().trim_end_matches('.').eq_ignore_ascii_case(b.host().trim_end_matches('.')),
+        _ => false,
+    };
+    a.port() == b.port() && same_host()
+}
+
 /// What kind of place an address is, as far as it matters to a process that is asked to call there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -192,6 +202,14 @@ pub fn refusal_of(ip: IpAddr, here: &Addr) -> Option<&'static str> {
 #[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_address_in_other_words_is_the_same() {
+        let same = |a: (&str, u16), b: (&str, u16)| is_same(&Addr::new(a.0, a.1).unwrap(), &Addr::new(b.0, b.1).unwrap());
+        assert!(same(("10.0.0.1", 1), ("::ffff:10.0.0.1", 1)) && same(("fe80::1", 1), ("FE80:0::1", 1)));
+        assert!(same(("sentinel-1.here", 1), ("Sentinel-1.HERE.", 1)));
+        assert!(!same(("10.0.0.1", 1), ("10.0.0.1", 2)) && !same(("10.0.0.1", 1), ("10.0.0.2", 1)) && !same(("a", 1), ("10.0.0.1", 1)));
+    }
 
     #[test]
     fn places_are_addresses_ranges_and_names() {

@@ -1,12 +1,17 @@
-//! A sentinel presents itself: who it is, and where it answers.
+//! A sentinel presents itself: who it is, where it answers, and which keys it has.
+//!
+//! A member of an older release kept of a record what it knew of it, and does not learn the rest by being upgraded: for those who have the
+//! whole record nothing changes any more. So each sentinel says its record once in its life whatever its own state says, and once more when
+//! another member turns out to have been upgraded. Where the record is whole such an entry changes nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
 use super::propose::propose;
-use crate::base::Addr;
 use crate::base::parameters::Announced;
+use crate::base::{Addr, NodeId};
 use crate::machine::{Command, SentinelRecord};
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -18,6 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Keeps the record in the state true until this room stops.
 pub(super) async fn run(core: Arc<Core>, record: SentinelRecord) {
     let mut states = core.states.clone();
+    let mut repeat = Repeat::default();
     loop {
         // Only members present themselves: one that was removed must not come back by its own word.
         let member = core.standing().members.contains_key(&core.me);
@@ -26,7 +32,8 @@ pub(super) async fn run(core: Arc<Core>, record: SentinelRecord) {
             // The keys are those of now: the secret file may have changed.
             let key_ids = Some(core.config.sealer.key_ids());
             let record = SentinelRecord { key_ids, ..as_set(&record, &state.parameters.of(core.me)) };
-            let known = state.sentinels.get(&core.me) == Some(&record);
+            repeat.look(core.me, &state.sentinels);
+            let known = !repeat.due && state.sentinels.get(&core.me) == Some(&record);
             (record, known)
         };
         let mut pause = RETRY_AFTER;
@@ -36,6 +43,7 @@ pub(super) async fn run(core: Arc<Core>, record: SentinelRecord) {
                 () = core.stop.cancelled() => return,
                 proposed = propose(&core, command) => proposed,
             };
+            repeat.due &= proposed.is_err();
             match proposed {
                 Ok(_) if states.borrow().sentinels.get(&core.me) == Some(&record) => continue,
                 // A leader of an older release passes on what it knows of a record, and no more.
@@ -60,9 +68,61 @@ pub(super) async fn run(core: Arc<Core>, record: SentinelRecord) {
     }
 }
 
+/// Whether the record is to be said again although the own state has it.
+#[derive(Debug)]
+struct Repeat {
+    due: bool,
+    /// The others whose records, when last looked at, were of a release that does not know of keys.
+    old: BTreeSet<NodeId>,
+}
+
+impl Default for Repeat {
+    fn default() -> Self {
+        Self { due: true, old: BTreeSet::new() }
+    }
+}
+
+impl Repeat {
+    fn look(&mut self, me: NodeId, sentinels: &BTreeMap<NodeId, SentinelRecord>) {
+        let is_old = |id: &NodeId| sentinels.get(id).map(|record| record.key_ids.is_none());
+        self.due |= self.old.iter().any(|id| is_old(id) == Some(false));
+        self.old = sentinels.keys().copied().filter(|id| *id != me && is_old(id) == Some(true)).collect();
+    }
+}
+
 /// What an operator set at run time (SENTINEL CONFIG SET announce-ip) counts more than the file.
 fn as_set(file: &SentinelRecord, set: &Announced) -> SentinelRecord {
     let at = |file: &Addr, port| Addr::new(set.host(file.host()), port).unwrap_or_else(|_| file.at_port(port));
     let (resp, grpc) = (at(&file.resp, set.port(file.resp.port())), at(&file.grpc, file.grpc.port()));
     SentinelRecord { resp, grpc, ..file.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Incarnation, SentinelId};
+
+    fn record(key_ids: Option<Vec<String>>) -> SentinelRecord {
+        let at = |port| Addr::new("127.0.0.1", port).expect("an address");
+        let (sentinel_id, incarnation) = (SentinelId::new("1".repeat(40)).expect("an id"), Incarnation::new("i").expect("an id"));
+        SentinelRecord { sentinel_id, incarnation, resp: at(1), grpc: at(2), raft: at(3), shadow: false, key_ids }
+    }
+
+    #[test]
+    fn a_record_is_said_once_in_a_life_and_once_for_each_member_that_is_upgraded() {
+        let (me, other) = (NodeId(1), NodeId(2));
+        let mut repeat = Repeat::default();
+        assert!(repeat.due, "once whatever the state says");
+        let mut said = |sentinels: &[(NodeId, Option<Vec<String>>)]| {
+            repeat.look(me, &sentinels.iter().map(|(id, keys)| (*id, record(keys.clone()))).collect());
+            std::mem::take(&mut repeat.due)
+        };
+        assert!(said(&[(me, None)]));
+        assert!(!said(&[(me, Some(Vec::new())), (other, None)]), "its own record is no news to it");
+        assert!(said(&[(me, Some(Vec::new())), (other, Some(Vec::new()))]), "the other was upgraded");
+        assert!(!said(&[(me, Some(Vec::new())), (other, Some(vec!["key".to_owned()]))]), "other keys are not another release");
+        assert!(!said(&[(me, Some(Vec::new())), (other, None)]));
+        assert!(!said(&[(me, Some(Vec::new()))]), "it left");
+        assert!(!said(&[(me, Some(Vec::new())), (other, Some(Vec::new()))]), "and came anew: the log tells it all");
+    }
 }

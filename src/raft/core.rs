@@ -18,6 +18,7 @@ use super::network::Network;
 use super::passport::Passport;
 use super::peers::PeerBook;
 use super::read::ReadDesk;
+use super::sealing::Told;
 use super::status::Leadership;
 use super::types::{LogId, TypeConfig, Vote};
 use super::vouch::Vouched;
@@ -54,6 +55,8 @@ pub(super) struct Core {
     pub tasks: TaskTracker,
     /// When this room started.
     pub began: Mono,
+    /// Which members were last told of for their lack of the key.
+    pub lack_told: Told,
 }
 
 /// How consensus looks right now.

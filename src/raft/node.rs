@@ -83,6 +83,7 @@ impl Raft {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             began: clock.mono(),
+            lack_told: Default::default(),
         });
         core.tasks.spawn(pulse::follow_members(core.clone()));
         core.tasks.spawn(server::serve(core.clone(), listener));

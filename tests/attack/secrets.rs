@@ -75,6 +75,11 @@ struct Planted {
 
 impl Planted {
     fn start(secret: Option<&str>) -> Self {
+        Self::with(secret, 3)
+    }
+
+    /// Only the first so many of the sentinels have the secret file.
+    fn with(secret: Option<&str>, holders: usize) -> Self {
         let (scratch, timeline) = (Scratch::new(), Timeline::default());
         let mut options = ServerOptions { password: Some(SERVERS.to_owned()), ..ServerOptions::default() };
         let master = RedisServer::start("redis-0", scratch.path(), &timeline, &options);
@@ -100,7 +105,10 @@ impl Planted {
                 format!("sentinel auth-pass {GROUP} {SERVERS}"),
                 format!("sentinel notification-webhook {GROUP} http://127.0.0.1:{}/{WEBHOOK}", free_port()),
             ];
-            lines.push(match secret {
+            if holders < 3 {
+                lines.push("raft insecure yes".to_owned());
+            }
+            lines.push(match secret.filter(|_| id <= holders) {
                 Some(secret) => format!("raft secret-file {}", write_secret(&files[id - 1], &[secret]).display()),
                 None => "# no secret".to_owned(),
             });
@@ -291,6 +299,24 @@ fn a_secret_is_replaced_in_steps_while_the_cluster_works() {
     planted.cluster.wait_for_new_master(master, SOON);
     let leaks: Vec<String> = planted.in_files().into_iter().chain(planted.on_the_wire()).collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
+}
+
+#[test]
+fn a_secret_file_on_one_sentinel_first_costs_no_other_its_eyes() {
+    let mut planted = Planted::with(Some(SECRET), 1);
+    // By the one with the key, as well: what it is told to set must be of use to all.
+    for pass in [LATER, SERVERS] {
+        planted.cluster.sentinel(1).expect_ok(&["SENTINEL", "SET", GROUP, "auth-pass", pass]);
+    }
+    planted.cluster.timeline.wait_for("it says who lacks the key", SOON, || {
+        let log = planted.cluster.sentinel(1).log();
+        if log.contains("passwords and webhooks are not sealed") { Ok(()) } else { Err("not yet".to_owned()) }
+    });
+    planted.cluster.wait_until_formed();
+    assert_eq!(planted.group(2).expect("it answers").secret_keys, ["clear", "clear"]);
+    let master = planted.cluster.master();
+    planted.cluster.server_mut(master).kill();
+    planted.cluster.wait_for_new_master(master, SOON);
 }
 
 #[test]

@@ -195,6 +195,21 @@ fn a_data_node_that_wants_a_password_is_no_sentinel() {
 }
 
 #[test]
+fn a_member_that_lets_nobody_in_is_no_sentinel_of_others() {
+    let mut cluster = Plan::new(Flavour::Ours).start();
+    let member = cluster.sentinels[2].ports.resp;
+    // Like one with a password, for those who call it back; this test goes on asking it other things.
+    cluster.sentinel(3).expect_ok(&["ACL", "SETUSER", "default", "-sentinel|myid"]);
+    let myid = cluster.sentinel(3).answer(&["SENTINEL", "MYID"]).to_string();
+    assert!(myid.contains("NOPERM"), "it is locked, or this proves nothing: {myid}");
+    let hello = |host: &str, id: &str| format!("{host},{member},{id},99,{GROUP},127.0.0.1,{},99", cluster.master());
+    let hellos = vec![hello("127.0.0.1", ID), hello("::ffff:127.0.0.1", &ID.replace('f', "e"))];
+    let forger = Forger::with(data_nodes(&cluster), hellos);
+    must_fail_over(&mut cluster, &forger);
+    assert!(cluster.sentinels.iter().any(|sentinel| sentinel.log().contains("is that of a sentinel of this cluster")), "it is told");
+}
+
+#[test]
 fn whoever_speaks_for_a_sentinel_that_has_stopped_ends_its_hold_in_finite_time() {
     let mut cluster = Plan::new(Flavour::Ours).start();
     let mut stock = start_stock(&cluster, 9, cluster.master(), &[]);

@@ -4,6 +4,7 @@
 //! names, and to no others; all that is sent besides are questions that change nothing. It takes one connection and at most
 //! [`LIMIT`].
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::net::lookup_host;
@@ -16,6 +17,8 @@ use crate::redis::wire::{Bounds, Reply, excerpt};
 use crate::redis::{Access, Dialer, Link};
 use crate::tls::ClientTls;
 
+/// Why a hello that names a member by another id is not believed: goes on from the address.
+pub(super) const OF_MEMBER: &str = "is that of a sentinel of this cluster";
 /// How long a whole call may take.
 const LIMIT: Duration = Duration::from_millis(2000);
 /// What an answer may be: SENTINEL SLAVES has an array of some eighty texts for each replica.
@@ -32,6 +35,8 @@ pub(super) struct Call {
     pub(super) credentials: Credentials,
     pub(super) client_name: String,
     pub(super) tls: Option<ClientTls>,
+    /// Where the members of this cluster answer. One that wants a password cannot be told from another's sentinel by what it says.
+    pub(super) members: Vec<Addr>,
 }
 
 /// One question of a call: does it watch these servers?
@@ -103,18 +108,46 @@ impl Call {
 
     /// The address to connect to: a name is looked up once, and what it stands for is checked and then called.
     async fn target(&self) -> Result<Addr, Proof> {
+        let found = self.called().await?;
+        for member in self.members.iter().filter(|member| member.port() == self.addr.port()) {
+            if found.iter().any(|ip| stands_for(ip, member)) || meets(&found, member).await {
+                return Err(Proof::Refuted(OF_MEMBER.to_owned()));
+            }
+        }
         if self.trusted || literal(self.addr.host()).is_some() {
             return Ok(self.addr.clone());
         }
         let unresolved = || Proof::Silent("has a name that stands for no address".to_owned());
-        let found = lookup_host((self.addr.host(), self.addr.port())).await.map_err(|_| unresolved())?;
-        let first = found.into_iter().next().ok_or_else(unresolved)?;
+        let first = *found.first().ok_or_else(unresolved)?;
         let here = self.asks.first().map_or_else(Addr::nobody, |question| question.here.clone());
-        match refusal_of(first.ip(), &here) {
-            None => Addr::new(first.ip().to_canonical().to_string(), first.port()).map_err(|_| unresolved()),
+        match refusal_of(first, &here) {
+            None => Addr::new(first.to_canonical().to_string(), self.addr.port()).map_err(|_| unresolved()),
             Some(why) => Err(Proof::Refuted(format!("has a name that stands for an address {why}"))),
         }
     }
+
+    /// The addresses that the called host stands for.
+    async fn called(&self) -> Result<Vec<IpAddr>, Proof> {
+        if let Some(ip) = literal(self.addr.host()) {
+            return Ok(vec![ip]);
+        }
+        let found = lookup_host((self.addr.host(), self.addr.port())).await;
+        let found = found.map_err(|_| Proof::Silent("has a name that stands for no address".to_owned()))?;
+        Ok(found.map(|addr| addr.ip().to_canonical()).collect())
+    }
+}
+
+fn stands_for(ip: &IpAddr, member: &Addr) -> bool {
+    literal(member.host()).is_some_and(|of_member| of_member == *ip)
+}
+
+/// Whether a member that is known by a name answers at one of these addresses.
+async fn meets(called: &[IpAddr], member: &Addr) -> bool {
+    if literal(member.host()).is_some() {
+        return false;
+    }
+    let Ok(mut found) = lookup_host((member.host(), member.port())).await else { return false };
+    found.any(|addr| called.contains(&addr.ip().to_canonical()))
 }
 
 async fn ask(link: &mut Link, words: &[&str]) -> Result<Reply, Proof> {

@@ -81,6 +81,7 @@ fn begin(parts: &Parts, (addr, named): DueCall, answers: mpsc::UnboundedSender<A
         credentials: parts.stock_credentials.borrow().clone(),
         client_name: parts.client_name.clone(),
         tls: parts.tls.clone(),
+        members: parts.raft.state().sentinels.values().map(|record| record.resp.clone()).collect(),
     };
     let cancel = cancel.clone();
     tokio::spawn(async move {

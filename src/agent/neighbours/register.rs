@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::call::Proof;
+use super::call::{OF_MEMBER, Proof};
 use super::calls::{AGAIN_AFTER_MS, Calls, Named};
+use crate::base::places::is_same;
 use crate::base::{Addr, ForeignPlaces, GroupName, Hello, Mono, NoChannel, SentinelId, limits};
 use crate::board::{Channel, Foreign, Neighbours, Trouble};
 use crate::machine::State;
@@ -99,6 +100,9 @@ impl Register {
         if is_member(&hello.sentinel, state) || !state.groups.contains_key(group) {
             return None;
         }
+        if is_of_member(&hello.sender, state) {
+            return self.doubt(group, &hello.sender, OF_MEMBER.to_owned(), now);
+        }
         if let Some(why) = self.places.refusal(&hello.sender, here) {
             return self.doubt(group, &hello.sender, why.to_owned(), now);
         }
@@ -189,7 +193,8 @@ impl Register {
             let monitored = state.groups.contains_key(group);
             known.retain(|id, stranger| {
                 let silent = now.ms_since(stranger.foreign.last_heard) >= FORGET_AFTER_MS;
-                let stays = monitored && !silent && !is_member(id, state);
+                let ours = is_member(id, state) || is_of_member(&stranger.foreign.hello.sender, state);
+                let stays = monitored && !silent && !ours;
                 if !(stays && stranger.is_proven(now)) && stranger.warned_at.take().is_some() {
                     news.push(News::Went(group.clone(), stranger.foreign.clone()));
                 }
@@ -226,6 +231,11 @@ impl Register {
 
 fn is_member(id: &SentinelId, state: &State) -> bool {
     state.sentinels.values().any(|record| record.sentinel_id == *id)
+}
+
+/// Whether a sentinel of this cluster answers there, whatever id a hello puts to it.
+fn is_of_member(addr: &Addr, state: &State) -> bool {
+    state.sentinels.values().any(|record| is_same(&record.resp, addr))
 }
 
 /// Makes room for one more, at the cost of one that is not believed yet: made-up ids must not crowd out real ones.

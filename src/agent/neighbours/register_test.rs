@@ -166,6 +166,18 @@ fn one_that_wants_a_password_is_believed_and_told_so() {
 }
 
 #[test]
+fn a_member_under_another_id_is_no_stranger_whatever_a_call_would_prove() {
+    let mut heard = Heard::with(Proof::Locked);
+    let spelled = |host: &str| hello_from(Addr::new(host, 26379).expect("an address"), 7);
+    for ms in [0, 2000, 4000] {
+        for host in ["127.0.0.1", "::ffff:127.0.0.1"] {
+            assert_eq!(heard.hear(&spelled(host), ms), []);
+        }
+    }
+    assert_eq!((heard.calls, heard.believed()), (0, 0));
+}
+
+#[test]
 fn an_address_that_the_file_does_not_let_a_hello_name_is_not_called() {
     let listed = ForeignPlaces { listed: Some(Vec::new()), ..ForeignPlaces::default() };
     let mut heard = Heard { register: Register::new(Arc::new(listed)), ..Heard::with(Proof::Watches) };
