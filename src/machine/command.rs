@@ -10,6 +10,7 @@ use super::cause::{AbortReason, Manner};
 use super::choice::{Choice, Ineligible};
 use super::failover::FailoverId;
 use super::group::Identity;
+use super::replica::{Retirement, Tenure};
 use super::shadow::ShadowEntry;
 use super::state::SentinelRecord;
 use crate::base::parameters::ParameterChange;
@@ -97,7 +98,36 @@ pub enum Command {
         replica: Addr,
         /// What was seen of it, if anything yet.
         identity: Option<Identity>,
+        /// What it counts for from now on; none leaves that as it is, and counts one that is new.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tenure: Option<Tenure>,
         /// When it was seen.
+        at: WallTime,
+    },
+    /// A replica is no longer counted, or no longer known, by what was seen.
+    ReplicaRetired {
+        /// The group.
+        group: GroupName,
+        /// The epoch in which that was seen.
+        epoch: Epoch,
+        /// The replica.
+        replica: Addr,
+        /// Why.
+        why: Retirement,
+        /// How many of those that stay hold all that it may have confirmed.
+        covered: u32,
+        /// The number of counted replicas at that time; with another number it does not count.
+        replicas: u32,
+        /// When it was seen.
+        at: WallTime,
+    },
+    /// An operator names a replica, to be counted and promoted also where replicas are fixed.
+    ReplicaNamed {
+        /// The group.
+        group: GroupName,
+        /// The replica.
+        replica: Addr,
+        /// When it was said.
         at: WallTime,
     },
     /// An operator forgets a replica.
@@ -315,6 +345,8 @@ impl Command {
             Self::ResetGroup { .. } => "reset-group",
             Self::MasterSeen { .. } => "master-seen",
             Self::ReplicaSeen { .. } => "replica-seen",
+            Self::ReplicaRetired { .. } => "replica-retired",
+            Self::ReplicaNamed { .. } => "replica-named",
             Self::ReplicaForgotten { .. } => "replica-forgotten",
             Self::FenceArmed { .. } => "fence-armed",
             Self::FenceLoosened { .. } => "fence-loosened",
