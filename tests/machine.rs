@@ -2,5 +2,7 @@
 
 #[path = "machine/properties.rs"]
 mod properties;
+#[path = "machine/secrets.rs"]
+mod secrets;
 #[path = "machine/story.rs"]
 mod story;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::hands::{self, Errand};
 use super::{Channels, Parts, tie};
 use crate::base::observation::Seen;
-use crate::base::{Addr, Claim, Epoch, GroupName, Mono};
+use crate::base::{Addr, Claim, Epoch, GroupName, GroupSettings, Mono};
 use crate::board::{Notice, NoticeKind};
 use crate::failpoint;
 use crate::judge::{Input, Intent, Judge, ProposalKey, Remark, Tie, World};
@@ -17,6 +17,7 @@ use crate::machine::{Command, Group, Outcome, Phase, State};
 use crate::probe::{self, HelloChannel, Probe, ProbeSettings};
 use crate::raft::Leadership;
 use crate::redis::{RefusedRename, RenameTrust};
+use crate::secret::Keys;
 use crate::simulate::Place;
 
 /// Sights that may wait for the judge; a probe that finds the box full waits.
@@ -48,6 +49,7 @@ pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, look:
         channel,
         current_epoch,
         renames: RenameTrust::default(),
+        keys: None,
     };
     keeper.keep_probes();
     keeper.work(seen, ended, &look, &cancel).await;
@@ -90,6 +92,8 @@ struct Keeper {
     current_epoch: watch::Receiver<Epoch>,
     /// Which other names of commands the servers are trusted with.
     renames: RenameTrust,
+    /// The keys with which the password was opened.
+    keys: Option<Arc<Keys>>,
 }
 
 impl Keeper {
@@ -146,7 +150,7 @@ impl Keeper {
     }
 
     fn step(&mut self, input: Input, leading: bool, group: Arc<Group>) {
-        if !Arc::ptr_eq(&group, &self.group) {
+        if !Arc::ptr_eq(&group, &self.group) || self.has_other_keys() {
             self.group = Arc::clone(&group);
             self.keep_probes();
         }
@@ -178,11 +182,33 @@ impl Keeper {
         }
     }
 
+    /// The settings with the password in clear text, or the reason why this sentinel has none to show.
+    fn open_password(&mut self, group: &Group) -> (GroupSettings, Option<String>) {
+        self.keys = self.parts.sealer.keys();
+        let mut settings = group.settings.clone();
+        let Some(sealed) = &group.settings.auth_pass else { return (settings, None) };
+        match self.parts.sealer.open_password(&self.name, sealed) {
+            Ok(password) => {
+                settings.auth_pass = Some(password.into());
+                (settings, None)
+            }
+            Err(why) => (settings, Some(why.to_string())),
+        }
+    }
+
+    /// Whether the secret file has changed since the password was opened.
+    fn has_other_keys(&self) -> bool {
+        let now = self.parts.sealer.keys();
+        now.as_ref().map(Arc::as_ptr) != self.keys.as_ref().map(Arc::as_ptr)
+    }
+
     /// One probe for each data node, with the settings agreed upon.
     fn keep_probes(&mut self) {
         let group = Arc::clone(&self.group);
         self.probes.retain(|addr, _| group.data_nodes().any(|node| node == addr));
-        let mut settings = ProbeSettings::of(&group.settings, &self.parts.client_name);
+        let (opened, locked) = self.open_password(&group);
+        let mut settings = ProbeSettings::of(&opened, &self.parts.client_name);
+        settings.access.locked = locked;
         let may_touch = tie::may_touch(&self.parts, &group);
         settings.watch_fence = may_touch && (group.wanted_fence().is_some() || group.fence.is_some());
         settings.access = settings.access.over(self.parts.tls.clone());

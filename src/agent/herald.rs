@@ -1,6 +1,5 @@
 //! Presents to the cluster the groups of this sentinel's configuration file that the log does not know yet.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -32,7 +31,7 @@ async fn present(parts: &Parts, seeds: &[GroupSeed]) {
             at: parts.clock.wall(),
         };
         say(parts, &command, |state| state.groups.contains_key(&seed.name)).await;
-        report_differences(&parts.raft.state(), seed, parts.shadow);
+        report_differences(parts, seed);
     }
 }
 
@@ -58,7 +57,8 @@ async fn say(parts: &Parts, command: &Command, is_so: impl Fn(&State) -> bool) {
 }
 
 /// Where the log and the file disagree the log wins, and the operator is told.
-fn report_differences(state: &Arc<State>, seed: &GroupSeed, shadow: bool) {
+fn report_differences(parts: &Parts, seed: &GroupSeed) {
+    let (state, shadow) = (parts.raft.state(), parts.shadow);
     let Some(group) = state.groups.get(&seed.name) else { return };
     let name = &seed.name;
     if group.master.addr != seed.master {
@@ -79,7 +79,8 @@ fn report_differences(state: &Arc<State>, seed: &GroupSeed, shadow: bool) {
         }
         (true, Duty::Shadow { .. }) | (false, Duty::Acts | Duty::TookOver { .. }) => {}
     }
-    if group.settings != seed.settings {
+    // Secrets that cannot be opened here are told of elsewhere.
+    if parts.sealer.open(name, &group.settings).is_ok_and(|settings| settings != seed.settings) {
         tracing::warn!(group = %name, "the agreed settings differ from the file's; the agreed ones count (change them with SENTINEL SET)");
     }
 }

@@ -26,6 +26,7 @@ use crate::board::Board;
 use crate::clock::Clock;
 use crate::machine::{Event, Logged, State};
 use crate::raft::Raft;
+use crate::secret::Sealer;
 use crate::simulate::Simulation;
 use crate::tls::ClientTls;
 
@@ -54,6 +55,8 @@ pub struct Parts {
     pub stock_credentials: watch::Receiver<Credentials>,
     /// Where sentinels of others may be, and to which of them those credentials may be shown.
     pub foreign: Arc<ForeignPlaces>,
+    /// Opens the passwords of the data nodes.
+    pub sealer: Sealer,
 }
 
 /// What is heard on hello channels on its way to those who notice: the way in, for the ears, and the way out.

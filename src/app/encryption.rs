@@ -7,7 +7,7 @@ use crate::base::{ClientCertificates, TlsSettings};
 use crate::conf::{Config, SecretIds};
 use crate::raft::PeerTls;
 use crate::renewal::Renewable;
-use crate::secret::{Keys, SecretFile};
+use crate::secret::{Keys, Sealer, SecretFile};
 use crate::tls::{ClientTls, ServerTls, rehearse};
 
 /// What is encrypted.
@@ -46,6 +46,11 @@ impl Encryption {
     pub(super) fn rehearse(&self, config: &Config) -> Result<(), AppError> {
         let tried = self.raft.as_ref().map(|tls| rehearse(&tls.connect, &tls.accept, config.raft.advertise.host()));
         tried.transpose().map(drop).map_err(AppError::RaftTls)
+    }
+
+    /// Seals and opens the secrets of settings.
+    pub(super) fn sealer(&self) -> Sealer {
+        Sealer::new(self.secret.clone())
     }
 
     /// What has to be renewed when files change.

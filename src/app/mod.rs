@@ -24,7 +24,7 @@ use crate::board::Board;
 use crate::clock::Clock;
 use crate::conf::Config;
 use crate::events::{self, Hub};
-use crate::hooks::{self, Hooks, Teller};
+use crate::hooks::{self, Hooks, OwnFile, Teller};
 use crate::machine::SentinelRecord;
 use crate::raft::{Raft, RaftConfig, StartError};
 use crate::renewal::keep_fresh;
@@ -129,7 +129,8 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let _pid_file = PidFile::write(config.pidfile.as_deref());
     let hub = Hub::default();
     let rules = Arc::new(config.call_rules());
-    let hooks = Hooks::new(hooks::Limits::default(), rules, clock, absolute(&config.dir), hub.clone());
+    let own = OwnFile { rules, sealer: encryption.sealer() };
+    let hooks = Hooks::new(hooks::Limits::default(), own, clock, absolute(&config.dir), hub.clone());
     let (board, tasks) = (Board::default(), TaskTracker::new());
     let simulation = Simulation::default();
     let house = House { config, clock, raft, board, simulation, access, encryption, hub, hooks, cancel: cancel.clone(), tasks };
@@ -190,6 +191,7 @@ impl House {
             shadow: self.config.sentinel.shadow,
             stock_credentials,
             foreign: Arc::new(self.config.sentinel.foreign.clone()),
+            sealer: self.encryption.sealer(),
         };
         let (heard, inbox) = mpsc::channel(limits::HELLOS_WAITING);
         let hellos = agent::Hellos { heard, inbox };
@@ -246,6 +248,8 @@ impl House {
             grpc: announced(grpc_port),
             raft: config.raft.advertise.clone(),
             shadow: config.sentinel.shadow,
+            // Put in as they are when it is proposed.
+            key_ids: None,
         }
     }
 
@@ -317,6 +321,7 @@ fn raft_config(config: &Config, encryption: &Encryption) -> RaftConfig {
         cluster_id: raft.cluster_id.clone(),
         sentinel_id_seed: config.sentinel.id_seed.clone(),
         tls: encryption.raft.clone(),
+        sealer: encryption.sealer(),
         proof: encryption.secret.clone().map(|secret| Proof { secret, optional: raft.insecure }),
         insecure: raft.insecure,
         heartbeat_ms: raft.heartbeat_ms,

@@ -31,6 +31,13 @@ impl Epoch {
 #[serde(transparent)]
 pub struct LogIndex(pub u64);
 
+impl LogIndex {
+    /// Whether it is the first of all, which no entry of ours has.
+    pub const fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// Characters in the longest id.
 const ID_CHARS: usize = 128;
 

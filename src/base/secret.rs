@@ -15,8 +15,7 @@ pub struct Credentials {
 
 /// A text that must not reach a log line, an event, an error or a metric.
 ///
-/// It is written in clear into the Raft log (which needs it on every sentinel); the data directory
-/// is therefore readable by its owner only.
+/// Where it is kept, in the Raft log, it is a [`StoredSecret`](super::StoredSecret).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);

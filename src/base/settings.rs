@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Secret, WebhookUrl, limits};
+use super::{StoredSecret, StoredWebhook, limits};
 
 /// How often a data node is asked for INFO, where nobody wants it sooner.
 pub const INFO_PERIOD_MS: u64 = 1000;
@@ -61,7 +61,7 @@ pub struct GroupSettings {
     /// ACL user for the data nodes.
     pub auth_user: Option<String>,
     /// Password for the data nodes.
-    pub auth_pass: Option<Secret>,
+    pub auth_pass: Option<StoredSecret>,
     /// What a promotion has to wait for.
     pub promotion_policy: PromotionPolicy,
     /// `min-replicas-max-lag` of the fence: for how many seconds after its last acknowledgement a replica counts.
@@ -80,7 +80,7 @@ pub struct GroupSettings {
     pub client_reconfig_script: Option<String>,
     /// Where warning-level events are posted to. Left out where there is none, so that older releases read the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub notification_webhook: Option<WebhookUrl>,
+    pub notification_webhook: Option<StoredWebhook>,
     /// Commands that the data nodes know under another name: upper-case stock name to name in use.
     pub rename_commands: BTreeMap<String, String>,
 }
@@ -128,7 +128,7 @@ pub enum SettingChange {
     /// `auth-user`; none unsets it.
     AuthUser(Option<String>),
     /// `auth-pass`; none unsets it.
-    AuthPass(Option<Secret>),
+    AuthPass(Option<StoredSecret>),
     /// `promotion-policy`.
     PromotionPolicy(PromotionPolicy),
     /// `fence-max-lag`, in seconds, at least 1.
@@ -144,7 +144,7 @@ pub enum SettingChange {
     /// `client-reconfig-script`; none unsets it.
     ClientReconfigScript(Option<String>),
     /// `notification-webhook`; none unsets it.
-    NotificationWebhook(Option<WebhookUrl>),
+    NotificationWebhook(Option<StoredWebhook>),
     /// `rename-command`: the upper-case stock name and the name in use; renaming to itself removes the mapping.
     RenameCommand {
         /// Stock name, upper case.
@@ -163,6 +163,11 @@ pub struct BadSetting {
 }
 
 impl SettingChange {
+    /// Whether it holds a secret in clear text.
+    pub const fn has_clear_secret(&self) -> bool {
+        matches!(self, Self::AuthPass(Some(StoredSecret::Clear(_))) | Self::NotificationWebhook(Some(StoredWebhook::Clear(_))))
+    }
+
     /// The option's name as in `sentinel <option> ...` and `SENTINEL SET`.
     pub const fn option(&self) -> &'static str {
         match self {
@@ -198,7 +203,7 @@ impl SettingChange {
             | Self::ReplicaForgetAfterMs(ms) => ms.to_string(),
             Self::AuthUser(text) | Self::NotificationScript(text) | Self::ClientReconfigScript(text) => text.clone().unwrap_or_default(),
             Self::AuthPass(_) => "******".to_owned(),
-            Self::NotificationWebhook(url) => url.as_ref().map(WebhookUrl::shown).unwrap_or_default(),
+            Self::NotificationWebhook(url) => url.as_ref().map(StoredWebhook::shown).unwrap_or_default(),
             Self::PromotionPolicy(policy) => policy.as_str().to_owned(),
             Self::RenameCommand { command, to } => format!("{command} {to}"),
         }
@@ -248,6 +253,12 @@ impl GroupSettings {
             }
         }
         Ok(())
+    }
+
+    /// The names of the keys that its secrets are sealed with, one for each; none for one in clear text.
+    pub fn secret_keys(&self) -> impl Iterator<Item = Option<&str>> {
+        let password = self.auth_pass.as_ref().map(StoredSecret::key);
+        password.into_iter().chain(self.notification_webhook.as_ref().map(StoredWebhook::key))
     }
 
     /// How often a data node is pinged: a tenth of the limit, from 10 ms to 1 s.

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::value::{Problem, optional, shown, whole, yes_no};
 use crate::base::commands::check_rename;
 use crate::base::settings::{PromotionPolicy, SettingChange};
-use crate::base::{Secret, WebhookUrl, limits};
+use crate::base::{StoredSecret, WebhookUrl, limits};
 
 /// Why an option is not taken. The text never holds the value of a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,7 +64,7 @@ pub static OPTIONS: &[GroupOption] = &[
         ..one("master-reboot-down-after-period", |word| Ok(SettingChange::MasterRebootDownAfterMs(any_ms(word)?)))
     },
     one("auth-user", |word| Ok(SettingChange::AuthUser(optional(word)))),
-    one("auth-pass", |word| Ok(SettingChange::AuthPass(optional(word).map(Secret::new)))),
+    one("auth-pass", password),
     one("promotion-policy", promotion_policy),
     one("fence-max-lag", |word| Ok(SettingChange::FenceMaxLagS(lag_s(word)?))),
     one("replica-forget-after", |word| Ok(SettingChange::ReplicaForgetAfterMs(any_ms(word)?))),
@@ -179,6 +179,8 @@ fn is_runnable(script: &Path) -> bool {
     script.is_file() && rustix::fs::access(script, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
+/// Bytes in a password.
+const PASSWORD_BYTES: usize = 4096;
 /// Largest span of time that is accepted, in milliseconds: 100 years, so that sums of a few stay far from overflow.
 const LONGEST_MS: u64 = 100 * 365 * 24 * 3600 * 1000;
 
@@ -210,10 +212,18 @@ fn promotion_policy(word: &str) -> Result<SettingChange, Problem> {
     }
 }
 
+/// Redis takes any password; what is longer than any that somebody uses only fills the log.
+fn password(word: &str) -> Result<SettingChange, Problem> {
+    if word.len() > PASSWORD_BYTES {
+        return Err(format!("a password may have at most {PASSWORD_BYTES} bytes"));
+    }
+    Ok(SettingChange::AuthPass(optional(word).map(StoredSecret::new)))
+}
+
 /// The problem does not repeat the value, which may hold a token.
 fn webhook(word: &str) -> Result<SettingChange, Problem> {
     let url = optional(word).map(|word| WebhookUrl::new(&word)).transpose();
-    url.map(SettingChange::NotificationWebhook).map_err(|problem| problem.to_string())
+    url.map(|url| SettingChange::NotificationWebhook(url.map(Into::into))).map_err(|problem| problem.to_string())
 }
 
 fn rename_command(command: &str, to: &str) -> Result<SettingChange, Problem> {

@@ -7,7 +7,8 @@ use super::place::Note;
 use super::users::UserLine;
 use crate::base::places::Place as NetworkPlace;
 use crate::base::{
-    Addr, CallRules, ClusterId, Credentials, Epoch, ForeignPlaces, GroupSeed, NodeId, ScriptKind, Secret, SentinelId, TlsSettings, limits,
+    Addr, CallRules, ClusterId, Credentials, Epoch, ForeignPlaces, GroupSeed, NodeId, ScriptKind, Secret, SentinelId, StoredWebhook,
+    TlsSettings, limits,
 };
 
 /// Everything that one sentinel is told. `Debug` shows no password.
@@ -290,7 +291,13 @@ impl Config {
         CallRules {
             own_only: self.sentinel.deny_scripts_reconfig,
             scripts: notify.chain(reconfig).collect(),
-            webhooks: settings().filter_map(|group| group.notification_webhook.clone()).collect(),
+            webhooks: settings()
+                .filter_map(|group| match &group.notification_webhook {
+                    Some(StoredWebhook::Clear(url)) => Some(url.clone()),
+                    // A file holds no sealed text.
+                    Some(StoredWebhook::Sealed { .. }) | None => None,
+                })
+                .collect(),
             webhook_places: self.sentinel.webhook_places.clone(),
         }
     }

@@ -126,6 +126,20 @@ pub(super) async fn set(target: &Target, group: String, settings: Settings, out:
     show(target, out, || json!({ "group": group, "revision": answer.revision, "changed": answer.changed }), text)
 }
 
+pub(super) async fn seal_secrets(target: &Target, out: Out<'_>) -> anyhow::Result<()> {
+    let call = async |channel| client_of(channel).seal_secrets(pb::SealSecretsRequest {}).await;
+    let (_, answer) = client::ask(target, client::ASK_LIMIT, call).await?;
+    let text = || {
+        let anew = if answer.groups.is_empty() {
+            "nothing had to be changed".to_owned()
+        } else {
+            format!("sealed anew: {}", answer.groups.join(", "))
+        };
+        format!("All secrets are sealed with the key {} ({anew}). No other secret is needed any more to read them.", answer.key_id)
+    };
+    show(target, out, || json!({ "key_id": answer.key_id, "sealed_anew": answer.groups }), text)
+}
+
 pub(super) fn client_of(channel: client::Line) -> AdminClient<client::Line> {
     AdminClient::new(channel)
 }

@@ -170,6 +170,14 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Seal the secrets of all groups with the first secret of the asked sentinel's file, once all members have that secret.
+    ///
+    /// The leader does the same by itself; this waits for it, and says what is in the way. Afterwards the old secret may be removed
+    SealSecrets {
+        /// Whom to ask.
+        #[command(flatten)]
+        target: Target,
+    },
     /// Print every change of a master until interrupted
     Watch {
         /// Only this group

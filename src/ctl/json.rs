@@ -42,7 +42,7 @@ pub(super) fn status(answer: &pb::StatusResponse) -> Value {
     let group = |group: &pb::GroupView| {
         json!({
             "group": group.group, "master": group.master.as_ref().map(master), "nodes": all(&group.nodes, node),
-            "foreign_sentinels": all(&group.foreign_sentinels, stranger), "fence_alarm": unless_empty(&group.fence_alarm),
+            "secret_keys": group.secret_keys, "foreign_sentinels": all(&group.foreign_sentinels, stranger), "fence_alarm": unless_empty(&group.fence_alarm),
             "held_back": unless_empty(&group.held_back),
         })
     };

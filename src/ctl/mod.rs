@@ -37,6 +37,7 @@ pub async fn run(command: Command, out: &mut (dyn Write + Send)) -> anyhow::Resu
         Command::ShadowReport { group, target, stale } => shadow::report(&target, group, stale, out).await,
         Command::TakeOver { group, despite_stock, target } => shadow::take_over(&target, group, despite_stock, out).await,
         Command::StandDown { group, target } => shadow::stand_down(&target, group, out).await,
+        Command::SealSecrets { target } => change::seal_secrets(&target, out).await,
         Command::Watch { group, after, target } => watch::run(&target, group, after, out).await,
     }
 }

@@ -63,6 +63,9 @@ pub(super) fn status(from: &Addr, answer: &pb::StatusResponse) -> String {
         if master.duty() != pb::Duty::Acts {
             text.push_str(&format!("\n{}: {}", group.group, words::duty(&master)));
         }
+        if !group.secret_keys.is_empty() {
+            text.push_str(&format!("\n{}", secrets(&group.secret_keys)));
+        }
         if !group.held_back.is_empty() {
             text.push_str(&format!("\nHELD BACK: {}", group.held_back));
         }
@@ -97,6 +100,20 @@ fn fence(master: &pb::Master, alarm: &str) -> String {
     };
     let alarm = if alarm.is_empty() { "" } else { "  FENCE PROBLEM" };
     format!("policy {}; fence: {wanted}, {state}; {wait}{alarm}", policy(master))
+}
+
+/// How the password and the webhook of a group are kept.
+fn secrets(keys: &[String]) -> String {
+    let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    keys.dedup();
+    let told = |key: &&str| {
+        if *key == "clear" {
+            "in clear text (they are sealed with 'raft secret-file', once every member has one and can read that)".to_owned()
+        } else {
+            format!("sealed with key {key}")
+        }
+    };
+    format!("secrets: {}", keys.iter().map(told).collect::<Vec<_>>().join(", "))
 }
 
 fn strangers(all: &[pb::ForeignSentinel]) -> String {

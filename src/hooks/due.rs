@@ -1,6 +1,6 @@
 //! What an event calls for, by the settings of its group.
 
-use crate::base::{NodeId, ScriptKind, WebhookUrl};
+use crate::base::{NodeId, ScriptKind, StoredWebhook};
 use crate::events::{Spoken, Switch};
 use crate::machine::Group;
 
@@ -10,7 +10,7 @@ pub(super) struct Due {
     /// Scripts to run: path and arguments.
     pub(super) scripts: Vec<(ScriptKind, Vec<String>)>,
     /// Where to post it.
-    pub(super) webhook: Option<WebhookUrl>,
+    pub(super) webhook: Option<StoredWebhook>,
 }
 
 /// What `spoken`, an event about `group`, calls for on the sentinel `me`.

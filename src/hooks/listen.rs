@@ -87,7 +87,7 @@ impl Listener<'_> {
                 self.hooks.scripts.submit(argv);
             }
         }
-        if let Some(url) = due.webhook.filter(|url| refusals.lets_call(&group.name, url)) {
+        if let Some(url) = due.webhook.and_then(|url| refusals.open(&group.name, &url)) {
             let now = self.sources.clock.wall();
             let letter = Letter::new(spoken, group, &self.sources.teller, self.last.applied, now);
             self.hooks.webhooks.submit(&group.name, url, letter, cancel);

@@ -25,6 +25,7 @@ pub use script::{Pending, Standing};
 use crate::base::{CallRules, ClusterId, GroupName, NodeId, SentinelId};
 use crate::clock::Clock;
 use crate::events::Hub;
+use crate::secret::Sealer;
 
 /// Who tells.
 #[derive(Clone, Debug)]
@@ -46,6 +47,15 @@ pub struct Limits {
     pub webhooks: webhook::Limits,
 }
 
+/// What this sentinel's own file says of scripts and webhooks.
+#[derive(Clone, Debug, Default)]
+pub struct OwnFile {
+    /// Which of the agreed ones it runs and calls.
+    pub rules: Arc<CallRules>,
+    /// Opens those that are sealed.
+    pub sealer: Sealer,
+}
+
 /// The scripts and webhooks of this sentinel. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub struct Hooks {
@@ -55,10 +65,11 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    /// Nothing waits yet. `rules` are those of this sentinel's own file. Scripts run in `dir`, and what becomes of them is said to `hub`.
-    pub fn new(limits: Limits, rules: Arc<CallRules>, clock: Clock, dir: PathBuf, hub: Hub) -> Self {
+    /// Nothing waits yet. `own` is what this sentinel's own file says. Scripts run in `dir`, and what becomes of them is said to `hub`.
+    pub fn new(limits: Limits, own: OwnFile, clock: Clock, dir: PathBuf, hub: Hub) -> Self {
+        let OwnFile { rules, sealer } = own;
         let webhooks = webhook::Office::new(limits.webhooks, Arc::clone(&rules));
-        Self { scripts: script::Desk::new(limits.scripts, clock, dir, hub.clone()), webhooks, refusals: Refusals::new(rules, hub) }
+        Self { scripts: script::Desk::new(limits.scripts, clock, dir, hub.clone()), webhooks, refusals: Refusals::new(rules, sealer, hub) }
     }
 
     /// Does what events call for until `cancel`. Scripts that run then go on by themselves; what waits is lost.

@@ -1,4 +1,4 @@
-//! What events call for and this sentinel's own file does not allow: not done, counted, and told once.
+//! What events call for and this sentinel's own file does not allow, or cannot open: not done, counted, and told once.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::warn;
 
-use crate::base::{CallRules, GroupName, ScriptKind, WebhookUrl};
+use crate::base::{CallRules, GroupName, ScriptKind, StoredWebhook, WebhookUrl};
 use crate::events::{Hub, Spoken};
+use crate::secret::Sealer;
 
 /// Different refusals that are remembered, so that each is told once. Beyond that they are counted only.
 const REMEMBERED: usize = 1024;
@@ -21,14 +22,15 @@ pub(super) struct Refusals {
 #[derive(Debug)]
 struct Shared {
     rules: Arc<CallRules>,
+    sealer: Sealer,
     hub: Hub,
     told: Mutex<BTreeSet<(GroupName, String)>>,
     count: AtomicU64,
 }
 
 impl Refusals {
-    pub(super) fn new(rules: Arc<CallRules>, hub: Hub) -> Self {
-        Self { shared: Arc::new(Shared { rules, hub, told: Mutex::default(), count: AtomicU64::new(0) }) }
+    pub(super) fn new(rules: Arc<CallRules>, sealer: Sealer, hub: Hub) -> Self {
+        Self { shared: Arc::new(Shared { rules, sealer, hub, told: Mutex::default(), count: AtomicU64::new(0) }) }
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -45,15 +47,17 @@ impl Refusals {
         false
     }
 
-    /// Whether an agreed webhook is called from here.
-    pub(super) fn lets_call(&self, group: &GroupName, url: &WebhookUrl) -> bool {
-        match self.shared.rules.refusal(url) {
-            None => true,
-            Some(why) => {
-                self.refuse(group, "-webhook-denied", &url.shown(), why);
-                false
-            }
-        }
+    /// The agreed webhook in clear text, if it can be opened and is called from here.
+    pub(super) fn open(&self, group: &GroupName, stored: &StoredWebhook) -> Option<WebhookUrl> {
+        let refusal = match self.shared.sealer.open_webhook(group, stored) {
+            Ok(url) => match self.shared.rules.refusal(&url) {
+                None => return Some(url),
+                Some(why) => why.to_owned(),
+            },
+            Err(unopened) => unopened.to_string(),
+        };
+        self.refuse(group, "-webhook-denied", &stored.shown(), &refusal);
+        None
     }
 
     fn refuse(&self, group: &GroupName, channel: &'static str, what: &str, why: &str) {

@@ -15,7 +15,7 @@ use super::shadow::ShadowEntry;
 use super::state::SentinelRecord;
 use crate::base::parameters::ParameterChange;
 use crate::base::settings::SettingChange;
-use crate::base::{Addr, Epoch, Fence, GroupName, GroupSettings, NodeId, WallTime};
+use crate::base::{Addr, Epoch, Fence, GroupName, GroupSettings, LogIndex, NodeId, StoredSecret, StoredWebhook, WallTime};
 
 /// Who wants a group to exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +59,19 @@ pub enum Command {
         /// The changes, in order.
         changes: Vec<SettingChange>,
         /// When it was said.
+        at: WallTime,
+    },
+    /// The secrets of a group's settings, sealed as they are to be from now on. What was set after the proposer looked stays.
+    SecretsSealed {
+        /// The group.
+        group: GroupName,
+        /// The last entry that the proposer had applied.
+        seen: LogIndex,
+        /// The password, if it is to be replaced.
+        auth_pass: Option<StoredSecret>,
+        /// The webhook, if it is to be replaced.
+        notification_webhook: Option<StoredWebhook>,
+        /// When it was sealed.
         at: WallTime,
     },
     /// Stop monitoring a master.
@@ -341,6 +354,7 @@ impl Command {
         match self {
             Self::ConfigureGroup { .. } => "configure-group",
             Self::SetOptions { .. } => "set-options",
+            Self::SecretsSealed { .. } => "secrets-sealed",
             Self::RemoveGroup { .. } => "remove-group",
             Self::ResetGroup { .. } => "reset-group",
             Self::MasterSeen { .. } => "master-seen",

@@ -14,7 +14,7 @@ use super::outcome::{Outcome, Refusal};
 use super::replica::ReplicaRecord;
 use super::shadow::{Duty, Incident};
 use crate::base::settings::SettingChange;
-use crate::base::{Addr, Epoch, GroupName, GroupSettings, NodeId, ReplId, RunId, limits};
+use crate::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, NodeId, ReplId, RunId, StoredSecret, StoredWebhook, limits};
 
 /// Which process runs on a data node, and which data it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +74,9 @@ pub struct Group {
     pub failover: Option<Failover>,
     /// The failovers so far, oldest first, the running one included; bounded.
     pub history: Vec<Decision>,
+    /// The last entry that set a secret.
+    #[serde(default, skip_serializing_if = "LogIndex::is_zero")]
+    pub secrets_set: LogIndex,
     /// Whether what is decided is carried out.
     #[serde(default, skip_serializing_if = "Duty::is_default")]
     pub duty: Duty,
@@ -100,6 +103,7 @@ impl Group {
             ballot: Ballot::default(),
             failover: None,
             history: Vec::new(),
+            secrets_set: LogIndex::default(),
             duty: Duty::Acts,
             incidents: Vec::new(),
         }
@@ -167,10 +171,29 @@ impl Group {
             .map(|change| Event::OptionSet { master: master.clone(), option: change.option(), value: change.shown_value() })
             .collect();
         let outcome = if settings == self.settings { Outcome::Unchanged } else { Outcome::Done };
+        if changes.iter().any(|change| matches!(change, SettingChange::AuthPass(_) | SettingChange::NotificationWebhook(_))) {
+            self.secrets_set = stamp.index;
+        }
         self.settings = settings;
         self.weigh_votes(was_down, stamp, &mut events);
         self.adapt_failover();
         Ok((outcome, events))
+    }
+
+    /// Takes secrets that were sealed anew by a sentinel that had seen the entry `seen`. A secret that was set since is another one.
+    pub(super) fn take_sealed(&mut self, seen: LogIndex, sealed: (Option<&StoredSecret>, Option<&StoredWebhook>)) -> Outcome {
+        // The group itself may be another one of that name.
+        if self.secrets_set.max(self.master.since.index) > seen {
+            return Outcome::Unchanged;
+        }
+        let before = self.settings.clone();
+        if let (Some(password), (Some(anew), _)) = (&mut self.settings.auth_pass, sealed) {
+            password.clone_from(anew);
+        }
+        if let (Some(webhook), (_, Some(anew))) = (&mut self.settings.notification_webhook, sealed) {
+            webhook.clone_from(anew);
+        }
+        if self.settings == before { Outcome::Unchanged } else { Outcome::Done }
     }
 
     pub(super) fn vote_down(&mut self, epoch: Epoch, voter: NodeId, testimony: &Testimony, stamp: Stamp) -> Result<Applied, Refusal> {

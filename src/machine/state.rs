@@ -30,6 +30,9 @@ pub struct SentinelRecord {
     /// Whether its file says `sentinel shadow yes`: groups that are monitored from then on begin in shadow.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shadow: bool,
+    /// The names of the keys in its secret file, the one that it seals with first. None is a release that does not know sealed text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_ids: Option<Vec<String>>,
 }
 
 /// One change of a group's master, for watchers.
@@ -122,6 +125,10 @@ impl State {
             Command::SetOptions { group, changes, at } => {
                 let stamp = stamp_of(at);
                 self.in_group(group, stamp, |group| group.set_options(changes, stamp))
+            }
+            Command::SecretsSealed { group, seen, auth_pass, notification_webhook, at } => {
+                let sealed = (auth_pass.as_ref(), notification_webhook.as_ref());
+                self.in_group(group, stamp_of(at), |group| Ok((group.take_sealed(*seen, sealed), Vec::new())))
             }
             Command::RemoveGroup { group, at } => self.remove(group, stamp_of(at)),
             Command::ResetGroup { group, down, at } => self.in_group(group, stamp_of(at), |group| group.reset(down)),

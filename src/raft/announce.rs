@@ -10,6 +10,10 @@ use crate::base::parameters::Announced;
 use crate::machine::{Command, SentinelRecord};
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Before a record is proposed again that a leader of an older release did not take whole.
+const OLD_LEADER_PAUSE: Duration = Duration::from_secs(15);
+/// From one look at the keys of this sentinel to the next.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Keeps the record in the state true until this room stops.
 pub(super) async fn run(core: Arc<Core>, record: SentinelRecord) {
@@ -19,27 +23,39 @@ pub(super) async fn run(core: Arc<Core>, record: SentinelRecord) {
         let member = core.standing().members.contains_key(&core.me);
         let (record, known) = {
             let state = states.borrow_and_update();
-            let record = as_set(&record, &state.parameters.of(core.me));
+            // The keys are those of now: the secret file may have changed.
+            let key_ids = Some(core.config.sealer.key_ids());
+            let record = SentinelRecord { key_ids, ..as_set(&record, &state.parameters.of(core.me)) };
             let known = state.sentinels.get(&core.me) == Some(&record);
             (record, known)
         };
+        let mut pause = RETRY_AFTER;
         if member && !known {
-            let command = Command::SentinelJoined { id: core.me, record };
+            let command = Command::SentinelJoined { id: core.me, record: record.clone() };
             let proposed = tokio::select! {
                 () = core.stop.cancelled() => return,
                 proposed = propose(&core, command) => proposed,
             };
-            if let Err(problem) = proposed {
-                tracing::debug!(%problem, "this sentinel's addresses are not in the log yet");
+            match proposed {
+                Ok(_) if states.borrow().sentinels.get(&core.me) == Some(&record) => continue,
+                // A leader of an older release passes on what it knows of a record, and no more.
+                Ok(_) => pause = OLD_LEADER_PAUSE,
+                Err(problem) => tracing::debug!(%problem, "this sentinel's addresses are not in the log yet"),
             }
         }
         if known {
             tokio::select! {
                 () = core.stop.cancelled() => return,
                 changed = states.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-        } else if !core.rest(RETRY_AFTER).await {
-            return;
+        } else {
+            let mut leadership = core.leadership.subscribe();
+            tokio::select! {
+                rested = core.rest(pause) => if !rested { return },
+                // Another leader may take it whole.
+                _ = leadership.changed() => {}
+            }
         }
     }
 }

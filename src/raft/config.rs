@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::StartError;
 use crate::base::{Addr, ClusterId, NodeId, SentinelId, limits};
+use crate::secret::Sealer;
 use crate::tls::{ClientTls, ServerTls};
 use crate::transport::Proof;
 
@@ -40,6 +41,8 @@ pub struct RaftConfig {
     pub sentinel_id_seed: Option<SentinelId>,
     /// Encrypts what is said between peers; none is clear text, unless there is a proof.
     pub tls: Option<PeerTls>,
+    /// Seals the secrets in what is proposed; without a secret file nothing is sealed.
+    pub sealer: Sealer,
     /// Proves that a peer holds the secret, and encrypts; none asks for no such proof.
     pub proof: Option<Proof>,
     /// Whether peers on other hosts are served although nothing is asked of them.
@@ -68,6 +71,7 @@ impl RaftConfig {
             cluster_id: None,
             sentinel_id_seed: None,
             tls: None,
+            sealer: Sealer::default(),
             proof: None,
             insecure: false,
             heartbeat_ms: 50,

@@ -44,6 +44,8 @@ pub(super) struct Core {
     pub reads: ReadDesk,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
+    /// When this room started.
+    pub began: Mono,
 }
 
 /// How consensus looks right now.

@@ -9,6 +9,7 @@
 //!   ├ read     read index, one round for many         ├ status  how it looks (plain values), error
 //!   ├ members  add, promote, remove                   └ types   what openraft is told to work with
 //!   ├ announce the record of this sentinel
+//!   ├ sealing  secrets, before they are proposed
 //!   ├ lead     who leads, as far as one may trust it  ◀ acks (who acknowledged us), ear (whom we heard)
 //!   ├ guard    heartbeats and campaigns               ◀ campaign (the rules, pure)
 //!   ├ forming  the birth of a group
@@ -39,6 +40,7 @@ mod peers;
 mod propose;
 mod pulse;
 mod read;
+mod sealing;
 mod server;
 mod service;
 mod status;
@@ -50,4 +52,5 @@ pub use error::{MembershipError, ProposeError, ReadError, StartError};
 pub use lead::LeaderProof;
 pub use node::Raft;
 pub use propose::check_readable;
+pub use sealing::Resealed;
 pub use status::{Committed, Leadership, Member, PeerHealth, RaftStatus};

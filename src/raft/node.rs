@@ -20,9 +20,10 @@ use super::lead::LeaderProof;
 use super::network::Network;
 use super::passport::Passport;
 use super::peers::PeerBook;
+use super::sealing::Resealed;
 use super::status::{Committed, Leadership, Member, PeerHealth, RaftStatus};
 use super::types::Vote;
-use super::{announce, forming, guard, lead, members, propose, pulse, read, server};
+use super::{announce, forming, guard, lead, members, propose, pulse, read, sealing, server};
 use crate::base::{Addr, Incarnation, LogIndex, NodeId, SentinelId};
 use crate::clock::Clock;
 use crate::machine::{Command, Logged, SentinelRecord, State};
@@ -74,6 +75,7 @@ impl Raft {
             reads,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            began: clock.mono(),
         });
         core.tasks.spawn(pulse::follow_members(core.clone()));
         core.tasks.spawn(server::serve(core.clone(), listener));
@@ -81,6 +83,7 @@ impl Raft {
         core.tasks.spawn(guard::run(core.clone()));
         core.tasks.spawn(pulse::run(core.clone()));
         core.tasks.spawn(clerk.run(core.clone()));
+        core.tasks.spawn(sealing::run(core.clone()));
         if opened.pristine {
             core.tasks.spawn(forming::run(core.clone()));
         }
@@ -189,6 +192,14 @@ impl Raft {
     /// To be called once, after the other ports are open.
     pub fn announce(&self, record: SentinelRecord) {
         self.core.tasks.spawn(announce::run(self.core.clone(), record));
+    }
+
+    /// Seals all secrets with the current key of this sentinel's secret file, once every member has it.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub async fn reseal(&self) -> Result<Resealed, String> {
+        sealing::reseal_all(&self.core).await
     }
 
     /// Adds a sentinel that receives the log but does not vote, and waits until it has caught up.

@@ -9,6 +9,7 @@ use super::calls::CallError;
 use super::config::{PROPOSE_WITHIN, ms};
 use super::core::Core;
 use super::error::ProposeError;
+use super::sealing::seal;
 use super::status::{Committed, Leadership};
 use super::wire;
 use crate::base::{LogIndex, NodeId, limits};
@@ -32,6 +33,7 @@ enum Attempt {
 pub(super) async fn propose(core: &Core, command: Command) -> Result<Committed, ProposeError> {
     let begun = Instant::now();
     let deadline = begun + PROPOSE_WITHIN;
+    let command = seal(core, command)?;
     let document = proposable(&command)?;
     loop {
         let attempt = match *core.leadership.borrow() {
@@ -111,6 +113,8 @@ pub(super) async fn for_peer(core: &Core, command: Command, within_ms: u64) -> R
         };
         return Reply::NotLeading(peer::NotLeading { leader });
     }
+    // The peer may have no secret file.
+    let Ok(command) = seal(core, command) else { return Reply::NotLeading(peer::NotLeading { leader: 0 }) };
     // Read from the peer's document, it may be written down differently here (another release).
     if let Err(problem) = proposable(&command) {
         return Reply::Refused(problem.to_string());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::renames::RenameTrust;
-use crate::base::{GroupSettings, Secret};
+use crate::base::{GroupSettings, Secret, StoredSecret};
 use crate::tls::ClientTls;
 
 /// What a link needs to know of a group to talk to its servers. `Debug` does not show the password.
@@ -19,16 +19,26 @@ pub struct Access {
     pub rename_commands: BTreeMap<String, String>,
     /// Which of those names are used.
     pub renames: RenameTrust,
+    /// Why there is no way in: the password is sealed, and this sentinel cannot open it. No connection is made then.
+    pub locked: Option<String>,
     /// How to encrypt the connection; none is in clear text.
     pub tls: Option<ClientTls>,
 }
 
 impl Access {
-    /// The access that a group's settings describe.
+    /// The access that a group's settings describe. A password that is still sealed is no way in.
     pub fn of(settings: &GroupSettings, client_name: impl Into<String>) -> Self {
+        let (auth_pass, locked) = match &settings.auth_pass {
+            None => (None, None),
+            Some(StoredSecret::Clear(pass)) => (Some(pass.clone()), None),
+            Some(StoredSecret::Sealed(sealed)) => {
+                (None, Some(format!("the password is sealed with key id {}, and was not opened", sealed.key())))
+            }
+        };
         Self {
             auth_user: settings.auth_user.clone(),
-            auth_pass: settings.auth_pass.clone(),
+            auth_pass,
+            locked,
             client_name: client_name.into(),
             rename_commands: settings.rename_commands.clone(),
             renames: RenameTrust::default(),

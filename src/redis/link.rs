@@ -41,6 +41,9 @@ impl Link {
     /// Why there is no connection. A certificate that is not good is [`LinkLoss::Credentials`]: there is a server.
     pub async fn connect(dialer: &mut Dialer, access: Access, limit: Duration) -> Result<Self, LinkLoss> {
         let deadline = Instant::now() + limit;
+        if let Some(why) = &access.locked {
+            return Err(LinkLoss::Credentials(why.clone()));
+        }
         let tcp = dialer.dial(limit).await?;
         let stream = match &access.tls {
             None => Stream::Plain(tcp),

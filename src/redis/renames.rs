@@ -67,14 +67,14 @@ impl RenameTrust {
         !self.ledger().refused.get(server).is_some_and(|refused| refused.contains(&rename(command, to)))
     }
 
-    /// The names that may be sent and that this server was not seen to know yet.
+    /// The names that this server was not seen to know yet. Those that were refused are asked for again on each new link: the server, or its
+    /// names, may be others now.
     pub(super) fn unproven(&self, renames: &BTreeMap<String, String>) -> Vec<Rename> {
         let Some(server) = &self.server else { return Vec::new() };
-        let allowed: Vec<Rename> =
-            renames.iter().filter(|(command, to)| self.allows(command, to)).map(|(command, to)| rename(command, to)).collect();
+        let possible = renames.iter().filter(|(command, to)| check_rename(command, to).is_ok());
         let ledger = self.ledger();
-        let proven = ledger.proven.get(server);
-        allowed.into_iter().filter(|rename| !proven.is_some_and(|proven| proven.contains(rename))).collect()
+        let proven = |rename: &Rename| ledger.proven.get(server).is_some_and(|proven| proven.contains(rename));
+        possible.map(|(command, to)| rename(command, to)).filter(|rename| !proven(rename)).collect()
     }
 
     /// Takes what COMMAND INFO says of these names.
@@ -84,8 +84,7 @@ impl RenameTrust {
             let Reply::Array(row) = told else { continue };
             let Some(Reply::Bulk(original)) = row.first() else { continue };
             if is_same_command(original, &command) {
-                let Some(server) = &self.server else { return };
-                self.ledger().proven.entry(server.clone()).or_default().insert((command, to));
+                self.prove((command, to));
             } else {
                 let why = format!(
                     "is its command {}",
@@ -96,10 +95,22 @@ impl RenameTrust {
         }
     }
 
-    /// The name is not used on this server again.
+    fn prove(&self, rename: Rename) {
+        let Some(server) = &self.server else { return };
+        let mut ledger = self.ledger();
+        if let Some(refused) = ledger.refused.get_mut(server) {
+            refused.remove(&rename);
+        }
+        ledger.proven.entry(server.clone()).or_default().insert(rename);
+    }
+
+    /// The name is not used on this server again, unless the server itself says that it is right.
     pub(super) fn refuse(&self, command: &str, to: &str, why: String) {
         let Some(server) = &self.server else { return };
         let mut ledger = self.ledger();
+        if let Some(proven) = ledger.proven.get_mut(server) {
+            proven.remove(&rename(command, to));
+        }
         if ledger.refused.entry(server.clone()).or_default().insert(rename(command, to)) {
             ledger.untold.push(RefusedRename { server: server.clone(), command: command.to_owned(), to: to.to_owned(), why });
         }
@@ -259,6 +270,8 @@ mod tests {
         other.learn(other.unproven(&renames()), &row("flushall"));
         assert!(one.allows("PING", "MYPING") && !other.allows("PING", "MYPING"), "each server is by itself");
         assert_eq!(trust.take_refused().len(), 1);
+        other.learn(other.unproven(&renames()), &row("ping"));
+        assert!(other.allows("PING", "MYPING"), "a server that has it right by now");
         other.learn(vec![rename("PING", "P2")], &Reply::Error("NOPERM".to_owned()));
         assert!(other.allows("PING", "P2"), "a server that does not tell is believed until its answers say otherwise");
     }

@@ -8,7 +8,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::base::{Addr, NodeId, SentinelId};
 use crate::machine::{Command, Logged, State};
-use crate::raft::{Committed, Leadership, MembershipError, PeerHealth, ProposeError, Raft, RaftStatus, ReadError};
+use crate::raft::{Committed, Leadership, MembershipError, PeerHealth, ProposeError, Raft, RaftStatus, ReadError, Resealed};
 
 /// The part of [`Raft`] that answers are made from. A trait, so that these rooms can be tried without peers or a disk.
 ///
@@ -46,6 +46,8 @@ pub trait Consensus: Agreement {
     async fn set_voters(&self, voters: BTreeSet<NodeId>) -> Result<(), MembershipError>;
     /// Removes a member.
     async fn remove_member(&self, id: NodeId) -> Result<(), MembershipError>;
+    /// Seals all secrets with the current key; the error is for people.
+    async fn reseal(&self) -> Result<Resealed, String>;
 }
 
 #[async_trait]
@@ -103,5 +105,9 @@ impl Consensus for Raft {
 
     async fn remove_member(&self, id: NodeId) -> Result<(), MembershipError> {
         Self::remove_member(self, id).await
+    }
+
+    async fn reseal(&self) -> Result<Resealed, String> {
+        Self::reseal(self).await
     }
 }

@@ -1,6 +1,7 @@
 //! Commands that run on the hosts of the sentinels, and commands that are renamed: a client that got in at one sentinel wants more.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -208,4 +209,37 @@ fn a_webhook_that_one_sentinel_lets_in_is_called_by_it_alone() {
         if told == [1, 1] { Ok(()) } else { Err(format!("{told:?}")) }
     });
     assert!((1..=3).all(|id| !cluster.sentinel(id).log().contains("t0ken")), "and no token is in a log");
+}
+
+/// A receiver that sends everybody elsewhere.
+fn redirecting_to(target: u16) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback works");
+    let port = listener.local_addr().expect("it is bound").port();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut bytes = [0; 4096];
+            let _ = stream.read(&mut bytes);
+            counted.fetch_add(1, Ordering::Relaxed);
+            let answer = format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:{target}/\r\nContent-Length: 0\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (port, calls)
+}
+
+#[test]
+fn a_receiver_cannot_send_a_webhook_elsewhere() {
+    let (private, reached) = private_service();
+    let (port, calls) = redirecting_to(private);
+    let lines = vec![format!("sentinel notification-webhook {GROUP} http://127.0.0.1:{port}/x")];
+    let cluster = Plan { lines, ..Plan::new(Flavour::Ours) }.start();
+    cluster.sentinel(1).expect_ok(&["SENTINEL", "SET", GROUP, "parallel-syncs", "3"]);
+    cluster.timeline.wait_until("all three called it", SOON, || calls.load(Ordering::Relaxed) >= 3);
+    cluster.timeline.wait_for("the log says what it answered", SOON, || {
+        let log = cluster.sentinel(1).log();
+        if log.contains("the receiver answered 307") { Ok(()) } else { Err("not yet".to_owned()) }
+    });
+    assert_eq!(reached.load(Ordering::Relaxed), 0);
 }

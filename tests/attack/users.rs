@@ -18,7 +18,7 @@ use calls::{Caller, all_calls};
 const SOON: Duration = Duration::from_secs(30);
 
 /// Calls that change something, or show who did.
-const CHANGES: [&str; 12] = [
+const CHANGES: [&str; 13] = [
     "AddLearner",
     "ForgetReplica",
     "MonitorGroup",
@@ -27,6 +27,7 @@ const CHANGES: [&str; 12] = [
     "RemoveMember",
     "ReplaceMember",
     "RequestFailover",
+    "SealSecrets",
     "SetOptions",
     "StandDown",
     "Switchover",

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use raft_sentinel::base::settings::PromotionPolicy;
-use raft_sentinel::base::{Addr, ClusterId, Epoch, NodeId, Secret, SentinelId};
+use raft_sentinel::base::{Addr, ClusterId, Epoch, NodeId, Secret, SentinelId, StoredSecret};
 use raft_sentinel::conf::{Config, Listen, LogLevel, Supervised};
 
 use crate::{accepted, read_raw};
@@ -98,7 +98,7 @@ fn groups_are_read_whatever_the_order_of_the_lines() {
     let settings = &m.settings;
     assert_eq!((settings.quorum, settings.down_after_ms, settings.failover_timeout_ms, settings.parallel_syncs), (1, 5000, 6000, 2));
     assert_eq!((settings.master_reboot_down_after_ms, settings.crash_down_after_ms), (70, 80));
-    assert_eq!((settings.auth_user.as_deref(), &settings.auth_pass), (Some("u"), &Some(Secret::new("a b"))));
+    assert_eq!((settings.auth_user.as_deref(), &settings.auth_pass), (Some("u"), &Some(StoredSecret::new("a b"))));
     assert_eq!((settings.promotion_policy, settings.command("CONFIG")), (PromotionPolicy::Available, "x1"));
     assert_eq!((settings.fence_max_lag_s, settings.replica_forget_after_ms), (5, 86_400_000));
     assert_eq!(
@@ -164,7 +164,7 @@ fn no_password_is_printed() {
     let config = accepted(
         "requirepass hunter2\nsentinel sentinel-pass hunter2\nsentinel monitor m 127.0.0.1 1 1\nsentinel auth-pass m hunter2\nsentinel sentinel-user u\n",
     );
-    assert_eq!(config.groups[0].settings.auth_pass, Some(Secret::new("hunter2")));
+    assert_eq!(config.groups[0].settings.auth_pass, Some(StoredSecret::new("hunter2")));
     let printed = format!("{config:?} {}", notes(&config));
     assert!(!printed.contains("hunter2"), "{printed}");
     assert!(printed.contains("talk to each other on the Raft port"));

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use raft_sentinel::base::{Addr, Secret};
+use raft_sentinel::base::{Addr, Secret, StoredSecret};
 use raft_sentinel::conf;
 
 use crate::live::{eventually, free_port, start, start_server};
@@ -46,7 +46,7 @@ fn a_file_written_by_redis_sentinel_is_read() {
     assert_eq!((group.name.as_str(), &group.master), ("mymaster", &Addr::new("127.0.0.1", master).expect("an address")));
     assert_eq!(group.replicas, [Addr::new("127.0.0.1", replica).expect("an address")]);
     assert_eq!((group.settings.quorum, group.settings.down_after_ms, group.settings.parallel_syncs), (1, 7000, 3));
-    assert_eq!(group.settings.auth_pass, Some(Secret::new("hunter2")));
+    assert_eq!(group.settings.auth_pass, Some(StoredSecret::new("hunter2")));
     assert_eq!((config.resp.port, &config.resp.requirepass), (port, &Some(Secret::new("s3cret"))));
     assert!(config.sentinel.id_seed.is_some_and(|id| text.contains(id.as_str())));
     assert_eq!(config.dir.canonicalize().unwrap(), dir.path().canonicalize().unwrap());

@@ -156,6 +156,10 @@ impl Consensus for Fake {
         Ok(())
     }
 
+    async fn reseal(&self) -> Result<raft_sentinel::raft::Resealed, String> {
+        Err("this sentinel has no secret file".to_owned())
+    }
+
     async fn remove_member(&self, id: NodeId) -> Result<(), MembershipError> {
         self.must_lead()?;
         self.members.lock().unwrap().retain(|member| member.id != id);

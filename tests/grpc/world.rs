@@ -71,7 +71,7 @@ impl World {
         ctx.progress_every = progress_every;
         let (on_grpc, grpc) = free_port().await;
         let (on_http, http) = free_port().await;
-        let hooks = Hooks::new(hooks::Limits::default(), Arc::default(), clock, std::env::temp_dir(), Hub::default());
+        let hooks = Hooks::new(hooks::Limits::default(), hooks::OwnFile::default(), clock, std::env::temp_dir(), Hub::default());
         let served = tokio::spawn(grpc::serve(vec![on_grpc], None, ctx.clone(), stop.clone()));
         tokio::spawn(http::serve(vec![on_http], ctx, hooks, stop.clone()));
         Self { fake, board, clock, grpc, http, stop, served }
@@ -189,6 +189,7 @@ impl World {
             grpc: grpc.clone(),
             raft: Addr::new("127.0.0.1", 27379).expect("an address"),
             shadow: false,
+            key_ids: None,
         };
         self.fake.commit(&Command::SentinelJoined { id: NodeId(id), record });
     }

@@ -12,7 +12,7 @@ use raft_sentinel::base::{
 };
 use raft_sentinel::clock::Clock;
 use raft_sentinel::events::{Hub, Level, News, Origin, Spoken, Switch};
-use raft_sentinel::hooks::{Hooks, Limits, Sources, Teller, script, webhook};
+use raft_sentinel::hooks::{Hooks, Limits, OwnFile, Sources, Teller, script, webhook};
 use raft_sentinel::machine::choice::ChosenFor;
 use raft_sentinel::machine::command::Origin as From;
 use raft_sentinel::machine::{Basis, Candidate, Choice, Command as Entry, Evidence, Identity, Outcome, State, Testimony};
@@ -63,7 +63,7 @@ impl World {
         let (dir, clock, hub) = (tempfile::tempdir().unwrap(), Clock::default(), Hub::default());
         let state = Arc::new(Mutex::new(Arc::new(state())));
         let rules = CallRules { own_only: false, webhook_places: Some(vec!["127.0.0.1".parse().unwrap()]), ..CallRules::default() };
-        let hooks = Hooks::new(limits, Arc::new(rules), clock, dir.path().to_owned(), hub.clone());
+        let hooks = Hooks::new(limits, OwnFile { rules: Arc::new(rules), ..OwnFile::default() }, clock, dir.path().to_owned(), hub.clone());
         let (cancel, read) = (CancellationToken::new(), Arc::clone(&state));
         let teller =
             Teller { cluster: ClusterId::new("prod").expect("an id"), node: me, sentinel: SentinelId::new("1".repeat(40)).expect("an id") };
@@ -87,7 +87,7 @@ impl World {
     }
 
     pub(crate) fn set_webhook(&self, url: &str) {
-        self.set(SettingChange::NotificationWebhook(Some(WebhookUrl::new(url).unwrap())));
+        self.set(SettingChange::NotificationWebhook(Some(WebhookUrl::new(url).unwrap().into())));
     }
 
     /// Writes a shell script into the working directory and makes it the notification script.

@@ -67,6 +67,7 @@ async fn sentinels_present_themselves_and_a_removed_one_is_forgotten() {
             grpc: at(28379 + *id as u16),
             raft: at(27379 + *id as u16),
             shadow: false,
+            key_ids: None,
         });
     }
     let leader = cluster.leader().await;

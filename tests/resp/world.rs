@@ -74,6 +74,7 @@ fn state() -> State {
             grpc: at(28378),
             raft: at(27378),
             shadow: false,
+            key_ids: None,
         };
         let index = LogIndex(state.applied.0 + 1);
         state.apply(index, &Command::SentinelJoined { id: NodeId(id.into()), record });
@@ -179,7 +180,7 @@ pub(crate) async fn world_with(options: Options) -> World {
     let context = Context {
         agreement: Arc::clone(&fake) as Arc<dyn Agreement>,
         board: board.clone(),
-        hooks: Hooks::new(hooks::Limits::default(), Arc::default(), clock, dir.clone(), hub.clone()),
+        hooks: Hooks::new(hooks::Limits::default(), hooks::OwnFile::default(), clock, dir.clone(), hub.clone()),
         hub,
         clock,
         me,

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use raft_sentinel::base::parameters::ParameterChange;
 use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
 use raft_sentinel::base::{
-    Addr, Epoch, Fence, GroupName, GroupSettings, Incarnation, LogIndex, NodeId, ReplId, RunId, Secret, SentinelId, WallTime, WebhookUrl,
+    Addr, Epoch, Fence, GroupName, GroupSettings, Incarnation, LogIndex, NodeId, ReplId, RunId, Sealed, SentinelId, StoredSecret,
+    StoredWebhook, WallTime, WebhookUrl,
 };
 use raft_sentinel::machine::ballot::ReplicaWitness;
 use raft_sentinel::machine::command::Origin;
@@ -111,6 +112,19 @@ fn choice() -> BoxedStrategy<Choice> {
         .boxed()
 }
 
+fn sealed() -> BoxedStrategy<Sealed> {
+    ("[0-9a-f]{16}", vec(any::<u8>(), 0..60)).prop_map(|(key, bytes)| Sealed::new(key, &bytes).unwrap()).boxed()
+}
+
+fn password() -> BoxedStrategy<StoredSecret> {
+    prop_oneof![text().prop_map(StoredSecret::new), sealed().prop_map(StoredSecret::Sealed)].boxed()
+}
+
+fn webhook() -> BoxedStrategy<StoredWebhook> {
+    let clear = Just(StoredWebhook::from(WebhookUrl::new("https://h/T?x=1").unwrap()));
+    prop_oneof![clear, (text(), sealed()).prop_map(|(shown, url)| StoredWebhook::Sealed { shown, url })].boxed()
+}
+
 fn setting() -> BoxedStrategy<SettingChange> {
     prop_oneof![
         any::<u32>().prop_map(SettingChange::Quorum),
@@ -120,11 +134,11 @@ fn setting() -> BoxedStrategy<SettingChange> {
         any::<bool>().prop_map(SettingChange::ReplicasFixed),
         any::<u32>().prop_map(SettingChange::MaxReplicas),
         option::of(text()).prop_map(SettingChange::AuthUser),
-        option::of(text()).prop_map(|pass| SettingChange::AuthPass(pass.map(Secret::new))),
+        option::of(password()).prop_map(SettingChange::AuthPass),
         Just(SettingChange::PromotionPolicy(PromotionPolicy::Strict)),
         option::of(text()).prop_map(SettingChange::NotificationScript),
         option::of(text()).prop_map(SettingChange::ClientReconfigScript),
-        option::of(Just(WebhookUrl::new("https://h/T?x=1").unwrap())).prop_map(SettingChange::NotificationWebhook),
+        option::of(webhook()).prop_map(SettingChange::NotificationWebhook),
         (text(), text()).prop_map(|(command, to)| SettingChange::RenameCommand { command, to }),
     ]
     .boxed()
@@ -174,6 +188,9 @@ fn command() -> BoxedStrategy<Command> {
         }),
         2 => (name(), vec(setting(), 0..4)).prop_map(move |(group, changes)| Command::SetOptions { group, changes, at }),
         1 => name().prop_map(move |group| Command::RemoveGroup { group, at }),
+        1 => (name(), any::<u64>(), option::of(password()), option::of(webhook())).prop_map(move |(group, seen, auth_pass, webhook)| {
+            Command::SecretsSealed { group, seen: LogIndex(seen), auth_pass, notification_webhook: webhook, at }
+        }),
         1 => (name(), vec(addr(), 0..3)).prop_map(move |(group, down)| Command::ResetGroup { group, down, at }),
         2 => (name(), epoch(), identity()).prop_map(move |(group, epoch, identity)| Command::MasterSeen { group, epoch, identity, at }),
         4 => (name(), epoch(), addr(), option::of(identity()), option::of(tenure()))
@@ -213,13 +230,15 @@ fn command() -> BoxedStrategy<Command> {
         option::of(text()).prop_map(ParameterChange::AnnounceIp),
         any::<u16>().prop_map(ParameterChange::AnnouncePort),
     ];
-    let record = (addr(), addr(), addr(), any::<bool>()).prop_map(|(resp, grpc, raft, shadow)| SentinelRecord {
+    let keys = option::of(vec("[0-9a-f]{16}", 0..3));
+    let record = (addr(), addr(), addr(), any::<bool>(), keys).prop_map(|(resp, grpc, raft, shadow, key_ids)| SentinelRecord {
         sentinel_id: SentinelId::of_bytes([7; 20]),
         incarnation: Incarnation::of_bytes([7; 16]),
         resp,
         grpc,
         raft,
         shadow,
+        key_ids,
     });
     let of_sentinels = prop_oneof![
         vec(parameter, 0..4).prop_map(move |changes| Command::SetParameters { sentinel: NodeId(1), changes, at }),

@@ -34,18 +34,18 @@ pub(crate) const ROOMS: &[Room] = &[
     room("board",   &["base", "judge::view", "judge::GroupView", "judge::NodeView", "judge::Link"]),
     // Disk, peers, servers.
     room("store",   &["base", "machine", "raft::types"]),
-    room("raft",    &["base", "clock", "machine", "proto", "store", "tls", "transport"]),
+    room("raft",    &["base", "clock", "machine", "proto", "secret", "store", "tls", "transport"]),
     room("renewal", &[]),
-    room("secret",  &["renewal"]),
+    room("secret",  &["base", "renewal"]),
     room("tls",     &["base", "renewal"]),
     room("transport", &["base", "clock", "secret", "tls"]),
     room("redis",   &["base", "tls"]),
     room("probe",   &["base", "clock", "redis"]),
     // Words for those who listen, and what an operator wants done.
     room("events",  &["base", "board", "machine"]),
-    room("hooks",   &["base", "clock", "events", "machine"]),
+    room("hooks",   &["base", "clock", "events", "machine", "secret"]),
     // Hands and mouth: they do not know each other.
-    room("agent",   &["base", "board", "clock", "failpoint", "judge", "machine", "probe", "raft", "redis", "simulate", "tls"]),
+    room("agent",   &["base", "board", "clock", "failpoint", "judge", "machine", "probe", "raft", "redis", "secret", "simulate", "tls"]),
     room("serve",   &["base", "board", "clock", "conf", "events", "hooks", "machine", "proto", "raft", "simulate", "tls", "transport",
                       "judge::view", "judge::GroupView", "judge::NodeView", "judge::Link"]),
     // Operators.

@@ -28,6 +28,7 @@ fn joined(state: &mut State, digit: u8) {
         grpc: at(28379),
         raft: at(27379),
         shadow: false,
+        key_ids: None,
     };
     let index = LogIndex(state.applied.0 + 1);
     state.apply(index, &Command::SentinelJoined { id: NodeId(digit.into()), record });

@@ -139,6 +139,12 @@ impl Admin for Service {
         self.change(Command::SetOptions { group, changes, at: self.ctx.clock.wall() }).await
     }
 
+    async fn seal_secrets(&self, _: Request<pb::SealSecretsRequest>) -> Result<Response<pb::SealSecretsResponse>, Status> {
+        let sealed = self.ctx.agreement.reseal().await.map_err(Status::failed_precondition)?;
+        let groups = sealed.groups.iter().map(ToString::to_string).collect();
+        Ok(Response::new(pb::SealSecretsResponse { key_id: sealed.key, groups }))
+    }
+
     async fn request_failover(
         &self,
         request: Request<pb::RequestFailoverRequest>,

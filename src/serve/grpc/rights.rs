@@ -43,6 +43,7 @@ const SERVICES: &[Service] = &[
         need("ReplaceMember",   Category::Administer, ALL_OF_IT),
         need("TakeOver",        Category::Administer, ALL_OF_IT),
         need("StandDown",       Category::Administer, ALL_OF_IT),
+        need("SealSecrets",     Category::Administer, ALL_OF_IT),
     ]),
     // Load balancers ask these, and learn nothing but whether to send clients here.
     ("grpc.health.v1.Health", &[

@@ -3,7 +3,7 @@
 use tonic::Status;
 
 use crate::base::settings::SettingChange;
-use crate::base::{Addr, GroupName, NodeId, Secret};
+use crate::base::{Addr, GroupName, NodeId};
 use crate::conf::options::{OptionError, parse_change};
 use crate::proto::admin as pb;
 
@@ -38,7 +38,7 @@ pub(in super::super) fn changes(options: pb::GroupOptions) -> Result<Vec<Setting
         options.parallel_syncs.map(SettingChange::ParallelSyncs),
         options.master_reboot_down_after_ms.map(SettingChange::MasterRebootDownAfterMs),
         options.auth_user.map(|user| SettingChange::AuthUser(unless_empty(user))),
-        options.auth_pass.map(|pass| SettingChange::AuthPass(unless_empty(pass).map(Secret::new))),
+        options.auth_pass.map(|pass| parsed("auth_pass", "auth-pass", &pass)).transpose()?,
         policy,
         options.fence_max_lag_s.map(max_lag).transpose()?,
         options.replica_forget_after_ms.map(SettingChange::ReplicaForgetAfterMs),

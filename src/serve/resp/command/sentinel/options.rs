@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::super::super::context::Context;
 use super::super::super::reply::Reply;
+use crate::base::StoredWebhook;
 use crate::base::settings::SettingChange;
 use crate::conf::options::{OptionError, RENAME_DENIED, calls_out, parse_changes, renames, script_complaint};
 
@@ -28,7 +29,7 @@ pub(super) fn parse(context: &Context, words: &[Bytes]) -> Result<Vec<SettingCha
 }
 
 fn webhook_complaint(context: &Context, change: &SettingChange) -> Option<&'static str> {
-    let SettingChange::NotificationWebhook(Some(url)) = change else { return None };
+    let SettingChange::NotificationWebhook(Some(StoredWebhook::Clear(url))) = change else { return None };
     context.call_rules.refusal(url)
 }
 
