@@ -22,6 +22,7 @@
 //! | [`conf`] | the configuration file and the command line | anything that runs |
 //! | [`store`] | the log, the vote and the snapshots on disk | what commands mean |
 //! | [`raft`] | consensus, peers, proposals, reads | Redis |
+//! | [`admission`] | places for connections, at each port and for each source | what is said at a port |
 //! | [`renewal`] | files that are read again when they change | what they mean |
 //! | [`secret`] | what the sentinels of one cluster share, and the keys made of it | what a key is for |
 //! | [`tls`] | keys and certificates | who listens, who is connected to |
@@ -38,6 +39,7 @@
 //! | [`gate`] | as what a Redis server starts, on its own host | anything but the gRPC services |
 //! | `app` | wires, starts and drains all of it | details |
 
+pub mod admission;
 pub mod agent;
 pub mod app;
 pub mod base;

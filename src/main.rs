@@ -1,6 +1,7 @@
 //! The `raft-sentinel` program: the command line, the log, and the exit code. Everything else is in the library.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use raft_sentinel::app;
@@ -40,16 +41,26 @@ fn run(serve: &Serve) -> Result<(), String> {
     app::telemetry::start(file.as_deref(), config.log.level, serve.log_format == LogFormat::Json)
         .map_err(|error| format!("cannot open the log file {}: {error}", file.unwrap_or_default().display()))?;
     die_of_panics();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot start the runtime: {error}"))?;
-    // As a task: run by `block_on` alone it would wake this thread for every word from consensus, thousands of times a second under load.
-    let serving = runtime.spawn(app::run(config));
-    let ended = runtime.block_on(serving).map_err(|lost| format!("cannot serve: {lost}"))?;
-    ended.map_err(|error| {
+    // Whatever takes the log does not have to be there for this process to end.
+    let _written = Written;
+    let threads = app::Threads::start().map_err(|error| format!("cannot start threads: {error}"))?;
+    threads.run(config).map_err(|error| {
         tracing::error!("{error}");
         error.to_string()
     })
 }
+
+/// Waits for the last log lines to be written, on every way out.
+struct Written;
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        app::telemetry::flush(LAST_WORDS);
+    }
+}
+
+/// How long the last log lines may take to be written.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 fn ask(command: ctl::Command) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -62,6 +73,12 @@ fn die_of_panics() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         tracing::error!("broken invariant, stopping at once: {panic}");
+        // Neither a log nor a standard error that nobody reads keeps a broken process alive.
+        std::thread::spawn(|| {
+            std::thread::sleep(2 * LAST_WORDS);
+            std::process::abort();
+        });
+        app::telemetry::flush(LAST_WORDS);
         print(panic);
         std::process::abort();
     }));

@@ -6,14 +6,16 @@
 mod encryption;
 mod listen;
 mod manager;
+mod places;
+mod signals;
 pub mod telemetry;
+mod threads;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -37,6 +39,10 @@ use crate::transport::Proof;
 use encryption::Encryption;
 pub use encryption::check_named_files;
 use manager::{Manager, PidFile};
+use places::Places;
+use signals::Signals;
+pub use threads::Threads;
+use threads::{Handles, on};
 
 /// How long a stop may take before it is forced.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -100,10 +106,7 @@ pub enum AppError {
 }
 
 /// Runs a sentinel until SIGTERM, SIGINT or a client's SHUTDOWN.
-///
-/// # Errors
-/// [`AppError`] when it cannot start, or a part of it fails.
-pub async fn run(config: Config) -> Result<(), AppError> {
+async fn run(config: Config, threads: Handles) -> Result<(), AppError> {
     let clock = Clock::default();
     for note in &config.notes {
         tracing::warn!("{note}");
@@ -116,12 +119,16 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         // Not the end: the files of the others, or this host's clock, may be what is wrong.
         tracing::error!("{error}");
     }
-    let doors = listen::doors(&config.resp, encryption.server.as_ref()).await?;
-    let grpc_listeners = listen::bind("gRPC", &config.grpc_listen).await?;
-    let http_listeners = listen::bind_addr("HTTP", config.http_listen.as_ref()).await?;
+    let places = Places::new(&config);
+    // A listener belongs to the threads that open it, and so do the connections that it takes.
+    let (resp, tls) = (config.resp.clone(), encryption.server.clone());
+    let doors = on(&threads.clients, async move { listen::doors(&resp, tls.as_ref()).await }).await?;
+    let (on_grpc, on_http) = (config.grpc_listen.clone(), config.http_listen.clone());
+    let grpc_listeners = on(&threads.clients, async move { listen::bind("gRPC", &on_grpc).await }).await?;
+    let http_listeners = on(&threads.clients, async move { listen::bind_addr("HTTP", on_http.as_ref()).await }).await?;
     // Not created: a mistyped or unmounted directory must not begin a new life of this sentinel.
     std::fs::metadata(&config.dir).map_err(|source| AppError::Dir { dir: config.dir.display().to_string(), source })?;
-    let raft = Raft::start(raft_config(&config, &encryption), clock).await?;
+    let raft = on(&threads.consensus, Raft::start(raft_config(&config, &encryption, &threads), clock)).await?;
     tracing::info!(node = %raft.id(), sentinel_id = %raft.sentinel_id(), port = config.resp.port, "this sentinel is up");
 
     let cancel = CancellationToken::new();
@@ -133,14 +140,16 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let hooks = Hooks::new(hooks::Limits::default(), own, clock, absolute(&config.dir), hub.clone());
     let (board, tasks) = (Board::default(), TaskTracker::new());
     let simulation = Simulation::default();
-    let house = House { config, clock, raft, board, simulation, access, encryption, hub, hooks, cancel: cancel.clone(), tasks };
+    let house =
+        House { config, clock, raft, board, simulation, access, encryption, hub, hooks, cancel: cancel.clone(), tasks, threads, places };
     let (failed, mut failures) = tokio::sync::mpsc::channel(4);
     house.keep_up(&manager);
     house.open(doors, grpc_listeners, http_listeners, failed);
     manager.ready();
 
+    let renewables = house.encryption.renewables();
     let ended = tokio::select! {
-        name = signals.next() => { tracing::info!("{name}: stopping"); Ok(()) }
+        name = signals.end(&renewables) => { tracing::info!("{name}: stopping"); Ok(()) }
         () = cancel.cancelled() => { tracing::info!("a client asked for the stop"); Ok(()) }
         Some(why) = failures.recv() => Err(AppError::PartFailed(why)),
         why = house.raft.failed() => Err(AppError::PartFailed(why)),
@@ -163,6 +172,8 @@ struct House {
     hooks: Hooks,
     cancel: CancellationToken,
     tasks: TaskTracker,
+    threads: Handles,
+    places: Places,
 }
 
 impl House {
@@ -171,11 +182,13 @@ impl House {
         self.tasks.spawn(keep_fresh(self.encryption.renewables(), self.cancel.clone()));
         let (manager, raft, cancel) = (Arc::clone(manager), self.raft.clone(), self.cancel.clone());
         self.tasks.spawn(async move { manager.stay_alive(&raft, cancel).await });
+        self.tasks.spawn(self.places.clone().keep(self.raft.clone(), self.cancel.clone()));
     }
 
     fn open(&self, resp: Vec<resp::Door>, grpc: Vec<TcpListener>, http: Vec<TcpListener>, failed: tokio::sync::mpsc::Sender<String>) {
         // Those who listen come before those who have something to say.
-        self.tasks.spawn(self.hooks.clone().run(self.hook_sources(), self.cancel.clone()));
+        let clients = &self.threads.clients;
+        self.tasks.spawn_on(self.hooks.clone().run(self.hook_sources(), self.cancel.clone()), clients);
         self.tasks.spawn(self.event_sources().run(self.hub.clone(), self.cancel.clone()));
 
         let (credentials, stock_credentials) = watch::channel(self.config.sentinel.credentials.clone());
@@ -196,26 +209,30 @@ impl House {
         let (heard, inbox) = mpsc::channel(limits::HELLOS_WAITING);
         let hellos = agent::Hellos { heard, inbox };
         self.tasks.spawn(agent::run(parts, self.config.groups.clone(), hellos, self.cancel.clone()));
-        self.tasks.spawn(resp::serve(resp, Arc::new(self.resp_context(credentials)), self.cancel.clone()));
+        self.tasks.spawn_on(resp::serve(resp, Arc::new(self.resp_context(credentials)), self.cancel.clone()), clients);
 
         let ctx = grpc::Context {
             deny_renames: self.config.sentinel.deny_rename_reconfig,
             ..grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock, Arc::clone(&self.access))
         };
         let hooks = self.hooks.clone();
-        let (cancel, failed_grpc, ctx_grpc, tls) = (self.cancel.clone(), failed.clone(), ctx.clone(), self.encryption.grpc.clone());
-        self.tasks.spawn(async move {
-            if let Err(error) = grpc::serve(grpc, tls, ctx_grpc, cancel).await {
+        let (cancel, failed_grpc, ctx_grpc) = (self.cancel.clone(), failed.clone(), ctx.clone());
+        let entrance = grpc::Entrance { port: self.places.grpc.clone(), tls: self.encryption.grpc.clone() };
+        let serving = async move {
+            if let Err(error) = grpc::serve(grpc, entrance, ctx_grpc, cancel).await {
                 let _ = failed_grpc.send(error.to_string()).await;
             }
-        });
-        let cancel = self.cancel.clone();
-        self.tasks.spawn(async move {
-            if let Err(error) = http::serve(http, ctx, hooks, cancel).await {
+        };
+        self.tasks.spawn_on(serving, clients);
+        let (cancel, port) = (self.cancel.clone(), self.places.http.clone());
+        let serving = async move {
+            if let Err(error) = http::serve(http, port, ctx, hooks, cancel).await {
                 let _ = failed.send(format!("the HTTP service: {error}")).await;
             }
-        });
+        };
+        self.tasks.spawn_on(serving, clients);
         self.tasks.close();
+        let _on_consensus = self.threads.consensus.enter();
         self.raft.announce(self.record());
     }
 
@@ -289,7 +306,7 @@ impl House {
             },
             access: Arc::clone(&self.access),
             manners: resp::Manners { timeout_s: config.resp.timeout_s, keepalive_s: config.resp.tcp_keepalive_s },
-            maxclients: config.resp.maxclients,
+            port: self.places.resp.clone(),
             stale_answers: sentinel.stale_answers,
             resolve_hostnames: sentinel.resolve_hostnames,
             announce_hostnames: sentinel.announce_hostnames,
@@ -314,13 +331,14 @@ const fn listening_port(config: &Config) -> u16 {
     if (config.tls_replication && tls != 0) || plain == 0 { tls } else { plain }
 }
 
-fn raft_config(config: &Config, encryption: &Encryption) -> RaftConfig {
+fn raft_config(config: &Config, encryption: &Encryption, threads: &Handles) -> RaftConfig {
     let raft = &config.raft;
     RaftConfig {
         advertise: raft.advertise.clone(),
         cluster_id: raft.cluster_id.clone(),
         sentinel_id_seed: config.sentinel.id_seed.clone(),
         tls: encryption.raft.clone(),
+        strangers: Some(threads.clients.clone()),
         sealer: encryption.sealer(),
         proof: encryption.secret.clone().map(|secret| Proof { secret, optional: raft.insecure }),
         insecure: raft.insecure,
@@ -337,23 +355,4 @@ fn absolute(path: &Path) -> PathBuf {
 
 fn random_run_id() -> RunId {
     RunId::of_bytes(rand::random())
-}
-
-/// The signals that end a sentinel.
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }

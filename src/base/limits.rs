@@ -45,6 +45,10 @@ pub const RESP_WORD_BYTES_UNAUTHENTICATED: usize = 16 * 1024;
 pub const EVENTS_WAITING: usize = 4096;
 /// Clients on the SENTINEL port (`maxclients`).
 pub const CLIENTS: usize = 10_000;
+/// Connections on the gRPC port (`grpc connections`).
+pub const GRPC_CONNECTIONS: usize = 1024;
+/// Connections on the HTTP port (`http connections`).
+pub const HTTP_CONNECTIONS: usize = 128;
 
 /// Bytes in one hello message. A name of 128 characters and two host names fit.
 pub const HELLO_BYTES: usize = 1024;

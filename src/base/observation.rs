@@ -49,8 +49,37 @@ pub enum LinkLoss {
     Unresolved(String),
     /// The server refused our credentials.
     Credentials(String),
+    /// This host could not ask: nothing is known of the server.
+    Local(LocalLack),
     /// Anything else, as the system words it.
     Other(String),
+}
+
+/// What this host lacks, so that it cannot ask another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocalLack {
+    /// Open files, of this process or of the whole host.
+    Descriptors,
+    /// Memory, or the system's buffers for the network.
+    Memory,
+    /// Ports for outgoing connections, or an address to connect from.
+    Ports,
+    /// A right: a firewall, a policy or a sandbox of this host does not let it connect.
+    Permission,
+}
+
+impl LocalLack {
+    /// A sentence for people: what is lacking, and what to do.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Descriptors => {
+                "cannot judge: this sentinel has no descriptors left to ask it; raise the limit of open files (LimitNOFILE, ulimit -n)"
+            }
+            Self::Memory => "cannot judge: this sentinel's host has no memory left for a connection to it",
+            Self::Ports => "cannot judge: this sentinel's host has no free port or no address left to connect to it from",
+            Self::Permission => "cannot judge: this sentinel's host does not let it connect; look at its firewall and security policy",
+        }
+    }
 }
 
 /// Replies to PING that count as life (stock's rule: prefix of a status or an error).

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::options::{parse_change, script_complaint};
 use super::place::{Note, Place};
 use super::raft_group::RaftDraft;
-use super::settings::{GrpcAccess, Listen, LogSettings, RespSettings, SentinelSettings, Supervised};
+use super::settings::{GrpcAccess, Listen, LogSettings, PortConnections, RespSettings, SentinelSettings, Supervised};
 use super::tls::TlsDraft;
 use super::users::UserLine;
 use super::value::{Problem, shown};
@@ -39,6 +39,7 @@ pub(super) struct Draft {
     pub(super) pidfile: Option<PathBuf>,
     pub(super) sentinel: SentinelSettings,
     pub(super) raft: RaftDraft,
+    pub(super) connections: PortConnections,
     pub(super) grpc: Grpc,
     pub(super) grpc_tls: bool,
     pub(super) grpc_access: GrpcAccess,
@@ -65,6 +66,7 @@ impl Draft {
             pidfile: None,
             sentinel: SentinelSettings::default(),
             raft: RaftDraft::default(),
+            connections: PortConnections::default(),
             grpc: Grpc::default(),
             grpc_tls: false,
             grpc_access: GrpcAccess::default(),

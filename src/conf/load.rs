@@ -119,6 +119,7 @@ fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Confi
         sentinel: draft.sentinel,
         raft,
         grpc_listen,
+        connections: draft.connections,
         grpc_tls: uses.grpc,
         grpc_access: draft.grpc_access,
         grpc_ca_file,

@@ -28,7 +28,7 @@ pub use load::{load, parse};
 pub use place::{ConfError, Note, Place};
 pub use proof::SecretIds;
 pub use settings::{
-    AclSettings, Bind, CertificateUser, Config, GrpcAccess, Listen, LogLevel, LogSettings, RaftSettings, RespSettings, SentinelSettings,
-    Supervised, UnixSocket,
+    AclSettings, Bind, CertificateUser, Config, Connections, GrpcAccess, Listen, LogLevel, LogSettings, PortConnections, RaftSettings,
+    RespSettings, SentinelSettings, Supervised, UnixSocket,
 };
 pub use users::UserLine;

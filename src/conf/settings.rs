@@ -34,6 +34,8 @@ pub struct Config {
     pub sentinel: SentinelSettings,
     /// The Raft group.
     pub raft: RaftSettings,
+    /// How many connections there may be.
+    pub connections: PortConnections,
     /// Where gRPC clients ask; empty when that is turned off.
     pub grpc_listen: Vec<Listen>,
     /// `grpc tls`: whether they do so over TLS.
@@ -48,6 +50,33 @@ pub struct Config {
     pub groups: Vec<GroupSeed>,
     /// What an operator should know.
     pub notes: Vec<Note>,
+}
+
+/// How many connections there may be at one port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// At the same time.
+    pub most: usize,
+    /// Of them, from one address; none is a quarter. This host is not counted as one address.
+    pub per_address: Option<usize>,
+}
+
+/// The same for all ports for clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortConnections {
+    /// `maxclients` and `sentinel clients-per-address`.
+    pub resp: Connections,
+    /// `grpc connections` and `grpc connections-per-address`.
+    pub grpc: Connections,
+    /// `http connections` and `http connections-per-address`.
+    pub http: Connections,
+}
+
+impl Default for PortConnections {
+    fn default() -> Self {
+        let most = |most| Connections { most, per_address: None };
+        Self { resp: most(limits::CLIENTS), grpc: most(limits::GRPC_CONNECTIONS), http: most(limits::HTTP_CONNECTIONS) }
+    }
 }
 
 /// Where to listen.

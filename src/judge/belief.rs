@@ -9,6 +9,9 @@ use crate::base::observation::{InvalidReply, LinkLoss, NodeReport, Sight, ValidR
 impl NodeView {
     /// Takes in what was seen at `at`.
     pub fn note(&mut self, what: Sight, at: Mono) {
+        if !matches!(what, Sight::Unlinked(LinkLoss::Local(_))) {
+            self.end_lack(at);
+        }
         match what {
             Sight::Linked => {
                 self.link = Link::Up { since: at };
@@ -45,6 +48,14 @@ impl NodeView {
         }
     }
 
+    /// This host can ask again. The time in which it could not is no silence of the server.
+    fn end_lack(&mut self, at: Mono) {
+        if let Some(since) = self.lacking_since.take() {
+            self.excuse_silence(at.ms_since(since), at);
+            self.cannot_judge = None;
+        }
+    }
+
     fn note_loss(&mut self, loss: LinkLoss, at: Mono) {
         self.ip = None;
         match &loss {
@@ -52,6 +63,10 @@ impl NodeView {
             LinkLoss::Credentials(text) => {
                 self.cannot_judge = Some(text.clone());
                 self.counts_from = at;
+            }
+            LinkLoss::Local(lack) => {
+                self.cannot_judge = Some(lack.as_str().to_owned());
+                self.lacking_since = self.lacking_since.or(Some(at));
             }
             // Nobody is there to refuse our credentials any more.
             LinkLoss::Refused | LinkLoss::TimedOut => self.cannot_judge = None,

@@ -21,7 +21,7 @@ pub enum Verdict {
     },
     /// It is down.
     Down(Grounds),
-    /// It refuses our credentials: neither up nor down.
+    /// It refuses our credentials, or this host cannot ask it: neither up nor down.
     CannotJudge,
 }
 
@@ -83,7 +83,8 @@ fn judge_silence(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict 
             LinkLoss::Refused => Evidence::Refused,
             LinkLoss::Closed => Evidence::Closed,
             LinkLoss::Unresolved(_) => Evidence::Unresolved,
-            LinkLoss::TimedOut | LinkLoss::Credentials(_) | LinkLoss::Other(_) => Evidence::Silent,
+            // The last two are never judged: see `cannot_judge`.
+            LinkLoss::TimedOut | LinkLoss::Other(_) | LinkLoss::Credentials(_) | LinkLoss::Local(_) => Evidence::Silent,
         },
     };
     let answer_due = busy || node.waiting_since.is_some() || !matches!(node.link, Link::Up { .. });
@@ -125,7 +126,7 @@ fn judge_loading(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::observation::{Sight, ValidReply};
+    use crate::base::observation::{LocalLack, Sight, ValidReply};
 
     fn settings() -> GroupSettings {
         GroupSettings { down_after_ms: 1000, ..GroupSettings::default() }
@@ -201,6 +202,24 @@ mod tests {
         node.note(Sight::Unlinked(LinkLoss::Refused), at(90_100));
         assert_eq!(judge(&node, &settings(), 90_200), Verdict::Late { deadline: at(91_000) });
         assert_eq!(evidence(&judge(&node, &settings(), 91_000)), Some(Evidence::Refused));
+    }
+
+    #[test]
+    fn what_this_host_lacks_is_no_fact_about_another() {
+        let lack = Sight::Unlinked(LinkLoss::Local(LocalLack::Descriptors));
+        let settings = GroupSettings { crash_down_after_ms: 100, ..settings() };
+        let lost =
+            [(0, Sight::Linked), (500, Sight::Valid(ValidReply::Pong)), (600, Sight::Unlinked(LinkLoss::Closed)), (610, lack.clone())];
+        let mut node = node(&lost);
+        assert_eq!(judge(&node, &settings, 90_000), Verdict::CannotJudge, "however long the lack lasts");
+        // It ends after 80 s: those do not count, what was before does.
+        node.note(Sight::Unlinked(LinkLoss::Refused), at(80_610));
+        assert_eq!(judge(&node, &settings, 80_611), Verdict::Late { deadline: at(80_700) }, "110 ms of silence, refused for 10");
+        assert_eq!(evidence(&judge(&node, &settings, 80_700)), Some(Evidence::Refused));
+        // A lack that comes and goes delays by no more than it lasts.
+        node.note(lack, at(80_650));
+        node.note(Sight::Unlinked(LinkLoss::Refused), at(80_660));
+        assert_eq!(judge(&node, &settings, 80_661), Verdict::Late { deadline: at(80_710) });
     }
 
     #[test]

@@ -57,8 +57,10 @@ pub struct NodeView {
     pub script_kill_sent: bool,
     /// Since when it has been down in this sentinel's eyes.
     pub down_since: Option<Mono>,
-    /// Why it cannot be judged (it refuses our credentials), if so.
+    /// Why it cannot be judged (it refuses our credentials, or this host cannot ask it), if so.
     pub cannot_judge: Option<String>,
+    /// Since when this host has not been able to ask it.
+    pub lacking_since: Option<Mono>,
 }
 
 impl NodeView {
@@ -80,6 +82,7 @@ impl NodeView {
             script_kill_sent: false,
             down_since: None,
             cannot_judge: None,
+            lacking_since: None,
         }
     }
 

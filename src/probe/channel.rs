@@ -4,8 +4,9 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
+use super::redial::Redial;
 use crate::base::observation::LinkLoss;
 use crate::base::{Addr, Claim, GroupName, Heard, NoChannel, OnChannel};
 use crate::clock::Clock;
@@ -14,6 +15,8 @@ use crate::clock::Clock;
 pub(super) const HELLO_PERIOD: Duration = Duration::from_millis(2000);
 /// From the end of one link to the next attempt. Nothing hurries here.
 const RETRY: Duration = Duration::from_millis(1000);
+/// The same for a server that has been gone for long.
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// How long an attempt to connect may take at first.
 const CONNECT_LIMIT: Duration = Duration::from_millis(1000);
 /// How often that limit doubles while attempts time out: a server that hangs accepts each of them, and answers them all when it wakes.
@@ -97,8 +100,9 @@ impl From<LinkLoss> for End {
 
 /// Keeps a side at work until nobody wants to know: link after link, each with the report of why there is none in between.
 pub(super) async fn keep_linked<S: Side>(mut side: S) {
-    let mut timeouts = 0;
+    let (mut timeouts, mut redial) = (0, Redial::default());
     loop {
+        let begun = Instant::now();
         let why = match side.link_once(connect_limit(timeouts)).await {
             Err(End::Unwanted) => return,
             Err(End::Access) => continue,
@@ -115,7 +119,11 @@ pub(super) async fn keep_linked<S: Side>(mut side: S) {
         if side.reporter().report(S::unlinked(why)).await.is_err() {
             return;
         }
-        sleep(RETRY).await;
+        if begun.elapsed() > LONGEST_RETRY {
+            // There was a link, or an attempt that took long by itself.
+            redial.linked();
+        }
+        sleep(redial.pause(Instant::now(), RETRY, LONGEST_RETRY)).await;
     }
 }
 
@@ -131,6 +139,7 @@ fn no_channel(loss: LinkLoss) -> NoChannel {
         LinkLoss::Refused => unrefused("connection refused"),
         LinkLoss::Closed => unrefused("connection closed"),
         LinkLoss::TimedOut => unrefused("no answer in time"),
+        LinkLoss::Local(lack) => unrefused(lack.as_str()),
         LinkLoss::Unresolved(why) | LinkLoss::Other(why) => unrefused(&why),
         LinkLoss::Credentials(why) => NoChannel { refused: true, why },
     }

@@ -7,6 +7,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::ProbeSettings;
+use super::redial::Redial;
 use super::rhythm::{Due, Periods, Rhythm};
 use crate::base::Addr;
 use crate::base::observation::{InvalidReply, LinkLoss, Seen, Sight};
@@ -19,6 +20,9 @@ use crate::redis::{Access, Dialer, Link, request};
 /// Such a server hangs: each fresh link waits in its queue, and the last of them is answered as soon as it wakes.
 const PATIENCE_DOUBLINGS: u32 = 5;
 
+/// Longest pause before a server that is gone is dialled again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// The task that looks.
 pub(super) struct Eyes {
     dialer: Dialer,
@@ -27,6 +31,7 @@ pub(super) struct Eyes {
     clock: Clock,
     out: mpsc::Sender<Seen>,
     silent_links: u32,
+    redial: Redial,
     /// Since when the server has refused our credentials on this link.
     refused_since: Option<Instant>,
 }
@@ -66,7 +71,7 @@ impl Eyes {
         clock: Clock,
         out: mpsc::Sender<Seen>,
     ) -> Self {
-        Self { dialer: Dialer::new(addr), settings, looks, clock, out, silent_links: 0, refused_since: None }
+        Self { dialer: Dialer::new(addr), settings, looks, clock, out, silent_links: 0, redial: Redial::default(), refused_since: None }
     }
 
     /// Looks until nobody wants to know.
@@ -84,7 +89,14 @@ impl Eyes {
             if self.emit(Sight::Unlinked(loss)).await.is_err() {
                 return;
             }
+            let longer = self.redial.pause(Instant::now(), limit, LONGEST_PAUSE);
             sleep_until(begun + pause(short_lived, limit)).await;
+            if longer > limit {
+                tokio::select! {
+                    () = sleep_until(begun + longer) => {}
+                    () = self.looks.notified() => {}
+                }
+            }
         }
     }
 
@@ -96,6 +108,7 @@ impl Eyes {
             Ok(link) => link,
             Err(loss) => return End::Loss(loss),
         };
+        self.redial.linked();
         if self.emit(Sight::Linked).await.is_err() {
             return End::Unwanted;
         }

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::ProbeSettings;
+use super::redial::Redial;
 use crate::base::Addr;
 use crate::base::observation::LinkLoss;
 use crate::redis::wire::Reply;
@@ -19,6 +20,8 @@ const CHECK_PERIOD: Duration = Duration::from_secs(1);
 const SETTLE_LIMIT: Duration = Duration::from_millis(200);
 /// How long the system may go on trying to deliver what was written.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(1);
+/// Longest pause before a link to a server that is gone is made again. An act does not wait for it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How much later than its limit an act in progress may say what came of it.
 const GRACE: Duration = Duration::from_millis(50);
 /// How often the patience of an attempt to connect doubles while attempts time out: a server that hangs accepts each of them.
@@ -48,6 +51,7 @@ pub(super) struct Arms {
     dialer: Dialer,
     link: Option<IdleLink>,
     timeouts: u32,
+    redial: Redial,
 }
 
 /// A link that is kept ready.
@@ -70,7 +74,7 @@ enum Next {
 /// A pair of hands and the task that moves them.
 pub(super) fn hands(addr: Addr, settings: watch::Receiver<ProbeSettings>) -> (Hands, Arms) {
     let (acts, orders) = mpsc::channel(ACTS_WAITING);
-    (Hands { acts }, Arms { orders, settings, dialer: Dialer::new(addr), link: None, timeouts: 0 })
+    (Hands { acts }, Arms { orders, settings, dialer: Dialer::new(addr), link: None, timeouts: 0, redial: Redial::default() })
 }
 
 impl Hands {
@@ -116,8 +120,8 @@ impl Arms {
                 Next::Order(None) | Next::Settings(Err(_)) => return,
                 Next::Settings(Ok(())) => {}
                 Next::Linked(link) => {
-                    retry_at = Instant::now() + settings.retry_pause();
                     self.keep(link);
+                    retry_at = self.retry_at(settings.retry_pause());
                 }
                 Next::Said(said) => self.hear(&said),
                 Next::Time => self.check(settings.silence_limit()).await,
@@ -125,9 +129,19 @@ impl Arms {
         }
     }
 
+    /// When a link is to be made again, where there is none.
+    fn retry_at(&mut self, shortest: Duration) -> Instant {
+        let now = Instant::now();
+        if self.link.is_some() {
+            self.redial.linked();
+            return now + shortest;
+        }
+        now + self.redial.pause(now, shortest, LONGEST_PAUSE)
+    }
+
     /// An order goes before everything else: even an attempt to connect is given up for it, since the order makes its own.
     async fn next(&mut self, settings: &ProbeSettings, retry_at: Instant) -> Next {
-        let Self { orders, settings: changes, dialer, link, timeouts } = self;
+        let Self { orders, settings: changes, dialer, link, timeouts, .. } = self;
         let check_at = link.as_ref().map(|idle| idle.check_at);
         let limit = settings.connect_limit() * (1 << (*timeouts).min(PATIENCE_DOUBLINGS));
         let link_or_reply = async {
@@ -196,6 +210,7 @@ impl Arms {
             let link = open(&mut self.dialer, access, left()).await;
             self.link = None;
             self.link = Some(IdleLink::new(link.map_err(AskError::NoLink)?));
+            self.redial.linked();
         }
         match &mut self.link {
             Some(idle) => idle.link.act(act, left(), permission).await,

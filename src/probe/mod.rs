@@ -16,6 +16,7 @@ mod channel;
 mod ears;
 mod eyes;
 mod hands;
+mod redial;
 mod rhythm;
 mod voice;
 
@@ -69,7 +70,7 @@ impl ProbeSettings {
         Access { client_name: self.subscriber_name.clone(), ..self.access.clone() }
     }
 
-    /// How long to wait between attempts to connect: a server that comes back is seen within 100 ms.
+    /// How long to wait at least between attempts to connect: a server that restarts is seen within 100 ms.
     fn retry_pause(&self) -> Duration {
         Duration::from_millis((self.ping_period_ms / 2).clamp(20, 100))
     }

@@ -41,6 +41,8 @@ pub struct RaftConfig {
     pub sentinel_id_seed: Option<SentinelId>,
     /// Encrypts what is said between peers; none is clear text, unless there is a proof.
     pub tls: Option<PeerTls>,
+    /// Where the handshakes of strangers are computed; none is where the calls of peers are answered.
+    pub strangers: Option<tokio::runtime::Handle>,
     /// Seals the secrets in what is proposed; without a secret file nothing is sealed.
     pub sealer: Sealer,
     /// Proves that a peer holds the secret, and encrypts; none asks for no such proof.
@@ -71,6 +73,7 @@ impl RaftConfig {
             cluster_id: None,
             sentinel_id_seed: None,
             tls: None,
+            strangers: None,
             sealer: Sealer::default(),
             proof: None,
             insecure: false,

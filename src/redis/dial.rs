@@ -8,8 +8,9 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::lack::lack_of;
 use crate::base::Addr;
-use crate::base::observation::LinkLoss;
+use crate::base::observation::{LinkLoss, LocalLack};
 
 /// Connects to one address, again and again.
 ///
@@ -56,14 +57,16 @@ impl Dialer {
         let unresolved = |why: String| LinkLoss::Unresolved(format!("'{}': {why}", self.addr.host()));
         let Ok(answer) = answer else { return Err(unresolved("the resolver does not answer".to_owned())) };
         self.asking = None;
-        answer.map_err(|error| unresolved(error.to_string()))?.map_err(|error| unresolved(error.to_string()))
+        let found = answer.map_err(|error| unresolved(error.to_string()))?;
+        // A resolver that gets no descriptor says that the name is not known, or not now.
+        found.map_err(|error| lacking().map_or_else(|| unresolved(error.to_string()), LinkLoss::Local))
     }
 }
 
 /// The first of these addresses that takes a connection, or what speaks most against the death of the server: where all refuse, nobody
-/// is there; while one of them is silent the server may be. An address of a kind that this host does not have (IPv6, say) says nothing.
+/// is there; while one of them is silent the server may be, and one that this host could not ask is not known at all. An address of a kind that this host does not have (IPv6, say) says nothing.
 async fn reach(targets: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Option<LinkLoss>> {
-    let (mut trouble, mut refused, mut not_ours) = (None, None, None);
+    let (mut trouble, mut refused, mut not_ours, mut lack) = (None, None, None, None);
     for (tried, &target) in targets.iter().enumerate() {
         // An equal share of what is left for each, so that one that says nothing does not hide the others.
         let share = deadline.saturating_duration_since(Instant::now()) / u32::try_from(targets.len() - tried).unwrap_or(u32::MAX);
@@ -71,11 +74,17 @@ async fn reach(targets: &[SocketAddr], deadline: Instant) -> Result<TcpStream, O
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => refused = Some(loss_of(&error)),
             Ok(Err(error)) if error.kind() == ErrorKind::AddrNotAvailable => not_ours = Some(loss_of(&error)),
+            Ok(Err(error)) if lack_of(&error).is_some() => lack = Some(loss_of(&error)),
             Ok(Err(error)) => trouble = Some(loss_of(&error)),
             Err(_) => trouble = Some(LinkLoss::TimedOut),
         }
     }
-    Err(trouble.or(refused).or(not_ours))
+    Err(lack.or(trouble).or(refused).or(not_ours))
+}
+
+/// What this host lacks at this moment for any connection.
+fn lacking() -> Option<LocalLack> {
+    TcpSocket::new_v4().err().as_ref().and_then(lack_of)
 }
 
 async fn connect(target: SocketAddr) -> Result<TcpStream, Error> {
@@ -92,6 +101,9 @@ async fn connect(target: SocketAddr) -> Result<TcpStream, Error> {
 pub(super) fn loss_of(error: &Error) -> LinkLoss {
     if let Some(problem) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return LinkLoss::Credentials(format!("TLS: {problem}"));
+    }
+    if let Some(lack) = lack_of(error) {
+        return LinkLoss::Local(lack);
     }
     match error.kind() {
         ErrorKind::ConnectionRefused => LinkLoss::Refused,

@@ -15,6 +15,7 @@ pub mod act;
 mod dial;
 pub mod guard;
 pub mod info;
+mod lack;
 pub mod link;
 mod renames;
 pub mod request;

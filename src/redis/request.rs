@@ -40,6 +40,7 @@ fn phrase(loss: &LinkLoss) -> &str {
         LinkLoss::Refused => "connection refused",
         LinkLoss::Closed => "connection closed by the server",
         LinkLoss::TimedOut => "no answer in time",
+        LinkLoss::Local(lack) => lack.as_str(),
         LinkLoss::Unresolved(text) | LinkLoss::Credentials(text) | LinkLoss::Other(text) => text,
     }
 }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::admission::Source;
+
 /// One end of a client's connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
@@ -15,6 +17,14 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Where it comes from, as far as counting goes.
+    pub(crate) fn source(&self) -> Source {
+        match self {
+            Self::Ip(addr) => Source::of(*addr),
+            Self::Unix(_) => Source::Here,
+        }
+    }
+
     /// Whether it is on this host for certain.
     pub fn is_here(&self) -> bool {
         match self {

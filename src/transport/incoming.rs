@@ -1,212 +1,145 @@
-//! The connections that a gRPC port takes.
+//! The connections that a TCP port takes.
 
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::Either;
-use futures_util::{Stream, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc};
+use futures_util::Stream;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_rustls::server::TlsStream;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::server::{Connected, TcpIncoming};
 
+use super::connection::{Connection, Incoming, Opening};
+use crate::admission::{Pause, Place, Port, Source};
 use crate::base::Mono;
+use crate::base::told::{Told, left_out};
 use crate::clock::Clock;
-use crate::tls::{CertificateNames, ServerTls};
+use crate::tls::ServerTls;
 
-/// How long the other side may take for the TLS handshake.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
-/// Handshakes at the same time; whoever comes then waits in the queue of the socket.
-const HANDSHAKES: usize = 64;
-/// Pause after a failed accept (such as: out of descriptors).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Somebody who cannot get in tries again and again. It is told again when the reason changes, and else at most this often.
-const REPEAT_AFTER_MS: u64 = 60_000;
+/// How long the other side may take for a handshake. Members of one network need a few milliseconds.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
+/// Failures that may wait to be told.
+const FAILURES: usize = 64;
+/// Somebody who cannot get in tries again and again. Each source and reason is told at most this often.
+const TELL_EVERY_MS: u64 = 60_000;
+/// Connections that nobody hears from are found out after this long.
+const KEEPALIVE: Duration = Duration::from_secs(20);
 
-/// The connections of one port, for tonic to serve. With `tls`, those whose handshake succeeded; nobody waits for the handshake of
-/// another, and what goes wrong in one is logged with `port`, the words for people.
-pub fn incoming(
-    tcp: TcpIncoming,
-    tls: Option<ServerTls>,
-    port: &'static str,
-    clock: Clock,
-) -> impl Stream<Item = io::Result<Incoming>> + Send {
-    let Some(tls) = tls else { return Either::Left(tcp.map(|accepted| accepted.map(Incoming::Plain))) };
-    let (arrived, arrivals) = mpsc::channel(1);
-    tokio::spawn(Porter { tls, port, clock, arrived, told: None }.work(tcp));
-    Either::Right(ReceiverStream::new(arrivals).map(Ok))
+/// A port, and how its connections begin.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    /// Its places. The name is for people: "the gRPC port".
+    pub port: Port,
+    /// Speaks TLS with everybody; none is clear text.
+    pub tls: Option<ServerTls>,
+    /// How many bytes have to come before a connection is taken for one of the protocol, and within which time.
+    pub opening: Opening,
+    /// Where strangers' handshakes are computed, if not here: a port whose service must not wait for strangers says so.
+    pub strangers: Option<Handle>,
+    /// The clock of this process.
+    pub clock: Clock,
 }
 
-/// Shakes hands with everybody who comes, until nobody waits for them any more.
+/// The connections of one port, for a server to serve: those with a place, and with TLS those whose handshake succeeded. Nobody waits
+/// for the handshake of another. What goes wrong is logged, at most once a minute for each source and reason.
+pub fn incoming(listener: TcpListener, intake: Intake) -> impl Stream<Item = io::Result<Incoming>> + Send + Unpin {
+    let (arrived, arrivals) = mpsc::channel(1);
+    let (pause, told) = (Pause::new(intake.port.name(), intake.clock), Told::new(TELL_EVERY_MS));
+    tokio::spawn(Porter { intake: Arc::new(intake), arrived, pause, told }.work(listener));
+    ReceiverStream::new(arrivals).map(Ok)
+}
+
+/// Why a connection was not taken, and whose it was.
+struct Failure {
+    source: Option<Source>,
+    why: String,
+}
+
+/// Takes everybody who comes, until nobody waits for them any more.
 struct Porter {
-    tls: ServerTls,
-    port: &'static str,
-    clock: Clock,
+    intake: Arc<Intake>,
     arrived: mpsc::Sender<Incoming>,
-    told: Option<(String, Mono)>,
+    pause: Pause,
+    told: Told<(Option<Source>, String)>,
 }
 
 impl Porter {
-    async fn work(mut self, mut tcp: TcpIncoming) {
-        let places = Arc::new(Semaphore::new(HANDSHAKES));
-        let (failed, mut failures) = mpsc::channel::<(Option<SocketAddr>, String)>(HANDSHAKES);
+    async fn work(mut self, listener: TcpListener) {
+        let (failed, mut failures) = mpsc::channel::<Failure>(FAILURES);
         loop {
             tokio::select! {
                 () = self.arrived.closed() => return,
                 // Both ends of this channel are here.
-                Some((from, why)) = failures.recv() => self.tell(from, &why),
-                (accepted, place) = next(&mut tcp, &places) => match accepted {
-                    None => return,
-                    Some(Ok(stream)) => {
-                        let (tls, arrived, failed) = (self.tls.clone(), self.arrived.clone(), failed.clone());
-                        tokio::spawn(async move {
-                            shake_hands(stream, &tls, &arrived, &failed).await;
-                            drop(place);
-                        });
+                Some(failure) = failures.recv() => self.tell(failure),
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        self.pause.over();
+                        self.take(stream, Source::of(peer), &failed).await;
                     }
-                    Some(Err(error)) => {
-                        tracing::warn!("cannot accept a connection to {}: {error}", self.port);
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
+                    Err(error) => if let Some(pause) = self.pause.after(&error) {
+                        tokio::time::sleep(pause).await;
+                    },
                 },
             }
         }
     }
 
-    fn tell(&mut self, from: Option<SocketAddr>, why: &str) {
-        let from = from.map_or_else(|| "an unknown address".to_owned(), |addr| addr.ip().to_string());
-        let text = format!("a connection to {} from {from} is turned away in the TLS handshake: {why}", self.port);
-        let now = self.clock.mono();
-        let due = self.told.as_ref().is_none_or(|(told, at)| *told != text || now.ms_since(*at) >= REPEAT_AFTER_MS);
-        if due {
-            tracing::warn!("{text}");
-            self.told = Some((text, now));
-        }
-    }
-}
-
-/// The next connection, once there is a place for its handshake.
-async fn next(
-    tcp: &mut TcpIncoming,
-    places: &Arc<Semaphore>,
-) -> (Option<io::Result<TcpStream>>, Option<tokio::sync::OwnedSemaphorePermit>) {
-    // Nobody closes the semaphore.
-    let place = Arc::clone(places).acquire_owned().await.ok();
-    (tcp.next().await, place)
-}
-
-async fn shake_hands(
-    stream: TcpStream,
-    tls: &ServerTls,
-    arrived: &mpsc::Sender<Incoming>,
-    failed: &mpsc::Sender<(Option<SocketAddr>, String)>,
-) {
-    let from = stream.peer_addr().ok();
-    let why = match timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
-        Ok(Ok(stream)) => {
+    async fn take(&mut self, stream: TcpStream, source: Source, failed: &mpsc::Sender<Failure>) {
+        // A socket that refuses options is one whose other end has gone: reading from it will tell.
+        let _ = stream.set_nodelay(true);
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+        let place = match self.intake.port.enter(source) {
+            Ok(place) => place,
+            Err(refused) => return self.tell(Failure { source: Some(source), why: refused.why().to_owned() }),
+        };
+        let elsewhere = self.intake.strangers.clone().filter(|_| !self.intake.port.knows(source));
+        let Some(tls) = self.intake.tls.clone() else {
+            let taken = Incoming::new(Connection::Plain(stream), place, self.intake.opening, elsewhere);
             // Nobody waits any more: the port is closed, and the connection with it.
-            let _ = arrived.send(Incoming::Tls(Box::new(stream))).await;
+            let _ = self.arrived.send(taken).await;
             return;
-        }
-        // A look at whether the port is open, as load balancers take it.
-        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return,
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("not done within {} s", HANDSHAKE_WITHIN.as_secs()),
-    };
-    // With a queue full of failures one more or less says nothing new.
-    let _ = failed.try_send((from, why));
-}
-
-/// A connection that was let in.
-#[derive(Debug)]
-pub enum Incoming {
-    /// In clear text.
-    Plain(TcpStream),
-    /// Encrypted; boxed, since it is large.
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-/// Where a connection comes from. It is among the extensions of each request.
-#[derive(Clone, Debug, Default)]
-pub struct ConnectInfo {
-    /// The other end; none if it was gone before it was asked for.
-    pub peer: Option<SocketAddr>,
-    /// The names in the certificate that was shown, and that was found to be of the authority.
-    pub certificate: Option<Arc<CertificateNames>>,
-}
-
-impl Incoming {
-    /// The other end; none if it has gone.
-    pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
-        self.connect_info().peer
-    }
-}
-
-impl Connected for Incoming {
-    type ConnectInfo = ConnectInfo;
-
-    fn connect_info(&self) -> ConnectInfo {
-        match self {
-            Self::Plain(tcp) => ConnectInfo { peer: tcp.peer_addr().ok(), certificate: None },
-            Self::Tls(tls) => {
-                let (tcp, session) = tls.get_ref();
-                let shown = session.peer_certificates().and_then(<[_]>::first);
-                let certificate = shown.map(|certificate| Arc::new(CertificateNames::of(certificate)));
-                ConnectInfo { peer: tcp.peer_addr().ok(), certificate }
+        };
+        let (intake, arrived, failed) = (Arc::clone(&self.intake), self.arrived.clone(), failed.clone());
+        let later = elsewhere.clone();
+        let shaking = async move {
+            match shake_hands(stream, &place, &tls).await {
+                Ok(connection) => _ = arrived.send(Incoming::new(connection, place, intake.opening, later)).await,
+                // With a queue full of failures one more or less says nothing new.
+                Err(Some(why)) => _ = failed.try_send(Failure { source: Some(source), why }),
+                Err(None) => {}
             }
+        };
+        Incoming::start_handshake(elsewhere, shaking);
+    }
+
+    fn tell(&mut self, failure: Failure) {
+        let now = self.intake.clock.mono();
+        if let Some(line) = self.line(failure, now) {
+            tracing::warn!("{line}");
         }
+    }
+
+    fn line(&mut self, Failure { source, why }: Failure, now: Mono) -> Option<String> {
+        let from = source.map_or_else(|| "an unknown address".to_owned(), |source| source.to_string());
+        let text = format!("a connection to {} from {from} is turned away: {why}", self.intake.port.name());
+        self.told.due((source, why), now).map(|count| text + &left_out(count))
     }
 }
 
-impl AsyncRead for Incoming {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Incoming {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
-            Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(tcp) => tcp.is_write_vectored(),
-            Self::Tls(tls) => tls.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
-        }
+/// The connection, or why there is none; no reason where the other side only looked whether the port is open, as load balancers do.
+async fn shake_hands(stream: TcpStream, place: &Place, tls: &ServerTls) -> Result<Connection, Option<String>> {
+    let shaken = tokio::select! {
+        shaken = timeout(HANDSHAKE_WITHIN, tls.accept(stream)) => shaken,
+        () = place.out().cancelled() => return Err(Some("too many handshakes are open, and this one was the oldest".to_owned())),
+    };
+    match shaken {
+        Ok(Ok(stream)) => Ok(Connection::Tls(Box::new(stream))),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(None),
+        Ok(Err(error)) => Err(Some(format!("the TLS handshake failed: {error}"))),
+        Err(_) => Err(Some(format!("no TLS handshake within {} s", HANDSHAKE_WITHIN.as_secs()))),
     }
 }

@@ -3,26 +3,25 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
-use super::incoming::Incoming;
+use super::connection::Incoming;
 use super::link::{AnyBytes, Proof, Taken};
 use crate::base::told::{Told, left_out};
 use crate::clock::Clock;
 
 /// Time for the proof. Members of one network need a few milliseconds.
 const PROOF_WITHIN: Duration = Duration::from_secs(3);
-/// Proofs at the same time. More connections wait unread.
-const PROOFS: usize = 256;
+/// Failures that may wait to be told. The number of proofs at the same time is bounded by the places of the port.
+const FAILURES: usize = 64;
 /// A source that cannot get in tries again and again. Each is told at most this often.
 const TELL_EVERY_MS: u64 = 60_000;
 
@@ -72,15 +71,9 @@ async fn work<S>(mut taken: S, terms: Terms, clock: Clock, arrived: mpsc::Sender
 where
     S: Stream<Item = io::Result<Incoming>> + Send + Unpin,
 {
-    let places = Arc::new(Semaphore::new(PROOFS));
-    let (failed, mut failures) = mpsc::channel::<(Option<SocketAddr>, String)>(PROOFS);
+    let (failed, mut failures) = mpsc::channel::<(Option<SocketAddr>, String)>(FAILURES);
     let mut told = Told::new(TELL_EVERY_MS);
     loop {
-        let next = async {
-            // Nobody closes the semaphore.
-            let place = Arc::clone(&places).acquire_owned().await.ok();
-            (taken.next().await, place)
-        };
         tokio::select! {
             () = arrived.closed() => return,
             // Both ends of this channel are here.
@@ -90,13 +83,14 @@ where
                     tracing::warn!("a connection to the port for peers from {source} is turned away: {why}{}", left_out(count));
                 }
             }
-            (next, place) = next => match next {
+            next = taken.next() => match next {
                 None => return,
                 // The port has told of it.
                 Some(Err(_)) => {}
                 Some(Ok(incoming)) => {
                     let (terms, arrived, failed) = (terms.clone(), arrived.clone(), failed.clone());
-                    tokio::spawn(async move {
+                    let elsewhere = incoming.elsewhere();
+                    Incoming::start_handshake(elsewhere, async move {
                         let addr = incoming.peer_addr();
                         match prove(incoming, &terms, addr).await {
                             // Nobody waits any more: the port is closed, and the connection with it.
@@ -105,7 +99,6 @@ where
                             Err(Some(why)) => _ = failed.try_send((addr, why)),
                             Err(None) => {}
                         }
-                        drop(place);
                     });
                 }
             },
@@ -119,7 +112,12 @@ async fn prove(incoming: Incoming, terms: &Terms, addr: Option<SocketAddr>) -> R
         let caller = Caller { addr, proven: terms.certified };
         return Ok(PeerConnection { bytes: Box::new(incoming), caller });
     };
-    match timeout(PROOF_WITHIN, proof.ask(incoming)).await {
+    let place = incoming.place();
+    let asked = timeout(PROOF_WITHIN, proof.ask(incoming)).await;
+    if matches!(asked, Ok(Ok(_))) {
+        place.prove();
+    }
+    match asked {
         Ok(Ok(Taken::Proven(stream))) => Ok(PeerConnection { bytes: stream, caller: Caller { addr, proven: true } }),
         Ok(Ok(Taken::Unproven(stream))) => Ok(PeerConnection { bytes: Box::new(stream), caller: Caller { addr, proven: terms.certified } }),
         Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(None),

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use raft_sentinel::admission::{Descriptors, Need, Port, Shares};
 use raft_sentinel::base::observation::{NodeReport, ReplicaReport, RoleReport};
 use raft_sentinel::base::{
     Addr, Epoch, Fence, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, SentinelId, WallTime,
@@ -72,8 +73,10 @@ impl World {
         let (on_grpc, grpc) = free_port().await;
         let (on_http, http) = free_port().await;
         let hooks = Hooks::new(hooks::Limits::default(), hooks::OwnFile::default(), clock, std::env::temp_dir(), Hub::default());
-        let served = tokio::spawn(grpc::serve(vec![on_grpc], None, ctx.clone(), stop.clone()));
-        tokio::spawn(http::serve(vec![on_http], ctx, hooks, stop.clone()));
+        let port = |name| Port::for_clients(name, Shares::new(1000, 1000), Descriptors::with_limit(5000, Need::default()));
+        let entrance = grpc::Entrance { port: port("gRPC"), tls: None };
+        let served = tokio::spawn(grpc::serve(vec![on_grpc], entrance, ctx.clone(), stop.clone()));
+        tokio::spawn(http::serve(vec![on_http], port("HTTP"), ctx, hooks, stop.clone()));
         Self { fake, board, clock, grpc, http, stop, served }
     }
 

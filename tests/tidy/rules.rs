@@ -34,11 +34,13 @@ pub(crate) const ROOMS: &[Room] = &[
     room("board",   &["base", "judge::view", "judge::GroupView", "judge::NodeView", "judge::Link"]),
     // Disk, peers, servers.
     room("store",   &["base", "machine", "raft::types"]),
-    room("raft",    &["base", "clock", "machine", "proto", "secret", "store", "tls", "transport"]),
+    room("raft",    &["admission", "base", "clock", "machine", "proto", "secret", "store", "tls", "transport"]),
+    // Places for connections, at all ports.
+    room("admission", &["base", "clock"]),
     room("renewal", &[]),
     room("secret",  &["base", "renewal"]),
     room("tls",     &["base", "renewal"]),
-    room("transport", &["base", "clock", "secret", "tls"]),
+    room("transport", &["admission", "base", "clock", "secret", "tls"]),
     room("redis",   &["base", "tls"]),
     room("probe",   &["base", "clock", "redis"]),
     // Words for those who listen, and what an operator wants done.
@@ -46,7 +48,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("hooks",   &["base", "clock", "events", "machine", "secret"]),
     // Hands and mouth: they do not know each other.
     room("agent",   &["base", "board", "clock", "failpoint", "judge", "machine", "probe", "raft", "redis", "secret", "simulate", "tls"]),
-    room("serve",   &["base", "board", "clock", "conf", "events", "hooks", "machine", "proto", "raft", "simulate", "tls", "transport",
+    room("serve",   &["admission", "base", "board", "clock", "conf", "events", "hooks", "machine", "proto", "raft", "simulate", "tls", "transport",
                       "judge::view", "judge::GroupView", "judge::NodeView", "judge::Link"]),
     // Operators.
     Room { name: "conf", may_use: &["base"], pure: false, except: &[("conf/cli.rs", "ctl"), ("conf/cli.rs", "gate")] },
@@ -54,7 +56,7 @@ pub(crate) const ROOMS: &[Room] = &[
     // It asks the sentinels as an operator does, and reads the lines of a file as Redis does.
     room("gate",    &["base", "proto", "transport", "conf::words", "ctl::client", "ctl::command"]),
     // The only place that knows every room.
-    room("app",     &["agent", "base", "board", "clock", "conf", "ctl", "events", "hooks", "judge", "machine", "probe", "proto", "raft",
+    room("app",     &["admission", "agent", "base", "board", "clock", "conf", "ctl", "events", "hooks", "judge", "machine", "probe", "proto", "raft",
                       "redis", "renewal", "secret", "serve", "simulate", "store", "tls", "transport"]),
     room("main",    &["app", "conf", "ctl", "gate", "secret"]),
     // The map and the long pages: they use no room.
@@ -96,8 +98,8 @@ pub(crate) const LIBRARIES: &[(&str, &[&str])] = &[
     ("tonic",        &["app", "ctl", "gate", "proto", "raft", "serve", "transport"]),
     ("tokio_rustls", &["redis", "serve", "tls", "transport"]),
     ("axum",         &["serve"]),
-    ("hyper",        &["hooks"]),
-    ("hyper_util",   &["hooks", "transport"]),
+    ("hyper",        &["hooks", "serve"]),
+    ("hyper_util",   &["hooks", "serve", "transport"]),
     ("snow",         &["transport"]),
     ("rustls",       &["hooks", "redis", "tls"]),
     ("ring::hkdf",   &["secret"]),
@@ -107,7 +109,7 @@ pub(crate) const LIBRARIES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["app", "main"]),
     ("SystemTime",   &["clock"]),
     // Deadlines of calls. Whoever reasons with moments gets them from the clock, as an argument.
-    ("Instant::now", &["clock", "ctl", "gate", "probe", "raft", "redis", "serve"]),
+    ("Instant::now", &["clock", "ctl", "gate", "probe", "raft", "redis", "serve", "transport"]),
     // A simulated failure is to look like a crash.
     ("process::exit", &["main", "simulate"]),
 ];

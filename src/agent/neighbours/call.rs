@@ -131,6 +131,7 @@ fn silent(loss: LinkLoss) -> Proof {
         LinkLoss::Refused => "refuses connections".to_owned(),
         LinkLoss::Closed => "closes the connection".to_owned(),
         LinkLoss::TimedOut => "does not answer in time".to_owned(),
+        LinkLoss::Local(lack) => lack.as_str().to_owned(),
         LinkLoss::Unresolved(why) | LinkLoss::Credentials(why) | LinkLoss::Other(why) => excerpt(&why),
     })
 }

@@ -117,6 +117,7 @@ fn phrase(loss: &LinkLoss) -> String {
         LinkLoss::Refused => "connection refused".to_owned(),
         LinkLoss::Closed => "connection closed".to_owned(),
         LinkLoss::TimedOut => "no answer in time".to_owned(),
+        LinkLoss::Local(lack) => lack.as_str().to_owned(),
         LinkLoss::Unresolved(why) | LinkLoss::Credentials(why) | LinkLoss::Other(why) => why.clone(),
     }
 }

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use super::{Args, Directive, Stage, Treatment};
 use crate::base::{ClusterId, NodeId};
 use crate::conf::draft::{Draft, Grpc};
-use crate::conf::settings::{CertificateUser, Listen};
+use crate::conf::settings::{CertificateUser, Connections, Listen};
 use crate::conf::value::{Problem, listening_addr, optional, reachable_addr, shown, whole, yes_no};
 
 /// Longest span that a Raft timer may have, in milliseconds.
 const TIMER_MS: u64 = 60_000;
+/// Most connections that a port may be given.
+const CONNECTIONS: usize = 1_000_000;
 
 pub(super) static ROWS: &[Directive] = &[
     row("raft node-id", 1, |draft, args| {
@@ -51,6 +53,11 @@ pub(super) static ROWS: &[Directive] = &[
         draft.grpc_tls = yes_no(&args[0])?;
         Ok(())
     }),
+    row("grpc connections", 1, |draft, args| connections(&mut draft.connections.grpc.most, &args[0])),
+    row("grpc connections-per-address", 1, |draft, args| per_address(&mut draft.connections.grpc, &args[0])),
+    row("http connections", 1, |draft, args| connections(&mut draft.connections.http.most, &args[0])),
+    row("http connections-per-address", 1, |draft, args| per_address(&mut draft.connections.http, &args[0])),
+    row("sentinel clients-per-address", 1, |draft, args| per_address(&mut draft.connections.resp, &args[0])),
     row("grpc tls-ca-cert-file", 1, |draft, args| {
         draft.grpc_ca_file = optional(&args[0]).map(PathBuf::from);
         Ok(())
@@ -80,6 +87,16 @@ pub(super) static ROWS: &[Directive] = &[
 
 const fn row(name: &'static str, args: usize, handler: fn(&mut Draft, &[String]) -> Result<(), Problem>) -> Directive {
     Directive { name, args: Args::exactly(args), stage: Stage::Process, treatment: Treatment::Use(handler) }
+}
+
+fn connections(most: &mut usize, word: &str) -> Result<(), Problem> {
+    *most = whole(word, &(1..=CONNECTIONS))?;
+    Ok(())
+}
+
+fn per_address(connections: &mut Connections, word: &str) -> Result<(), Problem> {
+    connections.per_address = Some(whole(word, &(1..=CONNECTIONS))?);
+    Ok(())
 }
 
 fn node_id(word: &str) -> Result<NodeId, Problem> {

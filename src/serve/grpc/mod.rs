@@ -7,13 +7,14 @@
 //!
 //! In reading order: `rights` and `guard` (who may make which call), `sentinel` (the clients' service), `watch` (its one
 //! stream), `admin`, `failover` and `membership` (the operators'), `convert` (their messages from our words), `refuse` (our errors as their
-//! codes), `health` (whether linearizable answers can be expected).
+//! codes), `health` (whether linearizable answers can be expected), `intake` (requests that never end).
 
 mod admin;
 mod convert;
 mod failover;
 mod guard;
 mod health;
+mod intake;
 mod membership;
 mod refuse;
 mod rights;
@@ -30,8 +31,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
+use crate::admission::Port;
 use crate::base::limits;
 use crate::board::Board;
 use crate::clock::Clock;
@@ -40,10 +41,16 @@ use crate::proto::sentinel::sentinel_server::{SERVICE_NAME as SENTINEL, Sentinel
 use crate::serve::Consensus;
 use crate::serve::users::Access;
 use crate::tls::ServerTls;
-use crate::transport::{self, Incoming};
+use crate::transport::{self, Incoming, Intake, Opening};
 
 /// Requests and watches at the same time on one connection.
-const STREAMS_PER_CONNECTION: u32 = 256;
+const STREAMS_PER_CONNECTION: u32 = 128;
+/// Bytes of a request, and of all requests of one connection, that may wait to be read.
+const STREAM_WINDOW_BYTES: u32 = limits::CLIENT_MESSAGE_BYTES as u32;
+/// See [`STREAM_WINDOW_BYTES`].
+const CONNECTION_WINDOW_BYTES: u32 = 4 * STREAM_WINDOW_BYTES;
+/// Bytes of all header fields of one request.
+const HEADER_BYTES: u32 = 8 * 1024;
 /// An idle connection is asked for a sign of life this often.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(20);
 /// A connection without a sign of life for this long is closed, and its watches with it.
@@ -91,11 +98,20 @@ pub enum ServeError {
     },
 }
 
-/// Serves on all listeners, with TLS if there is `tls`, until `cancel`; then ends all watches, lets running calls finish, and returns.
+/// The way in.
+#[derive(Clone, Debug)]
+pub struct Entrance {
+    /// The places of the port.
+    pub port: Port,
+    /// Speaks TLS with everybody; none is clear text.
+    pub tls: Option<ServerTls>,
+}
+
+/// Serves on all listeners until `cancel`; then ends all watches, lets running calls finish, and returns.
 ///
 /// # Errors
 /// [`ServeError`] when a listener fails; the others are stopped then.
-pub async fn serve(listeners: Vec<TcpListener>, tls: Option<ServerTls>, ctx: Context, cancel: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(listeners: Vec<TcpListener>, entrance: Entrance, ctx: Context, cancel: CancellationToken) -> Result<(), ServeError> {
     // Dropping the guard stops whatever was started here, on every way out.
     let cancel = cancel.child_token();
     let _stop_all = cancel.clone().drop_guard();
@@ -104,8 +120,8 @@ pub async fn serve(listeners: Vec<TcpListener>, tls: Option<ServerTls>, ctx: Con
     let mut servers = JoinSet::new();
     for listener in listeners {
         let at = listener.local_addr().map_or_else(|_| "an unknown address".to_owned(), |addr| addr.to_string());
-        let tcp = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE_EVERY));
-        let incoming = transport::incoming(tcp, tls.clone(), "the gRPC port", clock);
+        let Entrance { port, tls } = entrance.clone();
+        let incoming = transport::incoming(listener, Intake { port, tls, opening: Opening::HTTP2, strangers: None, clock });
         servers.spawn(serve_one(at, incoming, routes.clone(), cancel.clone()));
     }
     while let Some(ended) = servers.join_next().await {
@@ -126,6 +142,9 @@ async fn serve_one(
 ) -> Result<(), ServeError> {
     let server = Server::builder()
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_max_header_list_size(HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEPALIVE_LIMIT))
         .add_routes(routes)
@@ -161,5 +180,5 @@ fn routes(ctx: Context, cancel: &CancellationToken) -> Result<Routes, ServeError
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
-    Ok(guard::guarded(routes.routes(), access))
+    Ok(intake::bounded(guard::guarded(routes.routes(), access)))
 }

@@ -13,28 +13,40 @@ mod logins;
 mod scrape;
 mod shadow;
 
-use std::future::IntoFuture;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::transport::server::Connected;
 
 use self::counters::Counters;
 use super::grpc::Context;
+use crate::admission::Port;
 use crate::hooks::Hooks;
 use crate::machine;
+use crate::transport::{self, Incoming, Intake, Opening};
 
 /// The text format of `OpenMetrics`, which Prometheus reads.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// How long a header may take, from the end of the answer before it. Connections that rest between two scrapes end by it as well.
+const HEADER_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of a header.
+const HEADER_BYTES: usize = 16 * 1024;
 /// Requests that still run this long after the request to stop are cut off.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
@@ -44,16 +56,17 @@ struct Shared {
     counters: Counters,
 }
 
-/// Serves on all listeners until `cancel`.
+/// Serves on all listeners, within the places of `port`, until `cancel`.
 ///
 /// # Errors
-/// When a listener fails; the others are stopped then.
-pub async fn serve(listeners: Vec<TcpListener>, ctx: Context, hooks: Hooks, cancel: CancellationToken) -> io::Result<()> {
+/// When a part of it fails; the others are stopped then.
+pub async fn serve(listeners: Vec<TcpListener>, port: Port, ctx: Context, hooks: Hooks, cancel: CancellationToken) -> io::Result<()> {
     // Dropping the guard stops whatever was started here, on every way out.
     let cancel = cancel.child_token();
     let _stop_all = cancel.clone().drop_guard();
     let counters = Counters::default();
     let mut tasks = JoinSet::new();
+    let clock = ctx.clock;
     let counting = counters.clone().count(ctx.agreement.events());
     let until = cancel.clone();
     tasks.spawn(async move {
@@ -62,7 +75,8 @@ pub async fn serve(listeners: Vec<TcpListener>, ctx: Context, hooks: Hooks, canc
     });
     let router = router(Arc::new(Shared { ctx, hooks, counters }));
     for listener in listeners {
-        tasks.spawn(serve_one(listener, router.clone(), cancel.clone()));
+        let intake = Intake { port: port.clone(), tls: None, opening: Opening::HTTP1, strangers: None, clock };
+        tasks.spawn(serve_one(listener, intake, router.clone(), cancel.clone()));
     }
     while let Some(ended) = tasks.join_next().await {
         ended.unwrap_or_else(|failed| Err(io::Error::other(failed)))?;
@@ -70,16 +84,33 @@ pub async fn serve(listeners: Vec<TcpListener>, ctx: Context, hooks: Hooks, canc
     Ok(())
 }
 
-async fn serve_one(listener: TcpListener, router: Router, cancel: CancellationToken) -> io::Result<()> {
-    let server = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(cancel.clone().cancelled_owned());
-    let drained = async {
-        cancel.cancelled().await;
-        tokio::time::sleep(DRAIN_LIMIT).await;
+async fn serve_one(listener: TcpListener, intake: Intake, router: Router, cancel: CancellationToken) -> io::Result<()> {
+    let (mut arrivals, connections) = (transport::incoming(listener, intake), TaskTracker::new());
+    while let Some(Some(arrived)) = cancel.run_until_cancelled(arrivals.next()).await {
+        connections.spawn(attend(arrived?, router.clone(), cancel.clone()));
+    }
+    connections.close();
+    let _ = tokio::time::timeout(DRAIN_LIMIT, connections.wait()).await;
+    Ok(())
+}
+
+/// Serves one connection. A limit on the header is why this is not left to axum, which has none.
+async fn attend(stream: Incoming, router: Router, cancel: CancellationToken) {
+    // A connection that is gone already: of no host.
+    let peer = stream.connect_info().peer.unwrap_or_else(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
+    let router = router.layer(Extension(ConnectInfo(peer)));
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEADER_WITHIN).max_buf_size(HEADER_BYTES);
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = cancel.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
     };
-    tokio::select! {
-        ended = server.into_future() => ended,
-        () = drained => Ok(()),
+    if let Err(error) = ended {
+        tracing::debug!("a connection to the HTTP port ended: {error}");
     }
 }
 

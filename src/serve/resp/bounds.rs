@@ -17,12 +17,25 @@ pub(crate) const WRITE_STALL_MS: u64 = 15_000;
 /// How often a client that takes no bytes is looked at.
 pub(crate) const WRITE_LOOK_MS: u64 = 250;
 /// How long a client may take for the TLS handshake.
-pub(crate) const HANDSHAKE_MS: u64 = 10_000;
+pub(crate) const HANDSHAKE_MS: u64 = 3_000;
+/// How long a client may take for its first request that is permitted. After that `timeout` alone counts.
+pub(crate) const FIRST_REQUEST_MS: u64 = 60_000;
+/// Requests that are served before other clients have their turn.
+pub(crate) const REQUESTS_PER_TURN: usize = 32;
+/// Encoded replies that count for one request more in a turn.
+pub(crate) const REPLY_BYTES_PER_REQUEST: usize = 512;
+/// Unfinished requests and unsent replies of all clients together. Beyond it, clients that hold much of it are disconnected.
+pub(crate) const HELD_BYTES: usize = 64 * 1024 * 1024;
+/// Unfinished requests and unsent replies of one client that are not counted.
+pub(crate) const HELD_BYTES_UNCOUNTED: usize = 4 * 1024;
+/// Unfinished requests and unsent replies that a client may hold in any case.
+pub(crate) const HELD_BYTES_OF_ONE: usize = 32 * 1024;
+/// Bytes of all words in one request before the client has authenticated.
+pub(crate) const REQUEST_BYTES_UNAUTHENTICATED: usize = 32 * 1024;
 /// How long running requests may take to end when the server stops.
 pub(crate) const DRAIN_MS: u64 = 5_000;
-/// Pause after a failed accept (such as: out of descriptors).
-pub(crate) const ACCEPT_PAUSE_MS: u64 = 50;
 
 const _: () = assert!(limits::RESP_WORD_BYTES <= REQUEST_BYTES, "a request holds its largest word");
 const _: () =
-    assert!(limits::RESP_WORDS_UNAUTHENTICATED * limits::RESP_WORD_BYTES_UNAUTHENTICATED <= REQUEST_BYTES, "strangers get less, not more");
+    assert!(limits::RESP_WORD_BYTES_UNAUTHENTICATED <= REQUEST_BYTES_UNAUTHENTICATED, "a stranger's request holds its largest word");
+const _: () = assert!(REQUEST_BYTES_UNAUTHENTICATED <= REQUEST_BYTES, "strangers get less, not more");

@@ -1,7 +1,8 @@
 //! One client as the handlers see it: what it may do, what it subscribed to, and what it can ask the cluster.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::broadcast;
@@ -10,8 +11,11 @@ use super::context::Context;
 use super::registry::{Entry, Registry};
 use super::reply::Reply;
 use super::writer::Protocol;
+use crate::admission::{Place, Refused, Source};
+use crate::base::told::{Told, left_out};
 use crate::events::News;
 use crate::machine::{Command, Outcome, State};
+use crate::serve::Endpoint;
 use crate::serve::glob;
 use crate::serve::users::{DEFAULT, Denial, Occasion};
 
@@ -22,6 +26,42 @@ pub(crate) struct Shared {
     pub(crate) context: Arc<Context>,
     /// Who is connected.
     pub(crate) registry: Arc<Registry>,
+    /// Unfinished requests and unsent replies of all, in bytes.
+    pub(crate) held: AtomicUsize,
+    /// What was logged of clients lately, by source and kind.
+    told: Mutex<Told<(Source, &'static str)>>,
+}
+
+/// A misbehaving client is told at most this often, for each source and kind.
+const TELL_EVERY_MS: u64 = 60_000;
+
+impl Shared {
+    /// For all sessions of one port.
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context, registry: Arc::default(), held: AtomicUsize::new(0), told: Mutex::new(Told::new(TELL_EVERY_MS)) }
+    }
+
+    /// A place for a client, or what it is told instead.
+    pub(super) fn enter(&self, peer: &Endpoint) -> Result<Place, &'static str> {
+        self.context.port.enter(peer.source()).map_err(|refused| {
+            self.registry.rejected.fetch_add(1, Ordering::Relaxed);
+            self.tell(peer, "refused", || format!("is turned away: {}", refused.why()));
+            match refused {
+                // Stock's words; descriptors bound the number of clients there as well.
+                Refused::Port | Refused::Descriptors => "-ERR max number of clients reached\r\n",
+                Refused::Source => "-ERR max number of clients from one address reached (sentinel clients-per-address)\r\n",
+            }
+        })
+    }
+
+    /// Logs what became of a client that misbehaved, once a while for each source and kind: strangers must not fill the log.
+    pub(super) fn tell(&self, peer: &Endpoint, kind: &'static str, what: impl FnOnce() -> String) {
+        let now = self.context.clock.mono();
+        let due = self.told.lock().unwrap_or_else(PoisonError::into_inner).due((peer.source(), kind), now);
+        if let Some(count) = due {
+            tracing::info!("client {peer} {}{}", what(), left_out(count));
+        }
+    }
 }
 
 /// What a client hears.

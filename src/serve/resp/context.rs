@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::live::Live;
+use crate::admission::Port;
 use crate::base::{CallRules, Mono, RunId};
 use crate::board::Board;
 use crate::clock::Clock;
@@ -65,8 +66,8 @@ pub struct Context {
     pub access: Arc<Access>,
     /// How clients are treated.
     pub manners: Manners,
-    /// How many clients may be connected at once.
-    pub maxclients: usize,
+    /// The places of the port: `maxclients`, and how they are shared.
+    pub port: Port,
     /// `sentinel stale-answers yes`: without a quorum, answer from the local state instead of not at all.
     pub stale_answers: bool,
     /// `sentinel resolve-hostnames`, as configured: whether SENTINEL MONITOR takes names.
@@ -98,6 +99,6 @@ impl Context {
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").field("me", &self.me).field("maxclients", &self.maxclients).finish_non_exhaustive()
+        f.debug_struct("Context").field("me", &self.me).field("port", &self.port).finish_non_exhaustive()
     }
 }

@@ -20,6 +20,7 @@ pub(crate) struct ProtocolError(String);
 pub(crate) struct Allowance {
     words: usize,
     word_bytes: usize,
+    request_bytes: usize,
     stranger: bool,
 }
 
@@ -27,9 +28,14 @@ impl Allowance {
     /// A stranger, who has not authenticated yet, gets less.
     pub(crate) const fn new(stranger: bool) -> Self {
         if stranger {
-            Self { words: limits::RESP_WORDS_UNAUTHENTICATED, word_bytes: limits::RESP_WORD_BYTES_UNAUTHENTICATED, stranger }
+            Self {
+                words: limits::RESP_WORDS_UNAUTHENTICATED,
+                word_bytes: limits::RESP_WORD_BYTES_UNAUTHENTICATED,
+                request_bytes: bounds::REQUEST_BYTES_UNAUTHENTICATED,
+                stranger,
+            }
         } else {
-            Self { words: limits::RESP_WORDS, word_bytes: limits::RESP_WORD_BYTES, stranger }
+            Self { words: limits::RESP_WORDS, word_bytes: limits::RESP_WORD_BYTES, request_bytes: bounds::REQUEST_BYTES, stranger }
         }
     }
 }
@@ -63,6 +69,11 @@ impl Reader {
             self.buffer.reserve(bounds::READ_BYTES);
         }
         &mut self.buffer
+    }
+
+    /// The bytes that are held for a request that is not whole yet.
+    pub(crate) fn held(&self) -> usize {
+        self.buffer.len() + self.unfinished.as_ref().map_or(0, |unfinished| unfinished.bytes)
     }
 
     /// The next whole request; none until more bytes have come.
@@ -114,7 +125,7 @@ impl Reader {
                 let Some(line) = self.line("too big bulk count string")? else { return Ok(None) };
                 let length = word_length(&line, allowance)?;
                 unfinished.bytes += length;
-                if unfinished.bytes > bounds::REQUEST_BYTES {
+                if unfinished.bytes > allowance.request_bytes {
                     return Err(ProtocolError("too big request".to_owned()));
                 }
                 unfinished.word_bytes = Some(length);

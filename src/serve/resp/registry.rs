@@ -1,4 +1,4 @@
-//! Who is connected: for CLIENT LIST and KILL, for INFO, and for `maxclients`.
+//! Who is connected: for CLIENT LIST and KILL, and for INFO.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use super::writer::Protocol;
+use crate::admission::Place;
 use crate::base::Mono;
 use crate::serve::Endpoint;
 use crate::serve::users::DEFAULT;
@@ -23,8 +24,10 @@ pub(crate) struct Entry {
     pub(crate) local: Endpoint,
     /// When it came.
     pub(crate) since: Mono,
-    /// Ends its session.
+    /// Ends its session: somebody said CLIENT KILL, or it had to go for a newer one before it had shown that it is of use.
     pub(crate) kill: CancellationToken,
+    /// Its place at the port.
+    pub(crate) place: Place,
     facts: Mutex<Facts>,
 }
 
@@ -97,19 +100,15 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Lets a client in, unless there are `max` already.
-    pub(crate) fn admit(self: &Arc<Self>, peer: Endpoint, local: Endpoint, now: Mono, max: usize) -> Option<Admission> {
+    /// Notes a client that has a place.
+    pub(crate) fn admit(self: &Arc<Self>, peer: Endpoint, local: Endpoint, now: Mono, place: Place) -> Admission {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= max {
-            self.rejected.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
         self.connections.fetch_add(1, Ordering::Relaxed);
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let facts = Mutex::new(Facts { last: now, user: DEFAULT.to_owned(), ..Facts::default() });
-        let entry = Arc::new(Entry { id, peer, local, since: now, kill: CancellationToken::new(), facts });
+        let entry = Arc::new(Entry { id, peer, local, since: now, kill: place.out().clone(), place, facts });
         entries.insert(id, Arc::clone(&entry));
-        Some(Admission { registry: Arc::clone(self), entry })
+        Admission { registry: Arc::clone(self), entry }
     }
 
     /// Who is connected now, in the order they came.

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::bounds;
 use super::client::Shared;
@@ -16,13 +16,14 @@ use super::context::Context;
 use super::door::{Arrival, Door, Visitor};
 use super::registry::Admission;
 use super::session::{Ending, Session};
+use crate::admission::Pause;
 use crate::serve::Endpoint;
 
 /// Serves the SENTINEL protocol at all `doors` until `cancel` is cancelled and the sessions are over.
 ///
 /// Clients are answered at once, with or without a quorum; what needs one is answered with an error.
 pub async fn serve(doors: Vec<Door>, context: Arc<Context>, cancel: CancellationToken) {
-    let shared = Arc::new(Shared { context, registry: Arc::default() });
+    let shared = Arc::new(Shared::new(context));
     let tasks = TaskTracker::new();
     for door in doors {
         tasks.spawn(accept(door, Arc::clone(&shared), cancel.clone(), tasks.clone()));
@@ -36,6 +37,7 @@ pub async fn serve(doors: Vec<Door>, context: Arc<Context>, cancel: Cancellation
 }
 
 async fn accept(door: Door, shared: Arc<Shared>, cancel: CancellationToken, tasks: TaskTracker) {
+    let mut pause = Pause::new("the SENTINEL port", shared.context.clock);
     loop {
         let arrived = tokio::select! {
             () = cancel.cancelled() => return,
@@ -43,13 +45,13 @@ async fn accept(door: Door, shared: Arc<Shared>, cancel: CancellationToken, task
         };
         match arrived {
             Ok(arrival) => {
+                pause.over();
                 tasks.spawn(welcome(arrival, Arc::clone(&shared), cancel.clone()));
             }
-            // It left before it was looked at: no reason to keep the others waiting.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotConnected | io::ErrorKind::ConnectionReset) => {}
             Err(error) => {
-                warn!("cannot accept a client on the SENTINEL port: {error}");
-                tokio::time::sleep(Duration::from_millis(bounds::ACCEPT_PAUSE_MS)).await;
+                if let Some(pause) = pause.after(&error) {
+                    tokio::time::sleep(pause).await;
+                }
             }
         }
     }
@@ -58,25 +60,29 @@ async fn accept(door: Door, shared: Arc<Shared>, cancel: CancellationToken, task
 async fn welcome(arrival: Arrival, shared: Arc<Shared>, cancel: CancellationToken) {
     let Arrival { visitor, peer, local } = arrival;
     let context = &shared.context;
-    let refusal = refusal(&peer, context);
     // What waits for its handshake counts as well: it must not cost more than a client does.
-    let admission =
-        refusal.is_none().then(|| shared.registry.admit(peer.clone(), local, context.clock.mono(), context.maxclients)).flatten();
-    let refusal = refusal.unwrap_or("-ERR max number of clients reached\r\n");
+    let (admission, refusal) = match refusal(&peer, context).map_or_else(|| shared.enter(&peer), Err) {
+        Ok(place) => (Some(shared.registry.admit(peer.clone(), local, context.clock.mono(), place)), ""),
+        Err(refusal) => (None, refusal),
+    };
     let left = match visitor {
         Visitor::Tcp(stream) => attend(stream, admission, refusal, &shared, cancel).await,
         Visitor::Unix(stream) => attend(stream, admission, refusal, &shared, cancel).await,
         // Strangers who are turned away are not worth a handshake.
         Visitor::Tls(_, _) if admission.is_none() => Ok(()),
         Visitor::Tls(stream, tls) => {
+            let out = admission.as_ref().map(|admission| admission.entry.kill.clone()).unwrap_or_default();
             let handshake = tokio::select! {
                 () = cancel.cancelled() => return,
+                () = out.cancelled() => return,
                 done = timeout(Duration::from_millis(bounds::HANDSHAKE_MS), tls.accept(stream)) => done,
             };
             match handshake {
                 Ok(Ok(stream)) => attend(stream, admission, refusal, &shared, cancel).await,
-                Ok(Err(error)) => return info!("client {peer} is turned away in the TLS handshake: {error}"),
-                Err(_) => return info!("client {peer} is turned away: no TLS handshake within {} ms", bounds::HANDSHAKE_MS),
+                Ok(Err(error)) => return shared.tell(&peer, "tls", || format!("is turned away in the TLS handshake: {error}")),
+                Err(_) => {
+                    return shared.tell(&peer, "late", || format!("is turned away: no TLS handshake within {} ms", bounds::HANDSHAKE_MS));
+                }
             }
         }
     };
@@ -113,7 +119,8 @@ where
     let (peer, name) = (&entry.peer, entry.facts().name.clone());
     match ending {
         Ending::Missed(_) | Ending::Stalled => warn!("client {peer} '{name}' is disconnected: {ending}"),
-        Ending::Protocol(_) => info!("client {peer} '{name}' is disconnected: {ending}"),
+        Ending::Protocol(_) => shared.tell(peer, "protocol", || format!("is disconnected: {ending}")),
+        Ending::Crowded => shared.tell(peer, "crowded", || format!("is disconnected: {ending}")),
         Ending::Closed | Ending::Cut | Ending::Idle | Ending::Broken(_) => debug!("client {peer} '{name}' is gone: {ending}"),
     }
     Ok(())

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -37,12 +38,15 @@ pub(crate) enum Ending {
     /// It takes no bytes.
     #[error("took no bytes for {} ms", bounds::WRITE_STALL_MS)]
     Stalled,
-    /// It has said nothing for `timeout`.
+    /// It has said nothing for `timeout`, or nothing that was permitted since it came.
     #[error("said nothing for too long")]
     Idle,
     /// CLIENT KILL, or this server stops.
     #[error("closed by this server")]
     Cut,
+    /// All clients together hold too much, and it much of it.
+    #[error("unfinished requests and unread replies of all clients take too much memory, and this one holds much of it")]
+    Crowded,
     /// The connection broke.
     #[error("connection failed: {0}")]
     Broken(#[from] io::Error),
@@ -56,6 +60,36 @@ pub(crate) struct Session<S> {
     client: Client,
     cut: CancellationToken,
     last_heard: Instant,
+    /// When it came, until it has made a request that was permitted.
+    unproven_since: Option<Instant>,
+    held: Held,
+}
+
+/// The part of one session in [`Shared::held`]; given back when dropped.
+struct Held {
+    shared: Arc<Shared>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Notes how much is held now. What everybody holds costs no counting.
+    fn note(&mut self, bytes: usize) -> Result<(), Ending> {
+        let bytes = if bytes > bounds::HELD_BYTES_UNCOUNTED { bytes } else { 0 };
+        if bytes == self.bytes {
+            return Ok(());
+        }
+        let all = &self.shared.held;
+        all.fetch_add(bytes, Ordering::Relaxed);
+        let now = all.fetch_sub(self.bytes, Ordering::Relaxed) - self.bytes;
+        self.bytes = bytes;
+        if now > bounds::HELD_BYTES && bytes > bounds::HELD_BYTES_OF_ONE { Err(Ending::Crowded) } else { Ok(()) }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
@@ -66,9 +100,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             stream,
             reader: Reader::default(),
             out: BytesMut::new(),
+            held: Held { shared: Arc::clone(&shared), bytes: 0 },
             client: Client::new(shared, entry),
             cut,
             last_heard: Instant::now(),
+            unproven_since: Some(Instant::now()),
         }
     }
 
@@ -126,13 +162,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// When it has been silent for too long. A subscriber may be silent for ever.
     fn idle_at(&self) -> Option<Instant> {
+        if let Some(since) = self.unproven_since {
+            return Some(since + Duration::from_millis(bounds::FIRST_REQUEST_MS));
+        }
         let timeout_s = self.client.context().manners.timeout_s;
         (timeout_s > 0 && !self.client.subscribed()).then(|| self.last_heard + Duration::from_secs(timeout_s.into()))
     }
 
-    /// Answers all requests that have arrived whole.
+    /// Answers all requests that have arrived whole, so many at a time: others have their turn in between.
     async fn serve_requests(&mut self, stop: &CancellationToken) -> Result<(), Ending> {
+        let mut turn = 0;
         while !self.client.closing {
+            if turn >= bounds::REQUESTS_PER_TURN {
+                turn = 0;
+                yield_now().await;
+            }
             let words = match self.reader.next(Allowance::new(self.client.is_stranger())) {
                 Ok(Some(words)) => words,
                 Ok(None) => break,
@@ -143,9 +187,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             };
             self.client.shared.registry.commands.fetch_add(1, Ordering::Relaxed);
             let reply = command::dispatch(&mut self.client, &words).await;
+            if self.unproven_since.is_some() && !self.client.is_stranger() {
+                self.unproven_since = None;
+                self.client.entry.place.prove();
+            }
+            let before = self.out.len();
             if self.client.wants_reply() {
                 self.write(&reply);
             }
+            turn += 1 + (self.out.len() - before) / bounds::REPLY_BYTES_PER_REQUEST;
             if self.out.len() >= bounds::WRITE_BYTES {
                 self.flush().await?;
             }
@@ -154,6 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
         }
         self.flush().await?;
+        self.held.note(self.reader.held())?;
         if self.client.closing { Err(Ending::Closed) } else { Ok(()) }
     }
 
@@ -191,9 +242,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Sends what was collected. No further request is read meanwhile, so what waits for a slow client stays bounded.
     async fn flush(&mut self) -> Result<(), Ending> {
-        let Self { stream, out, client, cut, .. } = self;
+        let Self { stream, reader, out, client, cut, held, .. } = self;
         let mut quiet_ms = 0;
         loop {
+            held.note(reader.held() + out.len())?;
             let all_taken = out.is_empty();
             let send = async {
                 // What is encrypted may wait in a buffer of the stream's own.

@@ -115,6 +115,7 @@ fn loss_phrase(link: &Link) -> String {
         LinkLoss::Refused => "connection refused",
         LinkLoss::Closed => "connection closed",
         LinkLoss::TimedOut => "no answer within the time limit",
+        LinkLoss::Local(lack) => lack.as_str(),
         LinkLoss::Unresolved(why) | LinkLoss::Credentials(why) | LinkLoss::Other(why) => why,
     };
     format!(" ({phrase})")

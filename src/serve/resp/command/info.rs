@@ -63,7 +63,7 @@ fn clients(client: &Client, text: &mut String) {
     let all = client.shared.registry.all();
     text.push_str("# Clients\r\n");
     put(text, "connected_clients", all.len());
-    put(text, "maxclients", client.context().maxclients);
+    put(text, "maxclients", client.context().port.shares().places);
     put(text, "pubsub_clients", all.iter().filter(|entry| entry.subscribed()).count());
 }
 

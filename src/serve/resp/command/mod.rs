@@ -15,7 +15,6 @@ mod sentinel;
 mod table;
 
 use bytes::Bytes;
-use tracing::warn;
 
 use super::client::Client;
 use super::reply::Reply;
@@ -40,7 +39,8 @@ struct Found {
 /// Checks a request in stock's order, runs it, and returns what to send.
 pub(crate) async fn dispatch(client: &mut Client, words: &[Bytes]) -> Reply {
     if words.first().is_some_and(|name| is_http(name)) {
-        warn!("client {} is disconnected: it speaks HTTP, perhaps by a browser that was tricked into it", client.entry.peer);
+        let what = || "is disconnected: it speaks HTTP, perhaps by a browser that was tricked into it".to_owned();
+        client.shared.tell(&client.entry.peer, "http", what);
         client.closing = true;
         return Reply::NOTHING;
     }

@@ -1,10 +1,14 @@
 //! Log lines: where they go and what they look like.
 
-use std::fs::OpenOptions;
-use std::path::Path;
-use std::sync::{Mutex, OnceLock};
+mod queue;
+mod sink;
 
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use queue::Queue;
+use sink::Sink;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, reload};
@@ -16,10 +20,9 @@ use crate::conf::LogLevel;
 /// # Errors
 /// When the file cannot be opened.
 pub fn start(file: Option<&Path>, level: LogLevel, json: bool) -> std::io::Result<()> {
-    let writer = match file {
-        None => BoxMakeWriter::new(std::io::stdout),
-        Some(path) => BoxMakeWriter::new(Mutex::new(OpenOptions::new().create(true).append(true).open(path)?)),
-    };
+    let queue = Queue::start(file.map_or_else(|| Ok(Sink::Stdout(std::io::stdout())), Sink::file)?)?;
+    let _ = QUEUE.set(queue.clone());
+    let writer = move || queue.clone();
     let ansi = file.is_none() && std::io::IsTerminal::is_terminal(&std::io::stdout()) && std::env::var_os("NO_COLOR").is_none();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter_for(level)));
     let (filter, handle) = reload::Layer::new(filter);
@@ -32,6 +35,23 @@ pub fn start(file: Option<&Path>, level: LogLevel, json: bool) -> std::io::Resul
         tracing_subscriber::registry().with(filter).with(lines.with_target(false)).init();
     }
     Ok(())
+}
+
+/// The way to this process's one log.
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+/// Opens the log file again before the next line. Nothing where the log goes elsewhere.
+pub fn reopen() {
+    if let Some(queue) = QUEUE.get() {
+        queue.reopen();
+    }
+}
+
+/// Waits until all lines so far are written, but not for longer than `limit`: for those who end the process.
+pub fn flush(limit: Duration) {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(limit);
+    }
 }
 
 /// How the filter of this process's one log is replaced.
