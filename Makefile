@@ -16,13 +16,14 @@ CHECKS   ?= bans licenses sources
 DENY     := 0.20.2
 ABOUT    := 0.9.3
 
-.PHONY: help demo test test-faults compare bench-failover bench-answers check deny notices fix need-redis need-clients need-net
+.PHONY: help demo test test-faults compare bench-failover bench-answers bench-floods check deny notices fix need-redis need-clients need-net
 
 help:
 	@echo 'make demo            kill a master and watch the failover     (ARGS=--keep leaves the cluster running)'
 	@echo 'make test            all tests, with real redis-server processes'
 	@echo 'make test-faults     real processes in network namespaces, cut, stopped and killed; needs root (ARGS=cuts: only those)'
 	@echo 'make compare         twelve kinds of trouble, beside stock Sentinel: a table and a page   (ARGS="--only crash,hang --runs 5")'
+	@echo 'make bench-floods    answers and a failover under floods of strangers, beside stock Sentinel   (ARGS="--only ping60,idle")'
 	@echo 'make check           formatting, clippy and documentation; changes nothing'
 	@echo 'make deny            licences, sources and bans of all dependencies (CHECKS="advisories bans licenses sources" with network access)'
 	@echo 'make notices         the licences of everything in the binary, as target/THIRD-PARTY-NOTICES.html'
@@ -64,6 +65,10 @@ bench-failover: need-redis
 bench-answers: need-redis
 	$(CARGO) build --release --locked --bin raft-sentinel --example bench_answers
 	@target/release/examples/bench_answers $(ARGS)
+
+bench-floods: need-redis
+	$(CARGO) build --release --locked --bin raft-sentinel --example bench_floods
+	@target/release/examples/bench_floods $(ARGS)
 
 check:
 	$(CARGO) fmt --all --check

@@ -136,6 +136,11 @@ impl Port {
         self.0.name
     }
 
+    /// The descriptors that its connections share with those of other ports; none at the port for peers.
+    pub fn descriptors(&self) -> Option<&Descriptors> {
+        self.0.descriptors.as_ref()
+    }
+
     /// How its places are shared.
     pub fn shares(&self) -> &Shares {
         &self.0.shares

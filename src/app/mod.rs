@@ -188,7 +188,8 @@ impl House {
     fn open(&self, resp: Vec<resp::Door>, grpc: Vec<TcpListener>, http: Vec<TcpListener>, failed: tokio::sync::mpsc::Sender<String>) {
         // Those who listen come before those who have something to say.
         let clients = &self.threads.clients;
-        self.tasks.spawn_on(self.hooks.clone().run(self.hook_sources(), self.cancel.clone()), clients);
+        // Not on the threads for clients: a script would inherit how nice they are.
+        self.tasks.spawn(self.hooks.clone().run(self.hook_sources(), self.cancel.clone()));
         self.tasks.spawn(self.event_sources().run(self.hub.clone(), self.cancel.clone()));
 
         let (credentials, stock_credentials) = watch::channel(self.config.sentinel.credentials.clone());
@@ -224,9 +225,9 @@ impl House {
             }
         };
         self.tasks.spawn_on(serving, clients);
-        let (cancel, port) = (self.cancel.clone(), self.places.http.clone());
+        let (cancel, entrance) = (self.cancel.clone(), self.places.http_entrance());
         let serving = async move {
-            if let Err(error) = http::serve(http, port, ctx, hooks, cancel).await {
+            if let Err(error) = http::serve(http, entrance, ctx, hooks, cancel).await {
                 let _ = failed.send(format!("the HTTP service: {error}")).await;
             }
         };

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::{Descriptors, Need, Port, Shares};
 use crate::conf::{Config, Connections};
 use crate::raft::Raft;
+use crate::serve::http;
 
 /// How often it is counted what has to be kept from clients: data nodes and peers come and go.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
@@ -35,6 +36,14 @@ impl Places {
             grpc: port("the gRPC port", config.connections.grpc),
             http: port("the HTTP port", config.connections.http),
             descriptors,
+        }
+    }
+
+    /// The way in to the HTTP port, which shows the numbers of all.
+    pub(super) fn http_entrance(&self) -> http::Entrance {
+        http::Entrance {
+            port: self.http.clone(),
+            all: vec![("sentinel", self.resp.clone()), ("grpc", self.grpc.clone()), ("http", self.http.clone())],
         }
     }
 

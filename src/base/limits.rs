@@ -62,6 +62,16 @@ pub const FOREIGN_SENTINELS: usize = 64;
 /// INFO text accepted from a data node, in bytes.
 pub const INFO_BYTES: usize = 4 * 1024 * 1024;
 
+/// Bytes of that text that are kept, for people. An INFO has about 5 KB.
+pub const INFO_KEPT_BYTES: usize = 64 * 1024;
+
+/// Bytes in the name of a user of the data nodes.
+pub const AUTH_USER_BYTES: usize = 512;
+/// Bytes in the path of a script (the system's own limit).
+pub const SCRIPT_PATH_BYTES: usize = 4096;
+
+const _: () = assert!(INFO_KEPT_BYTES <= INFO_BYTES, "not more is kept than is read");
+const _: () = assert!(AUTH_USER_BYTES + 2 * SCRIPT_PATH_BYTES < COMMAND_BYTES / 2, "the settings of a group fit a command");
 const _: () = assert!(SNAPSHOT_CHUNK_BYTES * 2 <= PEER_MESSAGE_BYTES, "a chunk must fit a message with room for its frame");
 const _: () = assert!(COMMAND_BYTES * (APPEND_ENTRIES as usize) < PEER_MESSAGE_BYTES, "a full batch must fit a message");
 const _: () = assert!(ENTRIES_KEPT_BEHIND_SNAPSHOT < SNAPSHOT_EVERY_ENTRIES, "a snapshot must free something");

@@ -63,18 +63,24 @@ pub static OPTIONS: &[GroupOption] = &[
         alias: Some("primary-reboot-down-after-period"),
         ..one("master-reboot-down-after-period", |word| Ok(SettingChange::MasterRebootDownAfterMs(any_ms(word)?)))
     },
-    one("auth-user", |word| Ok(SettingChange::AuthUser(optional(word)))),
+    one("auth-user", |word| Ok(SettingChange::AuthUser(optional(short(word, limits::AUTH_USER_BYTES)?)))),
     one("auth-pass", password),
     one("promotion-policy", promotion_policy),
     one("fence-max-lag", |word| Ok(SettingChange::FenceMaxLagS(lag_s(word)?))),
     one("replica-forget-after", |word| Ok(SettingChange::ReplicaForgetAfterMs(any_ms(word)?))),
     one("replicas-fixed", |word| Ok(SettingChange::ReplicasFixed(yes_no(word)?))),
     one("max-replicas", |word| Ok(SettingChange::MaxReplicas(whole(word, &(1..=limits::REPLICAS_PER_GROUP as u32))?))),
-    one("notification-script", |word| Ok(SettingChange::NotificationScript(optional(word)))),
-    one("client-reconfig-script", |word| Ok(SettingChange::ClientReconfigScript(optional(word)))),
+    one("notification-script", |word| Ok(SettingChange::NotificationScript(optional(short(word, limits::SCRIPT_PATH_BYTES)?)))),
+    one("client-reconfig-script", |word| Ok(SettingChange::ClientReconfigScript(optional(short(word, limits::SCRIPT_PATH_BYTES)?)))),
     one("notification-webhook", webhook),
     GroupOption { name: "rename-command", alias: None, parse: Parse::Two(rename_command) },
 ];
+
+/// The word, unless it is longer than anybody needs: what is set is kept by all sentinels, for each of thousands of groups. The text of
+/// the error does not repeat the word, which may be a password.
+fn short(word: &str, most: usize) -> Result<&str, Problem> {
+    if word.len() <= most { Ok(word) } else { Err(format!("the value has {} bytes; at most {most} are accepted", word.len())) }
+}
 
 const fn one(name: &'static str, parse: fn(&str) -> Result<SettingChange, Problem>) -> GroupOption {
     GroupOption { name, alias: None, parse: Parse::One(parse) }
@@ -237,6 +243,24 @@ fn rename_command(command: &str, to: &str) -> Result<SettingChange, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_by_all_sentinels_is_bounded() {
+        for (option, most) in [
+            ("auth-user", limits::AUTH_USER_BYTES),
+            ("notification-script", limits::SCRIPT_PATH_BYTES),
+            ("client-reconfig-script", limits::SCRIPT_PATH_BYTES),
+        ] {
+            assert!(parse_changes(&[option, &"x".repeat(most)]).is_ok(), "{option}");
+            let refusal = parse_changes(&[option, &"x".repeat(most + 1)]).expect_err(option).to_string();
+            assert!(refusal.contains("at most") && refusal.len() < 200, "{refusal}");
+        }
+        for option in ["notification-webhook", "promotion-policy", "quorum"] {
+            assert!(parse_changes(&[option, &format!("http://{}", "x".repeat(40_000))]).is_err(), "{option}");
+        }
+        assert!(parse_changes(&["rename-command", "CONFIG", &"x".repeat(40_000)]).is_err());
+        assert!(parse_changes(&["rename-command", &"x".repeat(40_000), "CONFIG"]).is_err());
+    }
 
     #[test]
     fn every_option_reads_what_it_names() {

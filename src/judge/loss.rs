@@ -5,7 +5,7 @@ use super::intact::{check_intact, known_since};
 use super::mind::{Attempt, Judge};
 use super::repair::is_detached;
 use crate::base::observation::{NodeReport, Role, RoleReport};
-use crate::base::{Addr, ReplId, RunId};
+use crate::base::{Addr, ReplId, RunId, limits};
 use crate::machine::Group;
 
 impl Judge {
@@ -84,7 +84,9 @@ impl Judge {
         let expected = expected_process(group);
         self.in_sight(&group.master.addr).is_some_and(|report| {
             let other = expected.is_some_and(|expected| *expected != report.run_id);
-            other && !report.loading && report.raw.contains("# Keyspace") && !has_keys(report)
+            // A long text is kept in part only, and the databases are its end.
+            let whole = report.raw.len().saturating_add(8) < limits::INFO_KEPT_BYTES;
+            other && !report.loading && whole && report.raw.contains("# Keyspace") && !has_keys(report)
         })
     }
 

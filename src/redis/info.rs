@@ -64,8 +64,14 @@ pub fn parse(text: &str) -> Result<NodeReport, BadInfo> {
         second_offset: fields.natural("second_repl_offset")?,
         offset,
         loading: fields.find("loading") == Some("1"),
-        raw: text.to_owned(),
+        raw: kept(text).to_owned(),
     })
+}
+
+/// What is kept of a text for people: its beginning.
+fn kept(text: &str) -> &str {
+    let end = (0..=limits::INFO_KEPT_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or_default()]
 }
 
 fn bad(field: &str, value: &str, expected: &'static str) -> BadInfo {

@@ -128,6 +128,8 @@ fn what_is_wrong_is_named() {
         assert!(error.to_string().contains(field), "{field} {value:?}: {error}");
     }
     assert!(matches!(parse(&"x".repeat(limits::INFO_BYTES + 1)), Err(BadInfo::TooLarge { .. })));
+    assert_eq!(kept(&"\u{e4}".repeat(limits::INFO_KEPT_BYTES)).len(), limits::INFO_KEPT_BYTES, "only the beginning is kept");
+    assert_eq!(kept("short"), "short");
     assert!(matches!(parse(""), Err(BadInfo::Missing { .. })));
 }
 

@@ -76,7 +76,13 @@ impl World {
         let port = |name| Port::for_clients(name, Shares::new(1000, 1000), Descriptors::with_limit(5000, Need::default()));
         let entrance = grpc::Entrance { port: port("gRPC"), tls: None };
         let served = tokio::spawn(grpc::serve(vec![on_grpc], entrance, ctx.clone(), stop.clone()));
-        tokio::spawn(http::serve(vec![on_http], port("HTTP"), ctx, hooks, stop.clone()));
+        tokio::spawn(http::serve(
+            vec![on_http],
+            http::Entrance { port: port("HTTP"), all: vec![("http", port("HTTP"))] },
+            ctx,
+            hooks,
+            stop.clone(),
+        ));
         Self { fake, board, clock, grpc, http, stop, served }
     }
 

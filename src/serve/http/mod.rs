@@ -10,6 +10,7 @@ mod families;
 mod guard;
 mod hooked;
 mod logins;
+mod places;
 mod scrape;
 mod shadow;
 
@@ -50,17 +51,33 @@ const HEADER_BYTES: usize = 16 * 1024;
 /// Requests that still run this long after the request to stop are cut off.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
+/// The way in.
+#[derive(Clone, Debug)]
+pub struct Entrance {
+    /// The places of the port.
+    pub port: Port,
+    /// All ports for clients by name, for the metrics.
+    pub all: Vec<(&'static str, Port)>,
+}
+
 struct Shared {
+    ports: Vec<(&'static str, Port)>,
     ctx: Context,
     hooks: Hooks,
     counters: Counters,
 }
 
-/// Serves on all listeners, within the places of `port`, until `cancel`.
+/// Serves on all listeners until `cancel`.
 ///
 /// # Errors
 /// When a part of it fails; the others are stopped then.
-pub async fn serve(listeners: Vec<TcpListener>, port: Port, ctx: Context, hooks: Hooks, cancel: CancellationToken) -> io::Result<()> {
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    entrance: Entrance,
+    ctx: Context,
+    hooks: Hooks,
+    cancel: CancellationToken,
+) -> io::Result<()> {
     // Dropping the guard stops whatever was started here, on every way out.
     let cancel = cancel.child_token();
     let _stop_all = cancel.clone().drop_guard();
@@ -73,9 +90,9 @@ pub async fn serve(listeners: Vec<TcpListener>, port: Port, ctx: Context, hooks:
         until.run_until_cancelled(counting).await;
         Ok(())
     });
-    let router = router(Arc::new(Shared { ctx, hooks, counters }));
+    let router = router(Arc::new(Shared { ports: entrance.all, ctx, hooks, counters }));
     for listener in listeners {
-        let intake = Intake { port: port.clone(), tls: None, opening: Opening::HTTP1, strangers: None, clock };
+        let intake = Intake { port: entrance.port.clone(), tls: None, opening: Opening::HTTP1, strangers: None, clock };
         tasks.spawn(serve_one(listener, intake, router.clone(), cancel.clone()));
     }
     while let Some(ended) = tasks.join_next().await {
@@ -124,6 +141,7 @@ async fn metrics(State(shared): State<Arc<Shared>>, ConnectInfo(peer): ConnectIn
     }
     let mut families = scrape::families(&shared.ctx, &shared.counters.read());
     families.extend(hooked::families(&shared.hooks));
+    families.extend(places::families(&shared.ports));
     families.extend(logins::families(&shared.ctx.access));
     match families::encode(families) {
         Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),

@@ -1,6 +1,7 @@
 //! What can be answered, before it is known in which version of the protocol.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 
@@ -31,7 +32,44 @@ pub(crate) enum Reply {
     Push(Vec<Reply>),
     /// Several replies to one request, or none.
     Sequence(Vec<Reply>),
+    /// A large reply that never changes.
+    Prepared(&'static Prepared),
 }
+
+/// A large reply that never changes: it is made and encoded once for each version of the protocol, so that asking for it again and
+/// again costs little more than asking for anything else.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    make: fn() -> Reply,
+    encoded: [OnceLock<Bytes>; 2],
+}
+
+impl Prepared {
+    /// The reply that `make` makes.
+    pub(crate) const fn new(make: fn() -> Reply) -> Self {
+        Self { make, encoded: [const { OnceLock::new() }; 2] }
+    }
+
+    /// The reply itself.
+    #[cfg(test)]
+    pub(crate) fn make(&self) -> Reply {
+        (self.make)()
+    }
+
+    /// Its bytes in one version of the protocol, which `encode` makes the first time.
+    pub(crate) fn bytes(&self, three: bool, encode: impl FnOnce(&Reply) -> Bytes) -> &Bytes {
+        self.encoded[usize::from(three)].get_or_init(|| encode(&(self.make)()))
+    }
+}
+
+/// There is one of each.
+impl PartialEq for Prepared {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Prepared {}
 
 /// What a handler returns: a reply, or one that says why there is none. Both are sent alike; the split is for `?`.
 pub(crate) type Answer = Result<Reply, Reply>;

@@ -56,6 +56,14 @@ pub(crate) fn write(out: &mut BytesMut, protocol: Protocol, reply: &Reply) {
                 write(out, protocol, value);
             }
         }
+        Reply::Prepared(prepared) => {
+            let encode = |reply: &Reply| {
+                let mut bytes = BytesMut::new();
+                write(&mut bytes, protocol, reply);
+                bytes.freeze()
+            };
+            out.put_slice(prepared.bytes(three, encode));
+        }
         Reply::Sequence(replies) => replies.iter().for_each(|reply| write(out, protocol, reply)),
     }
 }
@@ -86,12 +94,21 @@ fn header(out: &mut BytesMut, kind: u8, number: impl ToString) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::reply::Prepared;
     use super::*;
 
     fn written(protocol: Protocol, reply: &Reply) -> String {
         let mut out = BytesMut::new();
         write(&mut out, protocol, reply);
         String::from_utf8_lossy(&out).into_owned()
+    }
+
+    #[test]
+    fn a_prepared_reply_is_written_like_the_one_that_it_was_made_from() {
+        static PAIR: Prepared = Prepared::new(|| Reply::Map(vec![(Reply::text("a"), Reply::Int(1))]));
+        for protocol in [Protocol::Two, Protocol::Three, Protocol::Two] {
+            assert_eq!(written(protocol, &Reply::Prepared(&PAIR)), written(protocol, &(PAIR.make())));
+        }
     }
 
     #[test]

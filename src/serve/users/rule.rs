@@ -6,6 +6,8 @@ use crate::serve::resp::command;
 
 /// Passwords, patterns, and rules about commands, of one user; each.
 const RULES_OF_A_USER: usize = 512;
+/// Bytes in one rule.
+const RULE_BYTES: usize = 1024;
 
 /// Why a rule cannot be applied, in Redis's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +36,8 @@ pub(crate) enum RuleError {
     Selector,
     #[error("There are too many of this kind")]
     TooMany,
+    #[error("A rule may have at most {RULE_BYTES} bytes")]
+    TooLong,
 }
 
 impl RuleError {
@@ -46,6 +50,9 @@ impl RuleError {
 impl User {
     /// Applies one rule. After an error the user may be half changed: apply to a copy.
     pub(crate) fn apply(&mut self, rule: &[u8], all_channels: bool) -> Result<(), RuleError> {
+        if rule.len() > RULE_BYTES {
+            return Err(RuleError::TooLong);
+        }
         // A password may be any bytes, all else is text.
         match rule {
             [b'>', password @ ..] => return self.add_password(hash(password)),

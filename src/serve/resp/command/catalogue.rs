@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::super::client::Client;
-use super::super::reply::{Answer, Reply};
+use super::super::reply::{Answer, Prepared, Reply};
 use super::row::{self, Arity, Row, Run, Subject};
 use super::table::TABLE;
 use crate::serve::glob;
@@ -26,8 +26,16 @@ pub(super) static ROWS: &[Row] = &[
     ),
 ];
 
+/// Names that one request may ask for.
+const NAMES: usize = 128;
+/// COMMAND without a name.
+static EVERY_ENTRY: Prepared = Prepared::new(|| Reply::array(TABLE.iter().map(|row| entry(row, row.name, row.subject))));
+/// COMMAND DOCS without a name.
+static EVERY_DOC: Prepared =
+    Prepared::new(|| docs_of(TABLE.iter().map(|row| Listed { row, full_name: row.name.to_owned(), subject: row.subject })));
+
 pub(super) fn all(_: &mut Client, _: &[Bytes]) -> Answer {
-    Ok(Reply::array(TABLE.iter().map(|row| entry(row, row.name, row.subject))))
+    Ok(Reply::Prepared(&EVERY_ENTRY))
 }
 
 fn count(_: &mut Client, _: &[Bytes]) -> Answer {
@@ -91,19 +99,29 @@ fn full_names(row: &'static Row) -> Vec<String> {
 
 fn info(_: &mut Client, words: &[Bytes]) -> Answer {
     if words.len() == 2 {
-        return Ok(Reply::array(TABLE.iter().map(|row| entry(row, row.name, row.subject))));
+        return Ok(Reply::Prepared(&EVERY_ENTRY));
     }
+    check_names(words)?;
     let wanted = words[2..].iter().map(|name| lookup(name));
     Ok(Reply::array(wanted.map(|found| found.map_or(Reply::Null, |found| entry(found.row, &found.full_name, found.subject)))))
 }
 
 fn docs(_: &mut Client, words: &[Bytes]) -> Answer {
-    let wanted: Vec<Listed> = if words.len() == 2 {
-        TABLE.iter().map(|row| Listed { row, full_name: row.name.to_owned(), subject: row.subject }).collect()
-    } else {
-        words[2..].iter().filter_map(|name| lookup(name)).collect()
-    };
-    Ok(Reply::Map(wanted.into_iter().map(|listed| (Reply::bulk(listed.full_name), doc(listed.row, listed.subject))).collect()))
+    if words.len() == 2 {
+        return Ok(Reply::Prepared(&EVERY_DOC));
+    }
+    check_names(words)?;
+    Ok(docs_of(words[2..].iter().filter_map(|name| lookup(name))))
+}
+
+/// A short request of many names must not make a reply of many megabytes.
+fn check_names(words: &[Bytes]) -> Result<(), Reply> {
+    let fits = words.len() <= 2 + NAMES;
+    if fits { Ok(()) } else { Err(Reply::error(format!("ERR too many names at once: at most {NAMES} are answered, without a name all"))) }
+}
+
+fn docs_of(listed: impl IntoIterator<Item = Listed>) -> Reply {
+    Reply::Map(listed.into_iter().map(|listed| (Reply::bulk(listed.full_name), doc(listed.row, listed.subject))).collect())
 }
 
 fn doc(row: &Row, subject: Subject) -> Reply {
