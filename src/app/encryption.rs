@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::AppError;
-use crate::base::{ClientCertificates, TlsSettings};
+use crate::base::{ClientCertificates, PeerNames, TlsSettings};
 use crate::conf::{Config, SecretIds};
 use crate::raft::PeerTls;
 use crate::renewal::Renewable;
@@ -36,7 +36,7 @@ impl Encryption {
         Ok(Self {
             server: server.transpose().map_err(AppError::TlsPort)?,
             client: client.transpose().map_err(AppError::TlsReplication)?,
-            raft: config.raft.tls.then(|| peers(tls)).transpose()?,
+            raft: config.raft.tls.then(|| peers(config)).transpose()?,
             grpc: grpc.transpose().map_err(AppError::GrpcTls)?,
             secret: secret.transpose().map_err(AppError::Secret)?,
         })
@@ -72,8 +72,13 @@ fn of_grpc(config: &Config) -> TlsSettings {
 }
 
 /// Between sentinels everybody has a certificate, whatever clients are asked for.
-fn peers(tls: &TlsSettings) -> Result<PeerTls, AppError> {
-    let mutual = TlsSettings { clients: ClientCertificates::Required, ..tls.clone() };
+fn peers(config: &Config) -> Result<PeerTls, AppError> {
+    let (tls, raft) = (&config.tls, &config.raft);
+    let names = PeerNames { allowed: raft.tls_allowed_names.clone() };
+    let mut mutual = TlsSettings { clients: ClientCertificates::Required, peers: Some(names), ..tls.clone() };
+    if let Some(file) = &raft.tls_ca_file {
+        (mutual.ca_file, mutual.ca_dir) = (Some(config.resolve(file)), None);
+    }
     Ok(PeerTls {
         accept: ServerTls::load_h2("connections from peers", &mutual).map_err(AppError::RaftTls)?,
         connect: ClientTls::load_h2("connections to peers", &mutual).map_err(AppError::RaftTls)?,

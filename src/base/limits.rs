@@ -6,6 +6,16 @@ pub const PEER_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 pub const SNAPSHOT_CHUNK_BYTES: usize = 1024 * 1024;
 /// Largest snapshot that is accepted from a peer, in bytes.
 pub const SNAPSHOT_BYTES: usize = 256 * 1024 * 1024;
+/// Terms that a peer may be ahead: decades of elections without a pause.
+pub const TERM_JUMP: u64 = 1 << 32;
+/// Largest term. What remains above it is room for arithmetic.
+pub const TERM_LIMIT: u64 = 1 << 62;
+/// Entries that a peer may be ahead: decades of entries, a thousand a second.
+pub const INDEX_JUMP: u64 = 1 << 40;
+/// Largest index of an entry.
+pub const INDEX_LIMIT: u64 = 1 << 62;
+/// Members of the Raft group, voters and learners, in one entry.
+pub const MEMBERS: usize = 64;
 /// Log entries in one AppendEntries call.
 pub const APPEND_ENTRIES: u64 = 64;
 /// Largest serialized command in the log, in bytes.

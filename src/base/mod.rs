@@ -38,5 +38,5 @@ pub use secret::{Credentials, Secret};
 pub use seed::GroupSeed;
 pub use settings::GroupSettings;
 pub use time::{Mono, WallTime};
-pub use tls::{ClientCertificates, KeyPair, TLS_SUITES, TlsSettings, TlsVersion};
+pub use tls::{ClientCertificates, KeyPair, PeerNames, TLS_SUITES, TlsSettings, TlsVersion};
 pub use webhook::{BadWebhookUrl, WebhookUrl};

@@ -68,6 +68,15 @@ pub struct TlsSettings {
     pub sessions: usize,
     /// Whether a server's certificate must be for the host that we connect to. Stock only asks who signed it.
     pub verify_hostname: bool,
+    /// Both ends are sentinels, with certificates that say so; none where anybody may connect.
+    pub peers: Option<PeerNames>,
+}
+
+/// The names that a sentinel's certificate bears one of; with none, it must be made for both ends of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerNames {
+    /// Hosts, addresses or common names; `*.` stands for one label.
+    pub allowed: Vec<String>,
 }
 
 impl Default for TlsSettings {
@@ -83,6 +92,7 @@ impl Default for TlsSettings {
             prefer_own_suites: false,
             sessions: 20 * 1024,
             verify_hostname: false,
+            peers: None,
         }
     }
 }

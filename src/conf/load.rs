@@ -95,6 +95,7 @@ fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Confi
         port: draft.resp.tls_port != 0,
         raft: raft.tls,
         grpc: draft.grpc_tls && !grpc_listen.is_empty(),
+        raft_ca: raft.tls_ca_file.is_some(),
         grpc_ca: draft.grpc_ca_file.is_some(),
     };
     let grpc_ca_file = draft.grpc_ca_file.take().map(|path| dir.join(path));

@@ -40,6 +40,16 @@ pub(super) fn check(raft: &RaftSettings) -> Result<(), Problem> {
 /// Hints about how peers prove themselves.
 pub(super) fn notes(raft: &RaftSettings) -> Vec<String> {
     let mut notes = Vec::new();
+    if raft.tls && raft.tls_allowed_names.is_empty() && raft.tls_ca_file.is_none() && raft.secret_file.is_none() {
+        notes.push(
+            "raft tls yes: each certificate of the authority that is made for both ends of a connection is a sentinel's; name theirs with \
+             'raft tls-allowed-names', or add 'raft secret-file'"
+                .to_owned(),
+        );
+    }
+    if !raft.tls && (!raft.tls_allowed_names.is_empty() || raft.tls_ca_file.is_some()) {
+        notes.push("raft tls-allowed-names and raft tls-ca-cert-file have no effect without raft tls yes".to_owned());
+    }
     if raft.insecure {
         notes.push(match (raft.tls, &raft.secret_file) {
             (true, None) => "raft insecure yes has no effect beside raft tls yes: certificates are asked for".to_owned(),

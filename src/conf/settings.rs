@@ -371,6 +371,10 @@ pub struct RaftSettings {
     pub insecure: bool,
     /// `raft tls`: whether sentinels talk to each other over TLS, each with a certificate.
     pub tls: bool,
+    /// `raft tls-allowed-names`: names of which a peer's certificate must bear one; none is any made for both ends.
+    pub tls_allowed_names: Vec<String>,
+    /// `raft tls-ca-cert-file`: who signs the certificates of sentinels, if not the authority of the others.
+    pub tls_ca_file: Option<PathBuf>,
     /// `raft heartbeat-ms`.
     pub heartbeat_ms: u64,
     /// `raft election-timeout-ms`, the shorter one.

@@ -13,6 +13,8 @@ pub(super) struct Uses {
     pub(super) raft: bool,
     /// `grpc tls`.
     pub(super) grpc: bool,
+    /// `raft tls-ca-cert-file`: sentinels are signed by somebody else.
+    pub(super) raft_ca: bool,
     /// `grpc tls-ca-cert-file`: gRPC clients are signed by somebody else.
     pub(super) grpc_ca: bool,
 }
@@ -83,8 +85,11 @@ impl TlsDraft {
                 ));
             }
         }
-        if uses.raft && no_ca {
-            return Err("raft tls yes needs tls-ca-cert-file or tls-ca-cert-dir, to know which sentinels to trust".to_owned());
+        if uses.raft && no_ca && !uses.raft_ca {
+            return Err(
+                "raft tls yes needs tls-ca-cert-file or tls-ca-cert-dir (or raft tls-ca-cert-file), to know which sentinels to trust"
+                    .to_owned(),
+            );
         }
         if self.replication && no_ca {
             return Err("tls-replication yes needs tls-ca-cert-file or tls-ca-cert-dir, to know whose servers to trust".to_owned());

@@ -49,6 +49,9 @@ pub(super) fn status(from: &Addr, answer: &pb::StatusResponse) -> String {
     if let Some(age) = answer.quorum_ack_age_ms {
         text.push_str(&format!("\nA quorum acknowledged this leader {} ago", words::millis(age)));
     }
+    if answer.insecure_peers {
+        text.push_str("\nINSECURE: whoever reaches its port for peers may pose as a sentinel (raft insecure yes); see raft secret-file");
+    }
     text.push_str(&format!("\n\n{}", members_of(answer)));
     for group in &answer.groups {
         let master = group.master.clone().unwrap_or_default();

@@ -9,7 +9,7 @@ use tonic::{Code, Response, Status};
 
 use super::passport::{Passport, Refused};
 use super::peers::PeerBook;
-use crate::base::{NodeId, limits};
+use crate::base::{Addr, NodeId, limits, said_plainly};
 use crate::proto::peer::{self, peer_client::PeerClient};
 use crate::{tls, transport};
 
@@ -57,7 +57,7 @@ macro_rules! answers {
         }
     )*};
 }
-answers!(AppendReply, VoteReply, PreVoteReply, SnapshotReply, ProposeReply, ReadIndexReply, PingReply);
+answers!(AppendReply, VoteReply, PreVoteReply, SnapshotReply, ProposeReply, ReadIndexReply, PingReply, VouchReply);
 
 /// A client of the peer service.
 pub(super) type Client = PeerClient<Channel>;
@@ -86,7 +86,37 @@ impl Calls {
         R: Answer,
         F: Future<Output = Result<Response<R>, Status>>,
     {
-        let channel = self.peers.channel(to).ok_or_else(|| CallError::NotSent { peer: to, problem: "no address is known".to_owned() })?;
+        let channel = self.peers.channel(to).ok_or_else(|| unaddressed(to))?;
+        self.call_through(channel, to, within, ask).await
+    }
+
+    /// The same for one that may be no member, at the address in the file.
+    pub(super) async fn call_at<R, F>(
+        &self,
+        to: NodeId,
+        addr: &Addr,
+        within: Duration,
+        ask: impl FnOnce(Client, peer::Envelope) -> F,
+    ) -> Result<R, CallError>
+    where
+        R: Answer,
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
+        let channel = self.peers.channel_at(addr).ok_or_else(|| unaddressed(to))?;
+        self.call_through(channel, to, within, ask).await
+    }
+
+    async fn call_through<R, F>(
+        &self,
+        channel: Channel,
+        to: NodeId,
+        within: Duration,
+        ask: impl FnOnce(Client, peer::Envelope) -> F,
+    ) -> Result<R, CallError>
+    where
+        R: Answer,
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
         let client = PeerClient::new(channel)
             .max_decoding_message_size(limits::PEER_MESSAGE_BYTES)
             .max_encoding_message_size(limits::PEER_MESSAGE_BYTES);
@@ -103,9 +133,9 @@ impl Calls {
 
     fn failure(&self, peer: NodeId, status: &Status) -> CallError {
         if status.code() == Code::FailedPrecondition {
-            let reason = format!("refused by sentinel {peer}: {}", status.message());
+            let reason = format!("refused by sentinel {peer}: {}", said_plainly(status.message()));
             self.peers.note_refused(peer, &reason);
-            return CallError::Refused { peer, reason: status.message().to_owned() };
+            return CallError::Refused { peer, reason: said_plainly(status.message()) };
         }
         if let Some(why) = tls::trouble(status) {
             self.peers.note_refused(peer, &format!("no TLS connection to sentinel {peer} (raft tls): {why}"));
@@ -125,6 +155,10 @@ impl Calls {
     }
 }
 
+fn unaddressed(peer: NodeId) -> CallError {
+    CallError::NotSent { peer, problem: "no address is known".to_owned() }
+}
+
 fn never_connected(status: &Status) -> bool {
     let mut source = std::error::Error::source(status);
     while let Some(error) = source {
@@ -138,7 +172,7 @@ fn never_connected(status: &Status) -> bool {
 
 /// The last cause in the chain says most ("connection refused").
 fn innermost(status: &Status) -> String {
-    let mut text = status.message().to_owned();
+    let mut text = said_plainly(status.message());
     let mut source = std::error::Error::source(status);
     while let Some(error) = source {
         text = error.to_string();

@@ -13,16 +13,19 @@ use super::acks::Acks;
 use super::calls::Calls;
 use super::config::{RaftConfig, Spans};
 use super::ear::Ear;
+use super::intake::Intakes;
 use super::network::Network;
 use super::passport::Passport;
 use super::peers::PeerBook;
 use super::read::ReadDesk;
 use super::status::Leadership;
 use super::types::{LogId, TypeConfig, Vote};
+use super::vouch::Vouched;
+use super::wire::Standpoint;
 use crate::base::{Addr, LogIndex, Mono, NodeId};
 use crate::clock::Clock;
 use crate::machine::{Logged, State};
-use crate::store::Identity;
+use crate::store::{Identity, LogStore};
 
 /// Shared by the tasks of this room and by every clone of [`super::Raft`].
 pub(super) struct Core {
@@ -42,6 +45,11 @@ pub(super) struct Core {
     pub events: broadcast::Sender<Arc<Logged>>,
     pub leadership: watch::Sender<Leadership>,
     pub reads: ReadDesk,
+    pub log: LogStore,
+    pub vouched: Vouched,
+    pub intakes: Intakes,
+    /// Held while a leader's call is checked and taken.
+    pub order: tokio::sync::Mutex<()>,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
     /// When this room started.
@@ -89,6 +97,27 @@ impl Core {
     /// Whether openraft takes this node for the leader, without the rest of [`Core::standing`]: asked for in every round of reads.
     pub(super) fn leads(&self) -> bool {
         self.consensus.server_metrics().borrow().state == ServerState::Leader
+    }
+
+    /// Whether the group has formed, as far as this sentinel knows.
+    pub(super) fn has_members(&self) -> bool {
+        self.consensus.server_metrics().borrow().membership_config.nodes().next().is_some()
+    }
+
+    /// Whether it is a member, without the rest of [`Core::standing`]: asked for on every call of a peer.
+    pub(super) fn is_member(&self, id: NodeId) -> bool {
+        self.consensus.server_metrics().borrow().membership_config.membership().get_node(&id).is_some()
+    }
+
+    /// The place of the list of members.
+    pub(super) fn membership_index(&self) -> Option<LogIndex> {
+        self.consensus.server_metrics().borrow().membership_config.log_id().map(|place| LogIndex(place.index))
+    }
+
+    /// What a peer's terms and places are measured against.
+    pub(super) fn standpoint(&self) -> Standpoint<impl Fn(u64) -> Option<LogId>> {
+        let (last, committed) = self.log.ends();
+        Standpoint { me: self.me, term: self.vote().leader_id.term, last, committed, at: |index| self.log.log_id_at(index) }
     }
 
     /// The current vote, without the rest of [`Core::standing`]: asked for on every call of a leader.

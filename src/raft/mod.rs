@@ -13,6 +13,7 @@
 //!   ├ lead     who leads, as far as one may trust it  ◀ acks (who acknowledged us), ear (whom we heard)
 //!   ├ guard    heartbeats and campaigns               ◀ campaign (the rules, pure)
 //!   ├ forming  the birth of a group
+//!   ├ vouch    callers that this sentinel does not know yet
 //!   └ pulse    who the members are, who is alive      ▶ peers (the book of them)
 //!   calls, network (out), server, service (in)        ◀ passport (who is who), wire (messages)
 //! ```
@@ -31,6 +32,7 @@ mod ear;
 mod error;
 mod forming;
 mod guard;
+mod intake;
 mod lead;
 mod members;
 mod network;
@@ -45,6 +47,7 @@ mod server;
 mod service;
 mod status;
 pub mod types;
+mod vouch;
 mod wire;
 
 pub use config::{PeerTls, RaftConfig};

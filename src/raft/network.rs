@@ -64,6 +64,9 @@ impl Link {
             })
             .await?;
         let response = wire::append_reply_from_wire(reply, &asked)?;
+        if let AppendEntriesResponse::HigherVote(vote) = &response {
+            wire::check_answered_vote(vote, &request.vote)?;
+        }
         match &response {
             AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_) | AppendEntriesResponse::Conflict => {
                 self.network.acks.note(self.target, request.vote, sent);
@@ -82,11 +85,9 @@ impl Link {
                 client.vote(peer::VoteRequest { envelope: Some(envelope), vote: Some(wire::vote_to_wire(&request.vote)), last_log }).await
             })
             .await?;
-        Ok(VoteResponse {
-            vote: wire::vote_from_wire(reply.vote)?,
-            vote_granted: reply.granted,
-            last_log_id: reply.last_log.map(wire::log_id_from_wire),
-        })
+        let vote = wire::vote_from_wire(reply.vote)?;
+        wire::check_answered_vote(&vote, &request.vote)?;
+        Ok(VoteResponse { vote, vote_granted: reply.granted, last_log_id: reply.last_log.map(wire::log_id_from_wire) })
     }
 
     async fn send_snapshot(&self, vote: &Vote, snapshot: Snapshot<TypeConfig>) -> Result<Vote, LinkError> {
@@ -98,7 +99,9 @@ impl Link {
                 async move { client.install_snapshot(tokio_stream::iter(chunks)).await }
             })
             .await?;
-        Ok(wire::vote_from_wire(reply.vote)?)
+        let answered = wire::vote_from_wire(reply.vote)?;
+        wire::check_answered_vote(&answered, vote)?;
+        Ok(answered)
     }
 }
 

@@ -16,6 +16,7 @@ use super::config::RaftConfig;
 use super::core::Core;
 use super::ear::Ear;
 use super::error::{MembershipError, ProposeError, ReadError, StartError};
+use super::intake::Intakes;
 use super::lead::LeaderProof;
 use super::network::Network;
 use super::passport::Passport;
@@ -23,6 +24,7 @@ use super::peers::PeerBook;
 use super::sealing::Resealed;
 use super::status::{Committed, Leadership, Member, PeerHealth, RaftStatus};
 use super::types::Vote;
+use super::vouch::Vouched;
 use super::{announce, forming, guard, lead, members, propose, pulse, read, sealing, server};
 use crate::base::{Addr, Incarnation, LogIndex, NodeId, SentinelId};
 use crate::clock::Clock;
@@ -52,6 +54,7 @@ impl Raft {
         let calls = Calls::new(passport.clone(), peers.clone());
         let acks = Arc::new(Acks::default());
         let network = Network { calls: calls.clone(), acks: acks.clone(), clock };
+        let log = opened.log.clone();
         let consensus = openraft::Raft::new(config.node_id, settings, network.clone(), opened.log, opened.machine)
             .await
             .map_err(|problem| StartError::Raft(problem.to_string()))?;
@@ -73,6 +76,10 @@ impl Raft {
             events: opened.events,
             leadership: watch::Sender::new(Leadership::Unknown),
             reads,
+            log,
+            vouched: Vouched::default(),
+            intakes: Intakes::default(),
+            order: tokio::sync::Mutex::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             began: clock.mono(),
@@ -183,6 +190,7 @@ impl Raft {
             applied: LogIndex(metrics.last_applied.map_or(0, |id| id.index)),
             snapshot: metrics.snapshot.map(|id| LogIndex(id.index)),
             quorum_ack_age_ms: core.quorum_ack().map(|ack| core.clock.mono().ms_since(ack)),
+            insecure: core.config.insecure && !core.config.asks_for_proof(),
             members: standing.members.iter().map(member).collect(),
         }
     }
@@ -252,6 +260,9 @@ impl Raft {
         if let Err(problem) = core.consensus.shutdown().await {
             tracing::error!(%problem, "the log did not stop cleanly");
         }
+        let log = core.log.clone();
+        // An error is a panic, which was told of.
+        let _ = tokio::task::spawn_blocking(move || log.close()).await;
         if tokio::time::timeout(STOP_WITHIN, core.tasks.wait()).await.is_err() {
             tracing::warn!("some tasks for peers did not stop in time");
         }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tonic::Status;
 
 use super::peers::PeerBook;
-use crate::base::{Incarnation, NodeId};
+use crate::base::{Incarnation, NodeId, said};
 use crate::machine::State;
 use crate::proto::peer::{Envelope, Responder};
 use crate::store::{Identity, PinError};
@@ -63,10 +63,12 @@ impl Passport {
     }
 
     /// Lets a caller in, or says why not.
-    pub(super) async fn admit(&self, envelope: Option<Envelope>) -> Result<NodeId, Status> {
+    ///
+    /// `source` is where the call comes from, for the log.
+    pub(super) async fn admit(&self, envelope: Option<Envelope>, source: &str) -> Result<NodeId, Status> {
         let envelope = envelope.ok_or_else(|| Status::invalid_argument("malformed message from a peer: the envelope is missing"))?;
         let from = NodeId(envelope.from);
-        match self.check_envelope(envelope).await {
+        match self.check_envelope(envelope, source).await {
             Ok(()) => {
                 self.peers.note_heard(from);
                 Ok(from)
@@ -75,13 +77,13 @@ impl Passport {
         }
     }
 
-    async fn check_envelope(&self, envelope: Envelope) -> Result<(), Refused> {
+    async fn check_envelope(&self, envelope: Envelope, source: &str) -> Result<(), Refused> {
         let me = self.identity.node_id();
         let own = self.identity.incarnation();
         let from = NodeId(envelope.from);
         let claim = Claim { cluster: envelope.cluster_id, id: from, incarnation: envelope.from_incarnation };
         if let Err(refused) = self.check_cluster(&claim) {
-            self.peers.note_stranger(&refused.0);
+            self.peers.note_stranger(&format!("{source}, sentinel {from}"), &refused.0);
             return Err(refused);
         }
         if NodeId(envelope.to) != me || from == me {
@@ -89,7 +91,7 @@ impl Passport {
                 "sentinel {from} called sentinel {} but reached sentinel {me}: check the 'raft peer' and 'raft node-id' lines of both",
                 envelope.to
             ));
-            self.peers.note_stranger(&refused.0);
+            self.peers.note_stranger(&format!("{source}, sentinel {from}"), &refused.0);
             return Err(refused);
         }
         if !envelope.to_incarnation.is_empty() && envelope.to_incarnation != own.as_str() {
@@ -131,7 +133,7 @@ impl Passport {
         Err(Refused(format!(
             "sentinel {} belongs to cluster {}, sentinel {} to cluster {ours}: they must have the same 'raft peer' lines from the start",
             claim.id,
-            claim.cluster,
+            shown(&claim.cluster),
             self.identity.node_id()
         )))
     }
@@ -164,13 +166,28 @@ impl Passport {
         }
     }
 
+    /// The life of a sentinel's data directory, if it is known.
+    pub(super) fn known(&self, id: NodeId) -> Option<String> {
+        if id == self.identity.node_id() {
+            return Some(self.identity.incarnation().as_str().to_owned());
+        }
+        self.identity.peers().get(&id).map(|life| life.as_str().to_owned()).or_else(|| self.recorded(id))
+    }
+
     /// What the log says of a sentinel's life.
     fn recorded(&self, id: NodeId) -> Option<String> {
         self.states.borrow().sentinels.get(&id).map(|record| record.incarnation.as_str().to_owned())
     }
 }
 
+/// An id as it is, or as a quotation if it is none.
+fn shown(id: &str) -> String {
+    let plain = (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    if plain { id.to_owned() } else { said(id) }
+}
+
 fn lost_disk(id: NodeId, known: &str, presented: &str) -> String {
+    let (known, presented) = (shown(known), shown(presented));
     format!(
         "sentinel {id} presents incarnation {presented}, but {known} is known: its data directory was lost or swapped, so it must not \
          vote; remove member {id}, and let the node join as a new member with a new node id"

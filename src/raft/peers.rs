@@ -7,6 +7,7 @@ use std::time::Duration;
 use tonic::transport::Channel;
 
 use super::status::PeerHealth;
+use crate::base::told::{Told, left_out};
 use crate::base::{Addr, Mono, NodeId};
 use crate::clock::Clock;
 use crate::tls::ClientTls;
@@ -14,6 +15,10 @@ use crate::transport::{Dial, Proof};
 
 /// A refusal is told again when it changes, and else at most this often.
 const REPEAT_AFTER_MS: u64 = 60_000;
+/// Lines about one member in that time, however often the reason changes.
+const LINES_A_MINUTE: u32 = 6;
+/// A member that left may finish what it does: a leader that removes itself brings that to its end.
+const LEAVES_WITHIN_MS: u64 = 10_000;
 /// How long making a connection may take. Short, because after a partition the next attempt finds the way.
 const CONNECT_WITHIN: Duration = Duration::from_millis(500);
 /// A connection that carries nothing for so long is tested, and replaced when the test is not answered.
@@ -27,8 +32,10 @@ pub(super) struct PeerBook {
     clock: Clock,
     dial: Dial,
     pages: Mutex<BTreeMap<NodeId, Page>>,
-    /// The last refusal of somebody who is in no page.
-    stranger: Mutex<Option<Told>>,
+    /// Members that left lately.
+    left: Mutex<BTreeMap<NodeId, Mono>>,
+    /// Lines about those who are in no page, by where they come from.
+    strangers: Mutex<Told<String>>,
 }
 
 #[derive(Debug)]
@@ -37,20 +44,42 @@ struct Page {
     channel: Option<Channel>,
     last_heard: Option<Mono>,
     refused: Option<String>,
-    told: Option<Told>,
+    lines: Lines,
     formed: bool,
 }
 
-#[derive(Debug)]
-struct Told {
+/// The lines about one member: a reason is told when it changes, and else once in a while; but whatever it says, a few a minute.
+#[derive(Debug, Default)]
+struct Lines {
+    since: Option<Mono>,
+    count: u32,
     reason: String,
-    at: Mono,
+}
+
+impl Lines {
+    fn due(&mut self, reason: &str, now: Mono) -> bool {
+        if self.since.is_none_or(|since| now.ms_since(since) >= REPEAT_AFTER_MS) {
+            *self = Self { since: Some(now), count: 0, reason: String::new() };
+        }
+        if self.reason == reason || self.count >= LINES_A_MINUTE {
+            return false;
+        }
+        self.count += 1;
+        reason.clone_into(&mut self.reason);
+        true
+    }
 }
 
 impl PeerBook {
     /// An empty book. `tls` is spoken with those in it, and `proof` shown to them.
     pub(super) fn new(clock: Clock, tls: Option<ClientTls>, proof: Option<Proof>) -> Self {
-        Self { clock, dial: Dial { tls, proof, within: CONNECT_WITHIN }, pages: Mutex::default(), stranger: Mutex::default() }
+        Self {
+            clock,
+            dial: Dial { tls, proof, within: CONNECT_WITHIN },
+            pages: Mutex::default(),
+            left: Mutex::default(),
+            strangers: Mutex::new(Told::new(REPEAT_AFTER_MS)),
+        }
     }
 
     /// These are the other members now. What is known of those that stay is kept; a new address means a new connection. When it was
@@ -104,23 +133,40 @@ impl PeerBook {
         let mut pages = self.pages();
         let Some(page) = pages.get_mut(&id) else {
             drop(pages);
-            return self.note_stranger(reason);
+            return self.note_stranger(&format!("sentinel {id}"), reason);
         };
         page.refused = Some(reason.to_owned());
-        if due(page.told.as_ref(), reason, now) {
-            page.told = Some(Told { reason: reason.to_owned(), at: now });
+        if page.lines.due(reason, now) {
             tracing::warn!(peer = %id, addr = %page.addr, "{reason}");
         }
     }
 
-    /// Somebody was refused who is no member, or of another cluster.
-    pub(super) fn note_stranger(&self, reason: &str) {
-        let now = self.clock.mono();
-        let mut told = self.stranger.lock().unwrap_or_else(PoisonError::into_inner);
-        if due(told.as_ref(), reason, now) {
-            *told = Some(Told { reason: reason.to_owned(), at: now });
-            tracing::warn!("{reason}");
+    /// Somebody was refused who is no member, or of another cluster; `source` is where it comes from.
+    pub(super) fn note_stranger(&self, source: &str, reason: &str) {
+        let due = self.strangers.lock().unwrap_or_else(PoisonError::into_inner).due(source.to_owned(), self.clock.mono());
+        if let Some(count) = due {
+            tracing::warn!("{reason}{}", left_out(count));
         }
+    }
+
+    /// It is a member no more.
+    pub(super) fn note_left(&self, id: NodeId) {
+        let now = self.clock.mono();
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.retain(|_, at| now.ms_since(*at) < LEAVES_WITHIN_MS);
+        left.insert(id, now);
+    }
+
+    /// Whether it was a member a moment ago.
+    pub(super) fn left_lately(&self, id: NodeId) -> bool {
+        let now = self.clock.mono();
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.get(&id).is_some_and(|at| now.ms_since(*at) < LEAVES_WITHIN_MS)
+    }
+
+    /// A connection to an address, member or not.
+    pub(super) fn channel_at(&self, addr: &Addr) -> Option<Channel> {
+        self.lazy_channel(addr)
     }
 
     /// The members that were heard within so many milliseconds.
@@ -143,7 +189,7 @@ impl PeerBook {
 
     fn page(&self, addr: &Addr) -> Page {
         let channel = self.lazy_channel(addr);
-        Page { addr: addr.clone(), channel, last_heard: None, refused: None, told: None, formed: false }
+        Page { addr: addr.clone(), channel, last_heard: None, refused: None, lines: Lines::default(), formed: false }
     }
 
     /// None when the address cannot be part of a URL; a call then fails as unreachable.
@@ -163,8 +209,4 @@ impl PeerBook {
     fn pages(&self) -> MutexGuard<'_, BTreeMap<NodeId, Page>> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn due(told: Option<&Told>, reason: &str, now: Mono) -> bool {
-    told.is_none_or(|told| told.reason != reason || now.ms_since(told.at) >= REPEAT_AFTER_MS)
 }

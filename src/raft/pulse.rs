@@ -24,6 +24,7 @@ pub(super) async fn follow_members(core: Arc<Core>) {
     loop {
         let logged = core.standing().members;
         if logged != known {
+            known.keys().filter(|id| !logged.contains_key(*id)).for_each(|id| core.peers.note_left(*id));
             core.peers.set_members(&others(core.me, &logged, &core.config.peers));
             forget_removed(&core, &logged).await;
             known = logged;

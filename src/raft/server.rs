@@ -18,7 +18,7 @@ use crate::proto::peer::peer_server::PeerServer;
 use crate::transport::{self, Intake, Opening, Terms};
 
 /// Calls of one peer at a time. A peer needs one for replication and a few for pings, reads and forwarded proposals.
-const CALLS_PER_CONNECTION: u32 = 1024;
+const CALLS_PER_CONNECTION: u32 = 256;
 
 /// How often the names of members are looked up.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(5);

@@ -3,18 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use openraft::Snapshot;
 use openraft::raft::{AppendEntriesResponse, VoteRequest, VoteResponse};
+use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::campaign::{NoVote, Voter};
+use super::config::SNAPSHOT_WITHIN;
 use super::core::Core;
-use super::types::Vote;
-use super::{propose, wire};
-use crate::base::NodeId;
+use super::types::{TypeConfig, Vote};
+use super::wire::Malformed;
+use super::{propose, vouch, wire};
+use crate::base::{LogIndex, NodeId, said_plainly};
 use crate::proto::peer::{self, peer_server, snapshot_chunk::Part};
+use crate::store;
+use crate::transport::Caller;
 
 /// How long the next chunk of a snapshot may take.
 const CHUNK_WITHIN: Duration = Duration::from_secs(10);
+/// How long its header may take, which says who sends it.
+const HEADER_WITHIN: Duration = Duration::from_secs(2);
 
 /// The peer service.
 #[derive(Clone)]
@@ -23,29 +32,59 @@ pub(super) struct Service {
 }
 
 impl Service {
-    async fn admit(&self, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
+    async fn admit(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
         if self.core.stop.is_cancelled() {
             return Err(stopping());
         }
-        self.core.passport.admit(envelope).await
+        self.core.passport.admit(envelope, &caller.shown()).await
     }
 
-    /// For calls that only members make. (Raft's own calls may come from members that this sentinel has yet to learn of.)
-    async fn admit_member(&self, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
-        let from = self.admit(envelope).await?;
-        if self.core.standing().members.contains_key(&from) {
+    /// For Raft's own calls: from members, also from those that this sentinel has yet to learn of.
+    async fn admit_raft(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
+        let incarnation = envelope.as_ref().map(|envelope| envelope.from_incarnation.clone()).unwrap_or_default();
+        let from = self.admit(caller, envelope).await?;
+        vouch::check(&self.core, from, &incarnation).map_err(|refused| Status::failed_precondition(refused.0))?;
+        Ok(from)
+    }
+
+    /// For calls that only members make, as far as this sentinel knows.
+    async fn admit_member(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
+        let from = self.admit(caller, envelope).await?;
+        if self.core.is_member(from) {
             return Ok(from);
         }
         let me = self.core.me;
         Err(Status::failed_precondition(format!("sentinel {from} is no member, as far as sentinel {me} knows: add it, or stop it")))
     }
 
+    /// For questions about members: from members, and from all who have proven themselves.
+    async fn admit_curious(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
+        if caller.may_know() { self.admit(caller, envelope).await } else { self.admit_member(caller, envelope).await }
+    }
+
+    /// For signs of life: before the group has formed, those in the file count as members.
+    async fn admit_known(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
+        if self.core.has_members() { self.admit_curious(caller, envelope).await } else { self.admit_raft(caller, envelope).await }
+    }
+
+    /// A member that sends what none would send is told of here: it is damaged, or somebody poses as it.
+    fn checked<T>(&self, from: NodeId, checked: Result<T, Malformed>) -> Result<T, Status> {
+        checked.map_err(|malformed| {
+            self.core.peers.note_refused(from, &format!("refused from sentinel {from}: {}", said_plainly(&malformed.0)));
+            malformed.into()
+        })
+    }
+
     /// A stream must not keep this room from stopping.
-    async fn next_chunk(&self, chunks: &mut Streaming<peer::SnapshotChunk>) -> Result<Option<peer::SnapshotChunk>, Status> {
+    async fn next_chunk(
+        &self,
+        chunks: &mut Streaming<peer::SnapshotChunk>,
+        within: Duration,
+    ) -> Result<Option<peer::SnapshotChunk>, Status> {
         tokio::select! {
             () = self.core.stop.cancelled() => Err(stopping()),
-            chunk = tokio::time::timeout(CHUNK_WITHIN, chunks.message()) => {
-                chunk.map_err(|_| Status::deadline_exceeded(format!("no chunk of the snapshot within {} s", CHUNK_WITHIN.as_secs())))?
+            chunk = tokio::time::timeout(within, chunks.message()) => {
+                chunk.map_err(|_| Status::deadline_exceeded(format!("no chunk of the snapshot within {} ms", within.as_millis())))?
             }
         }
     }
@@ -83,98 +122,186 @@ impl Service {
     }
 }
 
-#[tonic::async_trait]
-impl peer_server::Peer for Service {
-    async fn append(&self, request: Request<peer::AppendRequest>) -> Result<Response<peer::AppendReply>, Status> {
-        let mut request = request.into_inner();
-        let from = self.admit(request.envelope.take()).await?;
-        let request = wire::append_from_wire(request)?;
+/// The calls, for a caller that is known.
+impl Service {
+    async fn take_entries(&self, caller: Caller, mut request: peer::AppendRequest) -> Result<peer::AppendReply, Status> {
+        let from = self.admit_raft(caller, request.envelope.take()).await?;
+        let request = self.checked(from, wire::append_from_wire(request))?;
         let vote = request.vote;
         check_leader(from, &vote)?;
+        self.checked(from, self.core.standpoint().check_vote(&vote))?;
         self.note_leader(from, &vote);
+        // One at a time: what is checked must still be so when openraft takes it.
+        let _order = self.core.order.lock().await;
+        let request = self.checked(from, self.core.standpoint().check_append(request))?;
         let response = self.core.consensus.append_entries(request).await.map_err(|error| stopped(&error))?;
         if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
             self.note_leader(from, &vote);
         }
-        Ok(Response::new(wire::append_reply_to_wire(self.core.passport.responder(), &response)))
+        Ok(wire::append_reply_to_wire(self.core.passport.responder(), &response))
     }
 
-    async fn vote(&self, request: Request<peer::VoteRequest>) -> Result<Response<peer::VoteReply>, Status> {
-        let request = request.into_inner();
-        let from = self.admit(request.envelope).await?;
-        let vote = wire::vote_from_wire(request.vote)?;
+    async fn take_vote_request(&self, caller: Caller, request: peer::VoteRequest) -> Result<peer::VoteReply, Status> {
+        let from = self.admit_raft(caller, request.envelope).await?;
+        let vote = self.checked(from, wire::vote_from_wire(request.vote))?;
         if vote.committed || vote.leader_id.node_id != from {
             return Err(Status::invalid_argument(format!("sentinel {from} asks for a vote that is not its own: {vote}")));
         }
         let request = VoteRequest::new(vote, request.last_log.map(wire::log_id_from_wire));
+        self.checked(from, self.core.standpoint().check_candidate(&vote, request.last_log_id))?;
         let response = self.vote_on(from, request).await?;
-        Ok(Response::new(peer::VoteReply {
+        Ok(peer::VoteReply {
             responder: Some(self.core.passport.responder()),
             vote: Some(wire::vote_to_wire(&response.vote)),
             granted: response.vote_granted,
             last_log: response.last_log_id.as_ref().map(wire::log_id_to_wire),
-        }))
+        })
     }
 
-    async fn pre_vote(&self, request: Request<peer::PreVoteRequest>) -> Result<Response<peer::PreVoteReply>, Status> {
-        let request = request.into_inner();
-        self.admit(request.envelope).await?;
+    async fn answer_pre_vote(&self, caller: Caller, request: peer::PreVoteRequest) -> Result<peer::PreVoteReply, Status> {
+        self.admit_raft(caller, request.envelope).await?;
         let judged = self.voter().judge(&self.core.spans, request.last_log.map(wire::log_id_from_wire));
-        Ok(Response::new(peer::PreVoteReply {
+        Ok(peer::PreVoteReply {
             responder: Some(self.core.passport.responder()),
             granted: judged.is_ok(),
             reason: judged.err().map(|why| why.to_string()).unwrap_or_default(),
-        }))
+        })
     }
 
-    async fn install_snapshot(&self, request: Request<Streaming<peer::SnapshotChunk>>) -> Result<Response<peer::SnapshotReply>, Status> {
-        let mut chunks = request.into_inner();
-        let Some(peer::SnapshotChunk { part: Some(Part::Header(mut header)) }) = self.next_chunk(&mut chunks).await? else {
+    async fn take_snapshot(&self, caller: Caller, mut chunks: Streaming<peer::SnapshotChunk>) -> Result<peer::SnapshotReply, Status> {
+        let Some(peer::SnapshotChunk { part: Some(Part::Header(mut header)) }) = self.next_chunk(&mut chunks, HEADER_WITHIN).await? else {
             return Err(Status::invalid_argument("malformed message from a peer: a snapshot must begin with its header"));
         };
-        let from = self.admit(header.envelope.take()).await?;
-        let mut intake = wire::SnapshotIntake::new(header)?;
+        let from = self.admit_raft(caller, header.envelope.take()).await?;
+        let Some(_room) = self.core.intakes.enter(from, header.bytes) else {
+            return Err(Status::resource_exhausted("other snapshots are on their way"));
+        };
+        let mut intake = self.checked(from, wire::SnapshotIntake::new(header))?;
         check_leader(from, &intake.vote)?;
-        while let Some(chunk) = self.next_chunk(&mut chunks).await? {
+        self.checked(from, self.core.standpoint().check_snapshot(&intake.vote, &intake.meta))?;
+        let deadline = Instant::now() + SNAPSHOT_WITHIN;
+        while let Some(chunk) = self.next_chunk(&mut chunks, CHUNK_WITHIN.min(deadline.saturating_duration_since(Instant::now()))).await? {
             self.note_leader(from, &intake.vote);
-            intake.take(chunk)?;
+            self.checked(from, intake.take(chunk))?;
         }
-        let (vote, snapshot) = intake.finish()?;
+        let (vote, snapshot) = self.checked(from, intake.finish())?;
+        let snapshot = self.verified(from, snapshot).await?;
         tracing::info!(leader = %from, bytes = snapshot.snapshot.len(), "received a snapshot");
-        let response = self.core.consensus.install_full_snapshot(vote, snapshot).await.map_err(|error| stopped(&error))?;
+        let order = self.core.order.lock().await;
+        self.checked(from, self.core.standpoint().check_snapshot(&vote, &snapshot.meta))?;
+        let mut installing = std::pin::pin!(self.core.consensus.install_full_snapshot(vote, snapshot));
+        // The first look hands it over. Writing it down takes longer than a leader may be kept waiting.
+        let installed = installing.as_mut().now_or_never();
+        drop(order);
+        let installed = match installed {
+            Some(installed) => installed,
+            None => installing.await,
+        };
+        let response = installed.map_err(|error| stopped(&error))?;
         self.note_leader(from, &vote);
-        Ok(Response::new(peer::SnapshotReply {
-            responder: Some(self.core.passport.responder()),
-            vote: Some(wire::vote_to_wire(&response.vote)),
-        }))
+        Ok(peer::SnapshotReply { responder: Some(self.core.passport.responder()), vote: Some(wire::vote_to_wire(&response.vote)) })
     }
 
-    async fn propose(&self, request: Request<peer::ProposeRequest>) -> Result<Response<peer::ProposeReply>, Status> {
-        let request = request.into_inner();
-        self.admit_member(request.envelope).await?;
-        let command = wire::command_from_wire(request.command)?;
+    /// A snapshot whose content can be read and is what its description says: one that cannot would stop openraft.
+    async fn verified(&self, from: NodeId, snapshot: Snapshot<TypeConfig>) -> Result<Snapshot<TypeConfig>, Status> {
+        let last = snapshot.meta.last_log_id.map(|last| LogIndex(last.index));
+        let checking = tokio::task::spawn_blocking(move || (store::verify_snapshot(&snapshot.snapshot, last), snapshot));
+        let (verdict, snapshot) = checking.await.map_err(|_| stopping())?;
+        self.checked(from, verdict.map_err(|problem| Malformed(format!("a snapshot that cannot be used: {problem}"))))?;
+        Ok(snapshot)
+    }
+
+    async fn take_proposal(&self, caller: Caller, request: peer::ProposeRequest) -> Result<peer::ProposeReply, Status> {
+        let from = self.admit_member(caller, request.envelope).await?;
+        let command = self.checked(from, wire::command_from_wire(request.command))?;
         let result = propose::for_peer(&self.core, command, request.within_ms).await;
-        Ok(Response::new(peer::ProposeReply { responder: Some(self.core.passport.responder()), result: Some(result) }))
+        Ok(peer::ProposeReply { responder: Some(self.core.passport.responder()), result: Some(result) })
     }
 
-    async fn read_index(&self, request: Request<peer::ReadIndexRequest>) -> Result<Response<peer::ReadIndexReply>, Status> {
-        self.admit_member(request.into_inner().envelope).await?;
+    async fn answer_read_index(&self, caller: Caller, request: peer::ReadIndexRequest) -> Result<peer::ReadIndexReply, Status> {
+        self.admit_member(caller, request.envelope).await?;
         let result = match self.core.reads.index_as_leader(&self.core).await {
             Ok(index) => peer::read_index_reply::Result::Index(index.0),
             Err(reason) => peer::read_index_reply::Result::Unconfirmed(reason),
         };
-        Ok(Response::new(peer::ReadIndexReply { responder: Some(self.core.passport.responder()), result: Some(result) }))
+        Ok(peer::ReadIndexReply { responder: Some(self.core.passport.responder()), result: Some(result) })
+    }
+
+    async fn answer_ping(&self, caller: Caller, request: peer::PingRequest) -> Result<peer::PingReply, Status> {
+        let from = self.admit_known(caller, request.envelope).await?;
+        Ok(peer::PingReply {
+            responder: Some(self.core.passport.responder()),
+            formed: self.core.has_members(),
+            member: self.core.is_member(from),
+        })
+    }
+
+    async fn answer_vouch(&self, caller: Caller, request: peer::VouchRequest) -> Result<peer::VouchReply, Status> {
+        self.admit_curious(caller, request.envelope).await?;
+        let id = NodeId(request.id);
+        let membership = self.core.consensus.server_metrics().borrow().membership_config.log_id().as_ref().map(wire::log_id_to_wire);
+        Ok(peer::VouchReply {
+            responder: Some(self.core.passport.responder()),
+            member: self.core.is_member(id),
+            incarnation: self.core.passport.known(id).unwrap_or_default(),
+            membership,
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl peer_server::Peer for Service {
+    async fn append(&self, request: Request<peer::AppendRequest>) -> Result<Response<peer::AppendReply>, Status> {
+        let caller = caller_of(&request);
+        answer(caller, self.take_entries(caller, request.into_inner()).await)
+    }
+
+    async fn vote(&self, request: Request<peer::VoteRequest>) -> Result<Response<peer::VoteReply>, Status> {
+        let caller = caller_of(&request);
+        answer(caller, self.take_vote_request(caller, request.into_inner()).await)
+    }
+
+    async fn pre_vote(&self, request: Request<peer::PreVoteRequest>) -> Result<Response<peer::PreVoteReply>, Status> {
+        let caller = caller_of(&request);
+        answer(caller, self.answer_pre_vote(caller, request.into_inner()).await)
+    }
+
+    async fn install_snapshot(&self, request: Request<Streaming<peer::SnapshotChunk>>) -> Result<Response<peer::SnapshotReply>, Status> {
+        let caller = caller_of(&request);
+        answer(caller, self.take_snapshot(caller, request.into_inner()).await)
+    }
+
+    async fn propose(&self, request: Request<peer::ProposeRequest>) -> Result<Response<peer::ProposeReply>, Status> {
+        let caller = caller_of(&request);
+        answer(caller, self.take_proposal(caller, request.into_inner()).await)
+    }
+
+    async fn read_index(&self, request: Request<peer::ReadIndexRequest>) -> Result<Response<peer::ReadIndexReply>, Status> {
+        let caller = caller_of(&request);
+        answer(caller, self.answer_read_index(caller, request.into_inner()).await)
     }
 
     async fn ping(&self, request: Request<peer::PingRequest>) -> Result<Response<peer::PingReply>, Status> {
-        let from = self.admit(request.into_inner().envelope).await?;
-        let members = self.core.standing().members;
-        Ok(Response::new(peer::PingReply {
-            responder: Some(self.core.passport.responder()),
-            formed: !members.is_empty(),
-            member: members.contains_key(&from),
-        }))
+        let caller = caller_of(&request);
+        answer(caller, self.answer_ping(caller, request.into_inner()).await)
     }
+
+    async fn vouch(&self, request: Request<peer::VouchRequest>) -> Result<Response<peer::VouchReply>, Status> {
+        let caller = caller_of(&request);
+        answer(caller, self.answer_vouch(caller, request.into_inner()).await)
+    }
+}
+
+/// The origin of a call; a stranger where it is not known.
+fn caller_of<T>(request: &Request<T>) -> Caller {
+    request.extensions().get::<Caller>().copied().unwrap_or(Caller { addr: None, proven: false })
+}
+
+/// A stranger hears one refusal, whatever its reason: each other text would say something about the cluster.
+fn answer<T>(caller: Caller, answered: Result<T, Status>) -> Result<Response<T>, Status> {
+    answered.map(Response::new).map_err(|status| {
+        if caller.may_know() { status } else { Status::failed_precondition("refused; the log of this sentinel says why") }
+    })
 }
 
 fn stopping() -> Status {
@@ -190,4 +317,31 @@ fn check_leader(from: NodeId, vote: &Vote) -> Result<(), Status> {
 
 fn stopped(error: &dyn std::error::Error) -> Status {
     Status::unavailable(format!("this sentinel's log does not work: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_hears_one_refusal_whatever_the_reason() {
+        let told = |addr: &str, proven| {
+            let caller = Caller { addr: addr.parse().ok(), proven };
+            let refusals = [
+                Status::failed_precondition("sentinel 1 belongs to cluster prod"),
+                Status::invalid_argument("voter 3 has no address"),
+                Status::resource_exhausted("other snapshots"),
+                Status::unavailable("stopping"),
+            ];
+            refusals
+                .map(|status| answer::<()>(caller, Err(status)).expect_err("a refusal"))
+                .map(|status| (status.code(), status.message().to_owned()))
+        };
+        let [first, rest @ ..] = told("10.0.0.9:5000", false);
+        assert!(!first.1.contains("prod") && rest.iter().all(|other| *other == first), "{first:?} {rest:?}");
+        assert!(told("10.0.0.9:5000", true)[0].1.contains("prod"), "whoever has proven itself is told");
+        assert!(told("127.0.0.1:5000", false)[0].1.contains("prod"), "and this host");
+        assert!(told("[::ffff:127.0.0.1]:5000", false)[0].1.contains("prod"));
+        assert!(told("unknown", false)[0] == first, "an origin that is not known is a stranger's");
+    }
 }

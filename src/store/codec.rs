@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::StoreError;
+use crate::base::LogIndex;
 use crate::machine::State;
 
 /// The newest format that this release reads, and the one it writes.
@@ -33,7 +34,7 @@ pub enum BadValue {
     /// A newer release wrote it.
     #[error("it has format {0}, this release reads up to {FORMAT}")]
     Newer(u8),
-    /// The checksum is right, the content makes no sense.
+    /// The checksum is right, and this release does not understand the content.
     #[error("it does not decode: {0}")]
     Undecodable(#[from] serde_json::Error),
 }
@@ -45,7 +46,8 @@ impl BadValue {
             Self::Newer(found) => {
                 StoreError::Newer { file: file.to_owned(), key: key.into(), found: u64::from(found), known: u64::from(FORMAT) }
             }
-            Self::Short(_) | Self::Checksum | Self::Undecodable(_) => StoreError::damaged(file, key, self),
+            Self::Undecodable(problem) => StoreError::Foreign { file: file.to_owned(), key: key.into(), problem: problem.to_string() },
+            Self::Short(_) | Self::Checksum => StoreError::damaged(file, key, self),
         }
     }
 }
@@ -87,12 +89,17 @@ fn checksum(version: u8, body: &[u8]) -> u32 {
     sum.finalize()
 }
 
-/// Checks the bytes of a snapshot, as received from a peer, before openraft is given them.
+/// Checks the bytes of a snapshot, as received from a peer, before openraft is given them. `last` is the entry that it goes up to.
 ///
 /// # Errors
 /// A text that says what is wrong. A snapshot that fails after openraft took it would stop this sentinel.
-pub fn verify_snapshot(data: &[u8]) -> Result<(), String> {
-    decode::<State>(data).map(drop).map_err(|problem| problem.to_string())
+pub fn verify_snapshot(data: &[u8], last: Option<LogIndex>) -> Result<(), String> {
+    let state: State = decode(data).map_err(|problem| problem.to_string())?;
+    if Some(state.applied) == last {
+        Ok(())
+    } else {
+        Err(format!("its content goes up to {}, its description says otherwise", state.applied))
+    }
 }
 
 #[cfg(test)]

@@ -69,6 +69,35 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The bytes are those that were written, and this release does not understand them.
+    #[error(
+        "{}: {key} is whole, but this release does not understand it ({problem}). Nothing is lost: install the release that wrote it, or a newer \
+         one, and start it on this directory; only if none understands it, remove this sentinel from the cluster and let it join as a new member",
+        file.display()
+    )]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+        /// Which part of it.
+        key: String,
+        /// What is not understood.
+        problem: String,
+    },
+    /// A term or a place that no cluster reaches by itself.
+    #[error(
+        "{}: {key} is {number}, which no cluster reaches by itself: a peer that was none wrote it (see 'raft secret-file'). With this sentinel alone: \
+         remove it from the cluster, empty the directory, and let it join as a new member with a new node id. With all of them: empty the directories of \
+         all and start them again; the servers and the masters that they have now are found by the configuration files",
+        file.display()
+    )]
+    BeyondReach {
+        /// The file.
+        file: PathBuf,
+        /// Which part of it.
+        key: String,
+        /// What it says.
+        number: u64,
+    },
     /// A newer release wrote it.
     #[error("{}: {key} has format {found}, this release reads up to {known}; start the newer release again (a downgrade is not possible)", file.display())]
     Newer {

@@ -14,7 +14,7 @@ use super::codec;
 use super::engine::{Key, Op};
 use super::verify::{Book, shown};
 use super::writer::Writer;
-use crate::base::NodeId;
+use crate::base::{NodeId, limits};
 use crate::raft::types::{Entry, LogId, TypeConfig, Vote};
 
 pub(super) type Failure = openraft::StorageError<NodeId>;
@@ -29,6 +29,17 @@ pub struct LogStore {
 impl LogStore {
     pub(super) fn new(writer: Arc<Writer>, book: Book) -> Self {
         Self { writer, book: Arc::new(Mutex::new(book)) }
+    }
+
+    /// The entry at an index, if the log holds it.
+    pub fn log_id_at(&self, index: u64) -> Option<LogId> {
+        self.book().entries.get(&index).map(|entry| entry.log_id)
+    }
+
+    /// The last entry, and the last one that is known to be committed.
+    pub fn ends(&self) -> (Option<LogId>, Option<LogId>) {
+        let book = self.book();
+        (book.last(), book.committed)
     }
 
     /// Makes everything durable, closes the file and lets go of the directory, although clones may still live.
@@ -77,6 +88,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), Failure> {
         let unsaved = |source: &dyn std::error::Error| -> Failure { StorageIOError::write_vote(openraft::AnyError::error(source)).into() };
+        if vote.leader_id.term > limits::TERM_LIMIT {
+            return Err(unsaved(&std::io::Error::other(format!("term {} is beyond what can be", vote.leader_id.term))));
+        }
         let bytes = codec::encode(vote).map_err(|error| unsaved(&error))?;
         self.writer.write(vec![Op::Set(Key::Vote, bytes)]).await.map_err(|error| unsaved(&error))?;
         self.book().vote = Some(*vote);
@@ -90,7 +104,16 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     /// Costs no sync, and may be lost with the power: it is learnt again from the leader.
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), Failure> {
         let Some(upto) = committed else { return Ok(()) };
-        self.book().committed = Some(upto);
+        {
+            let mut book = self.book();
+            // What was committed must be there at the next start. A snapshot that was installed purges the log behind it first.
+            let reach = book.last().map_or(0, |last| last.index);
+            if upto.index > reach {
+                let problem = std::io::Error::other(format!("the log ends at {reach}, and {upto} is to be committed"));
+                return Err(failure(ErrorSubject::Log(upto), ErrorVerb::Write, problem));
+            }
+            book.committed = Some(upto);
+        }
         self.writer.note_committed(upto).map_err(|error| failure(ErrorSubject::Logs, ErrorVerb::Write, error))
     }
 
@@ -119,7 +142,14 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn truncate(&mut self, log_id: LogId) -> Result<(), Failure> {
-        self.book().entries.split_off(&log_id.index);
+        {
+            let mut book = self.book();
+            if let Some(committed) = book.committed.filter(|committed| committed.index >= log_id.index) {
+                let problem = std::io::Error::other(format!("{committed} was committed, and {log_id} is to be cut off"));
+                return Err(failure(ErrorSubject::Log(log_id), ErrorVerb::Delete, problem));
+            }
+            book.entries.split_off(&log_id.index);
+        }
         let written = self.writer.write(vec![Op::Truncate(log_id.index)]).await;
         written.map_err(|error| failure(ErrorSubject::Log(log_id), ErrorVerb::Delete, error))
     }

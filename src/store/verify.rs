@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::engine::{self, Engine, Key};
 use super::mark::{Mark, Marked};
 use super::{StoreError, codec, files};
-use crate::base::{ClusterId, Incarnation, NodeId};
+use crate::base::{ClusterId, Incarnation, NodeId, limits};
 use crate::machine::State;
 use crate::raft::types::{Entry, LogId, SnapshotMeta, Vote};
 
@@ -111,6 +111,9 @@ pub(super) fn read_all(engine: &mut Engine, marked: &Marked) -> Result<Content, 
         purged: reader.optional(Key::Purged)?,
         entries: BTreeMap::new(),
     };
+    if let Some(term) = book.vote.map(|vote| vote.leader_id.term).filter(|term| *term > limits::TERM_LIMIT) {
+        return Err(StoreError::BeyondReach { file: engine.path().to_owned(), key: "the term of the vote".to_owned(), number: term });
+    }
     reader.entries(&mut book)?;
     let snapshot = reader.snapshot()?;
     let check = Check { path: engine.path().to_owned(), book: &book, snapshot: snapshot.as_ref().map(|(meta, _)| meta) };
@@ -148,6 +151,9 @@ impl Reader<'_> {
                 return Err(StoreError::damaged(path, key, format!("entry {next} should come before it and is missing")));
             }
             let entry: Entry = codec::decode(bytes).map_err(|problem| problem.at(path, &key))?;
+            if index > limits::INDEX_LIMIT {
+                return Err(StoreError::BeyondReach { file: path.to_owned(), key: "the end of the log".to_owned(), number: index });
+            }
             if entry.log_id.index != index || Some(entry.log_id) <= last {
                 return Err(StoreError::damaged(path, key, format!("it says that it is {}, behind {}", entry.log_id, shown(last))));
             }
@@ -209,4 +215,40 @@ impl Check<'_> {
 /// A place in the log, for people: term, leader and index.
 pub(super) fn shown(place: Option<LogId>) -> String {
     place.map_or_else(|| "nothing".to_owned(), |place| place.to_string())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+mod tests {
+    use super::super::engine::Op;
+    use super::*;
+
+    /// The message about a log that was written as told.
+    fn refused(ops: &[Op]) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let binding = Binding {
+            node_id: NodeId(1),
+            cluster_id: ClusterId::new("prod").unwrap(),
+            incarnation: Incarnation::new("0123456789abcdef0123456789abcdef").unwrap(),
+        };
+        let mut created = create(dir.path(), &binding).unwrap();
+        created.engine.commit(ops).unwrap();
+        drop(created);
+        open(dir.path(), &binding).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn a_term_that_no_cluster_reaches_is_told_with_the_way_out() {
+        for term in [limits::TERM_LIMIT + 1, u64::MAX] {
+            let said = refused(&[Op::Set(Key::Vote, codec::encode(&Vote::new(term, NodeId(2))).unwrap())]);
+            assert!(said.contains(&format!("the term of the vote is {term}")) && said.contains("raft secret-file"), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_entry_of_another_release_is_not_called_damage() {
+        let said = refused(&[Op::Append(0, codec::encode(&serde_json::json!({ "later": true })).unwrap())]);
+        assert!(said.contains("entry 0 is whole, but this release does not understand it"), "{said}");
+        assert!(said.contains("install the release that wrote it") && said.contains("Nothing is lost"), "{said}");
+    }
 }

@@ -14,8 +14,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::files::{self, TlsError};
-use super::suites;
-use crate::base::TlsSettings;
+use super::{peers, suites};
+use crate::base::{PeerNames, TlsSettings};
 use crate::renewal::{Renewable, Renewed};
 
 /// Makes TLS connections. Cheap to clone; all clones are one, and equal to each other only.
@@ -92,6 +92,7 @@ fn config(settings: &TlsSettings) -> Result<ClientConfig, TlsError> {
         roots: files::authorities(settings)?,
         algorithms: provider.signature_verification_algorithms,
         verify_hostname: settings.verify_hostname,
+        peers: settings.peers.clone(),
     };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&suites::versions(settings))
@@ -115,6 +116,7 @@ struct Authority {
     roots: RootCertStore,
     algorithms: WebPkiSupportedAlgorithms,
     verify_hostname: bool,
+    peers: Option<PeerNames>,
 }
 
 impl ServerCertVerifier for Authority {
@@ -130,6 +132,9 @@ impl ServerCertVerifier for Authority {
         verify_server_cert_signed_by_trust_anchor(&cert, &self.roots, intermediates, now, self.algorithms.all)?;
         if self.verify_hostname {
             verify_server_name(&cert, server_name)?;
+        }
+        if let Some(names) = &self.peers {
+            peers::check(end_entity, names)?;
         }
         Ok(ServerCertVerified::assertion())
     }

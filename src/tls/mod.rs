@@ -9,6 +9,7 @@
 mod client;
 mod files;
 mod names;
+mod peers;
 mod rehearsal;
 mod server;
 mod suites;

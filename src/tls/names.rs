@@ -1,5 +1,7 @@
 //! The names in a certificate.
 
+use std::net::IpAddr;
+
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -15,6 +17,8 @@ pub struct CertificateNames {
     pub common: Vec<String>,
     /// Alternative names that are text: of hosts, mailboxes and URIs.
     pub alternatives: Vec<String>,
+    /// Alternative names that are addresses.
+    pub addresses: Vec<IpAddr>,
 }
 
 impl CertificateNames {
@@ -28,10 +32,21 @@ impl CertificateNames {
             GeneralName::DNSName(text) | GeneralName::RFC822Name(text) | GeneralName::URI(text) => Some((*text).to_owned()),
             _ => None,
         };
-        Self { common, alternatives: names.filter_map(text).take(NAMES).collect() }
+        let address = |name: &GeneralName<'_>| match name {
+            GeneralName::IPAddress(bytes) => {
+                let v4 = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
+                v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from)).ok()
+            }
+            _ => None,
+        };
+        Self {
+            common,
+            alternatives: names.clone().filter_map(text).take(NAMES).collect(),
+            addresses: names.filter_map(address).take(NAMES).collect(),
+        }
     }
 
-    /// All of them for people.
+    /// All of those that are text, for people.
     pub fn shown(&self) -> String {
         self.common.iter().chain(&self.alternatives).map(String::as_str).collect::<Vec<_>>().join(", ")
     }
@@ -51,6 +66,7 @@ mod tests {
         let names = CertificateNames::of(cert.der());
         assert_eq!(names.common, ["ops"]);
         assert_eq!(names.alternatives, ["db.example", "ops@example", "spiffe://example/ops"]);
+        assert_eq!(names.addresses, ["10.0.0.1".parse::<IpAddr>().expect("an address")]);
         assert_eq!(names.shown(), "ops, db.example, ops@example, spiffe://example/ops");
         assert_eq!(CertificateNames::of(&CertificateDer::from(vec![1, 2, 3])), CertificateNames::default());
     }

@@ -10,6 +10,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::files::{self, TlsError};
+use super::peers::OnlyPeers;
 use super::suites;
 use crate::base::{ClientCertificates, TlsSettings};
 use crate::renewal::{Renewable, Renewed};
@@ -82,7 +83,11 @@ fn config(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
         asked @ (ClientCertificates::Required | ClientCertificates::Optional) => {
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(files::authorities(settings)?), provider);
             let verifier = if asked == ClientCertificates::Optional { verifier.allow_unauthenticated() } else { verifier };
-            builder.with_client_cert_verifier(verifier.build().map_err(TlsError::setup)?)
+            let verifier = verifier.build().map_err(TlsError::setup)?;
+            builder.with_client_cert_verifier(match &settings.peers {
+                None => verifier,
+                Some(names) => Arc::new(OnlyPeers::new(verifier, names.clone())),
+            })
         }
     };
     let mut config = builder.with_single_cert(chain, key).map_err(|error| {

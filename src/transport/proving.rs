@@ -44,6 +44,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Its address, for the log.
+    pub fn shown(&self) -> String {
+        self.addr.map_or_else(|| "an unknown address".to_owned(), |addr| addr.ip().to_canonical().to_string())
+    }
+
     /// Whether it may be told why it is refused: it has proven itself, or is on this host.
     pub fn may_know(&self) -> bool {
         self.proven || self.addr.is_some_and(|addr| addr.ip().to_canonical().is_loopback())

@@ -27,9 +27,15 @@ impl Authority {
 
     /// Makes `NAME.crt` and `NAME.key`, signed by this authority, for these hosts; over those of that name if there are any.
     pub fn issue(&self, name: &str, hosts: &[&str]) {
+        self.issue_for(name, hosts, &[]);
+    }
+
+    /// The same for these uses only (extended key usage); none is any.
+    pub fn issue_for(&self, name: &str, hosts: &[&str], uses: &[rcgen::ExtendedKeyUsagePurpose]) {
         let mut params = CertificateParams::new(Vec::new()).expect("no names are good names");
         params.subject_alt_names = hosts.iter().map(|host| subject(host)).collect();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.extended_key_usages = uses.to_vec();
         let key = KeyPair::generate().expect("a key can be made");
         let cert = params.signed_by(&key, &self.issuer).expect("a certificate can be signed");
         fs::write(self.dir.join(format!("{name}.crt")), cert.pem()).expect("the folder can be written");

@@ -320,3 +320,68 @@ fn the_loss_of_the_leading_sentinel_is_soon_made_good() {
     println!("from the loss of the leading sentinel to linearizable answers of both others: {took:?}");
     assert!(took.iter().all(|took| *took < Duration::from_secs(5)), "{took:?}\n{}", cluster.timeline.report());
 }
+
+/// Sentinel 3 sleeps while 4 and 5 come and 1 and 2 go: it knows none of those that lead from then on.
+fn replaced_while_one_sleeps() -> Cluster {
+    let mut cluster = Plan::new(Flavour::Ours).start();
+    newcomer(&mut cluster, 4);
+    newcomer(&mut cluster, 5);
+    cluster.wait_for_leader(&[1, 2, 3], SOON);
+    cluster.sentinel_mut(3).kill();
+    for (id, among) in [(4, &[1, 2][..]), (5, &[1, 2, 4])] {
+        add(&cluster, among, cluster.sentinel(id));
+        promote(&cluster, among, id);
+    }
+    for (id, among) in [(1, &[1, 2, 4, 5][..]), (2, &[2, 4, 5][..])] {
+        remove(&cluster, among, id);
+    }
+    wait_for_members(&cluster, &[cluster.sentinel(4), cluster.sentinel(5)], &[(3, true), (4, true), (5, true)]);
+    cluster
+}
+
+fn carries_weight(cluster: &mut Cluster, other: usize) {
+    for id in [3, 4, 5] {
+        cluster.timeline.wait_for(&format!("sentinel {id} answers"), SOON, || asked(cluster.sentinel(id)));
+    }
+    cluster.sentinel_mut(other).kill();
+    let rest = 9 - other;
+    for id in [3, rest] {
+        cluster.timeline.wait_for(&format!("sentinel {id} answers, one of two"), SOON, || asked(cluster.sentinel(id)));
+    }
+}
+
+#[test]
+fn a_sentinel_that_slept_learns_of_new_members_from_those_it_knew() {
+    let mut cluster = replaced_while_one_sleeps();
+    // Those that were removed still run, and know who came.
+    cluster.sentinel_mut(3).restart();
+    cluster.timeline.wait_for("it was told", SOON, || {
+        let log = cluster.sentinel(3).log();
+        if log.contains("a sentinel that this one did not know is a member") { Ok(()) } else { Err(log) }
+    });
+    carries_weight(&mut cluster, 5);
+}
+
+#[test]
+fn with_all_that_it_knew_gone_the_operator_says_who_is_there() {
+    let mut cluster = replaced_while_one_sleeps();
+    let id = cluster.status(4).expect("it answers").cluster_id;
+    cluster.sentinel_mut(1).kill();
+    cluster.sentinel_mut(2).kill();
+    cluster.sentinel_mut(3).restart();
+    cluster.timeline.wait_for("it says what to do", SOON, || {
+        let log = cluster.sentinel(3).log();
+        let told =
+            |line: &str| ["no sentinel that this one knows", "'raft cluster-id", "'raft peer'"].iter().all(|words| line.contains(words));
+        if log.lines().any(told) { Ok(()) } else { Err(log) }
+    });
+    stays_silent(&cluster, cluster.sentinel(3), Duration::from_millis(500));
+    let (file, own) = (cluster.sentinel(3).config.clone(), cluster.sentinel(3).ports.raft);
+    let text = std::fs::read_to_string(&file).expect("the file is there");
+    let kept: String = text.lines().filter(|line| !line.starts_with("raft peer ")).map(|line| format!("{line}\n")).collect();
+    let [four, five] = [4, 5].map(|id| cluster.sentinel(id).ports.raft);
+    let lines = format!("raft cluster-id {id}\nraft peer 3 127.0.0.1:{own}\nraft peer 4 127.0.0.1:{four}\nraft peer 5 127.0.0.1:{five}\n");
+    std::fs::write(&file, kept + &lines).expect("the file can be written");
+    cluster.sentinel_mut(3).restart();
+    carries_weight(&mut cluster, 4);
+}

@@ -24,6 +24,11 @@ struct World {
 
 /// Each sentinel has files of its own, so that one can be given others: `n1.crt`, `n1.key` and `n1-ca.crt`, and so on.
 fn world() -> World {
+    world_with(&[])
+}
+
+/// The same with these lines in the files of the sentinels.
+fn world_with(more: &[&str]) -> World {
     let (scratch, timeline) = (Scratch::new(), Timeline::default());
     let ca = Authority::new(scratch.path(), "ours");
     let mut servers: Vec<(RedisServer, u16)> = Vec::new();
@@ -41,6 +46,7 @@ fn world() -> World {
             give(scratch.path(), id, &ca, "ours");
             let mut lines = files(scratch.path(), &format!("n{id}"), &format!("n{id}-ca"));
             lines.extend(["tls-replication yes", "raft tls yes", "grpc tls yes"].map(str::to_owned));
+            lines.extend(more.iter().map(|line| (*line).to_owned()));
             lines.push(format!("sentinel monitor {GROUP} 127.0.0.1 {} 2", servers[0].1));
             lines.push(format!("sentinel down-after-milliseconds {GROUP} 1000"));
             let orders = Orders { id, peers: ports.clone(), lines, env: Vec::new(), args: Vec::new(), joins: None, host: None };
@@ -228,4 +234,59 @@ fn certificates_are_rotated_under_a_cluster() {
     world.wait_until_whole(1);
     world.fail_over();
     assert!(!world.sentinels.iter().any(|sentinel| sentinel.log().contains("is turned away")), "nobody was kept out on the way");
+}
+
+/// An application of the same authority at the port for peers of sentinel 1.
+fn application_is_refused(world: &World, cert: &str, why: &str) {
+    use raft_sentinel::base::{Addr, KeyPair, TlsSettings};
+    use raft_sentinel::proto::peer::{PingRequest, peer_client::PeerClient};
+    let pair = KeyPair { cert: world.ca.file(&format!("{cert}.crt")).into(), key: world.ca.file(&format!("{cert}.key")).into() };
+    let settings = TlsSettings { client: Some(pair), ca_file: Some(world.ca.file("ours.crt").into()), ..TlsSettings::default() };
+    let tls = raft_sentinel::tls::ClientTls::load_h2("connections of a test", &settings).expect("the files are there");
+    let dial = raft_sentinel::transport::Dial { tls: Some(tls), proof: None, within: SOON };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+    let refused = runtime.block_on(async {
+        let endpoint = dial
+            .endpoint(&Addr::new("127.0.0.1", world.sentinels[0].ports.raft).expect("an address"))
+            .expect("an address makes a valid URI");
+        PeerClient::new(dial.lazy(&endpoint)).ping(PingRequest::default()).await
+    });
+    let status = refused.expect_err("it is no sentinel");
+    let unanswered = [tonic::Code::Unavailable, tonic::Code::Unknown].contains(&status.code());
+    assert!(unanswered && !status.to_string().contains("allowed-names"), "{status}");
+    world.wait_for_log(1, why);
+}
+
+#[test]
+fn a_certificate_of_an_application_is_no_sentinels() {
+    use rcgen::ExtendedKeyUsagePurpose::ClientAuth;
+    let mut world = world_with(&["# no secret"]);
+    (1..=3).for_each(|id| world.wait_until_whole(id));
+    world.ca.issue_for("application", &["app.example"], &[ClientAuth]);
+    application_is_refused(&world, "application", "'application, app.example' is not made for both ends of a connection");
+    world.fail_over();
+}
+
+#[test]
+fn with_names_only_certificates_that_bear_one_are_sentinels() {
+    let mut world = world_with(&["# no secret", "raft tls-allowed-names n1 n2 n3"]);
+    (1..=3).for_each(|id| world.wait_until_whole(id));
+    world.ca.issue("application", &["app.example"]);
+    application_is_refused(&world, "application", "the certificate names 'application, app.example', and none of raft tls-allowed-names");
+    // One of the sentinels gets a certificate of another name, and is out; with the right one it is in again.
+    world.ca.issue("n3-renamed", &["127.0.0.1"]);
+    let dir = world.scratch.path().to_owned();
+    for end in ["crt", "key"] {
+        std::fs::copy(dir.join(format!("n3-renamed.{end}")), dir.join(format!("n3.{end}"))).expect("it can be written");
+    }
+    world.sentinels[2].restart();
+    world.wait_for_log(3, "our own certificate would be refused");
+    world.wait_for_log(1, "the certificate names 'n3-renamed, 127.0.0.1'");
+    world.timeline.wait_for("sentinel 3 answers nobody", SOON, || match world.sentinels[2].ask(&["SENTINEL", "CKQUORUM", GROUP]) {
+        Ok(reply) if reply.error().is_some_and(|text| text.starts_with("NOQUORUM")) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    world.ca.issue("n3", &["127.0.0.1"]);
+    world.wait_until_whole(3);
+    world.fail_over();
 }

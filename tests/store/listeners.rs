@@ -99,7 +99,7 @@ async fn install(commands: Vec<Command>, into: &mut raft_sentinel::store::Opened
         .map(|(command, index)| Entry { log_id: log_id(1, index), payload: openraft::EntryPayload::Normal(command) });
     leader.machine.apply(entries).await.unwrap();
     let snapshot = leader.machine.get_snapshot_builder().await.build_snapshot().await.unwrap();
-    raft_sentinel::store::verify_snapshot(&snapshot.snapshot).unwrap();
+    raft_sentinel::store::verify_snapshot(&snapshot.snapshot, snapshot.meta.last_log_id.map(|last| LogIndex(last.index))).unwrap();
     into.machine.install_snapshot(&snapshot.meta, snapshot.snapshot).await.unwrap();
 }
 
@@ -142,7 +142,7 @@ async fn a_damaged_snapshot_is_not_installed() {
     let built = store.machine.get_snapshot_builder().await.build_snapshot().await.unwrap();
     let mut data = built.snapshot.clone();
     *data.last_mut().unwrap() ^= 1;
-    assert!(raft_sentinel::store::verify_snapshot(&data).is_err());
+    assert!(raft_sentinel::store::verify_snapshot(&data, built.meta.last_log_id.map(|last| LogIndex(last.index))).is_err());
     let error = store.machine.install_snapshot(&built.meta, data).await.unwrap_err();
     assert!(error.to_string().contains("checksum"), "{error}");
     assert_eq!(command(0), configure(0));

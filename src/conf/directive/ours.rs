@@ -43,6 +43,17 @@ pub(super) static ROWS: &[Directive] = &[
         draft.raft.tls = yes_no(&args[0])?;
         Ok(())
     }),
+    Directive {
+        args: Args::at_least(1),
+        ..row("raft tls-allowed-names", 1, |draft, args| {
+            draft.raft.tls_allowed_names = args.iter().map(|name| certificate_name(name)).collect::<Result<_, _>>()?;
+            Ok(())
+        })
+    },
+    row("raft tls-ca-cert-file", 1, |draft, args| {
+        draft.raft.tls_ca_file = optional(&args[0]).map(PathBuf::from);
+        Ok(())
+    }),
     row("raft heartbeat-ms", 1, |draft, args| {
         draft.raft.heartbeat_ms = whole(&args[0], &(5..=TIMER_MS))?;
         Ok(())
@@ -101,6 +112,14 @@ fn per_address(connections: &mut Connections, word: &str) -> Result<(), Problem>
 
 fn node_id(word: &str) -> Result<NodeId, Problem> {
     whole(word, &(1..=u64::MAX)).map(NodeId).map_err(|_| format!("{} is not a node id; expected a whole number from 1 up", shown(word)))
+}
+
+/// A name in a certificate, or `*.` and the end of one.
+fn certificate_name(word: &str) -> Result<String, Problem> {
+    let bare = word.strip_prefix("*.").unwrap_or(word);
+    let fits = (1..=255).contains(&bare.len()) && bare.chars().all(|letter| letter != '*' && !letter.is_control());
+    fits.then(|| word.to_owned())
+        .ok_or_else(|| format!("{} is not a name; expected one as in a certificate, or '*.' and a domain", shown(word)))
 }
 
 fn cluster_id(word: &str) -> Result<ClusterId, Problem> {

@@ -61,9 +61,11 @@ fn body_of<T: Serialize>(value: &T) -> Vec<u8> {
 
 fn parsed<T: DeserializeOwned>(what: &str, format: u32, body: &[u8]) -> Result<T, Malformed> {
     if format != FORMAT {
-        return Err(Malformed(format!("a {what} in form {format}; this release reads form {FORMAT}: upgrade this sentinel")));
+        return Err(Malformed(format!(
+            "a {what} in form {format}, and this release reads form {FORMAT}: install the newer release here, nothing is lost"
+        )));
     }
-    serde_json::from_slice(body).map_err(|problem| Malformed(format!("a {what} that cannot be read: {problem}")))
+    serde_json::from_slice(body).map_err(|problem| Malformed(format!("a {what} that this release does not understand ({problem}): install the release of the sender here, or a newer one; nothing is lost")))
 }
 
 #[cfg(test)]

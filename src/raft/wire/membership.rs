@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use openraft::BasicNode;
 
 use super::Malformed;
-use crate::base::{Addr, NodeId};
+use crate::base::{Addr, NodeId, limits};
 use crate::proto::peer;
 
 /// openraft's membership without its place in the log.
@@ -18,6 +18,9 @@ pub(in crate::raft) fn membership_to_wire(membership: &Membership) -> peer::Memb
 }
 
 pub(in crate::raft) fn membership_from_wire(membership: peer::Membership) -> Result<Membership, Malformed> {
+    if membership.nodes.len() > limits::MEMBERS {
+        return Err(Malformed(format!("{} members, {} are allowed", membership.nodes.len(), limits::MEMBERS)));
+    }
     let mut nodes = BTreeMap::new();
     for node in membership.nodes {
         if let Err(problem) = node.addr.parse::<Addr>() {

@@ -8,6 +8,7 @@ mod document;
 mod entry;
 mod ids;
 mod membership;
+mod plausible;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ pub(super) use append::{Asked, append_from_wire, append_reply_from_wire, append_
 pub(super) use document::{command_from_wire, command_to_wire, outcome_from_wire, outcome_to_wire, readable_command};
 pub(super) use ids::{log_id_from_wire, log_id_to_wire, vote_from_wire, vote_to_wire};
 pub(super) use membership::{membership_from_wire, membership_to_wire};
+pub(super) use plausible::{Standpoint, check_answered_vote};
 pub(super) use snapshot::{SnapshotIntake, chunks_of};
 
 /// A message that no sentinel would send.

@@ -40,7 +40,8 @@ pub(in crate::raft) fn chunks_of(
 pub(in crate::raft) struct SnapshotIntake {
     /// The leader's vote.
     pub(in crate::raft) vote: Vote,
-    meta: SnapshotMeta,
+    /// What it covers.
+    pub(in crate::raft) meta: SnapshotMeta,
     bytes: usize,
     crc32: u32,
     data: Vec<u8>,

@@ -94,7 +94,7 @@ fn a_command_of_a_later_form_is_refused_with_advice() {
     let mut document = command_to_wire(&command());
     assert_eq!(command_from_wire(Some(document.clone())), Ok(command()));
     document.format = 2;
-    assert!(command_from_wire(Some(document)).is_err_and(|Malformed(why)| why.contains("upgrade")));
+    assert!(command_from_wire(Some(document)).is_err_and(|Malformed(why)| why.contains("install the newer release")));
     let huge = peer::Command { format: 1, body: vec![b' '; limits::COMMAND_BYTES + 1] };
     assert!(command_from_wire(Some(huge)).is_err());
     let nonsense = peer::Outcome { format: 1, body: b"{".to_vec() };

@@ -161,6 +161,7 @@ impl Sentinel for Service {
             quorum_ack_age_ms: raft.quorum_ack_age_ms,
             members,
             groups,
+            insecure_peers: raft.insecure,
         }))
     }
 }

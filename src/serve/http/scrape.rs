@@ -46,6 +46,8 @@ fn of_raft(status: &RaftStatus) -> Vec<Family> {
         Family::gauge("raft_term", "The Raft term").with(big(status.term)),
         Family::gauge("raft_leader", "1 on the sentinel that leads").with(flag(status.leader == Some(status.id))),
         Family::gauge("raft_leader_known", "1 if a leader is known and trusted").with(flag(status.leader.is_some())),
+        Family::gauge("raft_insecure_peers", "1 if whoever reaches the port for peers may pose as a sentinel (raft insecure yes)")
+            .with(flag(status.insecure)),
         Family::gauge("raft_last_log_index", "The last entry in the log").with(big(status.last_log.0)),
         Family::gauge("raft_applied_index", "The last entry applied").with(big(status.applied.0)),
         Family::gauge("raft_snapshot_index", "The last entry in the newest snapshot").with_some(status.snapshot.map(|at| big(at.0))),

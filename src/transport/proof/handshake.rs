@@ -56,7 +56,7 @@ pub(in crate::transport) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(mut
     };
     exchanged.await.map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => denied(format!(
-            "it closed the connection when shown the secret {} (raft secret-file): it has another secret, or none",
+            "it closed the connection when shown the secret {} (raft secret-file): it has another secret, or none, or it stopped just then",
             key.id()
         )),
         _ => error,
