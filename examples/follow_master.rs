@@ -4,7 +4,8 @@
 //! cargo run --example follow_master -- mymaster 127.0.0.1:28379 127.0.0.1:28380 127.0.0.1:28381
 //! ```
 //!
-//! `RAFT_SENTINEL_CACERT`, and `RAFT_SENTINEL_CERT` with `RAFT_SENTINEL_KEY`, name PEM files for sentinels with `grpc tls yes`.
+//! `RAFT_SENTINEL_CACERT`, and `RAFT_SENTINEL_CERT` with `RAFT_SENTINEL_KEY`, name PEM files for sentinels with `grpc tls yes`;
+//! `RAFT_SENTINEL_USER` and `RAFT_SENTINEL_PASSWORD` are said to sentinels that have users (`+subscribe &+switch-master` is enough).
 //!
 //! Two tasks. One watches the master: it keeps one `WatchMasters` stream open, and when its sentinel dies or is cut off it
 //! resumes on the next one *after the last revision it saw*, so no change is missed and none is seen twice. The other writes a
@@ -21,6 +22,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use raft_sentinel::proto::sentinel::sentinel_client::SentinelClient;
 use raft_sentinel::proto::sentinel::watch_masters_response::Event;
 use raft_sentinel::proto::sentinel::{Address, WatchMastersRequest};
@@ -28,8 +31,9 @@ use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
 
 /// Sentinels speak every five seconds, plus a bounded wait for a quorum.
 const SILENCE_LIMIT: Duration = Duration::from_secs(15);
@@ -81,6 +85,13 @@ async fn follow(group: String, sentinels: Vec<String>, told: watch::Sender<Optio
     }
 }
 
+/// Who asks, as every call says it.
+fn authorization() -> Option<MetadataValue<Ascii>> {
+    let password = std::env::var("RAFT_SENTINEL_PASSWORD").ok()?;
+    let user = std::env::var("RAFT_SENTINEL_USER").unwrap_or_else(|_| "default".to_owned());
+    MetadataValue::try_from(format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))).ok()
+}
+
 /// How a sentinel is reached: over TLS where `RAFT_SENTINEL_CACERT` says whom to trust. Read each time, as certificates are renewed.
 fn endpoint(sentinel: &str) -> Result<Endpoint, tonic::transport::Error> {
     let file = |variable| std::env::var_os(variable).and_then(|path| std::fs::read(path).ok());
@@ -100,6 +111,10 @@ async fn follow_one(group: &str, sentinel: &str, revision: &mut Option<u64>, tol
     let endpoint = endpoint(sentinel).map_err(unreachable)?.connect_timeout(CONNECT_LIMIT);
     let mut client = SentinelClient::new(endpoint.connect().await.map_err(unreachable)?);
     let request = WatchMastersRequest { groups: vec![group.to_owned()], after_revision: *revision, ..Default::default() };
+    let mut request = Request::new(request);
+    if let Some(who) = authorization() {
+        request.metadata_mut().insert("authorization", who);
+    }
     let mut stream = timeout(SILENCE_LIMIT, client.watch_masters(request)).await.map_err(silent)??.into_inner();
     match *revision {
         None => println!("watch     {sentinel}: from the beginning"),

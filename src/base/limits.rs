@@ -40,6 +40,8 @@ pub const INCIDENTS_PER_GROUP: usize = 32;
 pub const FORMER_SENTINELS: usize = 64;
 /// Master changes remembered for watchers that resume.
 pub const MASTER_CHANGES: usize = 1024;
+/// Changes that clients asked for, and of which it is remembered who did.
+pub const REQUESTS: usize = 256;
 
 /// Words in one RESP request.
 pub const RESP_WORDS: usize = 1024;

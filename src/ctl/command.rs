@@ -98,6 +98,21 @@ pub enum Command {
         #[arg(long)]
         stale: bool,
     },
+    /// Show which changes were asked for, and by whom, newest first
+    History {
+        /// Only this group
+        #[arg(long, value_name = "NAME")]
+        group: Option<String>,
+        /// How many at most; the newest 256 are remembered
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        /// Whom to ask.
+        #[command(flatten)]
+        target: Target,
+        /// Take an answer that no quorum confirms
+        #[arg(long)]
+        stale: bool,
+    },
     /// Show or change the members of the Raft group
     Members {
         /// What to do with them.

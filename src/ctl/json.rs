@@ -136,7 +136,10 @@ fn decision(decision: &pb::Decision) -> Value {
 
 fn cause(cause: &pb::cause::Cause) -> Value {
     match cause {
-        pb::cause::Cause::Requested(request) => json!({ "requested": { "by": request.by, "manner": words::manner(request.manner()) } }),
+        pb::cause::Cause::Requested(request) => {
+            let asked = request.asked.as_ref().map(|by| json!({ "user": by.user, "address": by.address, "port": by.port }));
+            json!({ "requested": { "by": request.by, "manner": words::manner(request.manner()), "asked": asked } })
+        }
         pb::cause::Cause::Down(down) => json!({ "down": { "quorum": down.quorum, "votes": all(&down.votes, vote) } }),
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! [`Command`] is what may be typed (embedded by `conf`), [`run`] does it. Answers are tables for people or, with `--json`,
 //! one JSON document (one in a line for `watch`). In reading order: [`command`], `client` (which sentinel is asked, and how it is reached), `login` (as whom),
-//! `ask` (questions), `change` (changes), `watch`, `shadow`, `tables` and `json` (how answers look), `words` (small phrases).
+//! `ask` and `history` (questions), `change` (changes), `watch`, `shadow`, `tables` and `json` (how answers look), `words` (small phrases).
 
 mod ask;
 mod change;
 pub(crate) mod client;
 pub mod command;
+mod history;
 mod json;
 pub(crate) mod login;
 mod shadow;
@@ -30,6 +31,7 @@ pub async fn run(command: Command, out: &mut (dyn Write + Send)) -> anyhow::Resu
         Command::Masters { target, stale } => ask::masters(&target, stale, out).await,
         Command::Replicas { group, target, stale } => ask::replicas(&target, group, stale, out).await,
         Command::Decisions { group, limit, target, stale } => ask::decisions(&target, group, limit, stale, out).await,
+        Command::History { group, limit, target, stale } => history::show(&target, group, limit, stale, out).await,
         Command::Members { command } => change::members(command, out).await,
         Command::Failover { group, how, target } => change::failover(&target, group, how, out).await,
         Command::Switchover { group, to, wait, target } => change::switchover(&target, group, to, wait, out).await,

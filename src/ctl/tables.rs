@@ -201,7 +201,8 @@ fn cause(decision: &pb::Decision) -> Vec<String> {
     match decision.cause.as_ref().and_then(|cause| cause.cause.as_ref()) {
         None => Vec::new(),
         Some(pb::cause::Cause::Requested(request)) => {
-            vec![format!("  cause     an operator asked for it (at sentinel {}, {})", request.by, words::manner(request.manner()))]
+            let who = request.asked.as_ref().map(|by| format!(": user '{}' from {}", by.user, by.address)).unwrap_or_default();
+            vec![format!("  cause     an operator asked for it (at sentinel {}, {}){who}", request.by, words::manner(request.manner()))]
         }
         Some(pb::cause::Cause::Down(down)) => {
             let header = format!("  cause     {} of {} votes needed that the master is down", down.votes.len(), down.quorum);
@@ -358,7 +359,7 @@ pub(super) fn basis(answer: Option<&pb::Answer>) -> String {
     format!("{trust}; answered by sentinel {} from log entry {}", answer.answered_by, answer.applied_index)
 }
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
+pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
     table

@@ -182,7 +182,7 @@ impl Judge {
         if !failover.blocked.as_ref().is_some_and(|known| same_reasons(known, &reasons)) {
             let (name, id, at) = (group.name.clone(), failover.id, self.world.wall);
             let command = if group.in_shadow() {
-                Command::Shadow { group: name, entry: ShadowEntry::Blocked { id, reasons }, at }
+                Command::Shadow { group: name, entry: ShadowEntry::Blocked { id, reasons }, at, asked: None }
             } else {
                 Command::FailoverBlocked { group: name, id, reasons, at }
             };

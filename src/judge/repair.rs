@@ -206,6 +206,7 @@ mod tests {
             epoch: Epoch(0),
             origin: Origin::Operator,
             at: WallTime::default(),
+            asked: None,
         };
         state.apply(LogIndex(1), &configure);
         Arc::clone(&state.groups[&name])

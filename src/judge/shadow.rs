@@ -208,6 +208,6 @@ impl Judge {
 
     fn propose_shadow(&mut self, key: ProposalKey, group: &Group, entry: ShadowEntry) {
         let (name, at) = (group.name.clone(), self.world.wall);
-        self.propose(key, Command::Shadow { group: name, entry, at });
+        self.propose(key, Command::Shadow { group: name, entry, at, asked: None });
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ballot::DownVote;
+use super::request::Asked;
 use crate::base::NodeId;
 
 /// Why a failover was started.
@@ -25,6 +26,9 @@ pub enum Cause {
         /// How it is to be done.
         #[serde(default, skip_serializing_if = "Manner::is_plain")]
         manner: Manner,
+        /// Who asked; none in records of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
 }
 

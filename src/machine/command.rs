@@ -11,6 +11,7 @@ use super::choice::{Choice, Ineligible};
 use super::failover::FailoverId;
 use super::group::Identity;
 use super::replica::{Retirement, Tenure};
+use super::request::Asked;
 use super::shadow::ShadowEntry;
 use super::state::SentinelRecord;
 use crate::base::parameters::ParameterChange;
@@ -51,6 +52,9 @@ pub enum Command {
         origin: Origin,
         /// When it was said.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// Change settings: all of these or none.
     SetOptions {
@@ -60,6 +64,9 @@ pub enum Command {
         changes: Vec<SettingChange>,
         /// When it was said.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// The secrets of a group's settings, sealed as they are to be from now on. What was set after the proposer looked stays.
     SecretsSealed {
@@ -80,6 +87,9 @@ pub enum Command {
         group: GroupName,
         /// When it was said.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// Forget the replicas that the proposer sees down. Harmless otherwise, and refused during a failover.
     ResetGroup {
@@ -89,6 +99,9 @@ pub enum Command {
         down: Vec<Addr>,
         /// When it was said.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// The recorded master runs as this process with this replication history.
     MasterSeen {
@@ -142,6 +155,9 @@ pub enum Command {
         replica: Addr,
         /// When it was said.
         at: WallTime,
+        /// Who asked for it; none where no client did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// An operator forgets a replica.
     ReplicaForgotten {
@@ -151,6 +167,9 @@ pub enum Command {
         replica: Addr,
         /// When it was said.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// The master holds this fence: seen on it, not merely asked of it.
     FenceArmed {
@@ -247,6 +266,9 @@ pub enum Command {
         target: Option<Addr>,
         /// When it was asked.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// **The decision**: the master of epoch `id.epoch` is `choice.chosen`.
     Promote {
@@ -324,6 +346,9 @@ pub enum Command {
         entry: ShadowEntry,
         /// When.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// An operator sets parameters of the sentinels themselves: all of these.
     SetParameters {
@@ -333,6 +358,9 @@ pub enum Command {
         changes: Vec<ParameterChange>,
         /// When it was said.
         at: WallTime,
+        /// Who asked for it; none where no client did, and in entries of releases that did not write it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// A sentinel presents itself, or changed its addresses.
     SentinelJoined {
@@ -346,40 +374,4 @@ pub enum Command {
         /// Its number.
         id: NodeId,
     },
-}
-
-impl Command {
-    /// The entry's name, for logs and metrics.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::ConfigureGroup { .. } => "configure-group",
-            Self::SetOptions { .. } => "set-options",
-            Self::SecretsSealed { .. } => "secrets-sealed",
-            Self::RemoveGroup { .. } => "remove-group",
-            Self::ResetGroup { .. } => "reset-group",
-            Self::MasterSeen { .. } => "master-seen",
-            Self::ReplicaSeen { .. } => "replica-seen",
-            Self::ReplicaRetired { .. } => "replica-retired",
-            Self::ReplicaNamed { .. } => "replica-named",
-            Self::ReplicaForgotten { .. } => "replica-forgotten",
-            Self::FenceArmed { .. } => "fence-armed",
-            Self::FenceLoosened { .. } => "fence-loosened",
-            Self::FenceCovered { .. } => "fence-covered",
-            Self::FenceDropped { .. } => "fence-dropped",
-            Self::VoteDown { .. } => "vote-down",
-            Self::VoteUp { .. } => "vote-up",
-            Self::VotesExpired { .. } => "votes-expired",
-            Self::FailoverRequested { .. } => "failover-requested",
-            Self::Promote { .. } => "promote",
-            Self::Promoted { .. } => "promoted",
-            Self::ReplicaFollows { .. } => "replica-follows",
-            Self::FailoverDone { .. } => "failover-done",
-            Self::FailoverAborted { .. } => "failover-aborted",
-            Self::FailoverBlocked { .. } => "failover-blocked",
-            Self::Shadow { entry, .. } => entry.name(),
-            Self::SetParameters { .. } => "set-parameters",
-            Self::SentinelJoined { .. } => "sentinel-joined",
-            Self::SentinelLeft { .. } => "sentinel-left",
-        }
-    }
 }

@@ -25,6 +25,7 @@ use super::event::Event;
 use super::group::{Applied, Group, Identity, MasterRecord};
 use super::outcome::{Outcome, Refusal};
 use super::replica::ReplicaRecord;
+use super::request::Asked;
 use crate::base::{Addr, Epoch, LogIndex, NodeId, WallTime, limits};
 
 /// A moment in the log: which entry, and the wall time stamped into it.
@@ -123,7 +124,7 @@ impl Group {
         let (requested, phase, forced) = match &cause {
             Cause::Down { .. } if self.is_strict() => (false, Phase::Detaching, None),
             Cause::Down { .. } => (false, Phase::Choosing, None),
-            Cause::Requested { by, manner: Manner::Force } => (true, Phase::Choosing, Some(*by)),
+            Cause::Requested { by, manner: Manner::Force, .. } => (true, Phase::Choosing, Some(*by)),
             Cause::Requested { manner: Manner::Coordinated, .. } => (true, Phase::Draining { target: None }, None),
             Cause::Requested { manner: Manner::Plain, .. } if self.is_strict() => (true, Phase::Draining { target: None }, None),
             Cause::Requested { manner: Manner::Plain, .. } => (true, Phase::Choosing, None),
@@ -154,6 +155,7 @@ impl Group {
         by: NodeId,
         manner: Manner,
         target: Option<&Addr>,
+        asked: &Asked,
         stamp: Stamp,
     ) -> Result<Applied, Refusal> {
         self.check_epoch(epoch)?;
@@ -174,7 +176,7 @@ impl Group {
             None => {}
         }
         let mut events = Vec::new();
-        self.start_failover(Cause::Requested { by, manner }, stamp, &mut events);
+        self.start_failover(Cause::Requested { by, manner, asked: asked.clone() }, stamp, &mut events);
         if let Some(Failover { phase: Phase::Draining { target: wanted }, .. }) = &mut self.failover {
             *wanted = target.cloned();
         }

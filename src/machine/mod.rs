@@ -12,7 +12,7 @@
 //! [`ballot`] (who sees the master down), [`fence`] (what keeps a master from writing alone), [`choice`] (what a decision
 //! consists of), [`cause`] (why it began), [`failover`] (the phases and their only writer), [`decision`] (what is remembered of it),
 //! [`shadow`] (groups in which nothing of that is carried out),
-//! [`outcome`] and [`event`] (what came of it), [`invariants`] (what must never be false).
+//! [`request`] (who asked for what), [`outcome`] and [`event`] (what came of it), [`invariants`] (what must never be false).
 
 pub mod ballot;
 pub mod cause;
@@ -24,8 +24,10 @@ pub mod failover;
 pub mod fence;
 pub mod group;
 pub mod invariants;
+mod name;
 pub mod outcome;
 pub mod replica;
+pub mod request;
 pub mod shadow;
 pub mod state;
 
@@ -40,5 +42,6 @@ pub use fence::{ArmedFence, Needed};
 pub use group::{Group, Identity, MasterRecord};
 pub use outcome::{Outcome, Refusal};
 pub use replica::{ReplicaRecord, Retirement, Tenure};
+pub use request::{Asked, Asker, Request, Requests};
 pub use shadow::{Difference, Duty, Incident, ShadowEntry, ShadowEvent, StockWord};
 pub use state::{MasterChange, SentinelRecord, State};

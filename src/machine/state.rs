@@ -10,6 +10,7 @@ use super::event::{Event, Logged};
 use super::failover::Stamp;
 use super::group::{Applied, Group};
 use super::outcome::{Outcome, Refusal};
+use super::request::{self, Request, Requests};
 use super::shadow::{Duty, ShadowEntry};
 use crate::base::parameters::Parameters;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, NodeId, SentinelId, WallTime, limits};
@@ -68,6 +69,9 @@ pub struct State {
     /// What was changed of the sentinels themselves at run time.
     #[serde(default, skip_serializing_if = "Parameters::is_empty")]
     pub parameters: Parameters,
+    /// The changes that clients asked for; bounded.
+    #[serde(default, skip_serializing_if = "no_requests")]
+    pub requests: Arc<Requests>,
     /// The voting members of the Raft group.
     pub voters: BTreeSet<NodeId>,
     /// The newest master changes, oldest first; bounded.
@@ -86,7 +90,10 @@ impl State {
     pub fn apply(&mut self, index: LogIndex, command: &Command) -> (Outcome, Vec<Logged>) {
         self.applied = index;
         match self.dispatch(index, command) {
-            Ok((outcome, events)) => (outcome, events),
+            Ok((outcome, events)) => {
+                self.note_request(index, command, &outcome);
+                (outcome, events)
+            }
             Err(refusal) => (Outcome::Refused(refusal), Vec::new()),
         }
     }
@@ -119,10 +126,10 @@ impl State {
     fn dispatch(&mut self, index: LogIndex, command: &Command) -> Result<(Outcome, Vec<Logged>), Refusal> {
         let stamp_of = |at: &WallTime| Stamp { index, at: *at };
         match command {
-            Command::ConfigureGroup { name, master, settings, replicas, epoch, origin, at } => {
+            Command::ConfigureGroup { name, master, settings, replicas, epoch, origin, at, .. } => {
                 self.configure(name, master, settings, replicas, *epoch, *origin, stamp_of(at))
             }
-            Command::SetOptions { group, changes, at } => {
+            Command::SetOptions { group, changes, at, .. } => {
                 let stamp = stamp_of(at);
                 self.in_group(group, stamp, |group| group.set_options(changes, stamp))
             }
@@ -130,8 +137,8 @@ impl State {
                 let sealed = (auth_pass.as_ref(), notification_webhook.as_ref());
                 self.in_group(group, stamp_of(at), |group| Ok((group.take_sealed(*seen, sealed), Vec::new())))
             }
-            Command::RemoveGroup { group, at } => self.remove(group, stamp_of(at)),
-            Command::ResetGroup { group, down, at } => self.in_group(group, stamp_of(at), |group| group.reset(down)),
+            Command::RemoveGroup { group, at, .. } => self.remove(group, stamp_of(at)),
+            Command::ResetGroup { group, down, at, .. } => self.in_group(group, stamp_of(at), |group| group.reset(down)),
             Command::MasterSeen { group, epoch, identity, at } => {
                 self.in_group(group, stamp_of(at), |group| group.note_master(*epoch, identity))
             }
@@ -141,8 +148,10 @@ impl State {
             Command::ReplicaRetired { group, epoch, replica, why, covered, replicas, at } => {
                 self.in_group(group, stamp_of(at), |group| group.retire(*epoch, replica, why, (*covered, *replicas)))
             }
-            Command::ReplicaNamed { group, replica, at } => self.in_group(group, stamp_of(at), |group| group.name_replica(replica)),
-            Command::ReplicaForgotten { group, replica, at } => self.in_group(group, stamp_of(at), |group| group.forget_replica(replica)),
+            Command::ReplicaNamed { group, replica, at, .. } => self.in_group(group, stamp_of(at), |group| group.name_replica(replica)),
+            Command::ReplicaForgotten { group, replica, at, .. } => {
+                self.in_group(group, stamp_of(at), |group| group.forget_replica(replica))
+            }
             Command::FenceArmed { group, epoch, fence, replicas, at } => {
                 let stamp = stamp_of(at);
                 self.in_group(group, stamp, |group| group.arm_fence(*epoch, *fence, *replicas, stamp))
@@ -165,9 +174,9 @@ impl State {
                 self.in_group(group, stamp, |group| group.vote_up(*epoch, *voter, stamp))
             }
             Command::VotesExpired { voter, at, .. } => Ok(self.expire_votes(*voter, stamp_of(at))),
-            Command::FailoverRequested { group, epoch, by, manner, target, at } => {
+            Command::FailoverRequested { group, epoch, by, manner, target, at, asked } => {
                 let stamp = stamp_of(at);
-                self.in_group(group, stamp, |group| group.request_failover(*epoch, *by, *manner, target.as_ref(), stamp))
+                self.in_group(group, stamp, |group| group.request_failover(*epoch, *by, *manner, target.as_ref(), asked, stamp))
             }
             Command::Promote { group, id, choice, by, at } => {
                 let stamp = stamp_of(at);
@@ -195,7 +204,7 @@ impl State {
                 self.in_group(group, stamp, |group| group.abort(*id, *reason, stamp))
             }
             Command::FailoverBlocked { group, id, reasons, at } => self.in_group(group, stamp_of(at), |group| group.block(*id, reasons)),
-            Command::Shadow { group, entry, at } => self.shadow(group, entry, stamp_of(at)),
+            Command::Shadow { group, entry, at, .. } => self.shadow(group, entry, stamp_of(at)),
             Command::SetParameters { sentinel, changes, .. } => {
                 let before = self.parameters.clone();
                 self.parameters.change(*sentinel, changes);
@@ -203,6 +212,16 @@ impl State {
             }
             Command::SentinelJoined { id, record } => Ok(self.join(*id, record, index)),
             Command::SentinelLeft { id } => Ok(self.leave(*id, index)),
+        }
+    }
+
+    /// Remembers who asked for a change that was made.
+    fn note_request(&mut self, index: LogIndex, command: &Command, outcome: &Outcome) {
+        let Some((by, group, at)) = command.asked() else { return };
+        // Words of its own are about a change that was made elsewhere.
+        if *outcome == Outcome::Done || by.has_words() {
+            let (what, group, by) = (request::words(command, by), group.cloned(), Arc::clone(by));
+            Arc::make_mut(&mut self.requests).note(Request { stamp: Stamp { index, at }, group, what, by });
         }
     }
 
@@ -329,6 +348,10 @@ impl State {
             }
         }
     }
+}
+
+fn no_requests(requests: &Arc<Requests>) -> bool {
+    requests.is_empty()
 }
 
 fn logged(stamp: Stamp, group: Option<&GroupName>, events: Vec<Event>) -> Vec<Logged> {

@@ -4,6 +4,7 @@
 //! sees). They change nothing but through proposals, and know nothing of `agent`. Started by `app`.
 
 mod agreement;
+mod audit;
 mod endpoint;
 mod fence;
 mod glob;

@@ -49,6 +49,17 @@ enum Job {
     Close,
 }
 
+impl Job {
+    /// Whether it is about the end of the log.
+    fn is_about_entries(&self) -> bool {
+        match self {
+            Self::Append(..) | Self::Committed(_) => true,
+            Self::Write(ops, _) => ops.iter().any(|op| matches!(op, Op::Append(..) | Op::Truncate(_))),
+            Self::Purge(..) | Self::Snapshot(_) | Self::Close => false,
+        }
+    }
+}
+
 /// The way to the thread. The last one to go closes the file.
 pub(super) struct Writer {
     jobs: Sender<Job>,
@@ -61,7 +72,17 @@ impl Writer {
         let Opened { engine, mark, committed, covered } = opened;
         let path = engine.path().to_owned();
         let (jobs, inbox) = channel();
-        let desk = Desk { engine, mark, waiting: Vec::new(), covered, purge: None, committed, marked: None, failed: None };
+        let desk = Desk {
+            engine,
+            mark,
+            waiting: Vec::new(),
+            covered,
+            purge: None,
+            behind_purge: Vec::new(),
+            committed,
+            marked: None,
+            failed: None,
+        };
         let work = move || {
             desk.run(&inbox);
             drop(dir);
@@ -143,6 +164,9 @@ struct Desk {
     /// When a snapshot arrives from the leader, openraft purges the log without waiting until the snapshot is saved. A crash
     /// in between would leave neither.
     purge: Option<(u64, Vec<u8>)>,
+    /// What is about the log behind a purge that waits. It waits, too, in order: an entry behind a snapshot that is not saved would follow a
+    /// hole, and a commit point in it would be beyond the end of the log.
+    behind_purge: Vec<Job>,
     committed: Option<LogId>,
     marked: Option<Marked>,
     /// Why nothing can be written any more. The file's state is unknown then, so nothing is tried again.
@@ -177,13 +201,15 @@ impl Desk {
 
     /// Puts one job on the desk; false when it is the last one.
     fn take(&mut self, job: Job, waiters: &mut Vec<Waiter>) -> bool {
+        if self.purge.is_some() && job.is_about_entries() {
+            self.behind_purge.push(job);
+            return true;
+        }
         match job {
             Job::Write(ops, answer) => {
-                let newest = ops.iter().filter_map(|op| if let Op::Snapshot(covered, ..) = op { Some(*covered) } else { None }).max();
-                self.waiting.extend(ops);
-                self.covered = self.covered.max(newest);
-                self.let_purge_go();
+                ops.into_iter().for_each(|op| self.queue(op));
                 waiters.push(Waiter::Writer(answer));
+                self.let_purge_go(waiters);
             }
             Job::Append(ops, flushed) => {
                 self.waiting.extend(ops);
@@ -191,7 +217,7 @@ impl Desk {
             }
             Job::Purge(upto, recorded) => {
                 self.purge = Some((upto, recorded));
-                self.let_purge_go();
+                self.let_purge_go(waiters);
             }
             Job::Committed(upto) => self.committed = self.committed.max(Some(upto)),
             Job::Snapshot(answer) => waiters.push(Waiter::Reader(answer)),
@@ -200,11 +226,27 @@ impl Desk {
         true
     }
 
-    /// Queues the purge once what it removes is covered.
-    fn let_purge_go(&mut self) {
-        if let Some((upto, recorded)) = self.purge.take_if(|(upto, _)| Some(*upto) <= self.covered) {
-            self.waiting.push(Op::Purge(upto, recorded));
+    /// Queues one change. A snapshot that was begun before a newer one arrived from the leader has nothing to add, and would take away what
+    /// the log was purged for.
+    fn queue(&mut self, op: Op) {
+        match &op {
+            Op::Snapshot(covered, ..) if Some(*covered) < self.covered => {}
+            Op::Snapshot(covered, ..) => {
+                self.covered = Some(*covered);
+                self.waiting.push(op);
+            }
+            Op::Set(..) | Op::Append(..) | Op::Truncate(_) | Op::Purge(..) => self.waiting.push(op),
         }
+    }
+
+    /// Queues the purge once what it removes is covered, and what has waited behind it. The purge comes last: a later one may have taken its
+    /// place, and removes some of these entries again.
+    fn let_purge_go(&mut self, waiters: &mut Vec<Waiter>) {
+        let Some((upto, recorded)) = self.purge.take_if(|(upto, _)| Some(*upto) <= self.covered) else { return };
+        for job in std::mem::take(&mut self.behind_purge) {
+            self.take(job, waiters);
+        }
+        self.waiting.push(Op::Purge(upto, recorded));
     }
 
     fn work(&mut self, durable: bool) -> Result<(), Failed> {

@@ -2,6 +2,8 @@
 
 #[path = "users/calls.rs"]
 mod calls;
+#[path = "users/certificates.rs"]
+mod certificates;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
@@ -18,9 +20,10 @@ use calls::{Caller, all_calls};
 const SOON: Duration = Duration::from_secs(30);
 
 /// Calls that change something, or show who did.
-const CHANGES: [&str; 13] = [
+const CHANGES: [&str; 14] = [
     "AddLearner",
     "ForgetReplica",
+    "History",
     "MonitorGroup",
     "Promote",
     "RemoveGroup",
@@ -334,6 +337,107 @@ fn passwords_come_from_files_and_the_environment_and_the_gate_takes_them_too() {
     let waits = gate(&[]);
     assert_eq!(waits.code, Some(75), "{waits:?}");
     assert!(waits.stderr.contains("asks for a user and a password"), "{waits:?}");
+}
+
+/// Three sentinels with [`USERS`], and a master that they watch.
+fn three(scratch: &Scratch, timeline: &Timeline) -> (RedisServer, Vec<Sentinel>) {
+    let master = RedisServer::start("redis-0", scratch.path(), timeline, &ServerOptions::default());
+    let ports: Vec<Ports> = (0..3).map(|_| Ports::free()).collect();
+    let mut lines = vec![format!("sentinel monitor {GROUP} 127.0.0.1 {} 2", master.port)];
+    lines.extend(USERS.map(str::to_owned));
+    let start = |id| {
+        let orders = Orders { id, peers: ports.clone(), lines: lines.clone(), ..Orders::default() };
+        Sentinel::start(Flavour::Ours, scratch.path(), timeline, &orders)
+    };
+    (master, (1..=3).map(start).collect())
+}
+
+#[test]
+fn every_change_that_somebody_asked_for_is_on_record_everywhere() {
+    let (scratch, timeline) = (Scratch::new(), Timeline::default());
+    let (_master, mut sentinels) = three(&scratch, &timeline);
+    let (ops, app) = (write(scratch.path(), "ops", "ops-password\n"), write(scratch.path(), "app", "app-password\n"));
+    let binary = our_binary().display().to_string();
+    let ask = |sentinel: &Sentinel, words: &[&str], user: &str, file: &str| {
+        let addr = sentinel.ports.grpc_addr().to_string();
+        let login = ["--addr", &addr, "--user", user, "--password-file", file];
+        program::run(&binary, &words.iter().copied().chain(login).collect::<Vec<_>>(), SOON)
+    };
+    timeline.wait_for("a quorum answers everywhere", SOON, || {
+        let told: Vec<_> = sentinels.iter().map(|sentinel| ask(sentinel, &["masters"], "ops", &ops)).collect();
+        if told.iter().all(|told| told.stdout.contains(GROUP)) { Ok(()) } else { Err(format!("{told:?}")) }
+    });
+    let say = |sentinel: &Sentinel, words: &[&str]| {
+        let mut conn = sentinel.conn().expect("it answers");
+        assert!(conn.ask(&["AUTH", "ops", "ops-password"]).expect("it answers").is_ok());
+        conn.ask(words).expect("it answers")
+    };
+    // Each through another sentinel: two of them pass it on to the leader.
+    for (sentinel, quorum) in sentinels.iter().zip(["1", "3", "2"]) {
+        let reply = say(sentinel, &["SENTINEL", "SET", GROUP, "quorum", quorum, "auth-pass", "planted-secret"]);
+        assert!(reply.is_ok(), "{reply}");
+    }
+    ask(&sentinels[1], &["set", GROUP, "--quorum", "1"], "ops", &ops).success();
+    assert!(say(&sentinels[2], &["ACL", "SETUSER", "guest", "on", ">planted-secret", "+ping"]).is_ok());
+    assert!(say(&sentinels[0], &["SENTINEL", "CONFIG", "SET", "sentinel-pass", "planted-secret"]).is_ok());
+    // Refused: by a right, and by the state.
+    assert_ne!(ask(&sentinels[0], &["set", GROUP, "--quorum", "9"], "app", &app).code, Some(0));
+    assert!(say(&sentinels[0], &["SENTINEL", "FORGET", GROUP, "10.9.9.9:1"]).error().is_some());
+
+    let expected = ["set quorum 1, auth-pass", "set quorum 3, auth-pass", "set quorum 2, auth-pass", "set quorum 1"];
+    let shown = |sentinel: &Sentinel| {
+        let text = ask(sentinel, &["history", "--json"], "ops", &ops).success();
+        serde_json::from_str::<serde_json::Value>(&text).expect("it is JSON")["requests"].as_array().cloned().unwrap_or_default()
+    };
+    let check = |sentinels: &[Sentinel]| {
+        for sentinel in sentinels {
+            let records = timeline.wait_for("what was changed of one sentinel is recorded as well", SOON, || {
+                let records = shown(sentinel);
+                if records.len() == 6 { Ok(records) } else { Err(format!("{records:?}")) }
+            });
+            let words: Vec<&str> = records.iter().rev().filter_map(|record| record["what"].as_str()).collect();
+            assert_eq!(words[..4], expected, "{records:?}");
+            assert!(words.contains(&"acl setuser guest on >*** +ping") && words.contains(&"config set sentinel-pass"), "{records:?}");
+            assert!(
+                records
+                    .iter()
+                    .all(|record| record["user"] == "ops" && record["address"].as_str().is_some_and(|at| at.starts_with("127.0.0.1:")))
+            );
+            let ports: Vec<_> = records.iter().rev().take(4).map(|record| (record["port"].as_str(), record["sentinel"].as_u64())).collect();
+            let expected = [("sentinel", 1), ("sentinel", 2), ("sentinel", 3), ("grpc", 2)];
+            assert_eq!(ports, expected.map(|(port, id)| (Some(port), Some(id))));
+            assert!(!format!("{records:?}").contains("planted-secret"));
+        }
+    };
+    check(&sentinels);
+    let refused = ask(&sentinels[0], &["history"], "app", &app);
+    assert!(refused.stderr.contains("that needs the right to acl|log"), "{refused:?}");
+    for sentinel in &mut sentinels {
+        sentinel.restart();
+    }
+    timeline.wait_for("they answer again", SOON, || {
+        let told = ask(&sentinels[0], &["masters"], "ops", &ops);
+        if told.code == Some(0) { Ok(()) } else { Err(format!("{told:?}")) }
+    });
+    check(&sentinels[..1]);
+    // It is one sentinel's again, and so are its users: the log is what lasts.
+    let table = ask(&sentinels[0], &["history", "--group", GROUP, "--limit", "1"], "ops", &ops).success();
+    assert!(table.contains("set quorum 1") && !table.contains("auth-pass"), "{table}");
+}
+
+#[test]
+fn a_decision_tells_who_asked_for_it_and_only_to_those_who_may_know() {
+    let world = World::start(&USERS);
+    let (ops, app) = (Some(("ops", "ops-password")), Some(("app", "app-password")));
+    world.wait_until_whole(ops);
+    world.timeline.wait_for("the failover is taken", SOON, || {
+        let told = world.operator(&["failover", GROUP], ops);
+        if told.code == Some(0) { Ok(()) } else { Err(format!("{told:?}")) }
+    });
+    let told = world.operator(&["decisions", GROUP], ops).success();
+    assert!(told.contains("user 'ops' from 127.0.0.1:"), "{told}");
+    let told = world.operator(&["decisions", GROUP], app).success();
+    assert!(told.contains("an operator asked for it") && !told.contains("'ops'"), "{told}");
 }
 
 fn write(dir: &Path, name: &str, text: &str) -> String {

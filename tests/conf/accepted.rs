@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use raft_sentinel::base::settings::PromotionPolicy;
 use raft_sentinel::base::{Addr, ClusterId, Epoch, NodeId, Secret, SentinelId, StoredSecret};
-use raft_sentinel::conf::{Config, Listen, LogLevel, Supervised};
+use raft_sentinel::conf::{CertificateUser, Config, GrpcAccess, Listen, LogLevel, Supervised};
 
 use crate::{accepted, read_raw};
 
@@ -189,4 +189,11 @@ fn tls_and_users_are_read() {
     assert_eq!(config.resp.unix.as_ref().map(|unix| (unix.path.clone(), unix.mode)), Some((path("/var/lib/s.sock"), Some(0o770))));
     assert_eq!(config.grpc_listen[0].addr.port(), 28380, "counted from the only port there is");
     assert!(!format!("{config:?}").contains("hunter2"));
+    assert_eq!((config.grpc_access, config.grpc_ca_file), (GrpcAccess::default(), None), "as safe as can be");
+    let config = accepted(
+        "dir /var/lib\ngrpc tls yes\ntls-cert-file a.crt\ntls-key-file b.key\ngrpc tls-ca-cert-file clients.crt\ngrpc tls-auth-user SAN\n\
+         grpc admin-without-password yes\ngrpc admin-with-any-certificate yes",
+    );
+    let every = GrpcAccess { certificate_user: CertificateUser::San, admin_without_password: true, admin_with_any_certificate: true };
+    assert_eq!((config.grpc_access, config.grpc_ca_file), (every, Some(path("/var/lib/clients.crt"))));
 }

@@ -69,6 +69,8 @@ const LINES: &[(&str, &str)] = &[
     ("loadmodule x.so", "a sentinel loads no modules"),
     ("bind-source-addr 10.0.0.1", "a source address for outgoing connections is not supported"),
     // Ours.
+    ("grpc tls-auth-user yes", "grpc tls-auth-user: 'yes' is neither no nor cn nor san"),
+    ("grpc admin-without-password maybe", "grpc admin-without-password: 'maybe' is neither yes nor no"),
     ("raft node-id 0", "raft node-id: '0' is not a node id"),
     ("raft peer 2 10.0.0.1", "raft peer: '10.0.0.1' is not an address; expected host:port"),
     ("raft peer 2 *:27379", "'*:27379' means every address of a host"),

@@ -3,9 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use raft_sentinel::proto::sentinel::StatusRequest;
+use tonic::{Code, Request};
+
 use crate::kit::net::Net;
 use crate::kit::sentinel::{Flavour, Orders, Ports};
-use crate::kit::{Conn, GROUP, Scratch, Sentinel, Timeline};
+use crate::kit::{Conn, GROUP, Grpc, Scratch, Sentinel, Timeline};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -37,13 +40,22 @@ fn another_host_is_denied_until_there_is_a_password() {
         assert!(denied.error().is_some_and(|text| text.starts_with("DENIED ") && text.contains("protected")), "{denied}");
         assert!(conn.ask(&["PING"]).is_err(), "and hangs up");
         assert_eq!(from_here(&["PING"]).text().as_deref(), Some("PONG"), "its own host gets in");
-        drop(open);
+        let over_grpc = Grpc::at(open.ports.grpc_addr());
+        let denied = over_grpc.wait(over_grpc.sentinel().status(StatusRequest::default())).expect_err("it is protected");
+        assert_eq!(denied.code(), Code::PermissionDenied, "{denied}");
+        drop((over_grpc, open));
 
         let closed = sentinel("closed", "requirepass secret");
         let mut conn = closed.conn().expect("the port is open");
         assert!(conn.ask(&["PING"]).expect("it answers").error().is_some_and(|text| text.starts_with("NOAUTH")));
         assert!(conn.ask(&["AUTH", "secret"]).expect("it answers").is_ok());
         assert_eq!(conn.ask(&["PING"]).expect("it answers").text().as_deref(), Some("PONG"));
+        let over_grpc = Grpc::at(closed.ports.grpc_addr());
+        let denied = over_grpc.wait(over_grpc.sentinel().status(StatusRequest::default())).expect_err("it has a password");
+        assert_eq!(denied.code(), Code::Unauthenticated, "{denied}");
+        let mut request = Request::new(StatusRequest::default());
+        request.metadata_mut().insert("authorization", "Basic ZGVmYXVsdDpzZWNyZXQ=".parse().expect("it is ASCII"));
+        over_grpc.wait(over_grpc.sentinel().status(request)).expect("default:secret is let in");
     };
     net.observer().spawn(test).join().expect("the test succeeds");
 }

@@ -98,7 +98,7 @@ async fn without_a_quorum_only_a_stale_answer_is_given_and_marked() {
 async fn a_linearizable_answer_does_not_come_from_a_state_that_lags_behind() {
     let world = World::start().await;
     world.monitor("a");
-    world.fake.commit_quietly(&Command::RemoveGroup { group: name("a"), at: Default::default() });
+    world.fake.commit_quietly(&Command::RemoveGroup { group: name("a"), at: Default::default(), asked: None });
     assert_eq!(master(&world, "a", Consistency::Linearizable).await.unwrap_err().code(), Code::NotFound);
     assert!(master(&world, "a", Consistency::Stale).await.is_ok(), "the stale one may");
 }
@@ -246,7 +246,7 @@ async fn a_forced_decision_says_so() {
     world.monitor("a");
     let (epoch, by, at) = (world.group("a").epoch, NodeId(1), WallTime(2_000_000));
     let manner = Manner::Force;
-    world.fake.commit(&Command::FailoverRequested { group: name("a"), epoch, by, manner, target: None, at });
+    world.fake.commit(&Command::FailoverRequested { group: name("a"), epoch, by, manner, target: None, at, asked: None });
     let running = master(&world, "a", Consistency::Linearizable).await.unwrap().master.unwrap().failover.unwrap();
     assert_eq!(running.forced_by, Some(1));
     world.decide_on("a", &node(2), Basis::Forced, Some(Fence { min_replicas: 1, max_lag_s: 2 }));

@@ -109,12 +109,13 @@ impl World {
             epoch: Epoch(0),
             origin: Origin::Operator,
             at: WallTime(1_000_000),
+            asked: None,
         };
         self.fake.commit(&command).index
     }
 
     pub fn remove(&self, group: &str) -> LogIndex {
-        self.fake.commit(&Command::RemoveGroup { group: name(group), at: WallTime(9_000_000) }).index
+        self.fake.commit(&Command::RemoveGroup { group: name(group), at: WallTime(9_000_000), asked: None }).index
     }
 
     /// One sentinel's vote that the master is down, with what a replica says.
@@ -136,6 +137,7 @@ impl World {
             manner: Manner::Plain,
             target: None,
             at,
+            asked: None,
         });
         self.fake.catch_up();
         let id = self.running(group);

@@ -83,7 +83,7 @@ impl World {
     }
 
     pub(crate) fn set(&self, change: SettingChange) {
-        self.done(&Entry::SetOptions { group: group(), changes: vec![change], at: WallTime(0) });
+        self.done(&Entry::SetOptions { group: group(), changes: vec![change], at: WallTime(0), asked: None });
     }
 
     pub(crate) fn set_webhook(&self, url: &str) {
@@ -175,6 +175,7 @@ fn state() -> State {
         epoch: Epoch(4),
         origin: From::Operator,
         at: WallTime(0),
+        asked: None,
     };
     state.apply(LogIndex(2), &configure);
     state

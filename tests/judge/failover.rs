@@ -121,7 +121,15 @@ fn a_requested_failover_replaces_a_master_that_is_up() {
     let mut bench = Bench::new(&["blue", "green"]);
     let by = raft_sentinel::base::NodeId(2);
     let at = raft_sentinel::base::WallTime(0);
-    bench.apply(&Command::FailoverRequested { group: group_name(), epoch: Epoch(0), by, manner: Manner::Plain, target: None, at });
+    bench.apply(&Command::FailoverRequested {
+        group: group_name(),
+        epoch: Epoch(0),
+        by,
+        manner: Manner::Plain,
+        target: None,
+        at,
+        asked: None,
+    });
     bench.run_until("another master", |bench| bench.group().epoch.0 == 1 && bench.settled());
     assert_ne!(bench.group().master.addr, addr("red"));
     assert_eq!(bench.node("red").role(), Role::Replica);
@@ -134,7 +142,15 @@ fn a_requested_failover_without_a_good_replica_is_given_up() {
     bench.run(2000);
     let by = raft_sentinel::base::NodeId(2);
     let at = raft_sentinel::base::WallTime(0);
-    bench.apply(&Command::FailoverRequested { group: group_name(), epoch: Epoch(0), by, manner: Manner::Plain, target: None, at });
+    bench.apply(&Command::FailoverRequested {
+        group: group_name(),
+        epoch: Epoch(0),
+        by,
+        manner: Manner::Plain,
+        target: None,
+        at,
+        asked: None,
+    });
     bench.run_until("it is given up", |bench| bench.group().failover.is_none());
     assert_eq!(bench.group().master.addr, addr("red"));
 }

@@ -21,7 +21,15 @@ fn planned() -> Bench {
 fn request(bench: &mut Bench) {
     let (group, epoch) = (group_name(), bench.group().epoch);
     let target = Some(addr("green"));
-    bench.apply(&Command::FailoverRequested { group, epoch, by: NodeId(1), manner: Manner::Coordinated, target, at: WallTime(0) });
+    bench.apply(&Command::FailoverRequested {
+        group,
+        epoch,
+        by: NodeId(1),
+        manner: Manner::Coordinated,
+        target,
+        at: WallTime(0),
+        asked: None,
+    });
     bench.intents.clear();
 }
 

@@ -133,7 +133,7 @@ fn a_master_that_counts_somebody_who_is_no_data_node_is_not_out_of_writes() {
     // What follows it listens on no port, so that it is not known as a replica, and acknowledges all the same.
     bench.node("red").hangers_on = 1;
     let (group, epoch, at) = (group_name(), Epoch(0), WallTime(0));
-    bench.apply(&Command::FailoverRequested { group, epoch, by: NodeId(1), manner: Manner::Coordinated, target: None, at });
+    bench.apply(&Command::FailoverRequested { group, epoch, by: NodeId(1), manner: Manner::Coordinated, target: None, at, asked: None });
     bench.run_until("it has ended", |bench| bench.group().failover.is_none());
     assert!(!bench.events.iter().any(|(_, event)| matches!(event, Event::Decided { .. })), "red goes on when its pause ends");
     bench.run_until("all is as before", Bench::settled);
@@ -215,10 +215,10 @@ fn a_change_that_was_asked_for_before_the_group_was_strict_is_decided_by_its_rul
     bench.node("green").lags = true;
     let (group, epoch) = (group_name(), bench.group().epoch);
     let manner = Manner::Plain;
-    bench.apply(&Command::FailoverRequested { group, epoch, by: NodeId(1), manner, target: None, at: WallTime(0) });
+    bench.apply(&Command::FailoverRequested { group, epoch, by: NodeId(1), manner, target: None, at: WallTime(0), asked: None });
     assert_eq!(bench.phase(), Some(Phase::Choosing));
     let changes = vec![SettingChange::PromotionPolicy(PromotionPolicy::Strict)];
-    bench.apply(&Command::SetOptions { group: group_name(), changes, at: WallTime(0) });
+    bench.apply(&Command::SetOptions { group: group_name(), changes, at: WallTime(0), asked: None });
     assert_eq!(bench.phase(), Some(Phase::Draining { target: None }));
     bench.run_until("it is given up", |bench| bench.group().failover.is_none());
     assert_eq!(bench.group().epoch, Epoch(0), "nobody has what red has written");

@@ -121,7 +121,7 @@ fn a_server_that_moves_takes_its_place_along_however_often() {
 fn what_has_been_gone_for_long_is_forgotten_by_itself() {
     let mut bench = armed(&["blue", "green", "grey"]);
     let changes = vec![SettingChange::ReplicaForgetAfterMs(20_000)];
-    bench.apply(&Command::SetOptions { group: group_name(), changes, at: WallTime(0) });
+    bench.apply(&Command::SetOptions { group: group_name(), changes, at: WallTime(0), asked: None });
     bench.node("grey").silent = true;
     bench.run(18_000);
     assert_eq!(bench.group().known_replicas(), 3, "with it counted the fence can be met");
@@ -157,11 +157,11 @@ fn a_replica_that_claims_what_cannot_be_is_not_promoted_by_any_policy() {
 #[test]
 fn where_replicas_are_fixed_only_those_that_were_named_count_and_are_promoted() {
     let mut bench = armed(&["blue", "green"]);
-    let named = |replica: Addr| Command::ReplicaNamed { group: group_name(), replica, at: WallTime(0) };
+    let named = |replica: Addr| Command::ReplicaNamed { group: group_name(), replica, at: WallTime(0), asked: None };
     bench.apply(&named(addr("blue")));
     bench.apply(&named(addr("green")));
     let changes = vec![SettingChange::ReplicasFixed(true)];
-    bench.apply(&Command::SetOptions { group: group_name(), changes, at: WallTime(0) });
+    bench.apply(&Command::SetOptions { group: group_name(), changes, at: WallTime(0), asked: None });
     join(&mut bench, "grey");
     bench.node("grey").offset = 200;
     bench.node("grey").lags = true;

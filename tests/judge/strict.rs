@@ -25,7 +25,7 @@ fn asked_to_detach(bench: &mut Bench, name: &str) -> bool {
 
 pub(crate) fn request(bench: &mut Bench, manner: Manner, target: Option<Addr>) {
     let (group, epoch) = (group_name(), bench.group().epoch);
-    bench.apply(&Command::FailoverRequested { group, epoch, by: NodeId(1), manner, target, at: WallTime(0) });
+    bench.apply(&Command::FailoverRequested { group, epoch, by: NodeId(1), manner, target, at: WallTime(0), asked: None });
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_fence_is_raised_before_it_is_relied_on_and_lowered_after() {
     assert_eq!(bench.group().needed().detached, 2);
     bench.node("grey").alive = false;
     bench.run(3000);
-    bench.apply(&Command::ReplicaForgotten { group: group_name(), replica: addr("grey"), at: WallTime(0) });
+    bench.apply(&Command::ReplicaForgotten { group: group_name(), replica: addr("grey"), at: WallTime(0), asked: None });
     assert_eq!(bench.group().needed().detached, 2, "grey may have been one of the two that confirmed");
     bench.run_until("it is lowered", |bench| bench.node_fence("red") == Some(1));
     assert_eq!(bench.group().fence.map(|fence| fence.min_replicas), Some(1), "the log was told first");
@@ -386,7 +386,7 @@ fn an_old_master_keeps_its_fence_until_it_follows_also_when_the_fence_is_taken_d
     bench.node("red").silent = true;
     bench.run_until("it is replaced", |bench| bench.group().epoch == Epoch(1) && bench.group().failover.is_none());
     let changes = vec![SettingChange::PromotionPolicy(PromotionPolicy::Available)];
-    bench.apply(&Command::SetOptions { group: group_name(), changes, at: WallTime(0) });
+    bench.apply(&Command::SetOptions { group: group_name(), changes, at: WallTime(0), asked: None });
     bench.run(3000);
     bench.node("red").silent = false;
     bench.node("red").obeyed.clear();

@@ -126,7 +126,7 @@ fn replicas_beyond_the_limit_do_not_flood_the_log() {
 fn absurd_settings_are_no_reason_to_panic() {
     let mut bench = Bench::new(&["blue"]);
     let changes = vec![SettingChange::DownAfterMs(u64::MAX), SettingChange::FailoverTimeoutMs(u64::MAX)];
-    bench.apply(&Command::SetOptions { group: group_name(), changes, at: WallTime(0) });
+    bench.apply(&Command::SetOptions { group: group_name(), changes, at: WallTime(0), asked: None });
     bench.node("red").follows = Some(addr("blue"));
     bench.run(100);
     bench.apply(&Command::FailoverRequested {
@@ -136,6 +136,7 @@ fn absurd_settings_are_no_reason_to_panic() {
         manner: Manner::Plain,
         target: None,
         at: WallTime(0),
+        asked: None,
     });
     bench.run(3000);
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType};
 
 /// An authority, and the folder that it puts its files into.
 pub struct Authority {
@@ -30,8 +30,8 @@ impl Authority {
         self.issue_for(name, hosts, &[]);
     }
 
-    /// The same for these uses only (extended key usage); none is any.
-    pub fn issue_for(&self, name: &str, hosts: &[&str], uses: &[rcgen::ExtendedKeyUsagePurpose]) {
+    /// The same for these uses only; none is all of them.
+    pub fn issue_for(&self, name: &str, hosts: &[&str], uses: &[ExtendedKeyUsagePurpose]) {
         let mut params = CertificateParams::new(Vec::new()).expect("no names are good names");
         params.subject_alt_names = hosts.iter().map(|host| subject(host)).collect();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);

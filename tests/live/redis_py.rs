@@ -1,12 +1,11 @@
 //! redis-py, with its own idea of what a sentinel is.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
 use std::time::Duration;
 
 use crate::clients::{kill_the_master, others};
-use crate::kit::process::{Process, Recipe, find_program};
-use crate::kit::program;
+use crate::kit::process::{Process, Recipe};
+use crate::kit::python::python_with;
 use crate::kit::{Flavour, GROUP, Plan};
 
 const SOON: Duration = Duration::from_secs(15);
@@ -40,7 +39,7 @@ while True:
 
 #[test]
 fn redis_py_finds_the_master_and_the_replicas_and_follows() {
-    let python = python_with_redis();
+    let python = python_with(REDIS_PY);
     let mut cluster = Plan::new(Flavour::Ours).start();
     let timeline = cluster.timeline.clone();
     let (script, log) = (cluster.scratch.path().join("client.py"), cluster.scratch.path().join("py.log"));
@@ -66,27 +65,4 @@ fn redis_py_finds_the_master_and_the_replicas_and_follows() {
     assert!(cluster.server(new).ask(&["GET", "py"]).is_ok_and(|reply| reply.text().is_some()), "the write is there");
     cluster.server_mut(old).restart();
     timeline.wait_for("the old one is a replica again", SOON, || says(new, &others(&cluster, new)));
-}
-
-/// A Python with the pinned redis-py, made once and kept below `target/`.
-fn python_with_redis() -> PathBuf {
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    fs::create_dir_all(root).expect("target is ours");
-    let lock = File::create(root.join("redis-py.lock")).expect("target is ours");
-    // Tests run side by side, in several processes as well.
-    lock.lock().expect("a file can be locked");
-    let home = root.join(REDIS_PY.replace("==", "-py-"));
-    let (python, ready) = (home.join("bin/python"), home.join("ready"));
-    if !ready.exists() {
-        let _ = fs::remove_dir_all(&home);
-        let limit = Duration::from_secs(180);
-        let system = find_program("python3", "apt-get install -y python3 python3-venv").display().to_string();
-        let made = program::run(&system, &["-m", "venv", &home.display().to_string()], limit);
-        assert_eq!(made.code, Some(0), "python3 cannot make a virtual environment (apt-get install -y python3-venv): {made:?}");
-        let words = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", REDIS_PY];
-        let installed = program::run(&python.display().to_string(), &words, limit);
-        assert_eq!(installed.code, Some(0), "pip cannot install {REDIS_PY}, which this test needs; is PyPI reachable? {installed:?}");
-        fs::write(&ready, "").expect("target is ours");
-    }
-    python
 }

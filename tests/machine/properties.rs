@@ -111,7 +111,7 @@ fn node(number: u8) -> Addr {
 }
 
 fn shadow(group: GroupName, entry: ShadowEntry, at: WallTime) -> Command {
-    Command::Shadow { group, entry, at }
+    Command::Shadow { group, entry, at, asked: None }
 }
 
 /// Applies one move; returns what came of it.
@@ -146,8 +146,9 @@ fn make(state: &mut State, index: LogIndex, step: &Move, attempts: &mut Vec<Fail
             epoch: Epoch(0),
             origin: if origin { Origin::Operator } else { Origin::File },
             at,
+            asked: None,
         },
-        Move::Remove => Command::RemoveGroup { group, at },
+        Move::Remove => Command::RemoveGroup { group, at, asked: None },
         Move::Replica { node: number } => {
             Command::ReplicaSeen { group, epoch, replica: node(number), identity: Some(identity), tenure: None, at }
         }
@@ -158,9 +159,9 @@ fn make(state: &mut State, index: LogIndex, step: &Move, attempts: &mut Vec<Fail
         }
         Move::Expire { voter } => Command::VotesExpired { voter: NodeId(voter), silent_ms: 1, at },
         Move::Request { manner, target } => {
-            Command::FailoverRequested { group, epoch, by: NodeId(1), manner, target: target.map(node), at }
+            Command::FailoverRequested { group, epoch, by: NodeId(1), manner, target: target.map(node), at, asked: None }
         }
-        Move::Policy(policy) => Command::SetOptions { group, changes: vec![SettingChange::PromotionPolicy(policy)], at },
+        Move::Policy(policy) => Command::SetOptions { group, changes: vec![SettingChange::PromotionPolicy(policy)], at, asked: None },
         Move::Arm { min, off_by } => {
             let replicas = known.as_ref().map_or(0, |group| group.known_replicas()) + off_by;
             Command::FenceArmed { group, epoch, fence: Fence { min_replicas: min, max_lag_s: 2 }, replicas, at }
@@ -196,7 +197,7 @@ fn make(state: &mut State, index: LogIndex, step: &Move, attempts: &mut Vec<Fail
         Move::Follows { node: number } => Command::ReplicaFollows { group, id: id(false), replica: node(number), at },
         Move::Finish => Command::FailoverDone { group, id: id(false), left: vec![], at },
         Move::Abort => Command::FailoverAborted { group, id: id(false), reason: AbortReason::NoGoodReplica, at },
-        Move::Forget { node: number } => Command::ReplicaForgotten { group, replica: node(number), at },
+        Move::Forget { node: number } => Command::ReplicaForgotten { group, replica: node(number), at, asked: None },
         Move::TakeOver { despite_stock } => shadow(group, ShadowEntry::TakeOver { by: NodeId(1), despite_stock }, at),
         Move::StandDown => shadow(group, ShadowEntry::StandDown { by: NodeId(1) }, at),
         Move::Verdict { node } => shadow(group, ShadowEntry::Decided { id: id(false), choice: choice(node), by: NodeId(1) }, at),
@@ -208,7 +209,7 @@ fn make(state: &mut State, index: LogIndex, step: &Move, attempts: &mut Vec<Fail
             let epoch = Epoch(epoch.0.saturating_sub(epoch_shift));
             shadow(group, ShadowEntry::MasterMoved { epoch, to: node(number), identity }, at)
         }
-        Move::Reset { node: number } => Command::ResetGroup { group, down: vec![node(number)], at },
+        Move::Reset { node: number } => Command::ResetGroup { group, down: vec![node(number)], at, asked: None },
     };
     let written = serde_json::to_string(&command).expect("a command can be written down");
     let read: Command = serde_json::from_str(&written).expect("and read");

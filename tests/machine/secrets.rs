@@ -26,7 +26,8 @@ impl World {
     fn monitor(&mut self, pass: StoredSecret) {
         let settings = GroupSettings { auth_pass: Some(pass), ..GroupSettings::default() };
         let (master, origin, at) = (Addr::new("127.0.0.1", 6379).expect("an address"), Origin::Operator, WallTime(0));
-        let command = Command::ConfigureGroup { name: name(), master, settings, replicas: Vec::new(), epoch: Epoch(0), origin, at };
+        let command =
+            Command::ConfigureGroup { name: name(), master, settings, replicas: Vec::new(), epoch: Epoch(0), origin, at, asked: None };
         assert_eq!(self.apply(&command), Outcome::Done);
     }
 
@@ -35,7 +36,7 @@ impl World {
     }
 
     fn set(&mut self, change: SettingChange) -> Outcome {
-        self.apply(&Command::SetOptions { group: name(), changes: vec![change], at: WallTime(0) })
+        self.apply(&Command::SetOptions { group: name(), changes: vec![change], at: WallTime(0), asked: None })
     }
 
     /// Sealed by one that had seen everything up to `seen`.
@@ -73,7 +74,7 @@ fn what_was_set_since_stays() {
 fn a_group_that_was_monitored_again_is_another_one() {
     let mut world = World::with_password(StoredSecret::new("clear"));
     let seen = world.0.applied;
-    world.apply(&Command::RemoveGroup { group: name(), at: WallTime(0) });
+    world.apply(&Command::RemoveGroup { group: name(), at: WallTime(0), asked: None });
     assert!(matches!(world.seal(seen, Some(sealed(1)), None), Outcome::Refused(_)));
     world.monitor(StoredSecret::new("another"));
     assert_eq!(world.seal(seen, Some(sealed(1)), None), Outcome::Unchanged);

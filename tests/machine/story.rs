@@ -169,13 +169,16 @@ impl World {
                     _ => Origin::Operator,
                 },
                 at,
+                asked: None,
             },
-            "remove" => Command::RemoveGroup { group, at },
-            "reset" => Command::ResetGroup { group, down: words.0[2..].iter().copied().map(addr).collect(), at },
-            "set-quorum" => Command::SetOptions { group, changes: vec![SettingChange::Quorum(words.at(2).parse().expect("a number"))], at },
+            "remove" => Command::RemoveGroup { group, at, asked: None },
+            "reset" => Command::ResetGroup { group, down: words.0[2..].iter().copied().map(addr).collect(), at, asked: None },
+            "set-quorum" => {
+                Command::SetOptions { group, changes: vec![SettingChange::Quorum(words.at(2).parse().expect("a number"))], at, asked: None }
+            }
             "set-quorum-and-zero" => {
                 let quorum = SettingChange::Quorum(words.at(2).parse().expect("a number"));
-                Command::SetOptions { group, changes: vec![quorum, SettingChange::DownAfterMs(0)], at }
+                Command::SetOptions { group, changes: vec![quorum, SettingChange::DownAfterMs(0)], at, asked: None }
             }
             "master" => Command::MasterSeen { group, epoch, identity: identity(words).expect("run= and history="), at },
             "replica" => {
@@ -186,22 +189,24 @@ impl World {
                 let (covered, replicas) = (number("covered"), number("of"));
                 Command::ReplicaRetired { group, epoch, replica: words.addr(2), why: retirement(words), covered, replicas, at }
             }
-            "name" => Command::ReplicaNamed { group, replica: words.addr(2), at },
-            "forget" => Command::ReplicaForgotten { group, replica: words.addr(2), at },
+            "name" => Command::ReplicaNamed { group, replica: words.addr(2), at, asked: None },
+            "forget" => Command::ReplicaForgotten { group, replica: words.addr(2), at, asked: None },
             "down" => {
                 let testimony = Testimony { evidence: Evidence::Refused, silent_ms: 1000, limit_ms: 1000, replicas: vec![] };
                 Command::VoteDown { group, epoch, voter, testimony, at }
             }
             "up" => Command::VoteUp { group, epoch, voter, at },
             "expire" => Command::VotesExpired { voter, silent_ms: 5000, at },
-            "request" => Command::FailoverRequested { group, epoch, by: voter, manner: Manner::Plain, target: None, at },
+            "request" => Command::FailoverRequested { group, epoch, by: voter, manner: Manner::Plain, target: None, at, asked: None },
             "promote" => Command::Promote { group, id, choice: choice(words), by: voter, at },
-            "stand-down" => Command::Shadow { group, entry: ShadowEntry::StandDown { by: voter }, at },
+            "stand-down" => Command::Shadow { group, entry: ShadowEntry::StandDown { by: voter }, at, asked: None },
             "take-over" => {
                 let despite_stock = words.get("despite") == Some("stock");
-                Command::Shadow { group, entry: ShadowEntry::TakeOver { by: voter, despite_stock }, at }
+                Command::Shadow { group, entry: ShadowEntry::TakeOver { by: voter, despite_stock }, at, asked: None }
             }
-            "would-promote" => Command::Shadow { group, entry: ShadowEntry::Decided { id, choice: choice(words), by: voter }, at },
+            "would-promote" => {
+                Command::Shadow { group, entry: ShadowEntry::Decided { id, choice: choice(words), by: voter }, at, asked: None }
+            }
             "stock" => {
                 let word = match words.at(2) {
                     "+odown" => StockWord::Down,
@@ -211,11 +216,11 @@ impl World {
                     "+switch-master" => StockWord::Switched(words.addr(3)),
                     other => StockWord::Aborted(other.to_owned()),
                 };
-                Command::Shadow { group, entry: ShadowEntry::StockSaid { epoch, word, from: addr("stock"), by: voter }, at }
+                Command::Shadow { group, entry: ShadowEntry::StockSaid { epoch, word, from: addr("stock"), by: voter }, at, asked: None }
             }
             "moved" => {
                 let identity = identity(words).expect("run= and history=");
-                Command::Shadow { group, entry: ShadowEntry::MasterMoved { epoch, to: words.addr(2), identity }, at }
+                Command::Shadow { group, entry: ShadowEntry::MasterMoved { epoch, to: words.addr(2), identity }, at, asked: None }
             }
             "promoted" => Command::Promoted { group, id, identity: identity(words).expect("run= and history="), at },
             "follows" => Command::ReplicaFollows { group, id, replica: words.addr(2), at },

@@ -166,5 +166,5 @@ fn configure(name: &GroupName, terms: &Terms, sentinels: usize, first: usize) ->
     };
     let (origin, at) = (Origin::File, WallTime(0));
     let replicas = (first + 1..first + terms.nodes).map(addr).collect();
-    Command::ConfigureGroup { name: name.clone(), master: addr(first), settings, replicas, epoch: Epoch(0), origin, at }
+    Command::ConfigureGroup { name: name.clone(), master: addr(first), settings, replicas, epoch: Epoch(0), origin, at, asked: None }
 }

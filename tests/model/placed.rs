@@ -186,7 +186,7 @@ impl Run {
             Case::Planned => {
                 let (group, epoch, at) = (run.teams[0].name.clone(), Epoch(0), WallTime(run.net.now));
                 let (by, manner) = (Self::number(0), Manner::Coordinated);
-                run.order(0, &Command::FailoverRequested { group, epoch, by, manner, target: None, at });
+                run.order(0, &Command::FailoverRequested { group, epoch, by, manner, target: None, at, asked: None });
             }
         }
         run

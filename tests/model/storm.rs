@@ -207,7 +207,10 @@ impl Run {
         let target = (self.dice.chance(40) && !replicas.is_empty()).then(|| replicas[self.dice.index(replicas.len())].clone());
         let by = Self::number(0);
         let at = WallTime(self.net.now);
-        self.order(team, &Command::FailoverRequested { group: group.name.clone(), epoch: group.epoch, by, manner, target, at });
+        self.order(
+            team,
+            &Command::FailoverRequested { group: group.name.clone(), epoch: group.epoch, by, manner, target, at, asked: None },
+        );
     }
 
     fn change_settings(&mut self) {
@@ -219,7 +222,7 @@ impl Run {
         };
         let (team, at) = (self.a_team(), WallTime(self.net.now));
         let group = self.teams[team].name.clone();
-        self.order(team, &Command::SetOptions { group, changes: vec![change], at });
+        self.order(team, &Command::SetOptions { group, changes: vec![change], at, asked: None });
     }
 
     /// A data node is lost for good, and perhaps forgotten; or, seldom, one is forgotten that is there.
@@ -238,7 +241,7 @@ impl Run {
         }
         let replica = addr(node);
         let group = self.teams[team].name.clone();
-        self.order(team, &Command::ReplicaForgotten { group, replica, at });
+        self.order(team, &Command::ReplicaForgotten { group, replica, at, asked: None });
     }
 
     fn cut_some(&mut self) {

@@ -29,7 +29,7 @@ fn spoil(world: &World, reason: &Ineligible) {
 
 fn strict(world: &World) {
     let changes = vec![SettingChange::PromotionPolicy(PromotionPolicy::Strict)];
-    world.fake.done(&Command::SetOptions { group: group(), changes, at: WallTime(0) });
+    world.fake.done(&Command::SetOptions { group: group(), changes, at: WallTime(0), asked: None });
 }
 
 #[tokio::test]
@@ -117,6 +117,9 @@ async fn the_log_knows_how_it_was_asked_for() {
     let world = world().await;
     ask(&world, "SENTINEL FAILOVER mymaster FORCE").await;
     let failover = world.fake.state().groups[&group()].failover.clone().unwrap();
-    assert_eq!(failover.cause, Cause::Requested { by: NodeId(1), manner: Manner::Force });
+    let Cause::Requested { by, manner, asked } = &failover.cause else { panic!("{:?}", failover.cause) };
+    assert_eq!((*by, *manner), (NodeId(1), Manner::Force));
+    let asked = asked.as_ref().expect("it is recorded who asked");
+    assert_eq!((asked.user(), asked.port()), ("default", "sentinel"));
     assert_eq!(failover.forced, Some(NodeId(1)));
 }

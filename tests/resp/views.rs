@@ -94,6 +94,7 @@ async fn addresses_of_version_six() {
         epoch: Epoch(0),
         origin: Origin::Operator,
         at: WallTime(0),
+        asked: None,
     });
     assert_eq!(ask(&world, "SENTINEL GET-MASTER-ADDR-BY-NAME six").await, "*2\r\n$3\r\n::1\r\n$1\r\n1\r\n");
     assert_eq!(field(&ask(&world, "SENTINEL REPLICAS six").await, "name"), "[::1]:2");
@@ -126,6 +127,7 @@ async fn a_sentinel_that_is_refused_or_silent() {
         group: group(),
         changes: vec![raft_sentinel::base::settings::SettingChange::DownAfterMs(1)],
         at: WallTime(0),
+        asked: None,
     });
     let down = |world: &World| {
         let addr = world.addr;

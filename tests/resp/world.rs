@@ -88,6 +88,7 @@ fn state() -> State {
         epoch: Epoch(4),
         origin: Origin::Operator,
         at: WallTime::default(),
+        asked: None,
     };
     let index = LogIndex(state.applied.0 + 1);
     state.apply(index, &configure);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use openraft::RaftSnapshotBuilder;
-use openraft::storage::{RaftLogStorage, RaftStateMachine};
+use openraft::storage::{RaftLogStorage, RaftLogStorageExt, RaftStateMachine};
 use raft_sentinel::raft::types::Vote;
 
 use super::common::{NODE, append, commit, entry, image, last_index, open, replay, snapshot_and_purge, try_open, work};
@@ -64,6 +64,64 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         total = acknowledged;
     }
     println!("{total} entries over 12 deaths");
+}
+
+/// A leader's snapshot arrives while one is built here, and is saved first.
+#[tokio::test]
+async fn a_snapshot_that_was_begun_earlier_does_not_replace_a_newer_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    work(&mut store, 0..10).await;
+    let mut slow = store.machine.get_snapshot_builder().await;
+    let newer = snapshot_of_a_leader(30).await;
+    store.machine.install_snapshot(&newer.meta, newer.snapshot).await.unwrap();
+    store.log.purge(entry(29).log_id).await.unwrap();
+    slow.build_snapshot().await.unwrap();
+    append(&mut store, 30).await;
+    let crashed = image(dir.path());
+    let kept = store.machine.get_current_snapshot().await.unwrap().expect("there is one");
+    assert_eq!(kept.meta.last_log_id, Some(entry(29).log_id));
+    replay(&mut open(crashed.path())).await.unwrap();
+}
+
+/// openraft goes on with the entries behind a snapshot from the leader while that snapshot is still being saved.
+#[tokio::test]
+async fn an_entry_behind_a_snapshot_waits_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    work(&mut store, 0..10).await;
+    store.log.purge(entry(29).log_id).await.unwrap();
+    store.log.save_committed(Some(entry(29).log_id)).await.unwrap();
+    let mut log = store.log.clone();
+    let appended = tokio::spawn(async move {
+        log.blocking_append([entry(30), entry(31)]).await.unwrap();
+        log.truncate(entry(31).log_id).await.unwrap();
+    });
+    // A vote has nothing to do with it: when it is durable, what came before it had its chance.
+    tokio::task::yield_now().await;
+    store.log.save_vote(&Vote::new(7, NODE)).await.unwrap();
+    let crashed = image(dir.path());
+    assert!(!appended.is_finished(), "the entry is acknowledged, and the disk has a hole before it");
+    let mut before = open(crashed.path());
+    assert_eq!(last_index(&mut before).await, Some(9));
+    replay(&mut before).await.unwrap();
+    let arrived = snapshot_of_a_leader(30).await;
+    store.machine.install_snapshot(&arrived.meta, arrived.snapshot).await.unwrap();
+    appended.await.unwrap();
+    let mut after = open(image(dir.path()).path());
+    assert_eq!(last_index(&mut after).await, Some(30));
+    replay(&mut after).await.unwrap();
+}
+
+/// What a leader that has applied so many entries sends.
+async fn snapshot_of_a_leader(entries: u64) -> openraft::storage::Snapshot<raft_sentinel::raft::types::TypeConfig> {
+    let dir = tempfile::tempdir().unwrap();
+    let mut leader = open(dir.path());
+    for index in 0..entries {
+        append(&mut leader, index).await;
+        commit(&mut leader, index).await;
+    }
+    leader.machine.get_snapshot_builder().await.build_snapshot().await.unwrap()
 }
 
 /// openraft purges behind a snapshot from the leader while that snapshot is still being saved.

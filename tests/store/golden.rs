@@ -18,8 +18,8 @@ use raft_sentinel::base::{
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::ballot::ReplicaWitness;
 use raft_sentinel::machine::{
-    AbortReason, Basis, Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, Manner, Phase, Retirement, SentinelRecord,
-    ShadowEntry, State, StockWord, Testimony,
+    AbortReason, Asker, Basis, Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, Manner, Phase, Retirement,
+    SentinelRecord, ShadowEntry, State, StockWord, Testimony,
 };
 use raft_sentinel::raft::types::{Entry, SnapshotMeta, Vote};
 use raft_sentinel::store::{Binding, Marked, decode, encode};
@@ -83,6 +83,25 @@ fn each_command_keeps_its_form() {
     }
     let seen: BTreeSet<usize> = commands.iter().map(place).collect();
     assert_eq!(seen, (0..33).collect(), "a command has no golden file");
+}
+
+#[test]
+fn who_asked_keeps_its_form() {
+    let asker = Asker::new("ops", "10.0.0.9:50000", "grpc", NodeId(2));
+    let mut state = State::default();
+    for (command, index) in commands().into_iter().zip(1..) {
+        let asked = command.clone().asked_by(asker.clone());
+        if asked == command {
+            continue;
+        }
+        check_json(&format!("asked-{}", asked.name()), &asked);
+        state.apply(LogIndex(index), &asked);
+    }
+    let words = Command::SetParameters { sentinel: NodeId(2), changes: Vec::new(), at: at(), asked: None };
+    let words = words.asked_by(asker.saying("members add 4 10.0.0.4:27379"));
+    check_json("asked-in-words", &words);
+    state.apply(LogIndex(100), &words);
+    check_json("requests", &*state.requests);
 }
 
 #[test]
@@ -260,17 +279,25 @@ fn commands() -> Vec<Command> {
     let id = FailoverId { epoch: Epoch(1), started: LogIndex(11) };
     vec![
         configure(0),
-        Command::SetOptions { group: group.clone(), changes: setting_changes(), at },
+        Command::SetOptions { group: group.clone(), changes: setting_changes(), at, asked: None },
         Command::MasterSeen { group: group.clone(), epoch, identity: identity(), at },
         Command::ReplicaSeen { group: group.clone(), epoch, replica: redis(4), identity: Some(identity()), tenure: None, at },
-        Command::ReplicaForgotten { group: group.clone(), replica: redis(4), at },
-        Command::ResetGroup { group: group.clone(), down: vec![redis(9)], at },
+        Command::ReplicaForgotten { group: group.clone(), replica: redis(4), at, asked: None },
+        Command::ResetGroup { group: group.clone(), down: vec![redis(9)], at, asked: None },
         Command::FenceArmed { group: group.clone(), epoch, fence: fence(), replicas: 2, at },
         Command::FenceLoosened { group: group.clone(), epoch, held: Fence::OFF, at },
         Command::FenceCovered { group: group.clone(), epoch, covered: 1, replicas: 2, at },
         Command::VoteDown { group: group.clone(), epoch, voter, testimony: testimony(), at },
         Command::VoteUp { group: group.clone(), epoch, voter, at },
-        Command::FailoverRequested { group: group.clone(), epoch, by, manner: Manner::Coordinated, target: Some(redis(2)), at },
+        Command::FailoverRequested {
+            group: group.clone(),
+            epoch,
+            by,
+            manner: Manner::Coordinated,
+            target: Some(redis(2)),
+            at,
+            asked: None,
+        },
         Command::FailoverBlocked { group: group.clone(), id, reasons: reasons(), at },
         Command::Promote { group: group.clone(), id, choice: choice(), by, at },
         Command::Promoted { group: group.clone(), id, identity: identity(), at },
@@ -279,10 +306,10 @@ fn commands() -> Vec<Command> {
         Command::SentinelJoined { id: NodeId(1), record: record() },
         Command::FailoverAborted { group: group.clone(), id, reason: AbortReason::MasterReturned, at },
         Command::VotesExpired { voter: NodeId(3), silent_ms: 10_000, at },
-        Command::RemoveGroup { group: group_name(9), at },
+        Command::RemoveGroup { group: group_name(9), at, asked: None },
         Command::SentinelLeft { id: NodeId(9) },
         Command::FenceDropped { group: group.clone(), epoch, at },
-        Command::SetParameters { sentinel: NodeId(1), changes: parameter_changes(), at },
+        Command::SetParameters { sentinel: NodeId(1), changes: parameter_changes(), at, asked: None },
         shadow(0, ShadowEntry::StandDown { by }),
         shadow(0, ShadowEntry::TakeOver { by, despite_stock: true }),
         shadow(0, ShadowEntry::StockSaid { epoch, word: StockWord::Down, from: redis(9), by }),
@@ -297,7 +324,7 @@ fn commands() -> Vec<Command> {
 fn newer_commands() -> Vec<Command> {
     let (epoch, at) = (Epoch(0), at());
     vec![
-        Command::ReplicaNamed { group: group_name(9), replica: redis(4), at },
+        Command::ReplicaNamed { group: group_name(9), replica: redis(4), at, asked: None },
         Command::ReplicaRetired {
             group: group_name(9),
             epoch,
@@ -341,14 +368,14 @@ fn state() -> State {
     for number in 1..=3 {
         apply(&mut state, &configure(number));
     }
-    apply(&mut state, &Command::RemoveGroup { group: group_name(3), at });
+    apply(&mut state, &Command::RemoveGroup { group: group_name(3), at, asked: None });
     for voter in [1, 2] {
         let vote = Command::VoteDown { group: group_name(1), epoch: Epoch(0), voter: NodeId(voter), testimony: testimony(), at };
         apply(&mut state, &vote);
     }
     let started = apply(
         &mut state,
-        &Command::FailoverRequested { group: group_name(2), epoch: Epoch(0), by, manner: Manner::Plain, target: None, at },
+        &Command::FailoverRequested { group: group_name(2), epoch: Epoch(0), by, manner: Manner::Plain, target: None, at, asked: None },
     );
     let id = FailoverId { epoch: Epoch(1), started };
     apply(&mut state, &Command::Promote { group: group_name(2), id, choice: choice(), by, at });
@@ -373,7 +400,7 @@ fn the_state_has_something_in_every_corner() {
 }
 
 fn shadow(group: u64, entry: ShadowEntry) -> Command {
-    Command::Shadow { group: group_name(group), entry, at: at() }
+    Command::Shadow { group: group_name(group), entry, at: at(), asked: None }
 }
 
 /// A group in shadow, with an outage that is over and one that is not.

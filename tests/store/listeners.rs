@@ -84,7 +84,7 @@ pub(crate) fn failover() -> Vec<Command> {
         Identity { run_id: RunId::new("r").expect("an id"), replid: ReplId::new("h").expect("an id"), replid2: None, second_offset: None };
     vec![
         configure(0),
-        Command::FailoverRequested { group: group.clone(), epoch: Epoch(0), by, manner: Manner::Plain, target: None, at },
+        Command::FailoverRequested { group: group.clone(), epoch: Epoch(0), by, manner: Manner::Plain, target: None, at, asked: None },
         Command::Promote { group: group.clone(), id, choice, by, at },
         Command::Promoted { group, id, identity, at },
     ]

@@ -15,8 +15,8 @@ use raft_sentinel::base::{
 use raft_sentinel::machine::ballot::ReplicaWitness;
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{
-    AbortReason, Basis, Candidate, Choice, ChosenFor, Command, Evidence, FailoverId, Identity, Ineligible, Manner, Outcome, Retirement,
-    SentinelRecord, ShadowEntry, State, StockWord, Tenure, Testimony,
+    AbortReason, Asker, Basis, Candidate, Choice, ChosenFor, Command, Evidence, FailoverId, Identity, Ineligible, Manner, Outcome,
+    Retirement, SentinelRecord, ShadowEntry, State, StockWord, Tenure, Testimony,
 };
 use raft_sentinel::raft::check_readable;
 use raft_sentinel::raft::types::Entry;
@@ -184,29 +184,29 @@ fn command() -> BoxedStrategy<Command> {
     let epoch = || (0_u64..3).prop_map(Epoch);
     let of_groups = prop_oneof![
         4 => (name(), addr(), settings(), vec(addr(), 0..4), epoch()).prop_map(move |(name, master, settings, replicas, epoch)| {
-            Command::ConfigureGroup { name, master, settings, replicas, epoch, origin: Origin::Operator, at }
+            Command::ConfigureGroup { name, master, settings, replicas, epoch, origin: Origin::Operator, at, asked: None }
         }),
-        2 => (name(), vec(setting(), 0..4)).prop_map(move |(group, changes)| Command::SetOptions { group, changes, at }),
-        1 => name().prop_map(move |group| Command::RemoveGroup { group, at }),
+        2 => (name(), vec(setting(), 0..4)).prop_map(move |(group, changes)| Command::SetOptions { group, changes, at, asked: None }),
+        1 => name().prop_map(move |group| Command::RemoveGroup { group, at, asked: None }),
         1 => (name(), any::<u64>(), option::of(password()), option::of(webhook())).prop_map(move |(group, seen, auth_pass, webhook)| {
             Command::SecretsSealed { group, seen: LogIndex(seen), auth_pass, notification_webhook: webhook, at }
         }),
-        1 => (name(), vec(addr(), 0..3)).prop_map(move |(group, down)| Command::ResetGroup { group, down, at }),
+        1 => (name(), vec(addr(), 0..3)).prop_map(move |(group, down)| Command::ResetGroup { group, down, at, asked: None }),
         2 => (name(), epoch(), identity()).prop_map(move |(group, epoch, identity)| Command::MasterSeen { group, epoch, identity, at }),
         4 => (name(), epoch(), addr(), option::of(identity()), option::of(tenure()))
             .prop_map(move |(group, epoch, replica, identity, tenure)| Command::ReplicaSeen { group, epoch, replica, identity, tenure, at }),
         2 => (name(), epoch(), addr(), retirement(), 0_u32..3, 0_u32..4).prop_map(move |(group, epoch, replica, why, covered, replicas)| {
             Command::ReplicaRetired { group, epoch, replica, why, covered, replicas, at }
         }),
-        1 => (name(), addr()).prop_map(move |(group, replica)| Command::ReplicaNamed { group, replica, at }),
-        1 => (name(), addr()).prop_map(move |(group, replica)| Command::ReplicaForgotten { group, replica, at }),
+        1 => (name(), addr()).prop_map(move |(group, replica)| Command::ReplicaNamed { group, replica, at, asked: None }),
+        1 => (name(), addr()).prop_map(move |(group, replica)| Command::ReplicaForgotten { group, replica, at, asked: None }),
         2 => (name(), epoch(), fence(), 0_u32..4)
             .prop_map(move |(group, epoch, fence, replicas)| Command::FenceArmed { group, epoch, fence, replicas, at }),
         3 => (name(), epoch(), 1_u64..4, testimony()).prop_map(move |(group, epoch, voter, testimony)| {
             Command::VoteDown { group, epoch, voter: NodeId(voter), testimony, at }
         }),
         2 => (name(), epoch(), option::of(addr())).prop_map(move |(group, epoch, target)| {
-            Command::FailoverRequested { group, epoch, by: NodeId(1), manner: Manner::Force, target, at }
+            Command::FailoverRequested { group, epoch, by: NodeId(1), manner: Manner::Force, target, at, asked: None }
         }),
     ]
     .boxed();
@@ -222,7 +222,7 @@ fn command() -> BoxedStrategy<Command> {
             reasons,
             at
         }),
-        (name(), shadow()).prop_map(move |(group, entry)| Command::Shadow { group, entry, at }),
+        (name(), shadow()).prop_map(move |(group, entry)| Command::Shadow { group, entry, at, asked: None }),
     ]
     .boxed();
     let parameter = prop_oneof![
@@ -241,13 +241,18 @@ fn command() -> BoxedStrategy<Command> {
         key_ids,
     });
     let of_sentinels = prop_oneof![
-        vec(parameter, 0..4).prop_map(move |changes| Command::SetParameters { sentinel: NodeId(1), changes, at }),
+        vec(parameter, 0..4).prop_map(move |changes| Command::SetParameters { sentinel: NodeId(1), changes, at, asked: None }),
         (any::<u64>(), record).prop_map(|(id, record)| Command::SentinelJoined { id: NodeId(id), record }),
         any::<u64>().prop_map(|id| Command::SentinelLeft { id: NodeId(id) }),
         (any::<u64>(), any::<u64>()).prop_map(move |(voter, silent_ms)| Command::VotesExpired { voter: NodeId(voter), silent_ms, at }),
     ]
     .boxed();
-    prop_oneof![4 => of_groups, 2 => of_failovers, 1 => of_sentinels].boxed()
+    let asker = (text(), text(), text(), any::<u64>(), option::of(text())).prop_map(|(user, from, port, sentinel, words)| {
+        let asker = Asker::new(&user, &from, &port, NodeId(sentinel));
+        words.map_or(asker.clone(), |words| asker.saying(&words))
+    });
+    let command = prop_oneof![4 => of_groups, 2 => of_failovers, 1 => of_sentinels];
+    (command, option::of(asker)).prop_map(|(command, asker)| asker.map_or(command.clone(), |asker| command.asked_by(asker))).boxed()
 }
 
 proptest! {
@@ -294,6 +299,7 @@ fn an_entry_with_what_is_no_address_is_read_and_what_is_read_can_be_kept() {
         epoch: Epoch(0),
         origin: Origin::Operator,
         at: WallTime(1),
+        asked: None,
     };
     state.apply(LogIndex(1), &configure);
     assert_eq!(state.apply(LogIndex(2), &command).0, Outcome::Done);

@@ -46,6 +46,7 @@ fn state() -> State {
         epoch: Epoch(0),
         origin: Origin::Operator,
         at: WallTime::default(),
+        asked: None,
     };
     let index = LogIndex(state.applied.0 + 1);
     state.apply(index, &command);

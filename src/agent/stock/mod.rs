@@ -132,7 +132,7 @@ async fn record_one(parts: &Parts, heard: &HeardWord) {
     for _ in 0..ATTEMPTS {
         let Some(group) = parts.raft.state().groups.get(&heard.group).cloned() else { return };
         let Some(entry) = entry_for(parts, &group, heard) else { return };
-        let command = Command::Shadow { group: heard.group.clone(), entry, at: heard.at };
+        let command = Command::Shadow { group: heard.group.clone(), entry, at: heard.at, asked: None };
         match parts.raft.propose(command).await {
             Ok(_) => return,
             Err(error) => tracing::debug!(group = %heard.group, %error, "what a stock sentinel said is not in the log yet"),

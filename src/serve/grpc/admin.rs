@@ -2,27 +2,29 @@
 
 use tonic::{Request, Response, Status};
 
-use super::convert::{members, options};
+use super::convert::{members, options, requests};
+use super::guard::Permit;
 use super::{Context, failover, membership, refuse};
 use crate::base::settings::SettingChange;
 use crate::base::{Epoch, GroupName, GroupSettings, LogIndex, NodeId};
 use crate::conf::options::{RENAME_DENIED, renames};
-use crate::machine::{Command, ShadowEntry, command::Origin};
+use crate::machine::{Asker, Command, ShadowEntry, command::Origin};
 use crate::proto::admin as pb;
 use crate::proto::admin::admin_server::Admin;
+use crate::serve::audit;
 
 pub(super) struct Service {
     pub(super) ctx: Context,
 }
 
 impl Service {
-    async fn propose(&self, command: Command) -> Result<(LogIndex, bool), Status> {
-        let committed = self.ctx.agreement.propose(command).await.map_err(|error| refuse::propose(&error))?;
+    async fn propose(&self, command: Command, asker: Option<Asker>) -> Result<(LogIndex, bool), Status> {
+        let committed = self.ctx.agreement.propose(asked_by(command, asker)).await.map_err(|error| refuse::propose(&error))?;
         refuse::committed(&committed)
     }
 
-    async fn change(&self, command: Command) -> Result<Response<pb::ChangeResponse>, Status> {
-        let (index, changed) = self.propose(command).await?;
+    async fn change(&self, command: Command, asker: Option<Asker>) -> Result<Response<pb::ChangeResponse>, Status> {
+        let (index, changed) = self.propose(command, asker).await?;
         Ok(Response::new(pb::ChangeResponse { revision: index.0, changed }))
     }
 
@@ -46,19 +48,40 @@ impl Service {
         )))
     }
 
+    fn asker<T>(&self, request: &Request<T>) -> Option<Asker> {
+        request.extensions().get::<Permit>().map(|permit| permit.asker(self.ctx.agreement.id()))
+    }
+
+    /// Has it recorded that `asker` changed what is no entry. The change is made, or begun: that it could not be recorded does not undo it.
+    async fn record(&self, asker: Option<Asker>, words: &str) {
+        let Some(asker) = asker.map(|asker| asker.saying(words)) else { return };
+        if let Err(error) = audit::record(&*self.ctx.agreement, asker.clone(), self.ctx.clock.wall()).await {
+            tracing::warn!("'{words}' by '{}' from {} could not be recorded: {error}", asker.user(), asker.from());
+        }
+    }
+
     fn members(&self) -> Vec<pb::Member> {
         let agreement = &self.ctx.agreement;
         members::admin(&agreement.status(), &agreement.state(), &agreement.peers(), self.ctx.clock.mono())
     }
 
-    /// Does what is left to be done to bring the members to where `plan` wants them.
+    /// Does what is left to be done to bring the members to where `plan` wants them, and has it recorded that `asker` wanted it.
     async fn change_members(
         &self,
+        asker: Option<Asker>,
+        words: String,
         plan: impl FnOnce(&membership::Members) -> Result<Vec<membership::Step>, Status>,
     ) -> Result<Response<pb::MembershipResponse>, Status> {
         let agreement = &self.ctx.agreement;
         let members = membership::Members::of_leader(&**agreement)?;
-        let done = membership::carry_out(&**agreement, plan(&members)?).await?;
+        let steps = plan(&members)?;
+        let nothing = steps.is_empty();
+        let done = membership::carry_out(&**agreement, steps).await;
+        if !nothing {
+            let unfinished = if done.is_err() { " (not finished)" } else { "" };
+            self.record(asker, &format!("{words}{unfinished}")).await;
+        }
+        let done = done?;
         Ok(Response::new(pb::MembershipResponse { steps: done, members: self.members() }))
     }
 }
@@ -70,32 +93,32 @@ impl Admin for Service {
     }
 
     async fn add_learner(&self, request: Request<pb::AddLearnerRequest>) -> Result<Response<pb::MembershipResponse>, Status> {
-        let request = request.into_inner();
+        let (asker, request) = (self.asker(&request), request.into_inner());
         let id = options::member_id("id", request.id)?;
         let addr = options::addr("raft_address", request.raft_address)?;
-        self.change_members(|members| members.add(id, addr)).await
+        self.change_members(asker, format!("members add {id} {addr}"), |members| members.add(id, addr)).await
     }
 
     async fn promote(&self, request: Request<pb::PromoteRequest>) -> Result<Response<pb::MembershipResponse>, Status> {
-        let id = NodeId(request.into_inner().id);
-        self.change_members(|members| members.promote(id)).await
+        let (asker, id) = (self.asker(&request), NodeId(request.into_inner().id));
+        self.change_members(asker, format!("members promote {id}"), |members| members.promote(id)).await
     }
 
     async fn remove_member(&self, request: Request<pb::RemoveMemberRequest>) -> Result<Response<pb::MembershipResponse>, Status> {
-        let id = NodeId(request.into_inner().id);
-        self.change_members(|members| members.remove(id)).await
+        let (asker, id) = (self.asker(&request), NodeId(request.into_inner().id));
+        self.change_members(asker, format!("members remove {id}"), |members| members.remove(id)).await
     }
 
     async fn replace_member(&self, request: Request<pb::ReplaceMemberRequest>) -> Result<Response<pb::MembershipResponse>, Status> {
-        let request = request.into_inner();
+        let (asker, request) = (self.asker(&request), request.into_inner());
         let old = NodeId(request.old_id);
         let new = options::member_id("new_id", request.new_id)?;
         let addr = options::addr("new_raft_address", request.new_raft_address)?;
-        self.change_members(|members| members.replace(old, new, addr)).await
+        self.change_members(asker, format!("members replace {old} {new} {addr}"), |members| members.replace(old, new, addr)).await
     }
 
     async fn monitor_group(&self, request: Request<pb::MonitorGroupRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
-        let request = request.into_inner();
+        let (asker, request) = (self.asker(&request), request.into_inner());
         let name = options::group_name(&request.name)?;
         let master = options::addr("master", request.master)?;
         if request.quorum == 0 {
@@ -111,7 +134,7 @@ impl Admin for Service {
         for change in changes {
             settings.change(&change).map_err(|bad| Status::invalid_argument(bad.to_string()))?;
         }
-        self.change(Command::ConfigureGroup {
+        let command = Command::ConfigureGroup {
             name,
             master,
             settings,
@@ -119,28 +142,33 @@ impl Admin for Service {
             epoch: Epoch(0),
             origin: Origin::Operator,
             at: self.ctx.clock.wall(),
-        })
-        .await
+            asked: None,
+        };
+        self.change(command, asker).await
     }
 
     async fn remove_group(&self, request: Request<pb::RemoveGroupRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
-        let group = options::group_name(&request.into_inner().group)?;
-        self.change(Command::RemoveGroup { group, at: self.ctx.clock.wall() }).await
+        let (asker, request) = (self.asker(&request), request.into_inner());
+        let group = options::group_name(&request.group)?;
+        self.change(Command::RemoveGroup { group, at: self.ctx.clock.wall(), asked: None }, asker).await
     }
 
     async fn set_options(&self, request: Request<pb::SetOptionsRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
-        let request = request.into_inner();
+        let (asker, request) = (self.asker(&request), request.into_inner());
         let group = options::group_name(&request.group)?;
         let changes = options::changes(request.options.unwrap_or_default())?;
         if changes.is_empty() {
             return Err(Status::invalid_argument("options: nothing is to be changed"));
         }
         self.check_renames(&changes)?;
-        self.change(Command::SetOptions { group, changes, at: self.ctx.clock.wall() }).await
+        self.change(Command::SetOptions { group, changes, at: self.ctx.clock.wall(), asked: None }, asker).await
     }
 
-    async fn seal_secrets(&self, _: Request<pb::SealSecretsRequest>) -> Result<Response<pb::SealSecretsResponse>, Status> {
+    async fn seal_secrets(&self, request: Request<pb::SealSecretsRequest>) -> Result<Response<pb::SealSecretsResponse>, Status> {
         let sealed = self.ctx.agreement.reseal().await.map_err(Status::failed_precondition)?;
+        if !sealed.groups.is_empty() {
+            self.record(self.asker(&request), "seal the secrets of all groups").await;
+        }
         let groups = sealed.groups.iter().map(ToString::to_string).collect();
         Ok(Response::new(pb::SealSecretsResponse { key_id: sealed.key, groups }))
     }
@@ -149,33 +177,53 @@ impl Admin for Service {
         &self,
         request: Request<pb::RequestFailoverRequest>,
     ) -> Result<Response<pb::RequestFailoverResponse>, Status> {
-        failover::request(&self.ctx, request.into_inner()).await
+        failover::request(&self.ctx, self.asker(&request), request.into_inner()).await
     }
 
     async fn switchover(&self, request: Request<pb::SwitchoverRequest>) -> Result<Response<pb::SwitchoverResponse>, Status> {
-        failover::switchover(&self.ctx, request.into_inner()).await
+        failover::switchover(&self.ctx, self.asker(&request), request.into_inner()).await
     }
 
     async fn take_over(&self, request: Request<pb::TakeOverRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
-        let request = request.into_inner();
+        let (asker, request) = (self.asker(&request), request.into_inner());
         let group = options::group_name(&request.group)?;
         if !request.despite_others {
             self.check_alone(&group)?;
         }
         let entry = ShadowEntry::TakeOver { by: self.ctx.agreement.id(), despite_stock: request.despite_others };
-        self.change(Command::Shadow { group, entry, at: self.ctx.clock.wall() }).await
+        self.change(Command::Shadow { group, entry, at: self.ctx.clock.wall(), asked: None }, asker).await
     }
 
     async fn stand_down(&self, request: Request<pb::StandDownRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
-        let group = options::group_name(&request.into_inner().group)?;
+        let (asker, request) = (self.asker(&request), request.into_inner());
+        let group = options::group_name(&request.group)?;
         let entry = ShadowEntry::StandDown { by: self.ctx.agreement.id() };
-        self.change(Command::Shadow { group, entry, at: self.ctx.clock.wall() }).await
+        self.change(Command::Shadow { group, entry, at: self.ctx.clock.wall(), asked: None }, asker).await
     }
 
     async fn forget_replica(&self, request: Request<pb::ForgetReplicaRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
-        let request = request.into_inner();
+        let (asker, request) = (self.asker(&request), request.into_inner());
         let group = options::group_name(&request.group)?;
         let replica = options::addr("replica", request.replica)?;
-        self.change(Command::ReplicaForgotten { group, replica, at: self.ctx.clock.wall() }).await
+        self.change(Command::ReplicaForgotten { group, replica, at: self.ctx.clock.wall(), asked: None }, asker).await
+    }
+
+    async fn history(&self, request: Request<pb::HistoryRequest>) -> Result<Response<pb::HistoryResponse>, Status> {
+        let request = request.into_inner();
+        let group = if request.group.is_empty() { None } else { Some(options::group_name(&request.group)?) };
+        let agreement = &self.ctx.agreement;
+        let state = if request.stale { agreement.state() } else { agreement.linearizable().await.map_err(|error| refuse::read(&error))? };
+        let limit = if request.limit == 0 { usize::MAX } else { usize::try_from(request.limit).unwrap_or(usize::MAX) };
+        // One that was removed has a history, too.
+        let wanted = state.requests.iter().rev().filter(|request| group.is_none() || request.group == group);
+        Ok(Response::new(pb::HistoryResponse { requests: wanted.take(limit).map(requests::shown).collect() }))
+    }
+}
+
+/// The command, with who asked for it.
+pub(super) fn asked_by(command: Command, asker: Option<Asker>) -> Command {
+    match asker {
+        Some(asker) => command.asked_by(asker),
+        None => command,
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tonic::{Response, Status};
 
+use super::admin::asked_by;
 use super::convert::options;
 use super::{Context, refuse};
 use crate::base::{Addr, Epoch, GroupName};
-use crate::machine::{Command, Decision, Ending, FailoverId, Manner, State};
+use crate::machine::{Asker, Command, Decision, Ending, FailoverId, Manner, State};
 use crate::proto::admin as pb;
 use crate::proto::admin::switchover_response::Outcome;
 
@@ -26,16 +27,24 @@ struct Wish {
 }
 
 /// Starts a failover, or forces one that is under way.
-pub(super) async fn request(ctx: &Context, request: pb::RequestFailoverRequest) -> Result<Response<pb::RequestFailoverResponse>, Status> {
+pub(super) async fn request(
+    ctx: &Context,
+    asker: Option<Asker>,
+    request: pb::RequestFailoverRequest,
+) -> Result<Response<pb::RequestFailoverResponse>, Status> {
     let target = request.target.map(|target| options::addr("target", Some(target))).transpose()?;
     let manner = manner(request.manner, request.accept_loss, target.as_ref())?;
     let wish = Wish { group: options::group_name(&request.group)?, epoch: request.epoch, manner, target };
-    let id = propose(ctx, wish).await?;
+    let id = propose(ctx, wish, asker).await?;
     Ok(Response::new(pb::RequestFailoverResponse { revision: id.started.0, epoch: id.epoch.0 }))
 }
 
 /// Starts a planned change, and waits for what comes of it.
-pub(super) async fn switchover(ctx: &Context, request: pb::SwitchoverRequest) -> Result<Response<pb::SwitchoverResponse>, Status> {
+pub(super) async fn switchover(
+    ctx: &Context,
+    asker: Option<Asker>,
+    request: pb::SwitchoverRequest,
+) -> Result<Response<pb::SwitchoverResponse>, Status> {
     let wait_ms = match request.wait_ms {
         0 => WAIT_MS,
         asked => asked.min(WAIT_MAX_MS),
@@ -45,7 +54,7 @@ pub(super) async fn switchover(ctx: &Context, request: pb::SwitchoverRequest) ->
     let group = options::group_name(&request.group)?;
     // Listen first, ask second: however quick it is, its end is not missed.
     let mut states = ctx.agreement.states();
-    let id = propose(ctx, Wish { group: group.clone(), epoch: request.epoch, manner: Manner::Coordinated, target }).await?;
+    let id = propose(ctx, Wish { group: group.clone(), epoch: request.epoch, manner: Manner::Coordinated, target }, asker).await?;
     let settled = states.wait_for(|state| outcome(state, &group, id).is_some());
     // An error means that this sentinel stops, or that the wait is over: what is known by then is the answer.
     let _ = timeout_at(deadline, settled).await;
@@ -62,15 +71,15 @@ pub(super) async fn switchover(ctx: &Context, request: pb::SwitchoverRequest) ->
 }
 
 /// Commits the request; the attempt that it began. That of a failover that was forced on the way is its own.
-async fn propose(ctx: &Context, wish: Wish) -> Result<FailoverId, Status> {
+async fn propose(ctx: &Context, wish: Wish, asker: Option<Asker>) -> Result<FailoverId, Status> {
     let Wish { group, epoch, manner, target } = wish;
     let epoch = match epoch {
         Some(epoch) => Epoch(epoch),
         None => current_epoch(ctx, &group).await?,
     };
     let (by, at) = (ctx.agreement.id(), ctx.clock.wall());
-    let command = Command::FailoverRequested { group, epoch, by, manner, target, at };
-    let committed = ctx.agreement.propose(command).await.map_err(|error| refuse::propose(&error))?;
+    let command = Command::FailoverRequested { group, epoch, by, manner, target, at, asked: None };
+    let committed = ctx.agreement.propose(asked_by(command, asker)).await.map_err(|error| refuse::propose(&error))?;
     let (index, _) = refuse::committed(&committed)?;
     Ok(FailoverId { epoch: epoch.next(), started: index })
 }

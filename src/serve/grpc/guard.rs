@@ -13,6 +13,8 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 
 use super::rights;
+use crate::base::NodeId;
+use crate::machine::Asker;
 use crate::serve::Endpoint;
 use crate::serve::users::{Access, Arrival, Caller, Need, Port, Refusal};
 use crate::transport::ConnectInfo;
@@ -65,6 +67,18 @@ pub(super) fn refused(refusal: Refusal) -> Status {
         Refusal::TooMany(_) => Code::ResourceExhausted,
     };
     Status::new(code, refusal.to_string())
+}
+
+impl Permit {
+    /// Who asks, for the record.
+    pub(super) fn asker(&self, sentinel: NodeId) -> Asker {
+        Asker::new(&self.caller.user, &self.caller.peer.to_string(), self.caller.port.as_str(), sentinel)
+    }
+
+    /// Whether the caller may see who asked for changes.
+    pub(super) fn shows_askers(&self) -> bool {
+        self.access.may(&self.caller, &rights::HISTORY)
+    }
 }
 
 /// Waits until the call may no longer be made.

@@ -180,5 +180,6 @@ fn routes(ctx: Context, cancel: &CancellationToken) -> Result<Routes, ServeError
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
-    Ok(intake::bounded(guard::guarded(routes.routes(), access)))
+    // The guard first: a caller who may not make a call takes no place.
+    Ok(guard::guarded(intake::bounded(routes.routes()), access))
 }

@@ -10,6 +10,9 @@ const ALL_OF_IT: &[&[&str]] = &[&["sentinel|monitor"], &["sentinel|remove"], &["
 const MASTERS: &[&[&str]] = &[&["sentinel|masters"]];
 const FAILOVER: &[&[&str]] = &[&["sentinel|failover"]];
 
+/// Who changed what: as ACL LOG, it is for those who look after the sentinels.
+pub(super) const HISTORY: Need = need("History", Category::Operate, &[&["acl|log"]]);
+
 /// A service's name and its rows.
 type Service = (&'static str, &'static [Need]);
 
@@ -34,6 +37,7 @@ const SERVICES: &[Service] = &[
         need("RequestFailover", Category::Operate,    FAILOVER),
         need("Switchover",      Category::Operate,    FAILOVER),
         need("ForgetReplica",   Category::Operate,    &[&["sentinel|forget"]]),
+        HISTORY,
         need("MonitorGroup",    Category::Administer, &[&["sentinel|monitor"]]),
         need("RemoveGroup",     Category::Administer, &[&["sentinel|remove"]]),
         need("SetOptions",      Category::Administer, &[&["sentinel|set"]]),

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::convert::{decisions, masters, members, nodes, shadow};
+use super::guard::Permit;
 use super::watch::{Opening, Watch};
 use super::{Context, guard, refuse};
 use crate::base::{GroupName, LogIndex};
@@ -109,6 +110,7 @@ impl Sentinel for Service {
     }
 
     async fn list_decisions(&self, request: Request<pb::ListDecisionsRequest>) -> Result<Response<pb::ListDecisionsResponse>, Status> {
+        let with_askers = request.extensions().get::<Permit>().is_some_and(Permit::shows_askers);
         let request = request.into_inner();
         let Basis { state, answer } = self.basis(request.consistency).await?;
         let limit = match usize::try_from(request.limit).unwrap_or(DECISIONS_MAX) {
@@ -116,9 +118,9 @@ impl Sentinel for Service {
             asked => asked.min(DECISIONS_MAX),
         };
         let found = if request.group.is_empty() {
-            decisions::newest(state.groups.values(), limit)
+            decisions::newest(state.groups.values(), limit, with_askers)
         } else {
-            decisions::newest(std::iter::once(find(&state, &request.group)?), limit)
+            decisions::newest(std::iter::once(find(&state, &request.group)?), limit, with_askers)
         };
         Ok(Response::new(pb::ListDecisionsResponse { decisions: found, answer: Some(answer) }))
     }

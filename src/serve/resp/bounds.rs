@@ -32,6 +32,8 @@ pub(crate) const HELD_BYTES_UNCOUNTED: usize = 4 * 1024;
 pub(crate) const HELD_BYTES_OF_ONE: usize = 32 * 1024;
 /// Bytes of all words in one request before the client has authenticated.
 pub(crate) const REQUEST_BYTES_UNAUTHENTICATED: usize = 32 * 1024;
+/// Records of what clients changed here, that wait for a quorum.
+pub(crate) const RECORDS: usize = 64;
 /// How long running requests may take to end when the server stops.
 pub(crate) const DRAIN_MS: u64 = 5_000;
 

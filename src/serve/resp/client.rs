@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
 
+use super::bounds;
 use super::context::Context;
 use super::registry::{Entry, Registry};
 use super::reply::Reply;
@@ -14,10 +15,11 @@ use super::writer::Protocol;
 use crate::admission::{Place, Refused, Source};
 use crate::base::told::{Told, left_out};
 use crate::events::News;
-use crate::machine::{Command, Outcome, State};
+use crate::machine::{Asker, Command, Outcome, State};
 use crate::serve::Endpoint;
+use crate::serve::audit;
 use crate::serve::glob;
-use crate::serve::users::{DEFAULT, Denial, Occasion};
+use crate::serve::users::{DEFAULT, Denial, Occasion, Port};
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) context: Arc<Context>,
     /// Who is connected.
     pub(crate) registry: Arc<Registry>,
+    /// Places for records that wait for a quorum.
+    pub(crate) records: Arc<Semaphore>,
     /// Unfinished requests and unsent replies of all, in bytes.
     pub(crate) held: AtomicUsize,
     /// What was logged of clients lately, by source and kind.
@@ -38,7 +42,13 @@ const TELL_EVERY_MS: u64 = 60_000;
 impl Shared {
     /// For all sessions of one port.
     pub(crate) fn new(context: Arc<Context>) -> Self {
-        Self { context, registry: Arc::default(), held: AtomicUsize::new(0), told: Mutex::new(Told::new(TELL_EVERY_MS)) }
+        Self {
+            context,
+            registry: Arc::default(),
+            held: AtomicUsize::new(0),
+            told: Mutex::new(Told::new(TELL_EVERY_MS)),
+            records: Arc::new(Semaphore::new(bounds::RECORDS)),
+        }
     }
 
     /// A place for a client, or what it is told instead.
@@ -220,8 +230,34 @@ impl Client {
     /// Puts a command into the log and waits for what came of it.
     pub(crate) async fn propose(&mut self, command: Command) -> Result<Outcome, Reply> {
         self.confirmed = None;
+        let command = command.asked_by(self.asker());
         let committed = self.context().agreement.propose(command).await.map_err(|error| no_quorum(&error))?;
         Ok(committed.outcome)
+    }
+
+    /// Who asks, for the record.
+    fn asker(&self) -> Asker {
+        Asker::new(&self.user, &self.entry.peer.to_string(), Port::Sentinel.as_str(), self.context().agreement.id())
+    }
+
+    /// Has it recorded that this client changed something of this sentinel alone. Not waited for: such changes work without a quorum, too.
+    pub(crate) fn record(&self, words: &str) {
+        let Ok(place) = Arc::clone(&self.shared.records).try_acquire_owned() else {
+            return tracing::warn!(
+                "not recorded, since too much waits to be: client {} '{}': {}",
+                self.entry.peer,
+                self.user,
+                words.escape_debug()
+            );
+        };
+        let asker = self.asker().saying(words);
+        let (agreement, at) = (Arc::clone(&self.context().agreement), self.context().clock.wall());
+        tokio::spawn(async move {
+            if let Err(error) = audit::record(&*agreement, asker.clone(), at).await {
+                tracing::warn!("a change by '{}' from {} could not be recorded: {error}", asker.user(), asker.from());
+            }
+            drop(place);
+        });
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::basic::Basic;
 use super::logins::{Logins, Ruling};
 use super::{Acl, DEFAULT, Denial, Occasion};
+use crate::base::said;
 use crate::clock::Clock;
 use crate::conf::{CertificateUser, GrpcAccess};
 use crate::serve::Endpoint;
@@ -21,8 +22,6 @@ use crate::tls::CertificateNames;
 
 /// A wrong password from this host is answered so late, once there were many.
 const SLOW: Duration = Duration::from_secs(1);
-/// Characters of a stranger's word that are shown.
-const SHOWN_CHARS: usize = 64;
 
 /// The port that somebody came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +48,7 @@ impl Port {
     }
 }
 
-/// How much a request may do. Each kind holds those before it in no way: what a user may do is said by his commands.
+/// How much a request may do. It decides where no user does; what a user may do is said by the commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Category {
     /// Says nothing but that this process works.
@@ -193,10 +192,10 @@ impl Access {
         count.failed.fetch_add(1, Ordering::Relaxed);
         self.acl.log().note(Denial::auth(with), Occasion { user, client, now, wall: self.clock.wall() });
         if let Some(report) = report {
-            let (from, user) = (origin(peer), shown(user));
+            let (from, user) = (origin(peer), said(&String::from_utf8_lossy(user)));
             let more =
                 if report.failures > 1 { format!(" ({} failures since the last such line)", report.failures) } else { String::new() };
-            tracing::warn!("a login as '{user}' on the {} port from {from} failed{more}", port.as_str());
+            tracing::warn!("a login as {user} on the {} port from {from} failed{more}", port.as_str());
         }
         match ruling {
             Ruling::TooMany(wait_ms) => {
@@ -251,7 +250,7 @@ impl Access {
         Err(Refusal::Unauthenticated(match arrival.certificate {
             Some(names) if self.rules.certificate_user != CertificateUser::No => format!(
                 "no user of this sentinel is named as your certificate is ({}): make one (user lines, ACL SETUSER), or say a user and a password",
-                shown(names.shown().as_bytes())
+                said(&names.shown())
             ),
             _ => "this sentinel asks for a user and a password (authorization: Basic)".to_owned(),
         }))
@@ -274,6 +273,12 @@ impl Access {
 
     /// Whether a caller may do this.
     fn permit(&self, caller: &Caller, need: &Need) -> Result<(), Refusal> {
+        self.without_password(caller, need)?;
+        need.commands.iter().try_for_each(|words| self.check(caller, need, words))
+    }
+
+    /// What one who proved nothing may do from where he is.
+    fn without_password(&self, caller: &Caller, need: &Need) -> Result<(), Refusal> {
         let (here, name) = (caller.peer.is_here(), need.name);
         if self.protected && !here && caller.proof != Proof::Given {
             return Err(Refusal::Denied(format!(
@@ -298,10 +303,16 @@ impl Access {
                 Proof::Given | Proof::AnyCertificate | Proof::None => {}
             }
         }
-        for words in need.commands {
-            self.check(caller, need, words)?;
-        }
         Ok(())
+    }
+
+    /// Whether a caller may do this, besides what was asked for: a no is no denial.
+    pub(crate) fn may(&self, caller: &Caller, need: &Need) -> bool {
+        self.without_password(caller, need).is_ok()
+            && need.commands.iter().all(|words| {
+                let given: Vec<Bytes> = words.iter().map(|word| Bytes::from_static(word.as_bytes())).collect();
+                self.acl.check(&caller.user, words.first().copied().unwrap_or_default(), false, &given).is_ok()
+            })
     }
 
     fn check(&self, caller: &Caller, need: &Need, words: &[&'static str]) -> Result<(), Refusal> {
@@ -313,9 +324,9 @@ impl Access {
         self.acl.log().note(denial, Occasion { user: caller.user.as_bytes(), client, now, wall });
         let channel = words.get(1).map_or_else(String::new, |channel| format!(" &{channel}"));
         Err(Refusal::Denied(format!(
-            "user '{user}' may not {category} ({name}): that needs the right to {command} on the SENTINEL port. Grant it with '+{command}{channel}' in the \
+            "user {user} may not {category} ({name}): that needs the right to {command} on the SENTINEL port. Grant it with '+{command}{channel}' in the \
              user's line or ACL SETUSER, or ask as another user",
-            user = shown(caller.user.as_bytes()),
+            user = said(&caller.user),
             category = need.category.as_str(),
             name = need.name,
         )))
@@ -343,13 +354,6 @@ impl Access {
         let count = &self.counts[port as usize];
         (count.failed.load(Ordering::Relaxed), count.refused.load(Ordering::Relaxed))
     }
-}
-
-/// A stranger's word for the log: cut, and without anything that could be taken for another line.
-pub(super) fn shown(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let dots = if text.chars().nth(SHOWN_CHARS).is_some() { "..." } else { "" };
-    format!("{}{dots}", text.chars().take(SHOWN_CHARS).collect::<String>().escape_debug())
 }
 
 fn origin(peer: &Endpoint) -> String {

@@ -10,21 +10,21 @@ use crate::base::NodeId;
 use crate::machine::{Basis, Candidate, Cause, Choice, Decision, DownVote, Ending, Evidence, Group, Manner, Stamp};
 use crate::proto::sentinel as pb;
 
-/// The newest `limit` failovers of these groups, newest first.
-pub(in super::super) fn newest<'a>(groups: impl Iterator<Item = &'a Arc<Group>>, limit: usize) -> Vec<pb::Decision> {
+/// The newest `limit` failovers of these groups, newest first; with who asked for them, for those who may know.
+pub(in super::super) fn newest<'a>(groups: impl Iterator<Item = &'a Arc<Group>>, limit: usize, with_askers: bool) -> Vec<pb::Decision> {
     let mut all: Vec<_> = groups.flat_map(|group| group.history.iter().map(move |decision| (group, decision))).collect();
     all.sort_by_key(|(_, decision)| Reverse(decision.started.index));
-    all.into_iter().take(limit).map(|(group, decision)| shown(group, decision)).collect()
+    all.into_iter().take(limit).map(|(group, decision)| shown(group, decision, with_askers)).collect()
 }
 
-fn shown(group: &Group, decision: &Decision) -> pb::Decision {
+fn shown(group: &Group, decision: &Decision, with_askers: bool) -> pb::Decision {
     let running = group.failover.as_ref().filter(|failover| failover.id == decision.id);
     let ended = decision.ended.as_ref();
     pb::Decision {
         group: group.name.to_string(),
         epoch: decision.id.epoch.0,
         old_master: Some(address(&decision.old)),
-        cause: Some(cause(&decision.cause)),
+        cause: Some(cause(&decision.cause, with_askers)),
         choice: decision.choice.as_ref().map(|(choice, by)| chosen(choice, *by)),
         started: Some(moment(decision.started)),
         decided: decision.decided.map(moment),
@@ -37,10 +37,18 @@ fn shown(group: &Group, decision: &Decision) -> pb::Decision {
     }
 }
 
-fn cause(cause: &Cause) -> pb::Cause {
+fn cause(cause: &Cause, with_askers: bool) -> pb::Cause {
     let cause = match cause {
         Cause::Down { votes, quorum } => pb::cause::Cause::Down(pb::MasterDown { votes: shown_votes(votes), quorum: *quorum }),
-        Cause::Requested { by, manner: how } => pb::cause::Cause::Requested(pb::OperatorRequest { by: by.0, manner: manner(*how).into() }),
+        Cause::Requested { by, manner: how, asked } => pb::cause::Cause::Requested(pb::OperatorRequest {
+            by: by.0,
+            manner: manner(*how).into(),
+            asked: asked.as_ref().filter(|_| with_askers).map(|asker| pb::Asker {
+                user: asker.user().to_owned(),
+                address: asker.from().to_owned(),
+                port: asker.port().to_owned(),
+            }),
+        }),
     };
     pb::Cause { cause: Some(cause) }
 }

@@ -7,6 +7,7 @@ pub(super) mod masters;
 pub(super) mod members;
 pub(super) mod nodes;
 pub(super) mod options;
+pub(super) mod requests;
 pub(super) mod shadow;
 
 use crate::base::Addr;

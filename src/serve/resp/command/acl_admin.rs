@@ -88,11 +88,23 @@ fn setuser(client: &mut Client, words: &[Bytes]) -> Answer {
         .set(name, &words[3..])
         .map_err(|(rule, error)| Reply::error(format!("ERR Error in ACL SETUSER modifier '{}': {error}", super::echoed(&rule, 128))))?;
     tracing::info!("client {} '{}' has set user '{}' (ACL SETUSER)", client.entry.peer, client.user, name.escape_debug());
+    client.record(&format!("acl setuser {name}{}", shown_rules(&words[3..])));
     if lost {
         // They may hear what the user may hear no more; a fresh subscription is judged by the new rules.
         end_sessions(client, |session| session.subscribed() && session.facts().user == name);
     }
     Ok(Reply::OK)
+}
+
+/// The rules for the record: a password, and its hash, are only said to be there.
+fn shown_rules(rules: &[Bytes]) -> String {
+    rules.iter().fold(String::new(), |mut text, rule| {
+        let _ = match rule.first() {
+            Some(sign @ (b'>' | b'<' | b'#' | b'!')) => write!(text, " {}***", char::from(*sign)),
+            _ => write!(text, " {}", super::echoed(rule, 64)),
+        };
+        text
+    })
 }
 
 fn deluser(client: &mut Client, words: &[Bytes]) -> Answer {
@@ -102,6 +114,9 @@ fn deluser(client: &mut Client, words: &[Bytes]) -> Answer {
     }
     let removed: Vec<&str> = names.into_iter().filter(|name| acl(client).remove(name)).collect();
     tracing::info!("client {} '{}' has removed {} users (ACL DELUSER)", client.entry.peer, client.user, removed.len());
+    if !removed.is_empty() {
+        client.record(&format!("acl deluser {}", removed.join(" ")));
+    }
     end_sessions(client, |session| removed.contains(&session.facts().user.as_str()));
     Ok(Reply::Int(i64::try_from(removed.len()).unwrap_or(i64::MAX)))
 }
@@ -191,6 +206,7 @@ fn not_a_number() -> Reply {
 
 async fn load(client: &mut Client) -> Answer {
     on_file(client, "read", Acl::load).await?;
+    client.record("acl load");
     let users = acl(client).users();
     end_sessions(client, |session| !users.contains_key(&session.facts().user));
     Ok(Reply::OK)

@@ -154,6 +154,7 @@ pub(super) fn shutdown(client: &mut Client, words: &[Bytes]) -> Answer {
         return Err(Reply::error("ERR No shutdown in progress."));
     }
     tracing::info!("client {} '{}' asks this sentinel to stop (SHUTDOWN)", client.entry.peer, client.entry.facts().name);
+    client.record("shutdown");
     client.context().stop.cancel();
     client.closing = true;
     Ok(Reply::NOTHING)

@@ -71,6 +71,7 @@ pub(super) async fn monitor(client: &mut Client, words: &[Bytes]) -> Answer {
         epoch: crate::base::Epoch::default(),
         origin: Origin::Operator,
         at: context.clock.wall(),
+        asked: None,
     };
     settled(client.propose(command).await?)
 }
@@ -88,7 +89,7 @@ fn starting_settings(context: &Context, quorum: u32) -> GroupSettings {
 
 pub(super) async fn remove(client: &mut Client, words: &[Bytes]) -> Answer {
     let name = known_name(argument(words))?;
-    let command = Command::RemoveGroup { group: name, at: client.context().clock.wall() };
+    let command = Command::RemoveGroup { group: name, at: client.context().clock.wall(), asked: None };
     settled(client.propose(command).await?)
 }
 
@@ -96,7 +97,7 @@ pub(super) async fn set(client: &mut Client, words: &[Bytes]) -> Answer {
     let name = known_name(argument(words))?;
     group(&*client.confirmed().await?, argument(words))?;
     let changes = options::parse(client.context(), &words[3..])?;
-    let command = Command::SetOptions { group: name, changes, at: client.context().clock.wall() };
+    let command = Command::SetOptions { group: name, changes, at: client.context().clock.wall(), asked: None };
     settled(client.propose(command).await?)
 }
 
@@ -114,7 +115,7 @@ pub(super) async fn forget(client: &mut Client, words: &[Bytes]) -> Answer {
         }
         _ => return Err(Reply::error("ERR syntax error")),
     };
-    let command = Command::ReplicaForgotten { group: name, replica, at: client.context().clock.wall() };
+    let command = Command::ReplicaForgotten { group: name, replica, at: client.context().clock.wall(), asked: None };
     settled(client.propose(command).await?)
 }
 
@@ -129,7 +130,7 @@ pub(super) async fn known_replica(client: &mut Client, words: &[Bytes]) -> Answe
     let port = integer(port).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
     let port = port.ok_or_else(|| Reply::error("ERR Invalid port"))?;
     let replica = Addr::new(String::from_utf8_lossy(host), port).map_err(|_| bad_host())?;
-    let command = Command::ReplicaNamed { group: name, replica, at: client.context().clock.wall() };
+    let command = Command::ReplicaNamed { group: name, replica, at: client.context().clock.wall(), asked: None };
     settled(client.propose(command).await?)
 }
 
@@ -140,8 +141,12 @@ pub(super) async fn reset(client: &mut Client, words: &[Bytes]) -> Answer {
     let pattern = argument(words);
     let mut count = 0;
     for group in state.groups.values().filter(|group| glob::matches(pattern, group.name.as_str().as_bytes())) {
-        let command =
-            Command::ResetGroup { group: group.name.clone(), down: down_replicas(client, group), at: client.context().clock.wall() };
+        let command = Command::ResetGroup {
+            group: group.name.clone(),
+            down: down_replicas(client, group),
+            at: client.context().clock.wall(),
+            asked: None,
+        };
         match client.propose(command).await? {
             Outcome::Done | Outcome::Unchanged => count += 1,
             Outcome::Refused(Refusal::FailoverInProgress | Refusal::NoSuchGroup(_)) => {}

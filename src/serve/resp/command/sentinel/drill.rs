@@ -20,6 +20,8 @@ pub(super) fn simulate_failure(client: &mut Client, words: &[Bytes]) -> Answer {
         0 => tracing::info!("client {} switches simulated failures off (SENTINEL SIMULATE-FAILURE)", client.entry.peer),
         _ => tracing::warn!("client {} asks this sentinel to fail in its next failover (SENTINEL SIMULATE-FAILURE)", client.entry.peer),
     }
+    let named: Vec<&str> = places.iter().map(|place| place.as_str()).collect();
+    client.record(&format!("simulate-failure {}", if named.is_empty() { "off".to_owned() } else { named.join(" ") }));
     client.context().simulation.set(&places);
     Ok(if help.is_some() { Reply::array(Place::ALL.map(|place| Reply::text(place.as_str()))) } else { Reply::OK })
 }
@@ -49,6 +51,8 @@ pub(super) fn debug(client: &mut Client, words: &[Bytes]) -> Answer {
         return Ok(Reply::Map(pairs.collect()));
     }
     let changes = words[2..].chunks(2).map(tunable).collect::<Result<Vec<_>, _>>()?;
+    let said: Vec<String> = changes.iter().map(|(name, ms)| format!("{name} {ms}")).collect();
+    client.record(&format!("debug {}", said.join(" ")));
     live.change(|facts| {
         for (name, ms) in changes {
             if name == "DEFAULT-DOWN-AFTER" {

@@ -31,7 +31,7 @@ pub(super) async fn failover(client: &mut Client, words: &[Bytes]) -> Answer {
     let Wish { manner, target } = wish;
     let (name, epoch) = (group.name.clone(), group.epoch);
     let (by, at) = (context.agreement.id(), context.clock.wall());
-    let command = Command::FailoverRequested { group: name, epoch, by, manner, target, at };
+    let command = Command::FailoverRequested { group: name, epoch, by, manner, target, at, asked: None };
     match client.propose(command).await? {
         // Another failover was quicker.
         Outcome::Refused(Refusal::StaleEpoch { .. }) => Err(refused(&Refusal::FailoverInProgress)),

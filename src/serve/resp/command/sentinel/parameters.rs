@@ -23,6 +23,8 @@ use crate::serve::glob;
 /// In the order of stock's reply.
 const NAMES: [&str; 7] =
     ["resolve-hostnames", "announce-hostnames", "announce-ip", "announce-port", "sentinel-user", "sentinel-pass", "loglevel"];
+/// Those of them that are kept by this process.
+const OWN: [&str; 3] = ["sentinel-user", "sentinel-pass", "loglevel"];
 const SHAPE: &str = "ERR Only SENTINEL CONFIG GET <param> [<param> <param> ...] / SET <param> <value> [<param> <value> ...] are supported.";
 
 pub(super) async fn config(client: &mut Client, words: &[Bytes]) -> Answer {
@@ -69,6 +71,9 @@ enum Wish {
 
 async fn set(client: &mut Client, words: &[Bytes]) -> Answer {
     let (mut agreed, mut own) = (Vec::new(), Vec::new());
+    // Two of them are about a password: only names are recorded.
+    let named = |word: &Bytes| super::super::lower(word);
+    let names: Vec<String> = words.iter().step_by(2).map(named).filter(|name| OWN.contains(&name.as_str())).collect();
     for wish in parse(words)? {
         match wish {
             Wish::Agreed(change) => agreed.push(change),
@@ -77,8 +82,11 @@ async fn set(client: &mut Client, words: &[Bytes]) -> Answer {
     }
     if !agreed.is_empty() {
         let context = client.context();
-        let command = Command::SetParameters { sentinel: context.agreement.id(), changes: agreed, at: context.clock.wall() };
+        let command = Command::SetParameters { sentinel: context.agreement.id(), changes: agreed, at: context.clock.wall(), asked: None };
         change::settled(client.propose(command).await?)?;
+    }
+    if !names.is_empty() {
+        client.record(&format!("config set {}", names.join(", ")));
     }
     client.context().live.change(|facts| own.into_iter().for_each(|change| change(facts)));
     Ok(Reply::OK)

@@ -1,0 +1,13 @@
+//! The record of changes that are no entries themselves: of members, and of one sentinel alone.
+
+use super::Agreement;
+use crate::base::WallTime;
+use crate::machine::{Asker, Command};
+use crate::raft::ProposeError;
+
+/// Commits that `asker` changed something, in the asker's own words. An entry that sets no parameter carries them: releases that know no
+/// askers read it as one that changes nothing.
+pub(crate) async fn record(agreement: &dyn Agreement, asker: Asker, at: WallTime) -> Result<(), ProposeError> {
+    let entry = Command::SetParameters { sentinel: agreement.id(), changes: Vec::new(), at, asked: None };
+    agreement.propose(entry.asked_by(asker)).await.map(drop)
+}
