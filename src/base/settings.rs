@@ -4,12 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{StoredSecret, StoredWebhook};
+use super::{StoredSecret, StoredWebhook, limits};
 
 /// How often a data node is asked for INFO, where nobody wants it sooner.
 pub const INFO_PERIOD_MS: u64 = 1000;
 /// The longest time between two PINGs to a data node.
 pub const PING_PERIOD_MAX_MS: u64 = 1000;
+
+/// A replica that has been gone for so long is forgotten, unless the settings say otherwise.
+pub const FORGET_AFTER_MS: u64 = 10 * 60 * 1000;
+
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
 
 /// How careful a promotion must be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,8 +66,14 @@ pub struct GroupSettings {
     pub promotion_policy: PromotionPolicy,
     /// `min-replicas-max-lag` of the fence: for how many seconds after its last acknowledgement a replica counts.
     pub fence_max_lag_s: u32,
-    /// A replica that has been down for this long is forgotten, and the fence counts without it; 0 is never.
+    /// A replica that has been gone for this long is forgotten, and the fence counts without it; 0 is the default.
     pub replica_forget_after_ms: u64,
+    /// Whether only replicas that operators named count and are promoted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub replicas_fixed: bool,
+    /// How many replicas may be recorded; 0 is as many as can be.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub max_replicas: u32,
     /// Program to run for each warning-level event.
     pub notification_script: Option<String>,
     /// Program to run when the master's address changes.
@@ -86,6 +99,8 @@ impl Default for GroupSettings {
             promotion_policy: PromotionPolicy::Auto,
             fence_max_lag_s: 2,
             replica_forget_after_ms: 0,
+            replicas_fixed: false,
+            max_replicas: 0,
             notification_script: None,
             client_reconfig_script: None,
             notification_webhook: None,
@@ -118,8 +133,12 @@ pub enum SettingChange {
     PromotionPolicy(PromotionPolicy),
     /// `fence-max-lag`, in seconds, at least 1.
     FenceMaxLagS(u32),
-    /// `replica-forget-after`; 0 turns it off.
+    /// `replica-forget-after`; 0 is the default.
     ReplicaForgetAfterMs(u64),
+    /// `replicas-fixed`.
+    ReplicasFixed(bool),
+    /// `max-replicas`; 0 is as many as can be.
+    MaxReplicas(u32),
     /// `notification-script`; none unsets it.
     NotificationScript(Option<String>),
     /// `client-reconfig-script`; none unsets it.
@@ -163,6 +182,8 @@ impl SettingChange {
             Self::PromotionPolicy(_) => "promotion-policy",
             Self::FenceMaxLagS(_) => "fence-max-lag",
             Self::ReplicaForgetAfterMs(_) => "replica-forget-after",
+            Self::ReplicasFixed(_) => "replicas-fixed",
+            Self::MaxReplicas(_) => "max-replicas",
             Self::NotificationScript(_) => "notification-script",
             Self::ClientReconfigScript(_) => "client-reconfig-script",
             Self::NotificationWebhook(_) => "notification-webhook",
@@ -173,7 +194,8 @@ impl SettingChange {
     /// The new value for people and events; secrets are masked.
     pub fn shown_value(&self) -> String {
         match self {
-            Self::Quorum(n) | Self::ParallelSyncs(n) | Self::FenceMaxLagS(n) => n.to_string(),
+            Self::Quorum(n) | Self::ParallelSyncs(n) | Self::FenceMaxLagS(n) | Self::MaxReplicas(n) => n.to_string(),
+            Self::ReplicasFixed(yes) => if *yes { "yes" } else { "no" }.to_owned(),
             Self::DownAfterMs(ms)
             | Self::CrashDownAfterMs(ms)
             | Self::FailoverTimeoutMs(ms)
@@ -217,6 +239,8 @@ impl GroupSettings {
             SettingChange::PromotionPolicy(policy) => self.promotion_policy = policy,
             SettingChange::FenceMaxLagS(seconds) => self.fence_max_lag_s = seconds,
             SettingChange::ReplicaForgetAfterMs(ms) => self.replica_forget_after_ms = ms,
+            SettingChange::ReplicasFixed(yes) => self.replicas_fixed = yes,
+            SettingChange::MaxReplicas(n) => self.max_replicas = n,
             SettingChange::NotificationScript(path) => self.notification_script = path,
             SettingChange::ClientReconfigScript(path) => self.client_reconfig_script = path,
             SettingChange::NotificationWebhook(url) => self.notification_webhook = url,
@@ -243,6 +267,17 @@ impl GroupSettings {
     /// so a short limit with rare pings would leave a healthy node almost no time to answer.
     pub fn ping_period_ms(&self) -> u64 {
         (self.down_after_ms / 10).clamp(10, PING_PERIOD_MAX_MS)
+    }
+
+    /// How many replicas may be recorded.
+    pub fn room_for_replicas(&self) -> usize {
+        let set = usize::try_from(self.max_replicas).unwrap_or(usize::MAX);
+        if set == 0 { limits::REPLICAS_PER_GROUP } else { set.min(limits::REPLICAS_PER_GROUP) }
+    }
+
+    /// For how long a replica must be gone to be forgotten.
+    pub const fn forget_after_ms(&self) -> u64 {
+        if self.replica_forget_after_ms == 0 { FORGET_AFTER_MS } else { self.replica_forget_after_ms }
     }
 
     /// The name under which the data nodes know `command` (upper case).

@@ -264,6 +264,8 @@ fn differences(a: &GroupSettings, b: &GroupSettings) -> Vec<Difference> {
         promotion_policy,
         fence_max_lag_s,
         replica_forget_after_ms,
+        replicas_fixed,
+        max_replicas,
         notification_script,
         client_reconfig_script,
         notification_webhook,
@@ -286,6 +288,8 @@ fn differences(a: &GroupSettings, b: &GroupSettings) -> Vec<Difference> {
     plain("promotion-policy", &promotion_policy.as_str(), &b.promotion_policy.as_str());
     plain("fence-max-lag", fence_max_lag_s, &b.fence_max_lag_s);
     plain("replica-forget-after", replica_forget_after_ms, &b.replica_forget_after_ms);
+    plain("replicas-fixed", replicas_fixed, &b.replicas_fixed);
+    plain("max-replicas", max_replicas, &b.max_replicas);
     plain("notification-script", &text(notification_script), &text(&b.notification_script));
     plain("client-reconfig-script", &text(client_reconfig_script), &text(&b.client_reconfig_script));
     let secret = [

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::value::{Problem, optional, shown, whole};
+use super::value::{Problem, optional, shown, whole, yes_no};
 use crate::base::commands::check_rename;
 use crate::base::settings::{PromotionPolicy, SettingChange};
 use crate::base::{StoredSecret, WebhookUrl, limits};
@@ -68,6 +68,8 @@ pub static OPTIONS: &[GroupOption] = &[
     one("promotion-policy", promotion_policy),
     one("fence-max-lag", |word| Ok(SettingChange::FenceMaxLagS(lag_s(word)?))),
     one("replica-forget-after", |word| Ok(SettingChange::ReplicaForgetAfterMs(any_ms(word)?))),
+    one("replicas-fixed", |word| Ok(SettingChange::ReplicasFixed(yes_no(word)?))),
+    one("max-replicas", |word| Ok(SettingChange::MaxReplicas(whole(word, &(1..=limits::REPLICAS_PER_GROUP as u32))?))),
     one("notification-script", |word| Ok(SettingChange::NotificationScript(optional(short(word, limits::SCRIPT_PATH_BYTES)?)))),
     one("client-reconfig-script", |word| Ok(SettingChange::ClientReconfigScript(optional(short(word, limits::SCRIPT_PATH_BYTES)?)))),
     one("notification-webhook", webhook),
@@ -99,6 +101,8 @@ pub const fn calls_out(change: &SettingChange) -> bool {
         | SettingChange::PromotionPolicy(_)
         | SettingChange::FenceMaxLagS(_)
         | SettingChange::ReplicaForgetAfterMs(_)
+        | SettingChange::ReplicasFixed(_)
+        | SettingChange::MaxReplicas(_)
         | SettingChange::RenameCommand { .. } => false,
     }
 }
@@ -263,6 +267,7 @@ mod tests {
         for row in OPTIONS {
             let values: &[&str] = match row.name {
                 "promotion-policy" => &["available"],
+                "replicas-fixed" => &["yes"],
                 "rename-command" => &["config", "x1"],
                 "notification-webhook" => &["https://example.com/x"],
                 _ => &["7"],

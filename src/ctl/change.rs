@@ -112,6 +112,8 @@ pub(super) async fn set(target: &Target, group: String, settings: Settings, out:
         promotion_policy: settings.promotion_policy,
         fence_max_lag_s: settings.fence_max_lag,
         replica_forget_after_ms: settings.replica_forget_after,
+        replicas_fixed: settings.replicas_fixed,
+        max_replicas: settings.max_replicas,
         ..pb::GroupOptions::default()
     };
     let request = pb::SetOptionsRequest { group: group.clone(), options: Some(options) };

@@ -251,9 +251,15 @@ pub struct Settings {
     /// For how long after its last acknowledgement a replica counts for its master (min-replicas-max-lag), 1 to 3600
     #[arg(long, value_name = "SECONDS")]
     pub fence_max_lag: Option<u32>,
-    /// A replica that has been down for this long is forgotten, and the fence counts without it; 0 is never
+    /// A replica that has been gone for this long is forgotten, once the others hold all that it may have confirmed; 0 is ten minutes
     #[arg(long, value_name = "MS")]
     pub replica_forget_after: Option<u64>,
+    /// Whether only replicas that operators named count and are promoted
+    #[arg(long, value_name = "BOOL")]
+    pub replicas_fixed: Option<bool>,
+    /// How many replicas may be recorded, 1 to 64
+    #[arg(long, value_name = "N")]
+    pub max_replicas: Option<u32>,
 }
 
 /// What can be done with the members.

@@ -25,7 +25,13 @@ fn of_group(group: &GroupName, event: &Event, state: &State) -> Vec<Wording> {
         Event::OptionSet { master: addr, option, value } => one("+set", format!("{} {option} {value}", master(group, addr))),
         Event::GroupReset { master: addr } => one("+reset-master", master(group, addr)),
         Event::ReplicaAdded { replica: addr, master } => minor("+slave", replica(group, addr, master)),
-        Event::ReplicaForgotten { replica: addr, master } => vec![Wording::private("-slave", replica(group, addr, master))],
+        Event::ReplicaForgotten { replica: addr, master, why } => {
+            let why = why.as_ref().map(|why| format!(" #{why}")).unwrap_or_default();
+            vec![Wording::private("-slave", format!("{}{why}", replica(group, addr, master)))]
+        }
+        Event::ReplicaCounted { replica: addr, master, counted } => {
+            minor(if *counted { "+replica-counted" } else { "-replica-counted" }, replica(group, addr, master))
+        }
         Event::FenceArmed { master: addr, fence, replicas } => minor(
             "+fence-armed",
             format!("{} #{} of {replicas} replicas within {} s", master(group, addr), fence.min_replicas, fence.max_lag_s),

@@ -5,7 +5,7 @@ use std::cmp::{Ordering, Reverse};
 use super::view::{GroupView, Link, NodeView};
 use crate::base::observation::{NodeReport, ReplicaReport, RoleReport};
 use crate::base::{Addr, Mono, ReplId};
-use crate::machine::{Basis, Candidate, Choice, ChosenFor, Group, Ineligible};
+use crate::machine::{Basis, Candidate, Choice, ChosenFor, Group, Ineligible, Tenure};
 
 /// Stock's factor: data may be older than the outage by this many times `down-after-milliseconds`.
 const STALE_AFTER_LIMITS: u64 = 10;
@@ -89,6 +89,14 @@ fn refuse(group: &Group, view: &GroupView, addr: &Addr, node: &NodeView, look: L
     if node.cannot_judge.is_some() {
         return Some(Ineligible::Credentials);
     }
+    if let Some(record) = group.replicas.get(addr) {
+        if !group.is_wanted(record) {
+            return Some(Ineligible::NotNamed);
+        }
+        if record.tenure == Tenure::Guest && record.identity.is_none() && !was_listed(group, view, addr) {
+            return Some(Ineligible::NeverInSync);
+        }
+    }
     if node.down_since.is_some() || matches!(node.link, Link::Down { .. }) {
         return Some(Ineligible::Down);
     }
@@ -99,6 +107,9 @@ fn refuse(group: &Group, view: &GroupView, addr: &Addr, node: &NodeView, look: L
         return Some(Ineligible::Loading);
     }
     let Some(replica) = as_replica(report) else { return refuse_master(group, addr, report) };
+    if let Some(reason) = overreach(group, view, addr, (*at, report)) {
+        return Some(reason);
+    }
     refuse_replica(replica, report).or_else(|| refuse_data(group, view, report, replica, look.now.ms_since(*at), look.now))
 }
 
@@ -140,6 +151,35 @@ fn refuse_data(
     let limit_ms = STALE_AFTER_LIMITS.saturating_mul(group.settings.down_after_ms).saturating_add(master_silent_ms);
     let link_down_ms = replica.link_down_s.map_or(0, |seconds| seconds.saturating_mul(1000).saturating_add(report_age_ms));
     (!replica.link_up && link_down_ms > limit_ms).then_some(Ineligible::StaleData { link_down_ms, limit_ms })
+}
+
+/// Whether the master, when it was last seen, listed the node as a replica that has its first copy.
+fn was_listed(group: &Group, view: &GroupView, addr: &Addr) -> bool {
+    let master = view.nodes.get(&group.master.addr).and_then(|node| node.report.as_ref());
+    let Some(RoleReport::Master { replicas, .. }) = master.map(|(_, report)| &report.role) else { return false };
+    replicas.iter().any(|listed| listed.online && view.is_same(addr, &listed.addr))
+}
+
+/// Bytes that a master can write in a millisecond at most: 1 GiB in a second, more than one thread of Redis takes in.
+const BYTES_PER_MS: u64 = 1024 * 1024 * 1024 / 1000;
+/// What is allowed on top of that: reports of two servers are not of the same moment.
+const OFFSET_SLACK: u64 = 64 * 1024 * 1024;
+
+/// What is impossible about what a replica says that it holds, if anything is: more than its master had written when it was last seen,
+/// and can have written since. A replica that once told its master so is not believed either.
+pub fn overreach(group: &Group, view: &GroupView, addr: &Addr, (at, report): (Mono, &NodeReport)) -> Option<Ineligible> {
+    let (master_at, master) = view.nodes.get(&group.master.addr)?.report.as_ref()?;
+    let RoleReport::Master { replicas, .. } = &master.role else { return None };
+    let acknowledged = replicas.iter().find(|listed| view.is_same(addr, &listed.addr)).map(|listed| listed.offset);
+    if let Some(offset) = acknowledged.filter(|offset| *offset > master.offset.saturating_add(OFFSET_SLACK)) {
+        return Some(Ineligible::ImpossibleOffset { offset, most: master.offset });
+    }
+    if master.replid != report.replid {
+        return None;
+    }
+    let since_ms = at.ms_since(*master_at);
+    let most = master.offset.saturating_add(OFFSET_SLACK).saturating_add(since_ms.saturating_mul(BYTES_PER_MS));
+    (report.offset > most).then_some(Ineligible::ImpossibleOffset { offset: report.offset, most })
 }
 
 /// How the data of a node relates to the recorded master's.

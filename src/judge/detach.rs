@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::candidate::overreach;
 use super::intact::{Held, check_intact, held, known_since};
 use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{Attempt, FRESH_MS, Judge};
@@ -80,25 +81,38 @@ impl Judge {
         let node = self.view.nodes.get(addr);
         match known_since(node, attempt.since) {
             Ok((at, report)) if self.is_off(addr, report, attempt) && self.is_there(addr, at) => {
-                match (check_intact(group, addr, report), node.and_then(|node| node.report.as_ref())) {
+                match (self.check_reliable(group, addr, (at, report), attempt), node.and_then(|node| node.report.as_ref())) {
                     (Ok(()), Some((_, report))) => Standing::Off(Arc::clone(report)),
                     (Ok(()), None) => Standing::Useless(Ineligible::NoReport),
                     (Err(reason), _) => Standing::Useless(reason),
                 }
             }
             Ok((_, report)) if self.is_off(addr, report, attempt) => Standing::Useless(Ineligible::Down),
-            Ok((_, report)) => Standing::Attached(check_intact(group, addr, report).err()),
+            Ok((at, report)) => Standing::Attached(self.check_reliable(group, addr, (at, report), attempt).err()),
             // Not seen since this began: a link that is up and a look of lately are as much as can be known before it is told.
             Err(reason) => match (node.map(|node| &node.link), known_since(node, Mono(self.now().0.saturating_sub(FRESH_MS * 1000)))) {
-                (Some(Link::Up { .. }), Ok((_, report))) => Standing::Attached(check_intact(group, addr, report).err()),
+                (Some(Link::Up { .. }), Ok((at, report))) => {
+                    Standing::Attached(self.check_reliable(group, addr, (at, report), attempt).err())
+                }
                 _ => Standing::Useless(reason),
             },
         }
     }
 
+    /// Whether a replica has what it confirmed and says nothing impossible; or has what is left of that, where no server is missing.
+    fn check_reliable(&self, group: &Group, addr: &Addr, (at, report): (Mono, &NodeReport), attempt: &Attempt) -> Result<(), Ineligible> {
+        if let Some(reason) = overreach(group, &self.view, addr, (at, report)) {
+            return Err(reason);
+        }
+        match check_intact(group, addr, report) {
+            Err(Ineligible::Restarted) if self.nothing_more_will_come(group, attempt) => Ok(()),
+            checked => checked,
+        }
+    }
+
     /// Whether the process that was seen at `at` is still there, as far as can be known. Being detached cuts all other links, ours
     /// as well: that one is made anew, and brings another report, in a moment.
-    fn is_there(&self, addr: &Addr, at: Mono) -> bool {
+    pub(super) fn is_there(&self, addr: &Addr, at: Mono) -> bool {
         let Some(node) = self.view.nodes.get(addr).filter(|node| node.down_since.is_none()) else { return false };
         let of_late = |since: Mono| self.now().ms_since(since) <= RELINK_MS;
         match &node.link {
@@ -153,7 +167,7 @@ impl Judge {
             // Nobody is to copy what came back, whether or not somebody can take its place.
             self.ask(&group.master.addr, Ask::Detach { fence: group.promotion_fence() });
         }
-        let settled = group.replicas.keys().all(|addr| self.settled(addr, attempt));
+        let settled = group.replicas.keys().filter(|addr| group.may_hold(addr)).all(|addr| self.settled(addr, attempt));
         if (hopeful || !settled) && self.now() < attempt.since.plus_ms(SAY_SO_MS) {
             self.wake_by(if settled { attempt.since.plus_ms(SAY_SO_MS) } else { self.gather_until(attempt) });
             return;

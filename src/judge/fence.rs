@@ -3,10 +3,13 @@
 //! More is relied on only after it was seen; less is relied on before it is asked for. So at no moment does the log say more than
 //! the master holds, but for somebody else's change, which the next look finds.
 
+use super::candidate::overreach;
 use super::intact::check_intact;
 use super::intent::{Ask, Intent, ProposalKey, Remark};
 use super::mind::Judge;
 use super::repair::deviation;
+use std::sync::Arc;
+
 use crate::base::observation::{NodeReport, RoleReport};
 use crate::base::settings::PromotionPolicy;
 use crate::base::{Addr, Fence, FenceSight, Mono};
@@ -208,7 +211,7 @@ impl Judge {
             }
             Some(FenceSight::Holds(_)) | None => {}
         }
-        if let Some(problem) = self.misnamed(master) {
+        if let Some(problem) = self.misnamed(master).or_else(|| self.unmet(group)).or_else(|| self.overreaching(group)) {
             return Some(problem);
         }
         let hangers_on = self.hangers_on(master);
@@ -222,11 +225,45 @@ impl Judge {
         if record.min_replicas < wanted.min_replicas {
             return Some(format!("what {master} holds is not recorded yet"));
         }
-        group.replicas.keys().find_map(|addr| match self.view.fence(addr)? {
+        let held = group.replicas.keys().find_map(|addr| match self.view.fence(addr)? {
             FenceSight::Unknown(why) => Some(format!("{addr} does not say whether it holds the fence: {why}")),
             FenceSight::Holds(held) if *held != wanted => Some(format!("{addr} {} instead of {}", shown(*held), shown(wanted))),
             FenceSight::Holds(_) => None,
-        })
+        });
+        held.or_else(|| self.short_of_replicas(group))
+    }
+
+    /// The master refuses writes for want of replicas.
+    fn unmet(&self, group: &Group) -> Option<String> {
+        let master = &group.master.addr;
+        let (_, report) = self.view.live_report(master)?;
+        let RoleReport::Master { good_replicas: Some(good), .. } = report.role else { return None };
+        let held = self.held_by(master)?.min_replicas;
+        (good < held).then(|| format!("{master} takes no writes: {good} replicas follow it closely, and it needs {held}"))
+    }
+
+    /// A replica that says what cannot be.
+    fn overreaching(&self, group: &Group) -> Option<String> {
+        let seen = |addr: &Addr| {
+            let (at, report) = self.view.nodes.get(addr)?.report.as_ref()?;
+            overreach(group, &self.view, addr, (*at, report)).map(|why| format!("{addr} {why}: it does not count and is not promoted"))
+        };
+        group.replicas.keys().find_map(seen)
+    }
+
+    /// A failover would be blocked for want of replicas.
+    pub(super) fn short_of_replicas(&self, group: &Group) -> Option<String> {
+        if !group.is_strict() || group.failover.is_some() {
+            return None;
+        }
+        let need = group.needed().detached;
+        let ready = |addr: &&Addr| {
+            let intact = |(_, report): (Mono, &Arc<NodeReport>)| check_intact(group, addr, report).is_ok();
+            group.may_hold(addr) && !self.view.is_down(addr) && self.view.live_report(addr).is_some_and(intact)
+        };
+        let have = group.replicas.keys().filter(ready).count();
+        ((have as u64) < u64::from(need))
+            .then(|| format!("a failover would be blocked: {have} replicas are in reach and in sync, and it needs {need}"))
     }
 }
 
@@ -248,7 +285,7 @@ fn is_recorded(record: ArmedFence, wanted: Fence) -> bool {
 }
 
 /// How many replicas a master with this fence would count now.
-fn counted(of_master: &NodeReport, fence: Fence) -> u32 {
+pub(super) fn counted(of_master: &NodeReport, fence: Fence) -> u32 {
     let RoleReport::Master { replicas, .. } = &of_master.role else { return 0 };
     let close = replicas.iter().filter(|replica| replica.online && replica.lag_s <= u64::from(fence.max_lag_s)).count();
     u32::try_from(close).unwrap_or(u32::MAX)

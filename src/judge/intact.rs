@@ -6,7 +6,7 @@ use super::candidate::{Lineage, continues, lineage};
 use super::view::NodeView;
 use crate::base::observation::{NodeReport, RoleReport};
 use crate::base::{Addr, Mono};
-use crate::machine::{Group, Ineligible};
+use crate::machine::{Group, Ineligible, Tenure};
 
 /// What a node was last seen to be, if that is known since `not_before`.
 ///
@@ -32,7 +32,14 @@ pub(super) fn known_since(node: Option<&NodeView>, not_before: Mono) -> Result<(
 /// # Errors
 /// Why it cannot be relied on.
 pub(super) fn check_intact(group: &Group, addr: &Addr, report: &NodeReport) -> Result<(), Ineligible> {
-    let known = group.replicas.get(addr).and_then(|record| record.identity.as_ref()).ok_or(Ineligible::NeverInSync)?;
+    let record = group.replicas.get(addr).ok_or(Ineligible::NeverInSync)?;
+    let known = record.identity.as_ref().ok_or(Ineligible::NeverInSync)?;
+    if !group.is_wanted(record) {
+        return Err(Ineligible::NotNamed);
+    }
+    if record.tenure == Tenure::Away {
+        return Err(Ineligible::NotCounted);
+    }
     if report.loading {
         return Err(Ineligible::Loading);
     }

@@ -1,11 +1,11 @@
 //! A master that came back as another process, without what it had: seen before its replicas have copied that from it, it is replaced.
 
-use super::candidate::continues;
-use super::intact::check_intact;
-use super::mind::Judge;
+use super::candidate::{Lineage, continues, lineage};
+use super::intact::{check_intact, known_since};
+use super::mind::{Attempt, Judge};
 use super::repair::is_detached;
-use crate::base::observation::{NodeReport, Role};
-use crate::base::{Addr, ReplId, RunId};
+use crate::base::observation::{NodeReport, Role, RoleReport};
+use crate::base::{Addr, ReplId, RunId, limits};
 use crate::machine::Group;
 
 impl Judge {
@@ -42,7 +42,8 @@ impl Judge {
     /// Whether the recorded master was told to be nobody's, and everybody is in sight and has nothing that it lacks: then it is the master after all.
     pub(super) fn is_detached_for_nothing(&self, group: &Group) -> bool {
         let detached = self.in_sight(&group.master.addr).is_some_and(is_detached);
-        detached && group.replicas.keys().all(|addr| self.in_sight(addr).is_some()) && self.keeps_what_was_confirmed(group)
+        let holders = || group.replicas.keys().filter(|addr| group.may_hold(addr));
+        detached && holders().all(|addr| self.in_sight(addr).is_some()) && self.keeps_what_was_confirmed(group)
     }
 
     /// Whether the recorded master, which is a replica now, can be made a master again without what was confirmed being lost.
@@ -54,11 +55,39 @@ impl Judge {
             return true;
         }
         let (Some(report), Some(known)) = (self.in_sight(&group.master.addr), &group.master.identity) else { return false };
-        let seen: Vec<(&Addr, &NodeReport)> = group.replicas.keys().filter_map(|addr| Some((addr, self.in_sight(addr)?))).collect();
+        let holders = group.replicas.keys().filter(|addr| group.may_hold(addr));
+        let seen: Vec<(&Addr, &NodeReport)> = holders.filter_map(|addr| Some((addr, self.in_sight(addr)?))).collect();
         let intact: Vec<&NodeReport> =
             seen.iter().filter(|(addr, replica)| check_intact(group, addr, replica).is_ok()).map(|(_, replica)| *replica).collect();
-        let enough = seen.len() == group.replicas.len() || intact.len() >= group.needed().detached as usize;
+        let enough = seen.len() == group.holders() as usize || intact.len() >= group.needed().detached as usize;
         enough && !intact.iter().any(|replica| has_more(group, &known.replid, replica, report))
+    }
+
+    /// Whether every server on record is back, and what they hold together is all that is left: the old master returned as another process
+    /// without any key, and every replica is there, whole, and of the master's history. Then the one that holds most is as good as it gets,
+    /// also if it restarted: whatever a restart may have lost is on no other server either, and to wait would bring nothing.
+    pub(super) fn nothing_more_will_come(&self, group: &Group, attempt: &Attempt) -> bool {
+        let whole = |addr: &Addr| {
+            let node = self.view.nodes.get(addr);
+            known_since(node, attempt.since).is_ok_and(|(at, report)| {
+                let standing = matches!(&report.role, RoleReport::Replica(replica) if !replica.syncing && !replica.place_lost);
+                let ours = lineage(group, report) == Lineage::Same || continues(group, report);
+                self.is_there(addr, at) && standing && ours && !report.loading && report.offset > 0
+            })
+        };
+        group.replicas.len() > 1 && self.master_returned_empty(group) && group.replicas.keys().all(whole)
+    }
+
+    /// Whether the recorded master is there as another process than before, and has no key: INFO says so, by a section of databases
+    /// that lists none.
+    fn master_returned_empty(&self, group: &Group) -> bool {
+        let expected = expected_process(group);
+        self.in_sight(&group.master.addr).is_some_and(|report| {
+            let other = expected.is_some_and(|expected| *expected != report.run_id);
+            // A long text is kept in part only, and the databases are its end.
+            let whole = report.raw.len().saturating_add(8) < limits::INFO_KEPT_BYTES;
+            other && !report.loading && whole && report.raw.contains("# Keyspace") && !has_keys(report)
+        })
     }
 
     /// The newest report of a node, if it is of the process at the other end of the present link.

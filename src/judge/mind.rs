@@ -10,6 +10,7 @@ use super::fence::{Mark, Trouble};
 use super::intent::{Ask, Intent, Permit, ProposalKey, Remark};
 use super::loan::Loan;
 use super::pending::Pending;
+use super::tenure::Tenures;
 use super::view::{GroupView, NodeView, Tie};
 use crate::base::observation::{NodeReport, Role, Seen, Sight};
 use crate::base::{Addr, Mono, NodeId, WallTime};
@@ -108,6 +109,10 @@ pub struct Judge {
     pub(super) attempt: Option<Attempt>,
     pub(super) mark: Option<Mark>,
     pub(super) fence_trouble: Option<Trouble>,
+    /// What is remembered of replicas that come and go.
+    pub(super) tenures: Tenures,
+    /// When a replica that came back was last looked at out of turn.
+    pub(super) rejoin_looked: Option<Mono>,
     /// Whether this very step is the first one that leads.
     pub(super) began_to_lead: bool,
     pub(super) proposals: Pending<ProposalKey>,
@@ -130,6 +135,8 @@ impl Judge {
             attempt: None,
             mark: None,
             fence_trouble: None,
+            tenures: Tenures::default(),
+            rejoin_looked: None,
             began_to_lead: false,
             proposals: Pending::default(),
             asks: Pending::default(),
@@ -244,6 +251,9 @@ impl Judge {
         }
         if other_group {
             self.keep_nodes();
+        }
+        if other_group || self.began_to_lead {
+            self.tenures.keep(&self.world.group, new_master || self.began_to_lead);
         }
     }
 

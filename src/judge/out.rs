@@ -6,7 +6,7 @@ use super::mind::Judge;
 use super::view::Link;
 use crate::base::observation::{LinkLoss, RoleReport};
 use crate::base::{Addr, FenceSight, Mono};
-use crate::machine::{Basis, Evidence, Group, Needed};
+use crate::machine::{Basis, Evidence, Group, Needed, ReplicaRecord, Tenure};
 
 /// A master counts a replica for its longest lag, and notices that once a second: this much after that it has noticed for certain.
 const NOTICE_S: u64 = 2;
@@ -34,18 +34,39 @@ impl Judge {
 
     /// When a silent master has noticed for certain that it is left; none while that cannot be said.
     pub(super) fn silence_ends(&self, group: &Group, needed: Needed, (since, off): (Mono, u32)) -> Option<Mono> {
-        let left_to_it = group.known_replicas().saturating_sub(off).saturating_add(self.hangers_on(&group.master.addr));
+        let left_to_it = self.may_serve(group).saturating_sub(off).saturating_add(self.hangers_on(&group.master.addr));
         let too_few = group.fence.is_some_and(|fence| left_to_it < fence.min_replicas);
         (needed.fences && too_few).then(|| window_end(group, self.counts_since(group, since)))
     }
 
-    /// How many the master was last seen to count for its fence that are no data nodes: what follows it without listening on a port, and
-    /// all but the first of those that it lists by one address.
+    /// How many of the replicas on record may follow the master somewhere out of sight: those that count, those that were seen in sync and
+    /// do not count yet, what it listed when it was last seen, and those that have been gone for long, unless their port refuses.
+    fn may_serve(&self, group: &Group) -> u32 {
+        let listed = |addr: &Addr| {
+            let report = self.view.nodes.get(&group.master.addr).and_then(|node| node.report.as_ref());
+            let Some(RoleReport::Master { replicas, .. }) = report.map(|(_, report)| &report.role) else { return false };
+            replicas.iter().any(|replica| self.view.is_same(addr, &replica.addr))
+        };
+        let refuses =
+            |addr: &Addr| matches!(self.view.nodes.get(addr).map(|node| &node.link), Some(Link::Down { loss: LinkLoss::Refused, .. }));
+        let may = |(addr, record): &(&Addr, &ReplicaRecord)| match record.tenure {
+            Tenure::Counted => true,
+            Tenure::Guest => record.identity.is_some() || listed(addr),
+            Tenure::Away => !refuses(addr),
+        };
+        u32::try_from(group.replicas.iter().filter(may).count()).unwrap_or(u32::MAX)
+    }
+
+    /// How many the master was last seen to count for its fence that are no data nodes: what follows it without listening on a port, all
+    /// but the first of those that it lists by one address, and whoever it lists and is not on record.
     pub(super) fn hangers_on(&self, master: &Addr) -> u32 {
         let newest = self.view.nodes.get(master).and_then(|node| node.report.as_ref());
         let Some(RoleReport::Master { replicas, good_replicas: Some(good), .. }) = newest.map(|(_, report)| &report.role) else { return 0 };
         let listed: BTreeSet<&Addr> = replicas.iter().filter(|replica| replica.online).map(|replica| &replica.addr).collect();
-        good.saturating_sub(u32::try_from(listed.len()).unwrap_or(u32::MAX))
+        let group = &self.world.group;
+        let on_record = |addr: &&&Addr| group.data_nodes().any(|known| self.view.is_same(known, addr));
+        let data_nodes = listed.iter().filter(on_record).count();
+        good.saturating_sub(u32::try_from(data_nodes).unwrap_or(u32::MAX))
     }
 
     /// From when on the old master has the time to notice: not while it answers that a script keeps it busy. That one goes on writing,

@@ -90,7 +90,8 @@ impl Judge {
 
     fn choose_master(&mut self, group: &Group, failover: &Failover, attempt: &Attempt) {
         let now = self.now();
-        if !group.replicas.keys().all(|addr| self.settled(addr, attempt)) {
+        // Whoever was never seen to be there is not waited for.
+        if !group.replicas.keys().filter(|addr| group.may_hold(addr)).all(|addr| self.settled(addr, attempt)) {
             self.wake_by(self.gather_until(attempt));
             return;
         }

@@ -10,8 +10,8 @@ use super::candidate::{Lineage, continues, lineage};
 use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{FRESH_MS, Judge};
 use super::view::GroupView;
-use crate::base::observation::{AttachedReplica, NodeReport, Role, RoleReport};
-use crate::base::{Addr, Mono, RunId, limits};
+use crate::base::observation::{NodeReport, Role, RoleReport};
+use crate::base::{Addr, Mono};
 use crate::machine::{Command, Evidence, Group, Identity};
 
 impl Judge {
@@ -42,8 +42,7 @@ impl Judge {
             return;
         }
         self.tend_fence(&group, of_master);
-        self.forget_replicas(&group);
-        self.forget_second_names(&group, &reports);
+        self.tend_replicas(&group, (*master_at, of_master), &reports);
         let copying = reports.values().filter(|(_, report)| is_copying(report)).count();
         let mut room = (group.settings.parallel_syncs as usize).saturating_sub(copying);
         for (addr, (at, report)) in reports.iter().filter(|(addr, _)| *addr != master) {
@@ -92,15 +91,6 @@ impl Judge {
         self.tend_fence(group, of_master);
     }
 
-    pub(super) fn record_unknown(&mut self, group: &Group, attached: &[AttachedReplica]) {
-        // What does not fit the record is not proposed: it would be refused again and again.
-        let room = limits::REPLICAS_PER_GROUP.saturating_sub(group.replicas.len());
-        // A master lists its replicas by address. One that is recorded by name must not become two, by which the fence would count.
-        let known = |addr: &Addr| group.data_nodes().any(|known| self.view.is_same(known, addr));
-        let unknown: Vec<&Addr> = attached.iter().map(|attached| &attached.addr).filter(|addr| !known(addr)).take(room).collect();
-        unknown.into_iter().for_each(|addr| self.propose_replica(group, addr, None));
-    }
-
     /// This sentinel does not see the master, and not enough others agree for a failover. Replicas that a failover had taken from it, and
     /// that was given up, are given back all the same: a master without them takes no writes, and nobody else would do it.
     fn attach_detached(&mut self, group: &Group, reports: &BTreeMap<Addr, (Mono, Arc<NodeReport>)>) {
@@ -112,46 +102,6 @@ impl Judge {
             if self.is_fresh(*at) && is_detached(report) {
                 self.ask(addr, Ask::Repoint { master: group.master.addr.clone() });
             }
-        }
-    }
-
-    /// Forgets replicas that have been down for as long as an operator said that they may be.
-    fn forget_replicas(&mut self, group: &Group) {
-        let after_ms = group.settings.replica_forget_after_ms;
-        if after_ms == 0 {
-            return;
-        }
-        let gone = |addr: &&Addr| {
-            let down_since = self.view.nodes.get(*addr).and_then(|node| node.down_since);
-            down_since.is_some_and(|since| self.now() >= since.plus_ms(after_ms))
-        };
-        let gone: Vec<Addr> = group.replicas.keys().filter(gone).cloned().collect();
-        for replica in gone {
-            let command =
-                Command::ReplicaForgotten { group: group.name.clone(), replica: replica.clone(), at: self.world.wall, asked: None };
-            self.propose(ProposalKey::Forget(replica), command);
-        }
-    }
-
-    /// A replica that is recorded under two addresses would be counted twice by the fence. A name is kept rather than the address that
-    /// it stands for, since that may become another one.
-    fn forget_second_names(&mut self, group: &Group, reports: &BTreeMap<Addr, (Mono, Arc<NodeReport>)>) {
-        let mut kept: BTreeMap<&RunId, &Addr> = BTreeMap::new();
-        let mut second = Vec::new();
-        for (addr, (_, report)) in reports.iter().filter(|(addr, _)| group.replicas.contains_key(*addr)) {
-            match kept.insert(&report.run_id, addr) {
-                Some(first) if !first.is_literal() || addr.is_literal() => {
-                    kept.insert(&report.run_id, first);
-                    second.push(addr.clone());
-                }
-                Some(first) => second.push(first.clone()),
-                None => {}
-            }
-        }
-        for replica in second {
-            let command =
-                Command::ReplicaForgotten { group: group.name.clone(), replica: replica.clone(), at: self.world.wall, asked: None };
-            self.propose(ProposalKey::Forget(replica), command);
         }
     }
 
@@ -192,33 +142,6 @@ impl Judge {
             self.propose(ProposalKey::Master, Command::MasterSeen { group: name, epoch, identity, at });
         }
     }
-
-    /// Records what a replica in sync is: what it is to be recognised by when the master is gone.
-    ///
-    /// Another process than before may have come back with less than it once acknowledged, and has its link up before it has fetched
-    /// the rest: it must have what the master had since.
-    pub(super) fn record_replica(
-        &mut self,
-        group: &Group,
-        addr: &Addr,
-        (at, report): (Mono, &NodeReport),
-        (master_at, of_master): (Mono, &NodeReport),
-    ) {
-        let in_sync = matches!(&report.role, RoleReport::Replica(replica) if replica.link_up && !replica.syncing);
-        let known = group.replicas.get(addr).and_then(|record| record.identity.as_ref());
-        let other_process = known.is_some_and(|known| known.run_id != report.run_id);
-        let since = self.view.nodes.get(addr).map_or(at, |node| node.process_since);
-        let complete = at >= master_at && master_at >= since && report.offset >= of_master.offset;
-        if in_sync && !is_recorded(known, report) && (complete || !other_process || !group.is_strict()) {
-            self.propose_replica(group, addr, Some(identity_of(report)));
-        }
-    }
-
-    pub(super) fn propose_replica(&mut self, group: &Group, replica: &Addr, identity: Option<Identity>) {
-        let (name, epoch, at) = (group.name.clone(), group.epoch, self.world.wall);
-        let command = Command::ReplicaSeen { group: name, epoch, replica: replica.clone(), identity, at };
-        self.propose(ProposalKey::Replica(replica.clone()), command);
-    }
 }
 
 /// Whether a replica is receiving a full copy, which `parallel-syncs` is to bound.
@@ -245,7 +168,7 @@ pub(super) fn deviation(view: &GroupView, group: &Group, report: &NodeReport) ->
 }
 
 /// Whether that is what is on record already.
-fn is_recorded(known: Option<&Identity>, report: &NodeReport) -> bool {
+pub(super) fn is_recorded(known: Option<&Identity>, report: &NodeReport) -> bool {
     known.is_some_and(|known| {
         (&known.run_id, &known.replid, &known.replid2, known.second_offset)
             == (&report.run_id, &report.replid, &report.replid2, report.second_offset)

@@ -17,7 +17,7 @@ use super::view::Tie;
 use crate::base::observation::{Role, RoleReport};
 use crate::base::settings::PromotionPolicy;
 use crate::base::{Addr, Mono};
-use crate::machine::{AbortReason, Basis, Candidate, Cause, Choice, Command, Failover, Group, Ineligible, ShadowEntry};
+use crate::machine::{AbortReason, Basis, Candidate, Cause, Choice, Command, Failover, Group, Ineligible, ShadowEntry, Tenure};
 
 /// A replica that has been a master for so long was promoted, even if no stock sentinel was heard to say so: it says so at the end of
 /// its failover, usually within a second or two.
@@ -160,7 +160,7 @@ impl Judge {
         let known = group.data_nodes().find(|known| self.view.is_same(known, said)).cloned();
         match &known {
             Some(known) => self.look_soon(known),
-            None => self.propose_replica(group, said, None),
+            None => self.propose_replica(group, said, None, Some(Tenure::Guest)),
         }
         known
     }

@@ -84,6 +84,20 @@ pub enum Ineligible {
     /// Not a replica: the leader's own file forbids it to act.
     #[error("is not changed by this sentinel: its file says 'sentinel shadow yes', and no operator has taken the group over")]
     OwnFileSaysShadow,
+    /// It was gone for long, and has not been seen in sync since.
+    #[error("was gone for long, and has not been seen in sync since")]
+    NotCounted,
+    /// The replicas are fixed, and no operator named it.
+    #[error("was not named, and the replicas of the group are fixed (replicas-fixed)")]
+    NotNamed,
+    /// It says that it holds more than the master can have written.
+    #[error("claims offset {offset}, more than the master can have written ({most})")]
+    ImpossibleOffset {
+        /// What it claims.
+        offset: u64,
+        /// What the master can have written at most.
+        most: u64,
+    },
     /// Its link to the master has been down for too long.
     #[error("its link to the master has been down for {link_down_ms} ms, {limit_ms} ms are allowed")]
     StaleData {

@@ -10,6 +10,7 @@ use super::cause::{AbortReason, Manner};
 use super::choice::{Choice, Ineligible};
 use super::failover::FailoverId;
 use super::group::Identity;
+use super::replica::{Retirement, Tenure};
 use super::request::Asked;
 use super::shadow::ShadowEntry;
 use super::state::SentinelRecord;
@@ -123,8 +124,40 @@ pub enum Command {
         replica: Addr,
         /// What was seen of it, if anything yet.
         identity: Option<Identity>,
+        /// What it counts for from now on; none leaves that as it is, and counts one that is new.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tenure: Option<Tenure>,
         /// When it was seen.
         at: WallTime,
+    },
+    /// A replica is no longer counted, or no longer known, by what was seen.
+    ReplicaRetired {
+        /// The group.
+        group: GroupName,
+        /// The epoch in which that was seen.
+        epoch: Epoch,
+        /// The replica.
+        replica: Addr,
+        /// Why.
+        why: Retirement,
+        /// How many of those that stay hold all that it may have confirmed.
+        covered: u32,
+        /// The number of counted replicas at that time; with another number it does not count.
+        replicas: u32,
+        /// When it was seen.
+        at: WallTime,
+    },
+    /// An operator names a replica, to be counted and promoted also where replicas are fixed.
+    ReplicaNamed {
+        /// The group.
+        group: GroupName,
+        /// The replica.
+        replica: Addr,
+        /// When it was said.
+        at: WallTime,
+        /// Who asked for it; none where no client did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Asked,
     },
     /// An operator forgets a replica.
     ReplicaForgotten {
@@ -341,38 +374,4 @@ pub enum Command {
         /// Its number.
         id: NodeId,
     },
-}
-
-impl Command {
-    /// The entry's name, for logs and metrics.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::ConfigureGroup { .. } => "configure-group",
-            Self::SetOptions { .. } => "set-options",
-            Self::SecretsSealed { .. } => "secrets-sealed",
-            Self::RemoveGroup { .. } => "remove-group",
-            Self::ResetGroup { .. } => "reset-group",
-            Self::MasterSeen { .. } => "master-seen",
-            Self::ReplicaSeen { .. } => "replica-seen",
-            Self::ReplicaForgotten { .. } => "replica-forgotten",
-            Self::FenceArmed { .. } => "fence-armed",
-            Self::FenceLoosened { .. } => "fence-loosened",
-            Self::FenceCovered { .. } => "fence-covered",
-            Self::FenceDropped { .. } => "fence-dropped",
-            Self::VoteDown { .. } => "vote-down",
-            Self::VoteUp { .. } => "vote-up",
-            Self::VotesExpired { .. } => "votes-expired",
-            Self::FailoverRequested { .. } => "failover-requested",
-            Self::Promote { .. } => "promote",
-            Self::Promoted { .. } => "promoted",
-            Self::ReplicaFollows { .. } => "replica-follows",
-            Self::FailoverDone { .. } => "failover-done",
-            Self::FailoverAborted { .. } => "failover-aborted",
-            Self::FailoverBlocked { .. } => "failover-blocked",
-            Self::Shadow { entry, .. } => entry.name(),
-            Self::SetParameters { .. } => "set-parameters",
-            Self::SentinelJoined { .. } => "sentinel-joined",
-            Self::SentinelLeft { .. } => "sentinel-left",
-        }
-    }
 }

@@ -4,6 +4,7 @@ use super::ballot::Testimony;
 use super::cause::AbortReason;
 use super::choice::{Choice, Ineligible};
 use super::failover::FailoverId;
+use super::replica::Retirement;
 use super::shadow::ShadowEvent;
 use crate::base::{Addr, Epoch, Fence, GroupName, LogIndex, NodeId, WallTime};
 
@@ -62,6 +63,17 @@ pub enum Event {
         replica: Addr,
         /// The recorded master.
         master: Addr,
+        /// Why, where no operator said so.
+        why: Option<Retirement>,
+    },
+    /// A replica counts for the fence from now on, or no longer.
+    ReplicaCounted {
+        /// Where it listens.
+        replica: Addr,
+        /// The recorded master.
+        master: Addr,
+        /// Whether it counts.
+        counted: bool,
     },
     /// The master is known to hold a fence.
     FenceArmed {

@@ -22,8 +22,9 @@ use super::cause::{AbortReason, Cause, Manner};
 use super::choice::{Basis, Choice, Ineligible};
 use super::decision::{Decision, Ending};
 use super::event::Event;
-use super::group::{Applied, Group, Identity, MasterRecord, ReplicaRecord};
+use super::group::{Applied, Group, Identity, MasterRecord};
 use super::outcome::{Outcome, Refusal};
+use super::replica::ReplicaRecord;
 use super::request::Asked;
 use crate::base::{Addr, Epoch, LogIndex, NodeId, WallTime, limits};
 
@@ -202,17 +203,18 @@ impl Group {
         }
         let needed = self.needed();
         let strict = self.is_strict();
+        let have = choice.candidates.iter().filter(|candidate| candidate.detached && self.may_hold(&candidate.addr)).count();
+        let fixed = self.settings.replicas_fixed && self.replicas.get(&choice.chosen).is_some_and(|record| record.found);
         let failover = self.failover.as_mut().filter(|failover| failover.id == id && failover.phase.is_undecided());
         let failover = failover.ok_or(Refusal::NotInThatPhase)?;
         let chosen = &choice.chosen;
         if !self.replicas.contains_key(chosen) {
             return Err(Refusal::NotAReplica(chosen.clone()));
         }
-        if !choice.candidates.iter().any(|candidate| candidate.addr == *chosen && candidate.ineligible.is_none()) {
+        if fixed || !choice.candidates.iter().any(|candidate| candidate.addr == *chosen && candidate.ineligible.is_none()) {
             return Err(Refusal::NotEligible(chosen.clone()));
         }
         if strict && failover.forced.is_none() && !hands_over(&failover.phase, choice) {
-            let have = choice.candidates.iter().filter(|candidate| candidate.detached).count();
             let have = u32::try_from(have).unwrap_or(u32::MAX);
             if have < needed.detached {
                 return Err(Refusal::TooFewDetached { have, need: needed.detached });
@@ -232,7 +234,7 @@ impl Group {
             fence.max_lag_s = choice.arms.map_or(fence.max_lag_s, |arms| arms.max_lag_s);
             fence.since = stamp;
         }
-        self.replicas.insert(old.addr.clone(), ReplicaRecord { identity: process });
+        self.replicas.insert(old.addr.clone(), ReplicaRecord::counted(process));
         self.epoch = id.epoch;
         self.ballot.clear();
         self.remember(id, |decision| {

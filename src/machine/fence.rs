@@ -19,8 +19,9 @@ use super::event::Event;
 use super::failover::Stamp;
 use super::group::{Applied, Group};
 use super::outcome::{Outcome, Refusal};
+use super::replica::{ReplicaRecord, Tenure};
 use crate::base::settings::PromotionPolicy;
-use crate::base::{Epoch, Fence};
+use crate::base::{Addr, Epoch, Fence};
 
 /// What is known for certain of the fence of the master of the current epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,9 +48,29 @@ pub struct Needed {
 }
 
 impl Group {
-    /// N: the replicas on record, up or down.
+    /// N: the replicas that count, up or down. Not those that the master merely lists, nor those that have been gone for long; where
+    /// replicas are fixed, those that operators named.
     pub fn known_replicas(&self) -> u32 {
-        u32::try_from(self.replicas.len()).unwrap_or(u32::MAX)
+        self.count(|record| record.tenure == Tenure::Counted)
+    }
+
+    /// How many may hold what was confirmed: those that count, and those that have been in sync and are not counted yet.
+    pub fn holders(&self) -> u32 {
+        self.count(ReplicaRecord::may_hold)
+    }
+
+    /// Whether a replica may hold what was confirmed.
+    pub fn may_hold(&self, replica: &Addr) -> bool {
+        self.replicas.get(replica).is_some_and(|record| record.may_hold() && self.is_wanted(record))
+    }
+
+    /// Whether a replica is one that may count and be promoted at all.
+    pub const fn is_wanted(&self, record: &ReplicaRecord) -> bool {
+        !record.found || !self.settings.replicas_fixed
+    }
+
+    fn count(&self, is: impl Fn(&ReplicaRecord) -> bool) -> u32 {
+        u32::try_from(self.replicas.values().filter(|record| self.is_wanted(record) && is(record)).count()).unwrap_or(u32::MAX)
     }
 
     /// What the data nodes are to hold; none where the group is to have no fence.
@@ -99,7 +120,7 @@ impl Group {
 
     /// What a strict failover needs.
     pub fn needed(&self) -> Needed {
-        let replicas = self.known_replicas();
+        let replicas = self.holders();
         let all_but = |held: u32| replicas.saturating_sub(held).saturating_add(1);
         match self.fence {
             // Nothing was ever promised, and nothing keeps the master from writes.

@@ -11,6 +11,7 @@ use super::event::Event;
 use super::failover::{Failover, Phase, Stamp};
 use super::fence::ArmedFence;
 use super::outcome::{Outcome, Refusal};
+use super::replica::ReplicaRecord;
 use super::shadow::{Duty, Incident};
 use crate::base::settings::SettingChange;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, NodeId, ReplId, RunId, StoredSecret, StoredWebhook, limits};
@@ -47,13 +48,6 @@ pub struct MasterRecord {
     pub inherits: Option<Identity>,
     /// The entry that made it the master.
     pub since: Stamp,
-}
-
-/// A known replica.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplicaRecord {
-    /// What was last seen of it; none until it was seen.
-    pub identity: Option<Identity>,
 }
 
 /// One monitored master with its replicas.
@@ -101,7 +95,7 @@ impl Group {
         Self {
             name,
             epoch,
-            replicas: known.map(|addr| (addr.clone(), ReplicaRecord { identity: None })).collect(),
+            replicas: known.map(|addr| (addr.clone(), ReplicaRecord::counted(None))).collect(),
             announced: master.clone(),
             master: MasterRecord { addr: master, identity: None, former_history: None, inherits: None, since },
             settings,
@@ -162,58 +156,6 @@ impl Group {
             let from = std::mem::replace(&mut self.announced, to.clone());
             events.push(Event::SwitchMaster { epoch: self.epoch, from, to });
         }
-    }
-
-    pub(super) fn note_replica(&mut self, epoch: Epoch, replica: &Addr, identity: Option<&Identity>) -> Result<Applied, Refusal> {
-        self.check_epoch(epoch)?;
-        if *replica == self.master.addr {
-            return Err(Refusal::NotAReplica(replica.clone()));
-        }
-        let master = self.master.addr.clone();
-        let full = self.replicas.len() >= limits::REPLICAS_PER_GROUP;
-        match self.replicas.get_mut(replica) {
-            None if full => Err(Refusal::TooMany { what: "replicas of a group".to_owned(), limit: limits::REPLICAS_PER_GROUP }),
-            None => {
-                self.replicas.insert(replica.clone(), ReplicaRecord { identity: identity.cloned() });
-                self.adapt_failover();
-                Ok((Outcome::Done, vec![Event::ReplicaAdded { replica: replica.clone(), master }]))
-            }
-            Some(known) if identity.is_none() || known.identity.as_ref() == identity => Ok((Outcome::Unchanged, vec![])),
-            Some(known) => {
-                let before = known.identity.as_ref().map(|identity| &identity.run_id);
-                let restarted = before.is_some() && before != identity.map(|identity| &identity.run_id);
-                known.identity = identity.cloned();
-                Ok((Outcome::Done, restarted.then(|| Event::Restarted { node: replica.clone(), master }).into_iter().collect()))
-            }
-        }
-    }
-
-    pub(super) fn forget_replica(&mut self, replica: &Addr) -> Result<Applied, Refusal> {
-        if self.failover.is_some() {
-            return Err(Refusal::FailoverInProgress);
-        }
-        match self.replicas.remove(replica) {
-            Some(_) => {
-                self.uncover_one();
-                Ok((Outcome::Done, vec![Event::ReplicaForgotten { replica: replica.clone(), master: self.master.addr.clone() }]))
-            }
-            None => Err(Refusal::NotAReplica(replica.clone())),
-        }
-    }
-
-    pub(super) fn reset(&mut self, down: &[Addr]) -> Result<Applied, Refusal> {
-        if self.failover.is_some() {
-            return Err(Refusal::FailoverInProgress);
-        }
-        let master = self.master.addr.clone();
-        let mut events = vec![Event::GroupReset { master: master.clone() }];
-        for replica in down {
-            if self.replicas.remove(replica).is_some() {
-                self.uncover_one();
-                events.push(Event::ReplicaForgotten { replica: replica.clone(), master: master.clone() });
-            }
-        }
-        Ok((Outcome::Done, events))
     }
 
     /// Makes all the changes or none.

@@ -64,7 +64,7 @@ pub fn check_step(before: &State, after: &State) -> Result<(), Violation> {
             let phase = then.failover.as_ref().map(|failover| &failover.phase);
             let handed_over = phase.zip(choice).is_some_and(|(phase, choice)| hands_over(phase, choice));
             let shown = choice.map_or(&[][..], |choice| &choice.candidates);
-            let detached = shown.iter().filter(|candidate| candidate.detached).count();
+            let detached = shown.iter().filter(|candidate| candidate.detached && then.may_hold(&candidate.addr)).count();
             let needed = then.needed().detached as usize;
             if detached < needed && !handed_over {
                 return fail(format!("a decision with {detached} detached replicas, {needed} are needed"));

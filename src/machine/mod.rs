@@ -8,7 +8,7 @@
 //! What a sentinel *believes* and *wants* is `judge`; what carries entries between sentinels is `raft`.
 //! Called by `raft` (apply, snapshot); read by `judge` and `serve`.
 //!
-//! In reading order: [`command`] (what may be said), [`state`] and [`group`] (what is known),
+//! In reading order: [`command`] (what may be said), [`state`], [`group`] and [`replica`] (what is known),
 //! [`ballot`] (who sees the master down), [`fence`] (what keeps a master from writing alone), [`choice`] (what a decision
 //! consists of), [`cause`] (why it began), [`failover`] (the phases and their only writer), [`decision`] (what is remembered of it),
 //! [`shadow`] (groups in which nothing of that is carried out),
@@ -24,7 +24,9 @@ pub mod failover;
 pub mod fence;
 pub mod group;
 pub mod invariants;
+mod name;
 pub mod outcome;
+pub mod replica;
 pub mod request;
 pub mod shadow;
 pub mod state;
@@ -37,8 +39,9 @@ pub use decision::{Decision, Ending};
 pub use event::{Event, Logged};
 pub use failover::{Failover, FailoverId, Phase, Stamp};
 pub use fence::{ArmedFence, Needed};
-pub use group::{Group, Identity, MasterRecord, ReplicaRecord};
+pub use group::{Group, Identity, MasterRecord};
 pub use outcome::{Outcome, Refusal};
+pub use replica::{ReplicaRecord, Retirement, Tenure};
 pub use request::{Asked, Asker, Request, Requests};
 pub use shadow::{Difference, Duty, Incident, ShadowEntry, ShadowEvent, StockWord};
 pub use state::{MasterChange, SentinelRecord, State};

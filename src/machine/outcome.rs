@@ -82,6 +82,9 @@ pub enum Refusal {
          back first: set promotion-policy to available, and try again when raft-sentinel masters shows no fence"
     )]
     StillFenced,
+    /// The replicas of the group are fixed, and this is none of them.
+    #[error("the replicas of the group are fixed (replicas-fixed), and {0} was not named")]
+    NotNamed(Addr),
     /// The address is not a replica of the group.
     #[error("{0} is not a replica of the group")]
     NotAReplica(Addr),

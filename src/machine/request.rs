@@ -107,6 +107,7 @@ impl Command {
             | Self::SetOptions { asked, .. }
             | Self::RemoveGroup { asked, .. }
             | Self::ResetGroup { asked, .. }
+            | Self::ReplicaNamed { asked, .. }
             | Self::ReplicaForgotten { asked, .. }
             | Self::FailoverRequested { asked, .. }
             | Self::SetParameters { asked, .. }
@@ -122,6 +123,7 @@ impl Command {
             Self::SetOptions { asked, group, at, .. }
             | Self::RemoveGroup { asked, group, at }
             | Self::ResetGroup { asked, group, at, .. }
+            | Self::ReplicaNamed { asked, group, at, .. }
             | Self::ReplicaForgotten { asked, group, at, .. }
             | Self::FailoverRequested { asked, group, at, .. }
             | Self::Shadow { asked, group, at, .. } => (asked, Some(group), at),
@@ -192,6 +194,7 @@ pub(super) fn words(command: &Command, asker: &Asker) -> String {
         Command::ConfigureGroup { master, settings, .. } => format!("monitor {master}, quorum {}", settings.quorum),
         Command::SetOptions { changes, .. } => format!("set {}", listed(changes.iter().map(setting))),
         Command::ResetGroup { down, .. } => format!("reset: {} replicas that are down", down.len()),
+        Command::ReplicaNamed { replica, .. } => format!("known-replica {replica}"),
         Command::ReplicaForgotten { replica, .. } => format!("forget {replica}"),
         Command::FailoverRequested { manner, target, .. } => {
             let how = match manner {

@@ -142,9 +142,13 @@ impl State {
             Command::MasterSeen { group, epoch, identity, at } => {
                 self.in_group(group, stamp_of(at), |group| group.note_master(*epoch, identity))
             }
-            Command::ReplicaSeen { group, epoch, replica, identity, at } => {
-                self.in_group(group, stamp_of(at), |group| group.note_replica(*epoch, replica, identity.as_ref()))
+            Command::ReplicaSeen { group, epoch, replica, identity, tenure, at } => {
+                self.in_group(group, stamp_of(at), |group| group.note_replica(*epoch, replica, identity.as_ref(), *tenure))
             }
+            Command::ReplicaRetired { group, epoch, replica, why, covered, replicas, at } => {
+                self.in_group(group, stamp_of(at), |group| group.retire(*epoch, replica, why, (*covered, *replicas)))
+            }
+            Command::ReplicaNamed { group, replica, at, .. } => self.in_group(group, stamp_of(at), |group| group.name_replica(replica)),
             Command::ReplicaForgotten { group, replica, at, .. } => {
                 self.in_group(group, stamp_of(at), |group| group.forget_replica(replica))
             }

@@ -131,10 +131,21 @@ impl Service {
         check_leader(from, &vote)?;
         self.checked(from, self.core.standpoint().check_vote(&vote))?;
         self.note_leader(from, &vote);
-        // One at a time: what is checked must still be so when openraft takes it.
-        let _order = self.core.order.lock().await;
-        let request = self.checked(from, self.core.standpoint().check_append(request))?;
-        let response = self.core.consensus.append_entries(request).await.map_err(|error| stopped(&error))?;
+        let core = Arc::clone(&self.core);
+        // In a task of its own: a caller that gives up does not end it, and openraft would take the request all the same.
+        let taken = tokio::spawn(async move {
+            // One at a time: what is checked must still be so when openraft takes it.
+            let _order = core.order.lock().await;
+            let request = if vote < core.vote() {
+                // A leader that was replaced. openraft refuses it by its vote before it looks at any entry, and tells it the newer one.
+                request
+            } else {
+                core.standpoint().check_append(request)?
+            };
+            Ok::<_, Malformed>(core.consensus.append_entries(request).await)
+        });
+        let taken = self.checked(from, taken.await.map_err(|_| stopping())?)?;
+        let response = taken.map_err(|error| stopped(&error))?;
         if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
             self.note_leader(from, &vote);
         }

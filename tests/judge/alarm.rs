@@ -24,6 +24,7 @@ fn arming_and_a_failover_are_no_alarm() {
     bench.run(20_000);
     bench.node("red").alive = false;
     bench.run_until("another master", |bench| bench.group().epoch.0 == 1 && bench.group().failover.is_none());
+    bench.node("red").alive = true;
     bench.run(20_000);
     for at in 0..3 {
         assert_eq!(told(&bench, at), [], "sentinel {at}");

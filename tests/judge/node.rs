@@ -30,6 +30,8 @@ pub(crate) struct Node {
     pub(crate) hangers_on: u32,
     /// A script keeps it busy: it says so, and nothing else.
     pub(crate) busy: bool,
+    /// It has no key.
+    pub(crate) empty: bool,
 }
 
 impl Node {
@@ -50,6 +52,7 @@ impl Node {
             stubborn: false,
             hangers_on: 0,
             busy: false,
+            empty: false,
         }
     }
 

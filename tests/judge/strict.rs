@@ -56,7 +56,7 @@ fn a_fence_that_somebody_takes_away_is_not_relied_on_and_set_again() {
 fn a_fence_is_raised_before_it_is_relied_on_and_lowered_after() {
     let mut bench = armed(&["blue", "green"]);
     bench.nodes.insert(addr("grey"), Node { follows: Some(addr("red")), ..Node::new(1) });
-    bench.run_until("grey is known", |bench| bench.group().replicas.len() == 3);
+    bench.run_until("grey is known", |bench| bench.group().holders() == 3);
     assert_eq!(bench.group().needed().detached, 3, "with three and a fence of one all must leave");
     bench.run_until("it is raised", |bench| bench.group().fence.is_some_and(|fence| fence.min_replicas == 2));
     assert_eq!(bench.node("red").fence.map(|fence| fence.min_replicas), Some(2));

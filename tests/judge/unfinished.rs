@@ -95,7 +95,7 @@ fn a_master_that_is_also_recorded_as_a_replica_is_not_told_to_follow_itself() {
     bench.node("blue").offset = 120;
     bench.aliases.insert(addr("blue-by-ip"), addr("blue"));
     let (group, at) = (group_name(), WallTime(0));
-    bench.apply(&Command::ReplicaSeen { group, epoch: Epoch(0), replica: addr("blue-by-ip"), identity: None, at });
+    bench.apply(&Command::ReplicaSeen { group, epoch: Epoch(0), replica: addr("blue-by-ip"), identity: None, tenure: None, at });
     bench.run(2000);
     bench.node("red").alive = false;
     bench.run_until("the failover ends", |bench| bench.group().epoch.0 > 0 && bench.settled());

@@ -36,6 +36,8 @@ pub(crate) struct Bench {
     pub(crate) die_at: Option<(String, bool)>,
     /// What happens in the moment before the first intent of this name is performed.
     pub(crate) before: Option<Happening>,
+    /// What follows the master under an address at which there is no server.
+    pub(crate) pretenders: BTreeSet<Addr>,
     /// Which data nodes each sentinel cannot reach, though others may.
     pub(crate) blind: [BTreeSet<Addr>; 3],
     /// A report that was made before the next act on its node, and comes after the one that the act brings.
@@ -82,6 +84,7 @@ impl Bench {
             tie: None,
             die_at: None,
             before: None,
+            pretenders: BTreeSet::new(),
             blind: Default::default(),
             overtaken: None,
             judges: Vec::new(),
@@ -305,7 +308,9 @@ impl Bench {
         };
         let role = match &node.follows {
             None => {
-                let replicas: Vec<_> = self.nodes.iter().filter_map(attached).collect();
+                let mut replicas: Vec<_> = self.nodes.iter().filter_map(attached).collect();
+                let pretends = |addr: &Addr| AttachedReplica { addr: addr.clone(), online: true, offset: node.offset, lag_s: 0 };
+                replicas.extend(self.pretenders.iter().map(pretends));
                 let fenced = node.fence.is_some_and(|fence| fence.min_replicas > 0);
                 let good_replicas = fenced.then(|| u32::try_from(replicas.len()).expect("a few") + node.hangers_on);
                 RoleReport::Master { replicas, good_replicas, misnamed: vec![] }
@@ -333,7 +338,7 @@ impl Bench {
             second_offset: None,
             offset: node.offset,
             loading: false,
-            raw: String::new(),
+            raw: format!("# Keyspace\r\n{}", if node.empty { "" } else { "db0:keys=1" }),
         })
     }
 

@@ -149,7 +149,9 @@ fn make(state: &mut State, index: LogIndex, step: &Move, attempts: &mut Vec<Fail
             asked: None,
         },
         Move::Remove => Command::RemoveGroup { group, at, asked: None },
-        Move::Replica { node: number } => Command::ReplicaSeen { group, epoch, replica: node(number), identity: Some(identity), at },
+        Move::Replica { node: number } => {
+            Command::ReplicaSeen { group, epoch, replica: node(number), identity: Some(identity), tenure: None, at }
+        }
         Move::Vote { voter, down, epoch_shift } => {
             let (voter, epoch) = (NodeId(voter), Epoch((epoch.0 + epoch_shift).saturating_sub(epoch_shift / 2)));
             let testimony = Testimony { evidence: Evidence::Silent, silent_ms: 1, limit_ms: 1, replicas: vec![] };

@@ -10,8 +10,8 @@ use raft_sentinel::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, NodeI
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{
-    AbortReason, Basis, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Ineligible, Manner, Outcome, Phase, ShadowEntry,
-    ShadowEvent, State, StockWord, Testimony, invariants,
+    AbortReason, Basis, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Ineligible, Manner, Outcome, Phase, Retirement,
+    ShadowEntry, ShadowEvent, State, StockWord, Tenure, Testimony, invariants,
 };
 
 #[test]
@@ -82,6 +82,25 @@ impl<'a> Words<'a> {
 
 fn addr(short: &str) -> Addr {
     Addr::new(short, 6379).expect("an address")
+}
+
+fn tenure(words: &Words<'_>) -> Option<Tenure> {
+    Some(match words.get("tenure")? {
+        "counted" => Tenure::Counted,
+        "guest" => Tenure::Guest,
+        "away" => Tenure::Away,
+        other => panic!("{other} is no tenure"),
+    })
+}
+
+fn retirement(words: &Words<'_>) -> Retirement {
+    match words.get("why").expect("why=") {
+        "unconfirmed" => Retirement::Unconfirmed,
+        "left" => Retirement::Left,
+        "away" => Retirement::Away,
+        "gone" => Retirement::Gone,
+        to => Retirement::Moved { to: addr(to) },
+    }
 }
 
 fn identity(words: &Words<'_>) -> Option<Identity> {
@@ -162,7 +181,15 @@ impl World {
                 Command::SetOptions { group, changes: vec![quorum, SettingChange::DownAfterMs(0)], at, asked: None }
             }
             "master" => Command::MasterSeen { group, epoch, identity: identity(words).expect("run= and history="), at },
-            "replica" => Command::ReplicaSeen { group, epoch, replica: words.addr(2), identity: identity(words), at },
+            "replica" => {
+                Command::ReplicaSeen { group, epoch, replica: words.addr(2), identity: identity(words), tenure: tenure(words), at }
+            }
+            "retire" => {
+                let number = |name: &str| u32::try_from(words.number(name).expect("a number")).expect("a small one");
+                let (covered, replicas) = (number("covered"), number("of"));
+                Command::ReplicaRetired { group, epoch, replica: words.addr(2), why: retirement(words), covered, replicas, at }
+            }
+            "name" => Command::ReplicaNamed { group, replica: words.addr(2), at, asked: None },
             "forget" => Command::ReplicaForgotten { group, replica: words.addr(2), at, asked: None },
             "down" => {
                 let testimony = Testimony { evidence: Evidence::Refused, silent_ms: 1000, limit_ms: 1000, replicas: vec![] };
@@ -267,7 +294,11 @@ fn describe(event: &Event) -> String {
         Event::OptionSet { option, value, .. } => format!("{option} is {value}"),
         Event::GroupReset { .. } => "reset".to_owned(),
         Event::ReplicaAdded { replica, .. } => format!("{} is a replica", replica.host()),
-        Event::ReplicaForgotten { replica, .. } => format!("{} is forgotten", replica.host()),
+        Event::ReplicaForgotten { replica, why: None, .. } => format!("{} is forgotten", replica.host()),
+        Event::ReplicaForgotten { replica, why: Some(why), .. } => format!("{} is forgotten: {why}", replica.host()),
+        Event::ReplicaCounted { replica, counted, .. } => {
+            format!("{} {}", replica.host(), if *counted { "counts" } else { "does not count" })
+        }
         Event::FenceArmed { fence, replicas, .. } => format!("{} of {replicas} replicas are wanted for a write", fence.min_replicas),
         Event::FenceLoosened { held, .. } => format!("no more than {} replicas are relied on", held.min_replicas),
         Event::FenceDropped { .. } => "no fence".to_owned(),

@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::data::{Node, addr};
 use crate::dice::Dice;
 use crate::eyes::Eye;
+use crate::guests::SPARE;
 use crate::hands::Hand;
 use crate::judge::{Judge, World};
 use crate::machine::command::Origin;
@@ -34,11 +35,14 @@ impl Run {
         for (at, terms) in setup.groups.iter().enumerate() {
             let first = nodes.len();
             nodes.extend((first..first + terms.nodes).map(|node| new_node(&mut dice, &setup, at, (first, node))));
+            let spare = if setup.adversary.guests { SPARE } else { 0 };
+            let last = first + terms.nodes + spare;
+            nodes.extend((first + terms.nodes..last).map(|node| Self::spare(new_node(&mut dice, &setup, at, (first, node)))));
             clients.extend((0..CLIENTS).map(|nth| Client { team: at, master: first, wait: 0, stubborn: nth > 0 }));
             let ledger = Ledger { masters: vec![first], writer: 0, ..Ledger::default() };
             let name = GroupName::new(["m", "n", "o"][at]).expect("a name");
             state.apply(LogIndex(2 + at as u64), &configure(&name, terms, setup.sentinels, first));
-            teams.push(Team { name, terms: terms.clone(), nodes: first..first + terms.nodes, ledger });
+            teams.push(Team { name, terms: terms.clone(), nodes: first..last, ledger });
         }
         let groups: Vec<_> = teams.iter().map(|team| Arc::clone(&state.groups[&team.name])).collect();
         let mind = |sentinel: usize, team: usize| {
@@ -103,8 +107,10 @@ impl Run {
         self.tell(|| format!("{setup:?}"));
         for node in 0..self.nodes.len() {
             let first = self.dice.between(0, 1_000_000);
-            self.net.at(first, Event::Cron { node, life: 0 });
-            self.connect_upstream(node);
+            if !self.nodes[node].spare {
+                self.net.at(first, Event::Cron { node, life: 0 });
+                self.connect_upstream(node);
+            }
         }
         for sentinel in 0..self.sentinels.len() {
             for node in 0..self.nodes.len() {

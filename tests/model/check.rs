@@ -115,12 +115,13 @@ impl Run {
     /// A node took a write.
     pub(crate) fn note_write(&mut self, at: usize, id: u32) {
         self.stats.writes += 1;
+        let strangers = self.counts_strangers(at);
         let ledger = &mut self.teams[self.nodes[at].team].ledger;
         let turn = ledger.masters.iter().rposition(|master| *master == at);
         match turn {
             Some(turn) if turn >= ledger.writer => ledger.writer = turn,
             // A stopped server carries out what waits for it before it looks at its replicas: P4 is not promised then, P5 is.
-            _ if ledger.void || self.nodes[at].amnesiac || self.setup.adversary.stops => {}
+            _ if ledger.void || strangers || self.nodes[at].amnesiac || self.setup.adversary.stops => {}
             _ => {
                 let writer = addr(ledger.masters[ledger.writer]).host().to_owned();
                 let host = addr(at).host().to_owned();
@@ -251,7 +252,9 @@ impl Run {
         let strayed = |addr: &Addr| reasons.iter().any(|(of, why)| of == addr && matches!(why, Ineligible::ForeignHistory { .. }));
         let reliable = |addr: &&Addr| {
             let node = self.node_at(addr).map(|node| &self.nodes[node]);
-            node.is_some_and(|node| node.run_id == 0 && node.power == Power::Up && node.placed) && !strayed(addr)
+            let there = node.is_some_and(|node| node.run_id == 0 && node.power == Power::Up && node.placed);
+            // One that had just joined was never seen to have anything.
+            there && group.may_hold(addr) && !strayed(addr)
         };
         let open = !reasons.iter().any(|(_, why)| matches!(why, Ineligible::NotFenced | Ineligible::PriorityZero));
         let forgotten = self.teams[team].ledger.void;

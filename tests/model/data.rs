@@ -104,8 +104,12 @@ pub(crate) struct Node {
     pub(crate) amnesiac: bool,
     /// Over which connection it was last detached, and the newest one of that moment: all others were closed then.
     pub(crate) detached_by: Option<(Conn, Conn)>,
+    /// It has not joined yet.
+    pub(crate) spare: bool,
+    /// There is no server behind its link to the master.
+    pub(crate) pretends: bool,
     /// The offset that it told last while it was attached (for a broken rule).
-    told: u64,
+    pub(crate) told: u64,
 }
 
 impl Node {
@@ -145,6 +149,8 @@ impl Node {
             timeout_s,
             amnesiac: false,
             detached_by: None,
+            spare: false,
+            pretends: false,
             told: 0,
         }
     }

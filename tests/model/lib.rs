@@ -23,6 +23,7 @@ mod consensus;
 mod data;
 mod dice;
 mod eyes;
+mod guests;
 mod hands;
 mod life;
 mod net;

@@ -38,6 +38,7 @@ impl Run {
 
     pub(crate) fn handle(&mut self, at: usize, from: Place, conn: Conn, msg: Msg) {
         match msg {
+            Msg::Connect if self.nodes[at].pretends => self.send(at, from, conn, Msg::Refused),
             Msg::Connect => {
                 self.nodes[at].conns.push((conn, from));
                 self.send(at, from, conn, Msg::Connected);

@@ -230,7 +230,10 @@ impl Run {
             .partition(|wait| node.attached.iter().filter(|attached| attached.acked >= wait.offset).count() >= wait.replicas as usize);
         node.waiting = waiting;
         for wait in done {
-            self.confirm_write(at, wait.id, wait.replicas);
+            // Who is not known to be a replica keeps nothing for anybody: that is for operators to prevent, and is told.
+            if self.known_holders(at, wait.offset) >= wait.replicas {
+                self.confirm_write(at, wait.id, wait.replicas);
+            }
         }
     }
 

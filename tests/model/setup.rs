@@ -33,6 +33,8 @@ pub struct Adversary {
     pub late_acts: bool,
     /// A packet is overtaken for a second or more by others of its connection's other direction.
     pub slow_packets: bool,
+    /// Servers join, move and leave, and connections pretend to be replicas.
+    pub guests: bool,
 }
 
 /// One group's circumstances.
@@ -79,6 +81,7 @@ impl Adversary {
         amnesia: false,
         late_acts: false,
         slow_packets: false,
+        guests: false,
     };
 
     /// The adversary of a seed: half of them the promised one, the others with what the documentation of the fence names as
@@ -88,6 +91,7 @@ impl Adversary {
             0 => Self { stops: true, ..Self::PROMISED },
             1 => Self { amnesia: true, ..Self::PROMISED },
             2 => Self { late_acts: true, ..Self::PROMISED },
+            3 => Self { guests: true, ..Self::PROMISED },
             _ => Self::PROMISED,
         }
     }
@@ -98,6 +102,7 @@ impl Setup {
     pub fn of(seed: u64, adversary: Adversary) -> Self {
         let mut dice = Dice::new(seed ^ 0x5E70_0000_0000_0000);
         let groups = match dice.between(0, 99) {
+            _ if adversary.guests => 1,
             0..=64 => 1,
             65..=92 => 2,
             _ => 3,
@@ -109,7 +114,7 @@ impl Setup {
             groups: (0..groups).map(|nth| Terms::of(&mut dice, adversary, sizes[usize::from(nth > 0)])).collect(),
             sentinels: if dice.chance(85) { 3 } else { 5 },
             adversary,
-            storm_ms: dice.between(6_000, 16_000),
+            storm_ms: if adversary.guests { dice.between(10_000, 45_000) } else { dice.between(6_000, 16_000) },
             exact: false,
             breach: None,
         }

@@ -16,6 +16,7 @@ pub(crate) enum Trouble {
     RestartNode(usize),
     Thaw(usize),
     RestartSentinel(usize),
+    Leave(usize),
     Calm,
     Judgement,
 }
@@ -59,6 +60,10 @@ impl Run {
             let nth = if after == "write" { self.dice.between(1, 120) } else { self.dice.between(1, 4) };
             self.hooks.push(Hook { after, nth });
         }
+        for _ in 0..if self.setup.adversary.guests { self.dice.between(1, 6) } else { 0 } {
+            let at = begin + self.dice.between(0, length);
+            self.net.at(at, Event::Trouble(Trouble::Any));
+        }
         self.net.at(begin + length, Event::Trouble(Trouble::Calm));
     }
 
@@ -90,6 +95,7 @@ impl Run {
             Trouble::RestartNode(node) => self.restart(node),
             Trouble::Thaw(node) => self.thaw(node),
             Trouble::RestartSentinel(sentinel) => self.restart_sentinel(sentinel),
+            Trouble::Leave(node) => self.leave(node),
             Trouble::Calm => self.calm_down(),
             Trouble::Judgement => {
                 if (0..self.teams.len()).all(|team| self.is_settled(team)) || self.net.now >= self.deadline {
@@ -136,6 +142,10 @@ impl Run {
     }
 
     fn any_trouble(&mut self) {
+        if self.setup.adversary.guests && self.dice.chance(40) {
+            self.join();
+            return;
+        }
         match self.dice.between(0, 99) {
             0..=37 => self.cut_some(),
             38..=52 => {

@@ -166,7 +166,9 @@ async fn the_fence_shows_behind_stocks_fields() {
         ("fence-max-lag", "2"),
         ("fence-covered", "1"),
         ("wait-replicas", "1"),
-        ("replica-forget-after", "0"),
+        ("replica-forget-after", "600000"),
+        ("replicas-fixed", "no"),
+        ("max-replicas", "64"),
         ("min-replicas-to-write", "1"),
         ("min-replicas-max-lag", "2"),
     ] {

@@ -18,8 +18,8 @@ use raft_sentinel::base::{
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::ballot::ReplicaWitness;
 use raft_sentinel::machine::{
-    AbortReason, Asker, Basis, Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, Manner, Phase, SentinelRecord,
-    ShadowEntry, State, StockWord, Testimony,
+    AbortReason, Asker, Basis, Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, Manner, Phase, Retirement,
+    SentinelRecord, ShadowEntry, State, StockWord, Testimony,
 };
 use raft_sentinel::raft::types::{Entry, SnapshotMeta, Vote};
 use raft_sentinel::store::{Binding, Marked, decode, encode};
@@ -77,12 +77,12 @@ fn each_kind_of_record_keeps_its_form() {
 
 #[test]
 fn each_command_keeps_its_form() {
-    let commands = commands();
+    let commands: Vec<Command> = commands().into_iter().chain(newer_commands()).collect();
     for command in &commands {
         check_json(&format!("command-{}", command.name()), command);
     }
     let seen: BTreeSet<usize> = commands.iter().map(place).collect();
-    assert_eq!(seen, (0..31).collect(), "a command has no golden file");
+    assert_eq!(seen, (0..33).collect(), "a command has no golden file");
 }
 
 #[test]
@@ -162,6 +162,8 @@ fn place(command: &Command) -> usize {
             ShadowEntry::MasterMoved { .. } => 29,
         },
         Command::SecretsSealed { .. } => 30,
+        Command::ReplicaRetired { .. } => 31,
+        Command::ReplicaNamed { .. } => 32,
     }
 }
 
@@ -279,7 +281,7 @@ fn commands() -> Vec<Command> {
         configure(0),
         Command::SetOptions { group: group.clone(), changes: setting_changes(), at, asked: None },
         Command::MasterSeen { group: group.clone(), epoch, identity: identity(), at },
-        Command::ReplicaSeen { group: group.clone(), epoch, replica: redis(4), identity: Some(identity()), at },
+        Command::ReplicaSeen { group: group.clone(), epoch, replica: redis(4), identity: Some(identity()), tenure: None, at },
         Command::ReplicaForgotten { group: group.clone(), replica: redis(4), at, asked: None },
         Command::ResetGroup { group: group.clone(), down: vec![redis(9)], at, asked: None },
         Command::FenceArmed { group: group.clone(), epoch, fence: fence(), replicas: 2, at },
@@ -315,6 +317,23 @@ fn commands() -> Vec<Command> {
         shadow(0, ShadowEntry::Blocked { id, reasons: reasons() }),
         shadow(0, ShadowEntry::MasterMoved { epoch, to: redis(2), identity: identity() }),
         secrets_sealed(),
+    ]
+}
+
+/// Those that came after the state was first written down, which is to stay as it was.
+fn newer_commands() -> Vec<Command> {
+    let (epoch, at) = (Epoch(0), at());
+    vec![
+        Command::ReplicaNamed { group: group_name(9), replica: redis(4), at, asked: None },
+        Command::ReplicaRetired {
+            group: group_name(9),
+            epoch,
+            replica: redis(4),
+            why: Retirement::Moved { to: redis(3) },
+            covered: 1,
+            replicas: 2,
+            at,
+        },
     ]
 }
 

@@ -16,7 +16,7 @@ use raft_sentinel::machine::ballot::ReplicaWitness;
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{
     AbortReason, Asker, Basis, Candidate, Choice, ChosenFor, Command, Evidence, FailoverId, Identity, Ineligible, Manner, Outcome,
-    SentinelRecord, ShadowEntry, State, StockWord, Testimony,
+    Retirement, SentinelRecord, ShadowEntry, State, StockWord, Tenure, Testimony,
 };
 use raft_sentinel::raft::check_readable;
 use raft_sentinel::raft::types::Entry;
@@ -53,6 +53,23 @@ fn identity() -> BoxedStrategy<Identity> {
             second_offset,
         })
         .boxed()
+}
+
+fn tenure() -> impl Strategy<Value = Tenure> {
+    prop_oneof![Just(Tenure::Counted), Just(Tenure::Guest), Just(Tenure::Away)]
+}
+
+fn retirement() -> BoxedStrategy<Retirement> {
+    use Retirement::{Away, Gone, Left, Moved, Replaced, Unconfirmed};
+    prop_oneof![
+        Just(Unconfirmed),
+        Just(Left),
+        Just(Away),
+        Just(Gone),
+        addr().prop_map(|to| Moved { to }),
+        addr().prop_map(|by| Replaced { by })
+    ]
+    .boxed()
 }
 
 fn fence() -> BoxedStrategy<Fence> {
@@ -114,6 +131,8 @@ fn setting() -> BoxedStrategy<SettingChange> {
         any::<u64>().prop_map(SettingChange::DownAfterMs),
         any::<u64>().prop_map(SettingChange::ReplicaForgetAfterMs),
         any::<u32>().prop_map(SettingChange::FenceMaxLagS),
+        any::<bool>().prop_map(SettingChange::ReplicasFixed),
+        any::<u32>().prop_map(SettingChange::MaxReplicas),
         option::of(text()).prop_map(SettingChange::AuthUser),
         option::of(password()).prop_map(SettingChange::AuthPass),
         Just(SettingChange::PromotionPolicy(PromotionPolicy::Strict)),
@@ -174,8 +193,12 @@ fn command() -> BoxedStrategy<Command> {
         }),
         1 => (name(), vec(addr(), 0..3)).prop_map(move |(group, down)| Command::ResetGroup { group, down, at, asked: None }),
         2 => (name(), epoch(), identity()).prop_map(move |(group, epoch, identity)| Command::MasterSeen { group, epoch, identity, at }),
-        4 => (name(), epoch(), addr(), option::of(identity()))
-            .prop_map(move |(group, epoch, replica, identity)| Command::ReplicaSeen { group, epoch, replica, identity, at }),
+        4 => (name(), epoch(), addr(), option::of(identity()), option::of(tenure()))
+            .prop_map(move |(group, epoch, replica, identity, tenure)| Command::ReplicaSeen { group, epoch, replica, identity, tenure, at }),
+        2 => (name(), epoch(), addr(), retirement(), 0_u32..3, 0_u32..4).prop_map(move |(group, epoch, replica, why, covered, replicas)| {
+            Command::ReplicaRetired { group, epoch, replica, why, covered, replicas, at }
+        }),
+        1 => (name(), addr()).prop_map(move |(group, replica)| Command::ReplicaNamed { group, replica, at, asked: None }),
         1 => (name(), addr()).prop_map(move |(group, replica)| Command::ReplicaForgotten { group, replica, at, asked: None }),
         2 => (name(), epoch(), fence(), 0_u32..4)
             .prop_map(move |(group, epoch, fence, replicas)| Command::FenceArmed { group, epoch, fence, replicas, at }),

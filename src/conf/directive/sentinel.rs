@@ -76,6 +76,8 @@ pub(super) static ROWS: &[Directive] = &[
     option("sentinel promotion-policy", 2),
     option("sentinel fence-max-lag", 2),
     option("sentinel replica-forget-after", 2),
+    option("sentinel replicas-fixed", 2),
+    option("sentinel max-replicas", 2),
     option("sentinel notification-script", 2),
     option("sentinel client-reconfig-script", 2),
     option("sentinel notification-webhook", 2),

@@ -6,8 +6,9 @@ use crate::machine::cause::AbortReason;
 use crate::machine::decision::Ending;
 use crate::machine::event::Event;
 use crate::machine::failover::Stamp;
-use crate::machine::group::{Applied, Group, Identity, MasterRecord, ReplicaRecord};
+use crate::machine::group::{Applied, Group, Identity, MasterRecord};
 use crate::machine::outcome::{Outcome, Refusal};
+use crate::machine::replica::ReplicaRecord;
 
 impl Group {
     /// Others promoted `to`, and it was seen to be a master. The group goes into the next epoch with it, as it would by a decision.
@@ -37,7 +38,7 @@ impl Group {
         let next = MasterRecord { addr: to.clone(), identity: Some(identity.clone()), former_history: None, inherits: None, since: stamp };
         let old = std::mem::replace(&mut self.master, next);
         self.master.inherits = old.identity.clone().or(old.inherits);
-        self.replicas.insert(old.addr, ReplicaRecord { identity: old.identity });
+        self.replicas.insert(old.addr, ReplicaRecord::counted(old.identity));
         if let Some(fence) = &mut self.fence {
             // Nobody of ours set anything on it.
             fence.min_replicas = 0;

@@ -49,7 +49,7 @@ pub(super) fn committed(committed: &Committed) -> Result<(LogIndex, bool), Statu
 
 fn refused(refusal: &Refusal) -> Status {
     let code = match refusal {
-        Refusal::NoSuchGroup(_) | Refusal::NotAReplica(_) => Code::NotFound,
+        Refusal::NoSuchGroup(_) | Refusal::NotAReplica(_) | Refusal::NotNamed(_) => Code::NotFound,
         Refusal::NameTaken { .. } => Code::AlreadyExists,
         Refusal::BadSetting(_) => Code::InvalidArgument,
         Refusal::TooMany { .. } => Code::ResourceExhausted,

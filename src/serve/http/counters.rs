@@ -89,6 +89,7 @@ const fn step(event: &Event) -> Option<Step> {
         | Event::GroupReset { .. }
         | Event::ReplicaAdded { .. }
         | Event::ReplicaForgotten { .. }
+        | Event::ReplicaCounted { .. }
         | Event::FenceArmed { .. }
         | Event::FenceLoosened { .. }
         | Event::FenceDropped { .. }

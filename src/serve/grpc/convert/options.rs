@@ -42,6 +42,8 @@ pub(in super::super) fn changes(options: pb::GroupOptions) -> Result<Vec<Setting
         policy,
         options.fence_max_lag_s.map(max_lag).transpose()?,
         options.replica_forget_after_ms.map(SettingChange::ReplicaForgetAfterMs),
+        options.replicas_fixed.map(SettingChange::ReplicasFixed),
+        options.max_replicas.map(max_replicas).transpose()?,
     ];
     let renames = options.rename_commands.into_iter().map(rename).collect::<Result<Vec<_>, _>>()?;
     Ok(simple.into_iter().flatten().chain(renames).collect())
@@ -57,6 +59,10 @@ fn policy(word: &str) -> Result<SettingChange, Status> {
 
 fn max_lag(seconds: u32) -> Result<SettingChange, Status> {
     parsed("fence_max_lag_s", "fence-max-lag", &seconds.to_string())
+}
+
+fn max_replicas(count: u32) -> Result<SettingChange, Status> {
+    parsed("max_replicas", "max-replicas", &count.to_string())
 }
 
 /// By the same table as the file and SENTINEL SET.

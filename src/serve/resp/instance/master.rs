@@ -45,7 +45,9 @@ fn put_fence(fields: &mut Fields, portrait: &Portrait<'_>) {
     fields.put("fence-max-lag", settings.fence_max_lag_s);
     fields.put("fence-covered", group.fence.map_or(0, |fence| fence.covered));
     fields.put("wait-replicas", group.wait_replicas());
-    fields.put("replica-forget-after", settings.replica_forget_after_ms);
+    fields.put("replica-forget-after", settings.forget_after_ms());
+    fields.put("replicas-fixed", if settings.replicas_fixed { "yes" } else { "no" });
+    fields.put("max-replicas", settings.room_for_replicas());
     portrait.put_held(fields, &group.master.addr);
 }
 

@@ -31,6 +31,7 @@ pub(super) fn refused(refusal: &Refusal) -> Reply {
         | Refusal::NotAVoter(_)
         | Refusal::NotInThatPhase
         | Refusal::NotAReplica(_)
+        | Refusal::NotNamed(_)
         | Refusal::OtherReplicas { .. }
         | Refusal::TooFewDetached { .. }
         | Refusal::InShadow
@@ -120,6 +121,17 @@ pub(super) async fn forget(client: &mut Client, words: &[Bytes]) -> Answer {
 
 fn is_recorded(client: &Client, group: &GroupName, replica: &Addr) -> bool {
     super::local_state(client).groups.get(group).is_some_and(|group| group.replicas.contains_key(replica))
+}
+
+/// Names a replica: where the replicas of the group are fixed, no other counts or is promoted.
+pub(super) async fn known_replica(client: &mut Client, words: &[Bytes]) -> Answer {
+    let name = known_name(argument(words))?;
+    let [host, port] = &words[3..] else { return Err(Reply::error("ERR syntax error")) };
+    let port = integer(port).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+    let port = port.ok_or_else(|| Reply::error("ERR Invalid port"))?;
+    let replica = Addr::new(String::from_utf8_lossy(host), port).map_err(|_| bad_host())?;
+    let command = Command::ReplicaNamed { group: name, replica, at: client.context().clock.wall(), asked: None };
+    settled(client.propose(command).await?)
 }
 
 /// Drops only replicas that are down, since stock's way (drop everything and find it again) loses what cannot be found just now.

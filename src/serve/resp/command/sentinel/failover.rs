@@ -103,6 +103,9 @@ const fn may_pass(reason: &Ineligible) -> bool {
         | Ineligible::ForeignHistory { .. }
         | Ineligible::Restarted
         | Ineligible::NeverInSync
+        | Ineligible::NotCounted
+        | Ineligible::NotNamed
+        | Ineligible::ImpossibleOffset { .. }
         | Ineligible::PlaceLost
         | Ineligible::Attached
         | Ineligible::TooFew { .. }

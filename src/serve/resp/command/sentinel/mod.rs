@@ -60,6 +60,13 @@ pub(super) static ROWS: &[Row] = &[
         wait!(query::get_master_addr),
     )
     .or(&["get-primary-addr-by-name"]),
+    Row::new(
+        "known-replica",
+        Arity::Exactly(5),
+        "<master-name> <ip> <port>",
+        "Names a replica: with 'replicas-fixed yes' no other counts or is promoted.",
+        wait!(change::known_replica),
+    ),
     Row::new("help", Arity::Exactly(2), "", "Prints this help.", Run::Now(catalogue::help)),
     Row::new("info-cache", Arity::AtLeast(3), "<master-name> ...", "Returns the last INFO of each data node.", Run::Now(local::info_cache)),
     Row::new(
