@@ -26,7 +26,7 @@ const VOLATILE: [&str; 17] = [
 
 /// The fields of instances that are ours, behind all of stock's. The first cell of their row in `src/docs/differences.md`
 /// is [`OURS_ROW`].
-pub(crate) const OURS: [&str; 12] = [
+pub(crate) const OURS: [&str; 14] = [
     "promotion-policy",
     "effective-promotion-policy",
     "fence-armed",
@@ -37,6 +37,8 @@ pub(crate) const OURS: [&str; 12] = [
     "fence-covered",
     "wait-replicas",
     "replica-forget-after",
+    "replicas-fixed",
+    "max-replicas",
     "min-replicas-to-write",
     "min-replicas-max-lag",
 ];
