@@ -104,8 +104,8 @@ impl Permission for Due {
 fn act(ask: &Ask) -> Act {
     match ask {
         Ask::Promote { fence } => Act::Promote { fence: *fence },
-        Ask::Demote { master } => Act::Follow { master: master.clone(), clients: Clients::KillAll },
-        Ask::Repoint { master } => Act::Follow { master: master.clone(), clients: Clients::KillNormal },
+        Ask::Demote { master } => Act::Follow { master: master.clone(), clients: Clients::Kill },
+        Ask::Repoint { master } => Act::Follow { master: master.clone(), clients: Clients::Keep },
         Ask::Detach { fence } => Act::Detach { fence: *fence },
         Ask::Lend => Act::Lend,
         Ask::Arm(fence) => Act::Arm(*fence),

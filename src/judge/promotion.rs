@@ -271,7 +271,7 @@ impl Judge {
             // One that was detached goes on from where it was, whatever the link says: being detached has cut that.
             let detached = newest.filter(|(_, report)| is_detached(report));
             let Some((_, report)) = reports.get(addr).or(detached) else {
-                // Being pointed at the new master cuts the link, too: the place stays taken until more is seen.
+                // Its link is lost while it attaches: the place stays taken until more is seen.
                 let told = newest.is_some_and(|(_, report)| is_attaching(&self.view, group, report));
                 attaching += usize::from(told || self.asks.is_under_way(addr, now));
                 continue;

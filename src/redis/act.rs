@@ -10,16 +10,15 @@ use super::wire::{Reply, excerpt};
 use crate::base::observation::NodeReport;
 use crate::base::{Addr, Fence};
 
-/// The connections that are closed when the master of a server changes (as `sentinelSendReplicaOf` in `sentinel.c` does).
-///
-/// Ordinary ones always: what a sentinel that led before has written to one, and the server has not read, must not be carried out
-/// afterwards.
+/// The connections that are closed when the master of a server changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clients {
-    /// Ordinary clients: right for a replica that only follows someone else.
-    KillNormal,
-    /// Subscribers too, so that they ask again who the master is: right for a change of role.
-    KillAll,
+    /// None: right for a replica that only follows someone else. (Stock closes them here, too. Ours were closed when the replica was
+    /// detached, and the hellos of all sentinels go over such connections.)
+    Keep,
+    /// Ordinary clients and subscribers, so that they ask again who the master is: right for a change of role. What a sentinel that led
+    /// before has written to one, and the server has not read, is not carried out afterwards.
+    Kill,
 }
 
 /// One thing to do to a server.
@@ -136,8 +135,8 @@ impl Act {
             Self::Follow { master, clients } => {
                 // Who waited for the end of a pause is gone, and a replica that holds back what it is asked keeps nobody's writes safe.
                 let kill = match clients {
-                    Clients::KillAll => [kill_all(), vec![unpause]].concat(),
-                    Clients::KillNormal => vec![kill_normal],
+                    Clients::Kill => [kill_all(), vec![unpause]].concat(),
+                    Clients::Keep => vec![],
                 };
                 [vec![follow(master), rewrite], kill, vec![info]].concat()
             }
