@@ -80,8 +80,9 @@ pub fn open(dir: &Path, node_id: NodeId, cluster_id: ClusterId, seed: Option<Sen
     let (identity, recovered) = identity::open_or_create(&data, node_id, cluster_id, seed)?;
     let Recovered { engine, mark, book, snapshot } = recovered;
     let (pristine, committed) = (book.is_pristine() && snapshot.is_none(), book.committed);
+    let end = book.last().map_or(0, |last| last.index);
     let covered = snapshot.as_ref().and_then(|(meta, _)| meta.last_log_id).map(|last| last.index);
-    let writer = Arc::new(Writer::start(writer::Opened { engine, mark, committed, covered }, data)?);
+    let writer = Arc::new(Writer::start(writer::Opened { engine, mark, committed, covered, end }, data)?);
     let machine = StateMachine::new(writer.clone(), snapshot, committed);
     let (states, events) = (machine.states(), machine.events());
     Ok(Opened { identity: Arc::new(identity), log: LogStore::new(writer, book), machine, states, events, pristine })

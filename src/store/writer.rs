@@ -49,17 +49,6 @@ enum Job {
     Close,
 }
 
-impl Job {
-    /// Whether it is about the end of the log.
-    fn is_about_entries(&self) -> bool {
-        match self {
-            Self::Append(..) | Self::Committed(_) => true,
-            Self::Write(ops, _) => ops.iter().any(|op| matches!(op, Op::Append(..) | Op::Truncate(_))),
-            Self::Purge(..) | Self::Snapshot(_) | Self::Close => false,
-        }
-    }
-}
-
 /// The way to the thread. The last one to go closes the file.
 pub(super) struct Writer {
     jobs: Sender<Job>,
@@ -69,7 +58,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Starts the thread. It holds the lock of the directory for as long as it may write.
     pub(super) fn start(opened: Opened, dir: DataDir) -> Result<Self, StoreError> {
-        let Opened { engine, mark, committed, covered } = opened;
+        let Opened { engine, mark, committed, covered, end } = opened;
         let path = engine.path().to_owned();
         let (jobs, inbox) = channel();
         let desk = Desk {
@@ -78,6 +67,7 @@ impl Writer {
             waiting: Vec::new(),
             covered,
             purge: None,
+            end,
             behind_purge: Vec::new(),
             committed,
             marked: None,
@@ -149,6 +139,8 @@ pub(super) struct Opened {
     pub(super) committed: Option<LogId>,
     /// Up to where the snapshot in the file covers the log.
     pub(super) covered: Option<u64>,
+    /// The index of the last entry; zero for none.
+    pub(super) end: u64,
 }
 
 /// What the thread works with.
@@ -164,8 +156,10 @@ struct Desk {
     /// When a snapshot arrives from the leader, openraft purges the log without waiting until the snapshot is saved. A crash
     /// in between would leave neither.
     purge: Option<(u64, Vec<u8>)>,
-    /// What is about the log behind a purge that waits. It waits, too, in order: an entry behind a snapshot that is not saved would follow a
-    /// hole, and a commit point in it would be beyond the end of the log.
+    /// The index of the last entry, in the file or waiting; zero for none.
+    end: u64,
+    /// What is about entries beyond that end, behind a purge that waits. It waits, too, in order: an entry behind a snapshot that is not saved
+    /// would follow a hole, and a commit point in it would be beyond the end of the log.
     behind_purge: Vec<Job>,
     committed: Option<LogId>,
     marked: Option<Marked>,
@@ -201,7 +195,7 @@ impl Desk {
 
     /// Puts one job on the desk; false when it is the last one.
     fn take(&mut self, job: Job, waiters: &mut Vec<Waiter>) -> bool {
-        if self.purge.is_some() && job.is_about_entries() {
+        if self.has_to_wait(&job) {
             self.behind_purge.push(job);
             return true;
         }
@@ -212,7 +206,7 @@ impl Desk {
                 self.let_purge_go(waiters);
             }
             Job::Append(ops, flushed) => {
-                self.waiting.extend(ops);
+                ops.into_iter().for_each(|op| self.queue(op));
                 waiters.push(Waiter::Raft(flushed));
             }
             Job::Purge(upto, recorded) => {
@@ -226,6 +220,19 @@ impl Desk {
         true
     }
 
+    /// Whether the job is about entries that would follow a hole, as long as a purge waits for its snapshot, or comes after such a one.
+    fn has_to_wait(&self, job: &Job) -> bool {
+        let beyond = |index: u64| index > self.end;
+        let ops_beyond = |ops: &[Op]| ops.iter().any(|op| matches!(op, Op::Append(index, _) if beyond(index.saturating_sub(1))));
+        self.purge.is_some()
+            && match job {
+                Job::Append(ops, _) => !self.behind_purge.is_empty() || ops_beyond(&ops[..ops.len().min(1)]),
+                Job::Write(ops, _) => !self.behind_purge.is_empty() && ops.iter().any(|op| matches!(op, Op::Truncate(_))),
+                Job::Committed(upto) => !self.behind_purge.is_empty() || beyond(upto.index),
+                Job::Purge(..) | Job::Snapshot(_) | Job::Close => false,
+            }
+    }
+
     /// Queues one change. A snapshot that was begun before a newer one arrived from the leader has nothing to add, and would take away what
     /// the log was purged for.
     fn queue(&mut self, op: Op) {
@@ -235,7 +242,19 @@ impl Desk {
                 self.covered = Some(*covered);
                 self.waiting.push(op);
             }
-            Op::Set(..) | Op::Append(..) | Op::Truncate(_) | Op::Purge(..) => self.waiting.push(op),
+            Op::Append(index, _) => {
+                self.end = *index;
+                self.waiting.push(op);
+            }
+            Op::Truncate(since) => {
+                self.end = since.saturating_sub(1);
+                self.waiting.push(op);
+            }
+            Op::Purge(upto, _) => {
+                self.end = self.end.max(*upto);
+                self.waiting.push(op);
+            }
+            Op::Set(..) => self.waiting.push(op),
         }
     }
 
@@ -246,7 +265,7 @@ impl Desk {
         for job in std::mem::take(&mut self.behind_purge) {
             self.take(job, waiters);
         }
-        self.waiting.push(Op::Purge(upto, recorded));
+        self.queue(Op::Purge(upto, recorded));
     }
 
     fn work(&mut self, durable: bool) -> Result<(), Failed> {

@@ -49,7 +49,8 @@ async fn a_node_that_is_far_behind_receives_a_snapshot() {
     let raft = cluster.nodes[&late].clone();
     let took = eventually("it has what it missed", || raft.state().group("in-the-snapshot").is_some()).await;
     println!("caught up after {took:?}");
-    assert!(raft.status().snapshot.is_some(), "it can only have come by snapshot");
+    // The state is told before openraft's figures are.
+    eventually("it came by snapshot", || raft.status().snapshot.is_some()).await;
     let state = raft.linearizable().await.unwrap();
     assert_eq!(state.groups, cluster.nodes[&leader].linearizable().await.unwrap().groups);
     cluster.stop_all().await;
