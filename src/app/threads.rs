@@ -22,7 +22,7 @@ pub struct Threads {
     clients: Runtime,
 }
 
-/// Where tasks are started that do not belong to probes and judges, among which [`super::run`] itself runs.
+/// Where tasks are started that do not belong to probes and judges, among which the function of that name above itself runs.
 #[derive(Clone)]
 pub(super) struct Handles {
     /// The log, and the calls of peers.
@@ -47,7 +47,7 @@ impl Threads {
     /// Runs a sentinel to its end.
     ///
     /// # Errors
-    /// As [`super::run`].
+    /// As `app::run`.
     pub fn run(self, config: crate::conf::Config) -> Result<(), super::AppError> {
         let handles = Handles { consensus: self.consensus.handle().clone(), clients: self.clients.handle().clone() };
         // As a task: run by `block_on` alone it would wake this thread for every word from consensus, thousands of times a second under load.

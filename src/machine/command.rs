@@ -33,6 +33,7 @@ pub enum Origin {
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[allow(clippy::large_enum_variant, reason = "one at a time is built, proposed and applied; there are no arrays of them to save memory in")]
 pub enum Command {
     /// Monitor a master. Saying again what is already so changes nothing.
     ConfigureGroup {

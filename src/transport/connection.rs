@@ -31,7 +31,7 @@ pub struct Opening {
 impl Opening {
     /// HTTP/2: the preface, 24 bytes that each client sends at once (RFC 9113, section 3.4).
     pub const HTTP2: Self = Self { bytes: 24, within: Duration::from_secs(3) };
-    /// Whoever takes the connection says when it is proven ([`Incoming::place`]); until then it may be closed for a newer one.
+    /// Whoever takes the connection says when it is proven (`Incoming::place`); until then it may be closed for a newer one.
     pub const PROOF: Self = Self { bytes: usize::MAX, within: Duration::from_secs(3) };
     /// HTTP/1: the first byte; the limit on the header follows.
     pub const HTTP1: Self = Self { bytes: 1, within: Duration::from_secs(5) };
