@@ -81,7 +81,7 @@ deny:
 
 # To be shipped with every binary.
 notices:
-	@$(CARGO) about --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-about --version $(ABOUT)
+	@$(CARGO) about --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-about --version $(ABOUT) --features cli
 	@mkdir -p target
 	$(CARGO) about generate --locked --fail about.hbs -o target/THIRD-PARTY-NOTICES.html
 	@echo 'target/THIRD-PARTY-NOTICES.html'
