@@ -108,3 +108,6 @@ mod take_over;
 
 #[path = "live/strict.rs"]
 mod strict;
+
+#[path = "live/slow_disk.rs"]
+mod slow_disk;
