@@ -111,8 +111,6 @@ pub struct Judge {
     pub(super) fence_trouble: Option<Trouble>,
     /// What is remembered of replicas that come and go.
     pub(super) tenures: Tenures,
-    /// When a replica that came back was last looked at out of turn.
-    pub(super) rejoin_looked: Option<Mono>,
     /// Whether this very step is the first one that leads.
     pub(super) began_to_lead: bool,
     pub(super) proposals: Pending<ProposalKey>,
@@ -136,7 +134,6 @@ impl Judge {
             mark: None,
             fence_trouble: None,
             tenures: Tenures::default(),
-            rejoin_looked: None,
             began_to_lead: false,
             proposals: Pending::default(),
             asks: Pending::default(),

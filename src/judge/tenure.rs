@@ -43,6 +43,10 @@ pub(super) struct Tenures {
     settling: BTreeMap<Addr, Mono>,
     /// Since when the master has been seen not to list a replica.
     unlisted: BTreeMap<Addr, Mono>,
+    /// When a replica that came back was last looked at out of turn.
+    rejoin_looked: Option<Mono>,
+    /// When a server that leads by hand may be adopted again.
+    pub(super) adopt_after: Option<Mono>,
     /// Whom the master lists although nobody was found there, and when that was found.
     turned_away: BTreeMap<Addr, Mono>,
 }
@@ -175,9 +179,9 @@ impl Judge {
 
     fn tenures_look_due(&mut self) -> bool {
         let now = self.now();
-        let due = self.rejoin_looked.is_none_or(|looked| now >= looked.plus_ms(REJOIN_LOOK_MS));
+        let due = self.tenures.rejoin_looked.is_none_or(|looked| now >= looked.plus_ms(REJOIN_LOOK_MS));
         if due {
-            self.rejoin_looked = Some(now);
+            self.tenures.rejoin_looked = Some(now);
         }
         self.wake_by(now.plus_ms(REJOIN_LOOK_MS));
         due
