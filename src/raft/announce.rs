@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::core::Core;
@@ -26,7 +27,7 @@ pub(super) async fn run(core: Arc<Core>, record: SentinelRecord) {
     let mut repeat = Repeat::default();
     loop {
         // Only members present themselves: one that was removed must not come back by its own word.
-        let member = core.standing().members.contains_key(&core.me);
+        let member = core.standing().members.contains_key(&core.me) && !core.leaving.load(Ordering::Relaxed);
         let (record, known) = {
             let state = states.borrow_and_update();
             // The keys are those of now: the secret file may have changed.

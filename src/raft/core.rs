@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use openraft::{RaftMetrics, ServerState};
@@ -55,6 +56,8 @@ pub(super) struct Core {
     pub tasks: TaskTracker,
     /// When this room started.
     pub began: Mono,
+    /// This leader removes itself, so it does not present itself again.
+    pub leaving: AtomicBool,
     /// Which members were last told of for their lack of the key.
     pub lack_told: Told,
 }

@@ -1,6 +1,7 @@
 //! Changing the members, by an operator's word only. The leader does it, one change at a time.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use openraft::error::{ChangeMembershipError, ClientWriteError, RaftError};
@@ -65,13 +66,25 @@ pub(super) async fn remove(core: &Core, id: NodeId) -> Result<(), MembershipErro
     if voters == BTreeSet::from([id]) {
         return Err(MembershipError::Refused(format!("sentinel {id} is the only voter")));
     }
-    // A leader that removes itself can say nothing afterwards.
-    if id == core.me {
-        forget(core, id).await?;
-    }
     let changes = if voters.contains(&id) { ChangeMembers::RemoveVoters([id].into()) } else { ChangeMembers::RemoveNodes([id].into()) };
+    if id == core.me {
+        return leave(core, changes).await;
+    }
     change(core, changes, false).await?;
-    if id == core.me { Ok(()) } else { forget(core, id).await }
+    forget(core, id).await
+}
+
+/// A leader that removes itself can say nothing afterwards, so its record goes first, and stays away while it is still a member.
+async fn leave(core: &Core, changes: ChangeMembers<NodeId, BasicNode>) -> Result<(), MembershipError> {
+    core.leaving.store(true, Ordering::Relaxed);
+    let left = match forget(core, core.me).await {
+        Ok(()) => change(core, changes, false).await,
+        Err(problem) => Err(problem),
+    };
+    if left.is_err() {
+        core.leaving.store(false, Ordering::Relaxed);
+    }
+    left
 }
 
 async fn forget(core: &Core, id: NodeId) -> Result<(), MembershipError> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use openraft::storage::RaftLogStorage;
@@ -83,6 +84,7 @@ impl Raft {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             began: clock.mono(),
+            leaving: AtomicBool::new(false),
             lack_told: Default::default(),
         });
         core.tasks.spawn(pulse::follow_members(core.clone()));

@@ -75,9 +75,14 @@ impl Service {
         let agreement = &self.ctx.agreement;
         let members = membership::Members::of_leader(&**agreement)?;
         let steps = plan(&members)?;
-        let nothing = steps.is_empty();
+        // A leader that removed itself records nothing any more.
+        let leaves = steps.contains(&membership::Step::Remove(agreement.id()));
+        let later = !steps.is_empty() && !leaves;
+        if leaves {
+            self.record(asker.clone(), &words).await;
+        }
         let done = membership::carry_out(&**agreement, steps).await;
-        if !nothing {
+        if later {
             let unfinished = if done.is_err() { " (not finished)" } else { "" };
             self.record(asker, &format!("{words}{unfinished}")).await;
         }

@@ -88,6 +88,8 @@ impl Members {
         if self.known(id)?.voter && self.voters().len() == 1 {
             return Err(Status::failed_precondition(format!("sentinel {id} is the only voter; add and promote another one first")));
         }
+        // A leader that removed itself proposes nothing afterwards; its record goes with it.
+        let forget = forget.filter(|_| id != self.leader);
         Ok([Step::Remove(id)].into_iter().chain(forget).collect())
     }
 
@@ -197,6 +199,13 @@ mod tests {
         assert_eq!(plan(&[(1, true), (2, true), (3, true), (4, false)]), [swap, remove.clone(), forget.clone()]);
         assert_eq!(plan(&[(1, true), (2, true), (3, false), (4, true)]), [remove, forget.clone()]);
         assert_eq!(plan(&[(1, true), (2, true), (4, true)]), [forget]);
+    }
+
+    #[test]
+    fn a_leader_that_removes_itself_has_nothing_to_say_afterwards() {
+        let three = cluster(&[(1, true), (2, true), (3, true)]);
+        assert_eq!(three.remove(NodeId(1)).expect("it may"), [Step::Remove(NodeId(1))]);
+        assert_eq!(three.remove(NodeId(2)).expect("it may"), [Step::Remove(NodeId(2)), Step::Forget(NodeId(2))]);
     }
 
     #[test]
