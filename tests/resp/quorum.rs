@@ -76,7 +76,7 @@ async fn reset_drops_only_what_is_down() {
 async fn a_failover_that_would_be_blocked_is_an_error_with_everybody_there() {
     let world = world().await;
     let mut wire = Wire::open(world.addr).await;
-    let mut say = |would| {
+    let say = |would| {
         let mut view = super::world::view(world.clock);
         view.readiness = Readiness { would, next: None, why: vec!["127.0.0.1:6380: down".to_owned()] };
         world.board.show(&group(), view);
