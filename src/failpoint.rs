@@ -2,6 +2,7 @@
 //!
 //! Compiled to nothing without the feature `failpoints`. With it, a place called `NAME` is armed by a file of that name in the
 //! folder that `RAFT_SENTINEL_FAILPOINTS` names. The process that comes first removes the file, which only one can, and kills itself.
+//! A place that [lingers](linger) makes every process that comes wait, for as many milliseconds as its file says, while the file is there.
 
 /// Dies here if a test wants that.
 #[cfg(feature = "failpoints")]
@@ -18,3 +19,17 @@ pub fn pass(name: &str) {
 /// Does nothing.
 #[cfg(not(feature = "failpoints"))]
 pub const fn pass(_name: &str) {}
+
+/// Waits here for as long as a test wants: what is slow on a test's machine, and only there.
+#[cfg(feature = "failpoints")]
+pub fn linger(name: &str) {
+    let Some(folder) = std::env::var_os("RAFT_SENTINEL_FAILPOINTS") else { return };
+    let Ok(content) = std::fs::read_to_string(std::path::Path::new(&folder).join(name)) else { return };
+    if let Ok(span_ms) = content.trim().parse() {
+        std::thread::sleep(std::time::Duration::from_millis(span_ms));
+    }
+}
+
+/// Does nothing.
+#[cfg(not(feature = "failpoints"))]
+pub const fn linger(_name: &str) {}

@@ -111,3 +111,6 @@ mod readiness;
 
 #[path = "live/strict.rs"]
 mod strict;
+
+#[path = "live/slow_disk.rs"]
+mod slow_disk;

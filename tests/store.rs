@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+#[path = "store/ahead.rs"]
+mod ahead;
 #[path = "store/common.rs"]
 mod common;
 #[path = "store/crash.rs"]

@@ -5,7 +5,7 @@
 //! only keeps that voter from electing another). These rules cure the three. They only choose *moments*: who may lead is
 //! decided by Raft's votes alone, so a mistake here can cost time, never safety.
 
-use super::config::Spans;
+use super::config::{DISK_WITHIN, Spans, ms};
 use super::types::LogId;
 use crate::base::Mono;
 
@@ -16,6 +16,8 @@ pub(super) struct Sight {
     pub now: Mono,
     /// What this node is.
     pub part: Part,
+    /// How long a sync of its disk takes.
+    pub sync_ms: u64,
 }
 
 /// What this node is in the group.
@@ -54,6 +56,9 @@ pub(super) enum Step {
     Hold(Mono),
 }
 
+/// The candidate keeps its vote before it asks for others, and a voter before it answers; on either disk another sync may have just begun.
+const SYNCS_OF_A_CAMPAIGN: u64 = 4;
+
 /// The memory of the guard.
 #[derive(Debug)]
 pub(super) struct Campaigner {
@@ -62,6 +67,8 @@ pub(super) struct Campaigner {
     patience_ms: u64,
     /// Not before, whatever else is the case.
     not_before: Mono,
+    /// The last campaign may still be won until then.
+    campaigning_until: Option<Mono>,
     leading_since: Option<Mono>,
 }
 
@@ -69,7 +76,7 @@ impl Campaigner {
     /// Begins to watch. `draw` is any random number.
     pub(super) fn new(spans: Spans, now: Mono, draw: u64) -> Self {
         let patience_ms = patience(&spans, draw);
-        Self { spans, patience_ms, not_before: now.plus_ms(patience_ms), leading_since: None }
+        Self { spans, patience_ms, not_before: now.plus_ms(patience_ms), campaigning_until: None, leading_since: None }
     }
 
     /// What to do now.
@@ -85,8 +92,13 @@ impl Campaigner {
                 self.leading_since = None;
                 let due = heard.map_or(self.not_before, |heard| self.not_before.max(heard.plus_ms(self.patience_ms)));
                 if alone {
-                    self.rest(now, draw);
-                    Step::Elect
+                    match self.campaigning_until.filter(|until| now < *until) {
+                        Some(until) => Step::Wait(until),
+                        None => {
+                            self.rest(now, draw, sight.sync_ms);
+                            Step::Elect
+                        }
+                    }
                 } else if now < due {
                     Step::Wait(due)
                 } else {
@@ -96,10 +108,10 @@ impl Campaigner {
         }
     }
 
-    /// The answers to [`Step::AskPreVotes`] are in. Returns whether to campaign.
-    pub(super) fn note_pre_votes(&mut self, won: bool, now: Mono, draw: u64) -> bool {
+    /// The answers to [`Step::AskPreVotes`] are in; `sync_ms` is what a sync takes on the slowest disk of those concerned. Returns whether to campaign.
+    pub(super) fn note_pre_votes(&mut self, won: bool, now: Mono, draw: u64, sync_ms: u64) -> bool {
         if won {
-            self.rest(now, draw);
+            self.rest(now, draw, sync_ms);
         } else {
             self.patience_ms = patience(&self.spans, draw);
             self.not_before = now.plus_ms(self.spans.heartbeat_ms + draw % self.spans.spread_ms());
@@ -108,9 +120,11 @@ impl Campaigner {
     }
 
     /// Leaves a campaign time to end before the next: a candidate that campaigns again throws away the votes that are on their way.
-    fn rest(&mut self, now: Mono, draw: u64) {
+    fn rest(&mut self, now: Mono, draw: u64, sync_ms: u64) {
         self.patience_ms = patience(&self.spans, draw);
-        self.not_before = now.plus_ms(self.spans.trust_ms + draw % self.spans.spread_ms());
+        let syncs_ms = sync_ms.saturating_mul(SYNCS_OF_A_CAMPAIGN).min(ms(DISK_WITHIN));
+        self.not_before = now.plus_ms(self.spans.trust_ms + syncs_ms + draw % self.spans.spread_ms());
+        self.campaigning_until = Some(self.not_before);
     }
 
     fn lead(&mut self, now: Mono, ack: Option<Mono>, quorum_reachable: bool) -> Step {
@@ -179,11 +193,11 @@ mod tests {
     const SPANS: Spans = Spans { heartbeat_ms: 50, trust_ms: 150, lease_ms: 300 };
 
     fn voter(now_ms: u64, heard_ms: Option<u64>) -> Sight {
-        Sight { now: Mono::from_ms(now_ms), part: Part::Voter { alone: false, heard: heard_ms.map(Mono::from_ms) } }
+        Sight { now: Mono::from_ms(now_ms), part: Part::Voter { alone: false, heard: heard_ms.map(Mono::from_ms) }, sync_ms: 0 }
     }
 
     fn leader(now_ms: u64, ack_ms: Option<u64>, quorum_reachable: bool) -> Sight {
-        Sight { now: Mono::from_ms(now_ms), part: Part::Leader { ack: ack_ms.map(Mono::from_ms), quorum_reachable } }
+        Sight { now: Mono::from_ms(now_ms), part: Part::Leader { ack: ack_ms.map(Mono::from_ms), quorum_reachable }, sync_ms: 0 }
     }
 
     #[test]
@@ -197,7 +211,7 @@ mod tests {
     #[test]
     fn after_a_refusal_it_asks_again_soon_but_never_within_a_leaders_lease() {
         let mut guard = Campaigner::new(SPANS, Mono::from_ms(0), 0);
-        assert!(!guard.note_pre_votes(false, Mono::from_ms(300), 7));
+        assert!(!guard.note_pre_votes(false, Mono::from_ms(300), 7, 0));
         assert_eq!(guard.step(voter(300, None), 0), Step::Wait(Mono::from_ms(357)));
         assert_eq!(guard.step(voter(400, Some(390)), 0), Step::Wait(Mono::from_ms(697)));
     }
@@ -205,17 +219,30 @@ mod tests {
     #[test]
     fn every_campaign_draws_anew() {
         let mut guard = Campaigner::new(SPANS, Mono::from_ms(0), 0);
-        assert!(guard.note_pre_votes(true, Mono::from_ms(1000), 149));
+        assert!(guard.note_pre_votes(true, Mono::from_ms(1000), 149, 0));
         assert_eq!(guard.step(voter(1000, None), 0), Step::Wait(Mono::from_ms(1299)));
-        assert!(guard.note_pre_votes(true, Mono::from_ms(2000), 150));
+        assert!(guard.note_pre_votes(true, Mono::from_ms(2000), 150, 0));
         assert_eq!(guard.step(voter(2000, None), 0), Step::Wait(Mono::from_ms(2150)));
     }
 
     #[test]
     fn a_lone_voter_elects_itself_at_once() {
         let mut guard = Campaigner::new(SPANS, Mono::from_ms(0), 0);
-        let alone = Sight { now: Mono::from_ms(1), part: Part::Voter { alone: true, heard: None } };
+        let alone = Sight { now: Mono::from_ms(1), part: Part::Voter { alone: true, heard: None }, sync_ms: 0 };
         assert_eq!(guard.step(alone, 0), Step::Elect);
+    }
+
+    #[test]
+    fn a_campaign_is_left_the_time_that_the_disks_need() {
+        let mut guard = Campaigner::new(SPANS, Mono::from_ms(0), 0);
+        assert!(guard.note_pre_votes(true, Mono::from_ms(1000), 0, 300));
+        assert_eq!(guard.step(voter(1150, None), 0), Step::Wait(Mono::from_ms(2350)));
+        assert!(guard.note_pre_votes(true, Mono::from_ms(3000), 0, u64::MAX), "a figure that cannot be is bounded");
+        assert_eq!(guard.step(voter(3000, None), 0), Step::Wait(Mono::from_ms(5150)));
+        let alone = |now_ms| Sight { now: Mono::from_ms(now_ms), part: Part::Voter { alone: true, heard: None }, sync_ms: 100 };
+        let mut lone = Campaigner::new(SPANS, Mono::from_ms(0), 0);
+        assert_eq!(lone.step(alone(1), 0), Step::Elect);
+        assert_eq!(lone.step(alone(51), 0), Step::Wait(Mono::from_ms(551)), "its vote is not on the disk yet");
     }
 
     #[test]
@@ -230,7 +257,7 @@ mod tests {
     #[test]
     fn a_bystander_never_campaigns() {
         let mut guard = Campaigner::new(SPANS, Mono::from_ms(0), 0);
-        let sight = Sight { now: Mono::from_ms(60_000), part: Part::Bystander };
+        let sight = Sight { now: Mono::from_ms(60_000), part: Part::Bystander, sync_ms: 0 };
         assert_eq!(guard.step(sight, 0), Step::Wait(Mono::from_ms(60_300)));
     }
 

@@ -117,9 +117,8 @@ impl RaftConfig {
     /// openraft's settings. Three of its switches are ours instead:
     ///
     /// - it campaigns only when `guard` says so (`enable_elect` off);
-    /// - its heartbeats are triggered by `guard` (`enable_heartbeat` off). It would send them on every third half of
-    ///   `heartbeat_interval`, and gives up an AppendEntries call after one: a follower whose disk needs longer than a
-    ///   heartbeat to sync could never answer in time. Here that interval is only the patience of one call;
+    /// - its heartbeats are sent by `heartbeat` (`enable_heartbeat` off), beside the stream of entries. `heartbeat_interval` is only
+    ///   how often it looks whether to step down;
     /// - `election_timeout_max` is what it takes as the lease of a vote.
     pub(super) fn openraft(&self, spans: &Spans) -> Result<openraft::Config, StartError> {
         openraft::Config {
@@ -142,6 +141,8 @@ impl RaftConfig {
 
 /// How long one transfer of a snapshot may take.
 pub(super) const SNAPSHOT_WITHIN: Duration = Duration::from_secs(60);
+/// How long a peer may take for what it answers after a sync: a vote, or entries.
+pub(super) const DISK_WITHIN: Duration = Duration::from_secs(2);
 /// How long a proposal is pursued.
 pub(super) const PROPOSE_WITHIN: Duration = Duration::from_secs(2);
 /// How long a linearizable read is pursued.

@@ -10,8 +10,9 @@ use rand::Rng;
 
 use super::acks::is_quorum;
 use super::campaign::{Campaigner, Part, Sight, Step};
-use super::config::REACHABLE_MS;
+use super::config::{REACHABLE_MS, ms};
 use super::core::{Core, Standing};
+use super::heartbeat::Heartbeats;
 use super::wire;
 use crate::base::{Mono, NodeId};
 use crate::proto::peer;
@@ -20,14 +21,14 @@ use crate::proto::peer;
 pub(super) async fn run(core: Arc<Core>) {
     let mut campaigner = Campaigner::new(core.spans, core.clock.mono(), draw());
     let mut changes = core.consensus.server_metrics();
-    let mut silent = false;
+    let (mut heartbeats, mut silent) = (Heartbeats::default(), false);
     while !core.stop.is_cancelled() {
         let sight = look(&core);
         let until = match campaigner.step(sight, draw()) {
             Step::Wait(until) => until,
             Step::Beat(until) => {
                 tell(&mut silent, false);
-                let _ = core.consensus.trigger().heartbeat().await;
+                heartbeats.send(&core).await;
                 until
             }
             Step::Hold(until) => {
@@ -40,10 +41,10 @@ pub(super) async fn run(core: Arc<Core>) {
             }
             Step::AskPreVotes => {
                 let before = core.ear.last();
-                let won = ask_pre_votes(&core).await;
+                let PreVotes { won, sync_ms } = ask_pre_votes(&core).await;
                 // Whoever gave its vote away while it asked would only depose the one it voted for.
                 let won = won && core.ear.last() == before;
-                if campaigner.note_pre_votes(won, core.clock.mono(), draw()) {
+                if campaigner.note_pre_votes(won, core.clock.mono(), draw(), sync_ms) {
                     elect(&core).await;
                 }
                 continue;
@@ -80,7 +81,7 @@ fn look(core: &Core) -> Sight {
     } else {
         Part::Bystander
     };
-    Sight { now, part }
+    Sight { now, part, sync_ms: ms(core.log.sync_takes()) }
 }
 
 fn reachable(core: &Core, standing: &Standing) -> bool {
@@ -108,8 +109,16 @@ async fn elect(core: &Core) {
     }
 }
 
-/// Whether a quorum would vote for us.
-async fn ask_pre_votes(core: &Core) -> bool {
+/// What came of the question.
+struct PreVotes {
+    /// A quorum would vote for us.
+    won: bool,
+    /// How long a sync takes on the slowest disk of those that would.
+    sync_ms: u64,
+}
+
+/// Asks the voters whether they would vote for us.
+async fn ask_pre_votes(core: &Core) -> PreVotes {
     let standing = core.standing();
     let last_log = core.consensus.data_metrics().borrow().last_log.as_ref().map(wire::log_id_to_wire);
     let ask = |voter: NodeId| async move {
@@ -123,18 +132,20 @@ async fn ask_pre_votes(core: &Core) -> bool {
     };
     let mut answers: FuturesUnordered<_> = standing.all_voters().into_iter().filter(|id| *id != core.me).map(ask).collect();
     let mut granted = BTreeSet::from([core.me]);
+    let mut sync_ms = ms(core.log.sync_takes());
     while let Some((voter, answer)) = answers.next().await {
         let answer: Result<peer::PreVoteReply, _> = answer;
         match answer {
             Ok(reply) if reply.granted => {
                 granted.insert(voter);
+                sync_ms = sync_ms.max(u64::from(reply.sync_ms));
             }
             Ok(reply) => tracing::debug!(%voter, reason = reply.reason, "no vote"),
             Err(problem) => tracing::debug!(%voter, %problem, "no vote"),
         }
         if is_quorum(&standing.voters, &granted) {
-            return true;
+            break;
         }
     }
-    is_quorum(&standing.voters, &granted)
+    PreVotes { won: is_quorum(&standing.voters, &granted), sync_ms }
 }

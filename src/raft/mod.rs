@@ -11,10 +11,11 @@
 //!   ├ announce the record of this sentinel
 //!   ├ sealing  secrets, before they are proposed
 //!   ├ lead     who leads, as far as one may trust it  ◀ acks (who acknowledged us), ear (whom we heard)
-//!   ├ guard    heartbeats and campaigns               ◀ campaign (the rules, pure)
+//!   ├ guard    heartbeats and campaigns               ◀ campaign (the rules, pure)  ▶ heartbeat
 //!   ├ forming  the birth of a group
 //!   ├ vouch    callers that this sentinel does not know yet
 //!   └ pulse    who the members are, who is alive      ▶ peers (the book of them)
+//!   runtime  tokio, with patience for slow disks
 //!   calls, network (out), server, service (in)        ◀ passport (who is who), wire (messages)
 //! ```
 //!
@@ -32,6 +33,7 @@ mod ear;
 mod error;
 mod forming;
 mod guard;
+mod heartbeat;
 mod intake;
 mod lead;
 mod members;
@@ -42,6 +44,7 @@ mod peers;
 mod propose;
 mod pulse;
 mod read;
+mod runtime;
 mod sealing;
 mod server;
 mod service;

@@ -11,13 +11,14 @@ use openraft::{BasicNode, RaftNetwork, RaftNetworkFactory, Snapshot};
 
 use super::acks::Acks;
 use super::calls::{CallError, Calls};
-use super::config::SNAPSHOT_WITHIN;
+use super::config::{DISK_WITHIN, SNAPSHOT_WITHIN};
 use super::types::{TypeConfig, Vote};
 use super::wire;
 use super::wire::Malformed;
 use crate::base::NodeId;
 use crate::clock::Clock;
 use crate::proto::peer;
+use crate::store::LogStore;
 
 type RaftRpcError = RPCError<NodeId, BasicNode, RaftError<NodeId>>;
 
@@ -30,6 +31,7 @@ pub(super) struct Network {
     pub calls: Calls,
     pub acks: Arc<Acks>,
     pub clock: Clock,
+    pub log: LogStore,
 }
 
 impl RaftNetworkFactory<TypeConfig> for Network {
@@ -74,6 +76,15 @@ impl Link {
             AppendEntriesResponse::HigherVote(_) => {}
         }
         Ok(response)
+    }
+
+    /// Waits until this leader's own disk has what the peer accepted.
+    ///
+    /// openraft counts the leader for a quorum as soon as an entry is in its log, which runs ahead of the disk. A commit needs another
+    /// voter (where it does not, the log waits for each entry), and no other is counted before this.
+    async fn own_disk_has(&self, accepted: &AppendEntriesRequest<TypeConfig>) -> Result<(), RaftRpcError> {
+        let Some(last) = wire::end_of(accepted) else { return Ok(()) };
+        self.network.log.flushed(last.index).await.map_err(|failed| Unreachable::new(&failed).into())
     }
 
     async fn ask_vote(&self, request: VoteRequest<NodeId>, within: Duration) -> Result<VoteResponse<NodeId>, LinkError> {
@@ -138,13 +149,17 @@ impl RaftNetwork<TypeConfig> for Link {
     async fn append_entries(
         &mut self,
         rpc: AppendEntriesRequest<TypeConfig>,
-        option: RPCOption,
+        _option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, RaftRpcError> {
-        Ok(self.append(&rpc, option.hard_ttl()).await?)
+        let response = self.append(&rpc, DISK_WITHIN).await?;
+        if let AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_) = response {
+            self.own_disk_has(&rpc).await?;
+        }
+        Ok(response)
     }
 
-    async fn vote(&mut self, rpc: VoteRequest<NodeId>, option: RPCOption) -> Result<VoteResponse<NodeId>, RaftRpcError> {
-        Ok(self.ask_vote(rpc, option.hard_ttl()).await?)
+    async fn vote(&mut self, rpc: VoteRequest<NodeId>, _option: RPCOption) -> Result<VoteResponse<NodeId>, RaftRpcError> {
+        Ok(self.ask_vote(rpc, DISK_WITHIN).await?)
     }
 
     async fn full_snapshot(

@@ -54,9 +54,9 @@ impl Raft {
         let passport = Passport::new(opened.identity.clone(), opened.states.clone(), peers.clone());
         let calls = Calls::new(passport.clone(), peers.clone());
         let acks = Arc::new(Acks::default());
-        let network = Network { calls: calls.clone(), acks: acks.clone(), clock };
-        let log = opened.log.clone();
-        let consensus = openraft::Raft::new(config.node_id, settings, network.clone(), opened.log, opened.machine)
+        let log = opened.log.ahead_of_the_disk();
+        let network = Network { calls: calls.clone(), acks: acks.clone(), clock, log: log.clone() };
+        let consensus = openraft::Raft::new(config.node_id, settings, network.clone(), log.clone(), opened.machine)
             .await
             .map_err(|problem| StartError::Raft(problem.to_string()))?;
         let (reads, clerk) = read::desk();
@@ -247,7 +247,11 @@ impl Raft {
     /// takes no part; the process should end and be started again. Never returns after a [`Raft::shutdown`].
     pub async fn failed(&self) -> String {
         let mut metrics = self.core.consensus.metrics();
-        let _ = metrics.wait_for(|now| now.running_state.is_err()).await;
+        tokio::select! {
+            _ = metrics.wait_for(|now| now.running_state.is_err()) => {}
+            // openraft hears of it with the next entry.
+            failed = self.core.log.failed() => return failed.to_string(),
+        }
         if self.core.stop.is_cancelled() {
             std::future::pending::<()>().await;
         }

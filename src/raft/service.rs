@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::campaign::{NoVote, Voter};
 use super::config::SNAPSHOT_WITHIN;
 use super::core::Core;
-use super::types::{TypeConfig, Vote};
+use super::types::{LogId, TypeConfig, Vote};
 use super::wire::Malformed;
 use super::{propose, vouch, wire};
 use crate::base::{LogIndex, NodeId, said_plainly};
@@ -127,7 +127,7 @@ impl Service {
     async fn take_entries(&self, caller: Caller, mut request: peer::AppendRequest) -> Result<peer::AppendReply, Status> {
         let from = self.admit_raft(caller, request.envelope.take()).await?;
         let request = self.checked(from, wire::append_from_wire(request))?;
-        let vote = request.vote;
+        let (vote, end) = (request.vote, wire::end_of(&request));
         check_leader(from, &vote)?;
         self.checked(from, self.core.standpoint().check_vote(&vote))?;
         self.note_leader(from, &vote);
@@ -145,11 +145,31 @@ impl Service {
             Ok::<_, Malformed>(core.consensus.append_entries(request).await)
         });
         let taken = self.checked(from, taken.await.map_err(|_| stopping())?)?;
-        let response = taken.map_err(|error| stopped(&error))?;
+        let mut response = taken.map_err(|error| stopped(&error))?;
+        if let (AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_), Some(end)) = (&response, end) {
+            response = self.once_durable(response, end, &vote).await?;
+        }
         if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
             self.note_leader(from, &vote);
         }
         Ok(wire::append_reply_to_wire(self.core.passport.responder(), &response))
+    }
+
+    /// Holds an acknowledgement until what it acknowledges is on the disk: openraft gives it as soon as the entries are in memory.
+    ///
+    /// Another leader may have replaced them meanwhile, and then it would be about others.
+    async fn once_durable(
+        &self,
+        response: AppendEntriesResponse<NodeId>,
+        end: LogId,
+        vote: &Vote,
+    ) -> Result<AppendEntriesResponse<NodeId>, Status> {
+        self.core.log.flushed(end.index).await.map_err(|error| stopped(&error))?;
+        let now = self.core.vote();
+        if now > *vote {
+            return Ok(AppendEntriesResponse::HigherVote(now));
+        }
+        if self.core.log.holds(end) { Ok(response) } else { Err(Status::aborted("the entries were replaced before they were durable")) }
     }
 
     async fn take_vote_request(&self, caller: Caller, request: peer::VoteRequest) -> Result<peer::VoteReply, Status> {
@@ -176,6 +196,7 @@ impl Service {
             responder: Some(self.core.passport.responder()),
             granted: judged.is_ok(),
             reason: judged.err().map(|why| why.to_string()).unwrap_or_default(),
+            sync_ms: u32::try_from(self.core.log.sync_takes().as_millis()).unwrap_or(u32::MAX),
         })
     }
 

@@ -2,6 +2,7 @@
 
 use openraft::{BasicNode, RaftTypeConfig};
 
+use super::runtime::PatientRuntime;
 use crate::base::NodeId;
 use crate::machine::{Command, Outcome};
 
@@ -14,7 +15,7 @@ openraft::declare_raft_types!(
         Node = BasicNode,
         Entry = openraft::Entry<TypeConfig>,
         SnapshotData = Vec<u8>,
-        AsyncRuntime = openraft::TokioRuntime,
+        AsyncRuntime = PatientRuntime,
 );
 
 /// One entry of the log.

@@ -7,6 +7,7 @@ use redb::backends::FileBackend;
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 
 use super::{StoreError, codec, files};
+use crate::failpoint;
 
 pub(super) const FILE: &str = "log.redb";
 /// Everything but the log entries.
@@ -62,6 +63,8 @@ pub(super) enum Op {
     Purge(u64, Vec<u8>),
     /// Replaces the snapshot by one that covers the log up to this index: its description and its data.
     Snapshot(u64, Vec<u8>, Vec<u8>),
+    /// Changes nothing.
+    Nothing,
 }
 
 /// The open file.
@@ -151,11 +154,13 @@ impl Engine {
                         meta.insert(Key::SnapshotMeta.name(), described.as_slice())?;
                         meta.insert(Key::SnapshotData.name(), data.as_slice())?;
                     }
+                    Op::Nothing => {}
                 }
             }
             let commits = codec::encode(&(self.commits + 1)).map_err(std::io::Error::from)?;
             meta.insert(Key::Commits.name(), commits.as_slice())?;
         }
+        failpoint::linger("slow-sync");
         txn.commit()?;
         self.commits += 1;
         Ok(())

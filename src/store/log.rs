@@ -2,17 +2,25 @@
 //!
 //! Reads are answered from memory, where the whole (short) log is kept; writes go to the writer's queue in the order in which openraft
 //! asks for them, which is all the ordering that Raft needs: a later write is never durable before an earlier one.
+//!
+//! openraft 0.9 does nothing while it waits for an append: no heartbeat, no vote, no second entry for the same sync. So the log may
+//! [run ahead](LogStore::ahead_of_the_disk) of the disk: an append is acknowledged once it is in memory and queued. Nothing may count for a quorum then
+//! before [`LogStore::flushed`] says so, and `raft` holds every acknowledgement between sentinels until it does: a follower's its own, and on the leader the followers',
+//! so that the leader is behind a commit with its own disk as well.
 
 use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
 use openraft::{ErrorSubject, ErrorVerb, OptionalSend, RaftLogReader, StorageIOError};
 
 use super::codec;
 use super::engine::{Key, Op};
+use super::progress::Failed;
 use super::verify::{Book, shown};
+use super::voters::Voters;
 use super::writer::Writer;
 use crate::base::{NodeId, limits};
 use crate::raft::types::{Entry, LogId, TypeConfig, Vote};
@@ -24,16 +32,65 @@ pub(super) type Failure = openraft::StorageError<NodeId>;
 pub struct LogStore {
     writer: Arc<Writer>,
     book: Arc<Mutex<Book>>,
+    voters: Voters,
+    ahead: bool,
 }
 
 impl LogStore {
-    pub(super) fn new(writer: Arc<Writer>, book: Book) -> Self {
-        Self { writer, book: Arc::new(Mutex::new(book)) }
+    pub(super) fn new(writer: Arc<Writer>, book: Book, voters: Voters) -> Self {
+        Self { writer, book: Arc::new(Mutex::new(book)), voters, ahead: false }
+    }
+
+    /// The same log, for an openraft whose appends do not wait for the disk. Whoever hands it over sees to it that nothing counts for a quorum
+    /// before it is [flushed](Self::flushed).
+    #[must_use]
+    pub fn ahead_of_the_disk(self) -> Self {
+        Self { ahead: true, ..self }
+    }
+
+    /// Waits until the entry at an index, as it was when this was asked or later, is durable.
+    ///
+    /// An entry that is cut off meanwhile may be another one by then: the caller compares.
+    ///
+    /// # Errors
+    /// [`Failed`]: it never will be.
+    pub async fn flushed(&self, index: u64) -> Result<(), Failed> {
+        let mut progress = self.writer.progress();
+        let reached = progress.wait_for(|now| now.next > index || now.failed.is_some()).await.map_err(|_| Failed::closed())?;
+        if reached.next > index { Ok(()) } else { Err(reached.failed.clone().unwrap_or_else(Failed::closed)) }
+    }
+
+    /// Waits until the log fails for good. Never returns once it is closed.
+    pub async fn failed(&self) -> Failed {
+        let mut progress = self.writer.progress();
+        match progress.wait_for(|now| now.failed.is_some()).await.ok().and_then(|now| now.failed.clone()) {
+            Some(failed) => failed,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// How long a sync of this disk takes: it follows a slower one at once, and a faster one slowly.
+    pub fn sync_takes(&self) -> Duration {
+        self.writer.progress().borrow().sync
+    }
+
+    /// Writes nothing, durably, so that [`LogStore::sync_takes`] has a figure.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub async fn try_sync(&self) -> Result<(), Failed> {
+        self.writer.write(vec![Op::Nothing]).await
     }
 
     /// The entry at an index, if the log holds it.
     pub fn log_id_at(&self, index: u64) -> Option<LogId> {
         self.book().entries.get(&index).map(|entry| entry.log_id)
+    }
+
+    /// Whether the log holds exactly this entry, or has purged it.
+    pub fn holds(&self, entry: LogId) -> bool {
+        let book = self.book();
+        book.purged >= Some(entry) || book.entries.get(&entry.index).is_some_and(|found| found.log_id == entry)
     }
 
     /// The last entry, and the last one that is known to be committed.
@@ -92,7 +149,14 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             return Err(unsaved(&std::io::Error::other(format!("term {} is beyond what can be", vote.leader_id.term))));
         }
         let bytes = codec::encode(vote).map_err(|error| unsaved(&error))?;
-        self.writer.write(vec![Op::Set(Key::Vote, bytes)]).await.map_err(|error| unsaved(&error))?;
+        let ops = vec![Op::Set(Key::Vote, bytes)];
+        // A vote that is committed proves that a quorum has made its promise to this leader durable, so nobody else can win at or below it,
+        // even if this sentinel forgets it. It is durable before any entry of that leader; a promise of this sentinel's own is waited for.
+        if self.ahead && vote.committed {
+            self.writer.queue(ops).map_err(|error| unsaved(&error))?;
+        } else {
+            self.writer.write(ops).await.map_err(|error| unsaved(&error))?;
+        }
         self.book().vote = Some(*vote);
         Ok(())
     }
@@ -135,10 +199,18 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 let problem = std::io::Error::other(format!("it does not follow the last one, {}", shown(book.last())));
                 return Err(failure(subject, ErrorVerb::Write, problem));
             }
+            self.voters.note_entry(&entry);
             ops.push(Op::Append(index, codec::encode(&entry).map_err(|error| failure(subject, ErrorVerb::Write, error))?));
             book.entries.insert(index, entry);
         }
-        self.writer.append(ops, callback).map_err(|error| failure(ErrorSubject::Logs, ErrorVerb::Write, error))
+        let unwritten = |error| failure(ErrorSubject::Logs, ErrorVerb::Write, error);
+        if self.ahead && self.voters.need_others() {
+            self.writer.append(ops, None).map_err(unwritten)?;
+            callback.log_io_completed(Ok(()));
+            Ok(())
+        } else {
+            self.writer.append(ops, Some(callback)).map_err(unwritten)
+        }
     }
 
     async fn truncate(&mut self, log_id: LogId) -> Result<(), Failure> {
@@ -149,6 +221,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 return Err(failure(ErrorSubject::Log(log_id), ErrorVerb::Delete, problem));
             }
             book.entries.split_off(&log_id.index);
+            self.voters.truncate(log_id.index);
         }
         let written = self.writer.write(vec![Op::Truncate(log_id.index)]).await;
         written.map_err(|error| failure(ErrorSubject::Log(log_id), ErrorVerb::Delete, error))
@@ -160,6 +233,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let mut book = self.book();
         book.purged = book.purged.max(Some(log_id));
         book.entries = book.entries.split_off(&(log_id.index + 1));
+        self.voters.purge(log_id.index);
         self.writer.purge(log_id.index, bytes).map_err(|error| failure(ErrorSubject::Log(log_id), ErrorVerb::Delete, error))
     }
 }

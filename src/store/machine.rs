@@ -11,6 +11,7 @@ use tokio::sync::{broadcast, watch};
 use super::engine::Op;
 use super::log::{Failure, failure};
 use super::verify::shown;
+use super::voters::Voters;
 use super::writer::Writer;
 use super::{codec, skipped};
 use crate::base::{LogIndex, limits};
@@ -25,6 +26,7 @@ pub struct StateMachine {
     told: Option<LogIndex>,
     states: watch::Sender<Arc<State>>,
     events: broadcast::Sender<Arc<Logged>>,
+    voters: Voters,
 }
 
 /// The state and how far it goes.
@@ -36,7 +38,7 @@ struct Applied {
 }
 
 impl StateMachine {
-    pub(super) fn new(writer: Arc<Writer>, snapshot: Option<(SnapshotMeta, State)>, committed: Option<LogId>) -> Self {
+    pub(super) fn new(writer: Arc<Writer>, snapshot: Option<(SnapshotMeta, State)>, committed: Option<LogId>, voters: Voters) -> Self {
         let now = snapshot.map_or_else(Applied::default, |(meta, state)| Applied::of(&meta, state));
         let states = watch::Sender::new(now.state.clone());
         Self {
@@ -45,6 +47,7 @@ impl StateMachine {
             told: committed.map(|committed| LogIndex(committed.index)),
             states,
             events: broadcast::Sender::new(limits::EVENTS_WAITING),
+            voters,
         }
     }
 
@@ -131,6 +134,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             return Err(failure(subject(), ErrorVerb::Read, std::io::Error::other(problem)));
         }
         save(&self.writer, meta, *snapshot).await?;
+        self.voters.note_snapshot(&meta.last_membership);
         let events = skipped::changes(&self.now.state, &state);
         self.now = Applied::of(meta, state);
         self.publish(events);

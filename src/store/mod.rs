@@ -13,8 +13,8 @@
 //! ```
 //!
 //! In reading order: [`error`](StoreError), `codec` (bytes with a version and a checksum), `files`, [`identity`] and `record`,
-//! `engine` (the tables), `verify` (reading all of it once), `mark`, `writer` (the one thread that owns the file),
-//! [`log`] and [`machine`] (what openraft sees), `skipped` (what a snapshot jumps over).
+//! `engine` (the tables), `verify` (reading all of it once), `mark`, `writer` (the one thread that owns the file), `progress` (how far it is),
+//! [`log`] and [`machine`] (what openraft sees), `voters` (when the log may run ahead of the disk), `skipped` (what a snapshot jumps over).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,9 +35,11 @@ mod mark;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 mod power_loss;
+mod progress;
 mod record;
 mod skipped;
 mod verify;
+mod voters;
 mod writer;
 
 pub use codec::{BadValue, decode, encode, verify_snapshot};
@@ -46,9 +48,11 @@ pub use identity::{DataDir, Identity, PinError};
 pub use log::LogStore;
 pub use machine::StateMachine;
 pub use mark::Marked;
+pub use progress::Failed;
 pub use verify::Binding;
 
 use verify::Recovered;
+use voters::Voters;
 use writer::Writer;
 
 /// Everything that is durable on this sentinel, opened and verified.
@@ -80,10 +84,11 @@ pub fn open(dir: &Path, node_id: NodeId, cluster_id: ClusterId, seed: Option<Sen
     let (identity, recovered) = identity::open_or_create(&data, node_id, cluster_id, seed)?;
     let Recovered { engine, mark, book, snapshot } = recovered;
     let (pristine, committed) = (book.is_pristine() && snapshot.is_none(), book.committed);
-    let end = book.last().map_or(0, |last| last.index);
+    let next = book.last().map_or(0, |last| last.index + 1);
+    let voters = Voters::found(snapshot.as_ref().map(|(meta, _)| &meta.last_membership), book.entries.values());
     let covered = snapshot.as_ref().and_then(|(meta, _)| meta.last_log_id).map(|last| last.index);
-    let writer = Arc::new(Writer::start(writer::Opened { engine, mark, committed, covered, end }, data)?);
-    let machine = StateMachine::new(writer.clone(), snapshot, committed);
+    let writer = Arc::new(Writer::start(writer::Opened { engine, mark, committed, covered, next }, data)?);
+    let machine = StateMachine::new(writer.clone(), snapshot, committed, voters.clone());
     let (states, events) = (machine.states(), machine.events());
-    Ok(Opened { identity: Arc::new(identity), log: LogStore::new(writer, book), machine, states, events, pristine })
+    Ok(Opened { identity: Arc::new(identity), log: LogStore::new(writer, book, voters), machine, states, events, pristine })
 }

@@ -1,34 +1,23 @@
 //! The one thread that owns `log.redb`: it turns all that is waiting into one transaction, and only then answers.
 
-use std::fmt;
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use openraft::storage::LogFlushed;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::engine::{Engine, Key, Op};
 use super::identity::DataDir;
 use super::mark::{Mark, Marked};
+use super::progress::{Failed, Progress};
 use super::{StoreError, codec};
 use crate::raft::types::{LogId, TypeConfig};
 
 /// Jobs in one transaction.
 const BATCH: usize = 256;
-
-/// The file cannot be written or read any more; this sentinel has to stop.
-#[derive(Clone, Debug)]
-pub(super) struct Failed(Arc<str>);
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Failed {}
 
 type Answer<T> = oneshot::Sender<Result<T, Failed>>;
 /// The two rows of a snapshot, as they were written: its description and its data.
@@ -37,8 +26,10 @@ pub(super) type SnapshotRows = Option<(Vec<u8>, Vec<u8>)>;
 enum Job {
     /// Make this durable and answer.
     Write(Vec<Op>, Answer<()>),
-    /// Make these entries durable and tell openraft.
-    Append(Vec<Op>, LogFlushed<TypeConfig>),
+    /// Make these entries durable and tell openraft, if it has not been told.
+    Append(Vec<Op>, Option<LogFlushed<TypeConfig>>),
+    /// Make this durable; nobody waits for it.
+    Queue(Vec<Op>),
     /// Purge up to this index. To be made durable with the next job that waits for it; until then it may be lost.
     Purge(u64, Vec<u8>),
     /// The commit point moved.
@@ -52,26 +43,29 @@ enum Job {
 /// The way to the thread. The last one to go closes the file.
 pub(super) struct Writer {
     jobs: Sender<Job>,
+    progress: watch::Receiver<Progress>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
     /// Starts the thread. It holds the lock of the directory for as long as it may write.
     pub(super) fn start(opened: Opened, dir: DataDir) -> Result<Self, StoreError> {
-        let Opened { engine, mark, committed, covered, end } = opened;
+        let Opened { engine, mark, committed, covered, next } = opened;
         let path = engine.path().to_owned();
         let (jobs, inbox) = channel();
+        let (told, progress) = watch::channel(Progress::at(next));
         let desk = Desk {
             engine,
             mark,
             waiting: Vec::new(),
+            pressing: false,
             covered,
             purge: None,
-            end,
+            next,
             behind_purge: Vec::new(),
             committed,
             marked: None,
-            failed: None,
+            progress: told,
         };
         let work = move || {
             desk.run(&inbox);
@@ -79,17 +73,28 @@ impl Writer {
         };
         let thread =
             std::thread::Builder::new().name("store".to_owned()).spawn(work).map_err(StoreError::io("start the writer of", &path))?;
-        Ok(Self { jobs, thread: Mutex::new(Some(thread)) })
+        Ok(Self { jobs, progress, thread: Mutex::new(Some(thread)) })
     }
 
     pub(super) async fn write(&self, ops: Vec<Op>) -> Result<(), Failed> {
         let (answer, done) = oneshot::channel();
         self.send(Job::Write(ops, answer))?;
-        done.await.map_err(|_| closed())?
+        done.await.map_err(|_| Failed::closed())?
     }
 
-    pub(super) fn append(&self, ops: Vec<Op>, flushed: LogFlushed<TypeConfig>) -> Result<(), Failed> {
+    /// Entries that are to be durable soon. `flushed` hears of it.
+    pub(super) fn append(&self, ops: Vec<Op>, flushed: Option<LogFlushed<TypeConfig>>) -> Result<(), Failed> {
         self.send(Job::Append(ops, flushed))
+    }
+
+    /// The same for what nobody waits for: it is durable before anything that is handed in later.
+    pub(super) fn queue(&self, ops: Vec<Op>) -> Result<(), Failed> {
+        self.send(Job::Queue(ops))
+    }
+
+    /// How far the disk is.
+    pub(super) fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
     }
 
     pub(super) fn purge(&self, upto: u64, recorded: Vec<u8>) -> Result<(), Failed> {
@@ -103,7 +108,7 @@ impl Writer {
     pub(super) async fn snapshot(&self) -> Result<SnapshotRows, Failed> {
         let (answer, done) = oneshot::channel();
         self.send(Job::Snapshot(answer))?;
-        done.await.map_err(|_| closed())?
+        done.await.map_err(|_| Failed::closed())?
     }
 
     /// Makes everything durable, closes the file and lets go of the directory. Blocks until that is done.
@@ -116,8 +121,12 @@ impl Writer {
         }
     }
 
+    /// A log that failed takes nothing more: who was not told yet hears of it here.
     fn send(&self, job: Job) -> Result<(), Failed> {
-        self.jobs.send(job).map_err(|_| closed())
+        if let Some(failed) = &self.progress.borrow().failed {
+            return Err(failed.clone());
+        }
+        self.jobs.send(job).map_err(|_| Failed::closed())
     }
 }
 
@@ -125,10 +134,6 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-fn closed() -> Failed {
-    Failed("the log is closed".into())
 }
 
 /// What the thread starts with.
@@ -139,8 +144,8 @@ pub(super) struct Opened {
     pub(super) committed: Option<LogId>,
     /// Up to where the snapshot in the file covers the log.
     pub(super) covered: Option<u64>,
-    /// The index of the last entry; zero for none.
-    pub(super) end: u64,
+    /// The index behind the last entry.
+    pub(super) next: u64,
 }
 
 /// What the thread works with.
@@ -149,6 +154,8 @@ struct Desk {
     mark: Mark,
     /// Changes that are not in the file yet, in order.
     waiting: Vec<Op>,
+    /// Whether one of them is to be durable without waiting for more.
+    pressing: bool,
     /// Up to where the newest snapshot, in the file or waiting, covers the log.
     covered: Option<u64>,
     /// A purge that has to wait for its snapshot.
@@ -156,15 +163,15 @@ struct Desk {
     /// When a snapshot arrives from the leader, openraft purges the log without waiting until the snapshot is saved. A crash
     /// in between would leave neither.
     purge: Option<(u64, Vec<u8>)>,
-    /// The index of the last entry, in the file or waiting; zero for none.
-    end: u64,
+    /// The index behind the last entry, in the file or waiting.
+    next: u64,
     /// What is about entries beyond that end, behind a purge that waits. It waits, too, in order: an entry behind a snapshot that is not saved
     /// would follow a hole, and a commit point in it would be beyond the end of the log.
     behind_purge: Vec<Job>,
     committed: Option<LogId>,
     marked: Option<Marked>,
-    /// Why nothing can be written any more. The file's state is unknown then, so nothing is tried again.
-    failed: Option<Failed>,
+    /// Once it says that the log failed, the file's state is unknown, so nothing is tried again.
+    progress: watch::Sender<Progress>,
 }
 
 /// Who waits for the transaction.
@@ -183,7 +190,7 @@ impl Desk {
             for job in std::iter::once(first).chain(inbox.try_iter().take(BATCH - 1)) {
                 open &= self.take(job, &mut waiters);
             }
-            let done = self.work(!waiters.is_empty() || !open);
+            let done = self.work(!waiters.is_empty() || self.pressing || !open);
             for waiter in waiters {
                 self.answer(waiter, &done);
             }
@@ -207,7 +214,12 @@ impl Desk {
             }
             Job::Append(ops, flushed) => {
                 ops.into_iter().for_each(|op| self.queue(op));
-                waiters.push(Waiter::Raft(flushed));
+                self.pressing = true;
+                waiters.extend(flushed.map(Waiter::Raft));
+            }
+            Job::Queue(ops) => {
+                ops.into_iter().for_each(|op| self.queue(op));
+                self.pressing = true;
             }
             Job::Purge(upto, recorded) => {
                 self.purge = Some((upto, recorded));
@@ -222,14 +234,13 @@ impl Desk {
 
     /// Whether the job is about entries that would follow a hole, as long as a purge waits for its snapshot, or comes after such a one.
     fn has_to_wait(&self, job: &Job) -> bool {
-        let beyond = |index: u64| index > self.end;
-        let ops_beyond = |ops: &[Op]| ops.iter().any(|op| matches!(op, Op::Append(index, _) if beyond(index.saturating_sub(1))));
+        let ops_beyond = |ops: &[Op]| ops.iter().any(|op| matches!(op, Op::Append(index, _) if *index > self.next));
         self.purge.is_some()
             && match job {
                 Job::Append(ops, _) => !self.behind_purge.is_empty() || ops_beyond(&ops[..ops.len().min(1)]),
                 Job::Write(ops, _) => !self.behind_purge.is_empty() && ops.iter().any(|op| matches!(op, Op::Truncate(_))),
-                Job::Committed(upto) => !self.behind_purge.is_empty() || beyond(upto.index),
-                Job::Purge(..) | Job::Snapshot(_) | Job::Close => false,
+                Job::Committed(upto) => !self.behind_purge.is_empty() || upto.index >= self.next,
+                Job::Queue(_) | Job::Purge(..) | Job::Snapshot(_) | Job::Close => false,
             }
     }
 
@@ -243,18 +254,18 @@ impl Desk {
                 self.waiting.push(op);
             }
             Op::Append(index, _) => {
-                self.end = *index;
+                self.next = index + 1;
                 self.waiting.push(op);
             }
             Op::Truncate(since) => {
-                self.end = since.saturating_sub(1);
+                self.next = *since;
                 self.waiting.push(op);
             }
             Op::Purge(upto, _) => {
-                self.end = self.end.max(*upto);
+                self.next = self.next.max(upto + 1);
                 self.waiting.push(op);
             }
-            Op::Set(..) => self.waiting.push(op),
+            Op::Set(..) | Op::Nothing => self.waiting.push(op),
         }
     }
 
@@ -269,13 +280,13 @@ impl Desk {
     }
 
     fn work(&mut self, durable: bool) -> Result<(), Failed> {
-        if let Some(failed) = &self.failed {
+        if let Some(failed) = &self.progress.borrow().failed {
             return Err(failed.clone());
         }
         self.try_work(durable).map_err(|problem| {
-            let failed = Failed(format!("cannot write {}: {problem}", self.engine.path().display()).into());
+            let failed = Failed::of(format!("cannot write {}: {problem}", self.engine.path().display()));
             tracing::error!(%failed, "the log failed; this sentinel has to stop");
-            self.failed = Some(failed.clone());
+            self.progress.send_modify(|progress| progress.failed = Some(failed.clone()));
             failed
         })
     }
@@ -285,8 +296,11 @@ impl Desk {
             if let Some(committed) = self.committed {
                 self.waiting.push(Op::Set(Key::Committed, codec::encode(&committed).map_err(io::Error::from)?));
             }
+            let begun = Instant::now();
             self.engine.commit(&self.waiting)?;
             self.waiting.clear();
+            self.pressing = false;
+            self.progress.send_modify(|progress| progress.note(self.next, begun.elapsed()));
         }
         let now = Marked { commits: self.engine.commits(), committed: self.committed };
         if self.marked != Some(now) {
@@ -307,7 +321,7 @@ impl Desk {
 
     fn read_snapshot(&self) -> Result<SnapshotRows, Failed> {
         let row =
-            |key| self.engine.row(key).map_err(|problem| Failed(format!("cannot read {}: {problem}", self.engine.path().display()).into()));
+            |key| self.engine.row(key).map_err(|problem| Failed::of(format!("cannot read {}: {problem}", self.engine.path().display())));
         Ok(row(Key::SnapshotMeta)?.zip(row(Key::SnapshotData)?))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::scratch::Scratch;
 
@@ -26,6 +27,14 @@ impl Failpoints {
     pub fn arm(&self, place: &str) {
         let file = self.file(place);
         fs::write(&file, "").unwrap_or_else(|e| panic!("arm {}: {e}", file.display()));
+    }
+
+    /// From now on every sync of every sentinel's log takes so much longer.
+    pub fn slow_syncs(&self, span: Duration) {
+        // Renamed into place: a sentinel that reads half of it would be fast.
+        let (draft, file) = (self.file("slow-sync.new"), self.file("slow-sync"));
+        let written = fs::write(&draft, span.as_millis().to_string()).and_then(|()| fs::rename(&draft, &file));
+        written.unwrap_or_else(|e| panic!("arm {}: {e}", file.display()));
     }
 
     /// Whether nobody has come to an armed place yet.

@@ -33,7 +33,7 @@ pub(crate) const ROOMS: &[Room] = &[
     pure("judge",   &["base", "machine"]),
     room("board",   &["base", "judge::view", "judge::GroupView", "judge::NodeView", "judge::Link"]),
     // Disk, peers, servers.
-    room("store",   &["base", "machine", "raft::types"]),
+    room("store",   &["base", "failpoint", "machine", "raft::types"]),
     room("raft",    &["admission", "base", "clock", "machine", "proto", "secret", "store", "tls", "transport"]),
     // Places for connections, at all ports.
     room("admission", &["base", "clock"]),
@@ -109,7 +109,8 @@ pub(crate) const LIBRARIES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["app", "main"]),
     ("SystemTime",   &["clock"]),
     // Deadlines of calls. Whoever reasons with moments gets them from the clock, as an argument.
-    ("Instant::now", &["clock", "ctl", "gate", "probe", "raft", "redis", "serve", "transport"]),
+    // The store measures its disk.
+    ("Instant::now", &["clock", "ctl", "gate", "probe", "raft", "redis", "serve", "store", "transport"]),
     // A simulated failure is to look like a crash.
     ("process::exit", &["main", "simulate"]),
 ];

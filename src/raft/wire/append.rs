@@ -50,6 +50,11 @@ fn check_consecutive(previous: Option<LogId>, ids: impl Iterator<Item = LogId>, 
     Ok(())
 }
 
+/// The last entry that a peer vouches for when it accepts the request; none for one that only says who leads.
+pub(in crate::raft) fn end_of(request: &Request) -> Option<LogId> {
+    request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id)
+}
+
 pub(in crate::raft) fn append_reply_to_wire(responder: peer::Responder, response: &Response) -> peer::AppendReply {
     let result = match response {
         Response::Success => Answer::Accepted(peer::Accepted {}),
@@ -91,7 +96,6 @@ pub(in crate::raft) struct Asked {
 impl Asked {
     /// Of a request that is about to be sent.
     pub(in crate::raft) fn of(request: &Request) -> Self {
-        let last = request.entries.last().map(|entry| entry.log_id).or(request.prev_log_id);
-        Self { vote: request.vote, previous: request.prev_log_id, last }
+        Self { vote: request.vote, previous: request.prev_log_id, last: end_of(request) }
     }
 }

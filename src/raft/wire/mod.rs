@@ -13,7 +13,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub(super) use append::{Asked, append_from_wire, append_reply_from_wire, append_reply_to_wire, append_to_wire};
+pub(super) use append::{Asked, append_from_wire, append_reply_from_wire, append_reply_to_wire, append_to_wire, end_of};
 
 pub(super) use document::{command_from_wire, command_to_wire, outcome_from_wire, outcome_to_wire, readable_command};
 pub(super) use ids::{log_id_from_wire, log_id_to_wire, vote_from_wire, vote_to_wire};
