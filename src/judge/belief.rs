@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::view::{Link, NodeView};
+use super::foreign::installation;
+use super::view::{Home, Link, NodeView};
 use crate::base::Mono;
 use crate::base::observation::{InvalidReply, LinkLoss, NodeReport, Sight, ValidReply};
 
@@ -72,6 +73,7 @@ impl NodeView {
             LinkLoss::Refused | LinkLoss::TimedOut => self.cannot_judge = None,
             LinkLoss::Closed | LinkLoss::Unresolved(_) | LinkLoss::Other(_) => {}
         }
+        self.unreached |= matches!(loss, LinkLoss::TimedOut | LinkLoss::Unresolved(_) | LinkLoss::Other(_));
         let since = match self.link {
             Link::Down { since, .. } => since,
             Link::Untried | Link::Up { .. } => at,
@@ -113,6 +115,14 @@ impl NodeView {
         if self.report.as_ref().is_none_or(|(_, before)| before.run_id != report.run_id) {
             self.process_since = at;
         }
+        if let Some((_, before)) = self.report.as_ref().filter(|(_, before)| before.run_id != report.run_id) {
+            self.home = match installation(before) == installation(&report) {
+                true if !self.unreached => Home::Same,
+                true => Home::Unknown,
+                false => Home::Other,
+            };
+        }
+        self.unreached = false;
         self.report = Some((at, Arc::new(report)));
     }
 }
