@@ -7,14 +7,15 @@ use futures_util::FutureExt as _;
 use openraft::Snapshot;
 use openraft::raft::{AppendEntriesResponse, VoteRequest, VoteResponse};
 use tokio::time::Instant;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::campaign::{NoVote, Voter};
 use super::config::SNAPSHOT_WITHIN;
 use super::core::Core;
 use super::types::{LogId, TypeConfig, Vote};
 use super::wire::Malformed;
-use super::{propose, vouch, wire};
+use super::{passport, propose, vouch, wire};
 use crate::base::{LogIndex, NodeId, said_plainly};
 use crate::proto::peer::{self, peer_server, snapshot_chunk::Part};
 use crate::store;
@@ -332,7 +333,12 @@ fn caller_of<T>(request: &Request<T>) -> Caller {
 /// A stranger hears one refusal, whatever its reason: each other text would say something about the cluster.
 fn answer<T>(caller: Caller, answered: Result<T, Status>) -> Result<Response<T>, Status> {
     answered.map(Response::new).map_err(|status| {
-        if caller.may_know() { status } else { Status::failed_precondition("refused; the log of this sentinel says why") }
+        if caller.may_know() {
+            return status;
+        }
+        // That a number was used before is what the caller's own disk would have told it.
+        let metadata = if passport::knows_another_life(&status) { status.metadata().clone() } else { MetadataMap::new() };
+        Status::with_metadata(Code::FailedPrecondition, "refused; the log of this sentinel says why", metadata)
     })
 }
 
