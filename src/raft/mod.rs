@@ -12,6 +12,7 @@
 //!   ├ sealing  secrets, before they are proposed
 //!   ├ lead     who leads, as far as one may trust it  ◀ acks (who acknowledged us), ear (whom we heard)
 //!   ├ guard    heartbeats and campaigns               ◀ campaign (the rules, pure)  ▶ heartbeat
+//!   ├ disk     tells when the disk is slow
 //!   ├ forming  the birth of a group
 //!   ├ vouch    callers that this sentinel does not know yet
 //!   └ pulse    who the members are, who is alive      ▶ peers (the book of them)
@@ -29,6 +30,7 @@ mod calls;
 mod campaign;
 mod config;
 mod core;
+mod disk;
 mod ear;
 mod error;
 mod forming;

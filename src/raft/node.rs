@@ -26,7 +26,7 @@ use super::sealing::Resealed;
 use super::status::{Committed, Leadership, Member, PeerHealth, RaftStatus};
 use super::types::Vote;
 use super::vouch::Vouched;
-use super::{announce, forming, guard, lead, members, propose, pulse, read, sealing, server};
+use super::{announce, disk, forming, guard, lead, members, propose, pulse, read, sealing, server};
 use crate::base::{Addr, Incarnation, LogIndex, NodeId, SentinelId};
 use crate::clock::Clock;
 use crate::machine::{Command, Logged, SentinelRecord, State};
@@ -92,6 +92,7 @@ impl Raft {
         core.tasks.spawn(lead::watch(core.clone()));
         core.tasks.spawn(guard::run(core.clone()));
         core.tasks.spawn(pulse::run(core.clone()));
+        core.tasks.spawn(disk::run(core.clone()));
         core.tasks.spawn(clerk.run(core.clone()));
         core.tasks.spawn(sealing::run(core.clone()));
         if opened.pristine {
@@ -193,6 +194,7 @@ impl Raft {
             applied: LogIndex(metrics.last_applied.map_or(0, |id| id.index)),
             snapshot: metrics.snapshot.map(|id| LogIndex(id.index)),
             quorum_ack_age_ms: core.quorum_ack().map(|ack| core.clock.mono().ms_since(ack)),
+            sync_us: u64::try_from(core.log.sync_takes().as_micros()).unwrap_or(u64::MAX),
             insecure: core.config.insecure && !core.config.asks_for_proof(),
             members: standing.members.iter().map(member).collect(),
         }
