@@ -10,7 +10,7 @@
 //! In reading order: [`view`] and `belief` (what was seen of a node), [`down`] (when a node is down), `vote`,
 //! [`candidate`] and `intact` (whom to promote), `promotion` (the steps of a failover; of a strict one
 //! `detach`, `out` (whether the old master can write no more) and `loan`, of a planned one `drain`), `fence` (kept in force meanwhile), `tenure` (which replicas count), `loss` (a master without its data), `repair` (everything that is not as recorded), `script` (what keeps a node from answering),
-//! `shadow` (where nothing is carried out),
+//! `shadow` (where nothing is carried out), [`reach`] (who should lead),
 //! [`mind`] (the step that calls them), [`intent`] and [`pending`].
 
 mod belief;
@@ -27,6 +27,7 @@ pub mod mind;
 mod out;
 pub mod pending;
 mod promotion;
+pub mod reach;
 mod repair;
 mod script;
 mod shadow;
