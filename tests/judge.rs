@@ -12,6 +12,8 @@ mod kept;
 mod node;
 #[path = "judge/planned.rs"]
 mod planned;
+#[path = "judge/readiness.rs"]
+mod readiness;
 #[path = "judge/replicas.rs"]
 mod replicas;
 #[path = "judge/seeing.rs"]

@@ -106,6 +106,9 @@ mod shadow;
 #[path = "live/take_over.rs"]
 mod take_over;
 
+#[path = "live/readiness.rs"]
+mod readiness;
+
 #[path = "live/strict.rs"]
 mod strict;
 

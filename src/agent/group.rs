@@ -1,6 +1,6 @@
 //! The loop of one group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc, watch};
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::hands::{self, Errand};
 use super::{Channels, Parts, tie};
 use crate::base::observation::Seen;
-use crate::base::{Addr, Claim, Epoch, GroupName, GroupSettings, Mono};
+use crate::base::{Addr, Claim, Epoch, GroupName, GroupSettings, Mono, NodeId};
 use crate::board::{Notice, NoticeKind};
 use crate::failpoint;
 use crate::judge::{Input, Intent, Judge, ProposalKey, Remark, Tie, World};
@@ -61,6 +61,13 @@ fn leads(parts: &Parts) -> bool {
     matches!(*parts.raft.leadership().borrow(), Leadership::Leading { .. })
 }
 
+/// How many of those that vote are in touch: this sentinel, and each that was heard within the limit of the group.
+fn usable(parts: &Parts, voters: &BTreeSet<NodeId>, within_ms: u64) -> usize {
+    let (now, peers) = (parts.clock.mono(), parts.raft.peers());
+    let heard = |id: &NodeId| peers.get(id).and_then(|peer| peer.last_heard).is_some_and(|at| now.ms_since(at) <= within_ms);
+    voters.iter().filter(|id| **id == parts.raft.id() || heard(id)).count()
+}
+
 fn world(parts: &Parts, leading: bool, group: Arc<Group>, since: Mono) -> World {
     let state = parts.raft.state();
     let voters = &state.voters;
@@ -68,6 +75,7 @@ fn world(parts: &Parts, leading: bool, group: Arc<Group>, since: Mono) -> World 
         now: parts.clock.mono(),
         wall: parts.clock.wall(),
         tie: tie::tie(parts, &group, since),
+        usable: usable(parts, voters, group.settings.down_after_ms),
         group,
         voting: voters.contains(&parts.raft.id()),
         majority: voters.len() / 2 + 1,
@@ -343,6 +351,8 @@ impl Keeper {
             Remark::Repointed => NoticeKind::Repointed,
             Remark::FenceProblem { why } => NoticeKind::FenceProblem { why },
             Remark::FenceWell => NoticeKind::FenceWell,
+            Remark::Unready { why } => NoticeKind::Unready { why },
+            Remark::Ready => NoticeKind::Ready,
         };
         self.parts.board.notify(Notice { group: self.name.clone(), node, what });
     }

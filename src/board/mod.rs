@@ -60,6 +60,13 @@ pub enum NoticeKind {
     },
     /// Nothing is wrong with the group's fence any more (`-fence-problem`).
     FenceWell,
+    /// The loss of the master would not be made good as it should be, for a while now (`+failover-unready`).
+    Unready {
+        /// Why, for people.
+        why: String,
+    },
+    /// It would be, again (`-failover-unready`).
+    Ready,
     /// A command is known there by a name that cannot be right; it is sent by its own name (`+rename-refused`).
     RenameRefused {
         /// The command, the name, and the reason, for people.

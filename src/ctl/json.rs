@@ -43,7 +43,7 @@ pub(super) fn status(answer: &pb::StatusResponse) -> Value {
         json!({
             "group": group.group, "master": group.master.as_ref().map(master), "nodes": all(&group.nodes, node),
             "secret_keys": group.secret_keys, "foreign_sentinels": all(&group.foreign_sentinels, stranger), "fence_alarm": unless_empty(&group.fence_alarm),
-            "held_back": unless_empty(&group.held_back),
+            "held_back": unless_empty(&group.held_back), "readiness_alarm": unless_empty(&group.readiness_alarm),
         })
     };
     json!({
@@ -67,6 +67,10 @@ pub(super) fn members(answer: &admin::MembershipResponse) -> Value {
     json!({ "steps": answer.steps, "members": all(&answer.members, member) })
 }
 
+fn readiness(readiness: &pb::Readiness) -> Value {
+    json!({ "outlook": words::outlook_key(readiness.outlook()), "next": at(readiness.next.as_ref()), "reasons": readiness.reasons })
+}
+
 pub(super) fn master(master: &pb::Master) -> Value {
     json!({
         "group": master.group, "address": at(master.address.as_ref()), "epoch": master.epoch, "revision": master.revision,
@@ -76,6 +80,7 @@ pub(super) fn master(master: &pb::Master) -> Value {
         "quorum": master.quorum, "objectively_down": master.objectively_down, "failover": master.failover.as_ref().map(failover),
         "history": unless_empty(&master.history), "fence": master.fence.as_ref().map(fence),
         "duty": words::duty_key(master.duty()), "duty_since": master.duty_since.as_ref().map(moment),
+        "readiness": master.readiness.as_ref().map(readiness),
     })
 }
 

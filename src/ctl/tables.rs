@@ -59,11 +59,12 @@ pub(super) fn status(from: &Addr, answer: &pb::StatusResponse) -> String {
     for group in &answer.groups {
         let master = group.master.clone().unwrap_or_default();
         text.push_str(&format!(
-            "\n\n{} (epoch {}), {}\n{}\n{}",
+            "\n\n{} (epoch {}), {}\n{}\n{}\n{}",
             group.group,
             master.epoch,
             master_state(&master),
             fence(&master, &group.fence_alarm),
+            readiness(&master, &group.readiness_alarm),
             nodes(&group.nodes)
         ));
         if master.duty() != pb::Duty::Acts {
@@ -85,6 +86,21 @@ pub(super) fn status(from: &Addr, answer: &pb::StatusResponse) -> String {
         }
     }
     text
+}
+
+/// What would come of the loss of the master now.
+fn readiness(master: &pb::Master, alarm: &str) -> String {
+    let readiness = master.readiness.clone().unwrap_or_default();
+    let next = words::address(readiness.next.as_ref());
+    let (outlook, reasons) = (readiness.outlook(), readiness.reasons.join("; "));
+    let alarm = if alarm.is_empty() { "" } else { "  FAILOVER UNREADY" };
+    match outlook {
+        pb::Outlook::Unspecified => "failover: not looked at yet".to_owned(),
+        pb::Outlook::UnderWay => "failover: under way".to_owned(),
+        pb::Outlook::Yes => format!("failover: ready, {next} would be promoted"),
+        pb::Outlook::Partly => format!("failover: {next} would be promoted, but: {reasons}{alarm}"),
+        pb::Outlook::No => format!("failover: would be blocked: {reasons}{alarm}"),
+    }
 }
 
 /// The policy, W, L, N, what to confirm writes with, and what is wrong.

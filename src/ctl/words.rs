@@ -175,6 +175,16 @@ pub(super) const fn duty_key(duty: pb::Duty) -> &'static str {
     }
 }
 
+pub(super) const fn outlook_key(outlook: pb::Outlook) -> &'static str {
+    match outlook {
+        pb::Outlook::Unspecified => "unknown",
+        pb::Outlook::Yes => "yes",
+        pb::Outlook::Partly => "partly",
+        pb::Outlook::No => "no",
+        pb::Outlook::UnderWay => "under_way",
+    }
+}
+
 /// How two decisions compare, for people.
 pub(super) const fn difference(difference: pb::Difference) -> &'static str {
     match difference {

@@ -26,6 +26,10 @@ pub(super) fn worded(notice: &Notice, state: &State) -> Vec<Wording> {
             Wording::warning("+fence-problem", format!("{} #{why}", wording::master(&notice.group, &group.master.addr)))
         }
         NoticeKind::FenceWell => Wording::warning("-fence-problem", wording::master(&notice.group, &group.master.addr)),
+        NoticeKind::Unready { why } => {
+            Wording::warning("+failover-unready", format!("{} #{why}", wording::master(&notice.group, &group.master.addr)))
+        }
+        NoticeKind::Ready => Wording::warning("-failover-unready", wording::master(&notice.group, &group.master.addr)),
         NoticeKind::RenameRefused { what } => Wording::warning("+rename-refused", format!("{node} #{what}")),
         NoticeKind::PointedAtNewMaster => Wording::notice("+slave-reconf-sent", node),
         NoticeKind::Foreign { id, addr, present } => {

@@ -1,7 +1,10 @@
 //! Which replica to promote: who is eligible, in what order, and why the first one.
 
 use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::mind::{FRESH_MS, Judge};
 use super::view::{GroupView, Link, NodeView};
 use crate::base::observation::{NodeReport, ReplicaReport, RoleReport};
 use crate::base::{Addr, Mono, ReplId};
@@ -27,6 +30,20 @@ pub fn rank_candidates(group: &Group, view: &GroupView, look: Look) -> Vec<Candi
     let mut ranked: Vec<(Rank, Candidate)> = group.replicas.keys().map(|addr| assess(group, view, addr, look)).collect();
     ranked.sort_by(|(a, _), (b, _)| a.cmp(b));
     ranked.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+impl Judge {
+    pub(super) fn candidates_now(&self) -> Vec<Candidate> {
+        let fresh_ms = FRESH_MS.max(2 * self.world.group.settings.ping_period_ms());
+        let not_before = Mono(self.now().0.saturating_sub(fresh_ms * 1000));
+        rank_candidates(&self.world.group, &self.view, Look { not_before, now: self.now() })
+    }
+
+    /// The nodes that could be asked something now, with their newest reports.
+    pub(super) fn live_reports(&self) -> BTreeMap<Addr, (Mono, Arc<NodeReport>)> {
+        let live = |addr: &Addr| self.view.live_report(addr).map(|(at, report)| (addr.clone(), (at, Arc::clone(report))));
+        self.view.nodes.keys().filter_map(live).collect()
+    }
 }
 
 /// The choice among `candidates` (as [`rank_candidates`] returns them); none if none is eligible.

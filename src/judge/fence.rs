@@ -3,6 +3,7 @@
 //! More is relied on only after it was seen; less is relied on before it is asked for. So at no moment does the log say more than
 //! the master holds, but for somebody else's change, which the next look finds.
 
+use super::alarm::{self, Call};
 use super::candidate::overreach;
 use super::intact::check_intact;
 use super::intent::{Ask, Intent, ProposalKey, Remark};
@@ -18,25 +19,37 @@ use crate::machine::{ArmedFence, Command, Group};
 /// Clients are told the k for WAIT with the address, and may go on with the one before for so long.
 const COVER_AFTER_MS: u64 = 30_000;
 
+/// Until when clients may confirm writes with a smaller number than they are told now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Smaller {
+    /// The smallest that may be in use.
+    least: u32,
+    until: Mono,
+}
+
+impl Smaller {
+    /// Nothing is known of what clients were told before `now`.
+    pub(super) const fn unknown(now: Mono) -> Self {
+        Self { least: 0, until: now.plus_ms(COVER_AFTER_MS) }
+    }
+
+    /// Clients were told `before`, and are told `after` from `now` on.
+    fn note(&mut self, before: u32, after: u32, now: Mono) {
+        if before < after {
+            let least = if now < self.until { self.least.min(before) } else { before };
+            *self = Self { least, until: now.plus_ms(COVER_AFTER_MS) };
+        } else if self.least >= after {
+            self.until = now;
+        }
+    }
+}
+
 /// Since when this judge has known the fence as it is recorded, and how much the master had written when clients had had the time to learn of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) record: ArmedFence,
     pub(super) seen: Mono,
     pub(super) written: Option<u64>,
-}
-
-/// For how long something must be wrong before operators are called for. Longer than arming takes, and than a failover does.
-const ALARM_AFTER_MS: u64 = 5000;
-
-/// What is wrong with the fence, and since when.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trouble {
-    /// Since when something has been.
-    since: Mono,
-    why: String,
-    /// Since when it has been this.
-    of_this: Mono,
 }
 
 impl Judge {
@@ -53,6 +66,12 @@ impl Judge {
         if let Some(record) = group.fence.filter(|record| record.covered < record.wait_replicas) {
             self.cover(group, of_master, record);
         }
+    }
+
+    /// Takes note of another number for WAIT.
+    pub(super) fn note_wait_number(&mut self, before: Option<ArmedFence>) {
+        let told = |fence: Option<ArmedFence>| fence.map_or(0, |fence| fence.wait_replicas);
+        self.smaller.note(told(before), told(self.world.group.fence), self.now());
     }
 
     fn held_by(&self, addr: &Addr) -> Option<Fence> {
@@ -127,7 +146,8 @@ impl Judge {
             Some(mark) if mark.record == record => mark,
             Some(_) | None => Mark { record, seen: self.now(), written: None },
         };
-        let due = mark.seen.plus_ms(COVER_AFTER_MS);
+        // Where only the replicas became fewer, no client uses another number, and what was confirmed until now is all that is to be covered.
+        let due = mark.seen.max(self.smaller.until);
         // Not before: what is confirmed with the smaller number until then is to be covered as well.
         let written = mark.written.or_else(|| seen_at.filter(|at| *at >= due).map(|_| of_master.offset));
         self.mark = Some(Mark { written, ..mark });
@@ -153,31 +173,14 @@ impl Judge {
     pub(super) fn note_fence_problem(&mut self) {
         let now = self.now();
         self.view.fence_problem = self.fence_problem();
-        let Some(why) = self.view.fence_problem.clone() else {
-            self.fence_trouble = None;
-            if self.view.fence_alarm.take().is_some() {
-                let node = self.world.group.master.addr.clone();
-                self.want(Intent::Notify { node, what: Remark::FenceWell });
-            }
-            return;
+        let why = self.view.fence_problem.clone();
+        let what = match alarm::note(&mut self.fence_trouble, &mut self.view.fence_alarm, why, now) {
+            Call::Nothing(due) => return due.into_iter().for_each(|due| self.wake_by(due)),
+            Call::Wrong(why) => Remark::FenceProblem { why },
+            Call::Well => Remark::FenceWell,
         };
-        let known = self.fence_trouble.take();
-        let since = known.as_ref().map_or(now, |known| known.since);
-        let of_this = known.filter(|known| known.why == why).map_or(now, |known| known.of_this);
-        // What is wrong may change while it is; each is told of once it stays.
-        let counts_from = if self.view.fence_alarm.is_none() { since } else { of_this };
-        let due = counts_from.plus_ms(ALARM_AFTER_MS);
-        self.fence_trouble = Some(Trouble { since, why: why.clone(), of_this });
-        if self.view.fence_alarm.as_ref() == Some(&why) {
-            return;
-        }
-        if now < due {
-            self.wake_by(due);
-            return;
-        }
-        self.view.fence_alarm = Some(why.clone());
         let node = self.world.group.master.addr.clone();
-        self.want(Intent::Notify { node, what: Remark::FenceProblem { why } });
+        self.want(Intent::Notify { node, what });
     }
 
     /// A replica that the master counts and that nobody can reach.

@@ -89,6 +89,14 @@ pub enum Ask {
 }
 
 impl Ask {
+    /// Whether the node is asked for the next thing as soon as it has done this one.
+    pub(super) const fn is_step(&self) -> bool {
+        match self {
+            Self::Lend | Self::Pause { .. } | Self::Detach { .. } => true,
+            Self::Promote { .. } | Self::Demote { .. } | Self::Repoint { .. } | Self::Arm(_) | Self::Unpause | Self::KillScript => false,
+        }
+    }
+
     /// A short name, for logs.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -149,4 +157,11 @@ pub enum Remark {
     },
     /// Nothing is wrong with the fence of the group any more.
     FenceWell,
+    /// The loss of the master would not be made good as it should be, and that has lasted for a while.
+    Unready {
+        /// Why, for people.
+        why: String,
+    },
+    /// It would be, again.
+    Ready,
 }

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::candidate::{Look, rank_candidates};
+use super::alarm::Trouble;
 use super::down::{Grounds, Standard, Verdict, judge_node};
 use super::drain::Pause;
-use super::fence::{Mark, Trouble};
+use super::fence::{Mark, Smaller};
 use super::intent::{Ask, Intent, Permit, ProposalKey, Remark};
 use super::loan::Loan;
 use super::pending::Pending;
+use super::readiness::Played;
 use super::tenure::Tenures;
 use super::view::{GroupView, NodeView, Tie};
-use crate::base::observation::{NodeReport, Role, Seen, Sight};
+use crate::base::observation::{Role, Seen, Sight};
 use crate::base::{Addr, Mono, NodeId, WallTime};
 use crate::machine::{Command, Evidence, FailoverId, Group};
 
@@ -68,6 +69,8 @@ pub struct World {
     pub leading: bool,
     /// How many sentinels are a majority of those that vote.
     pub majority: usize,
+    /// How many of those that vote are in touch with this one, itself included if it votes.
+    pub usable: usize,
     /// Why this sentinel must not change a server now, besides what the log says.
     pub tie: Option<Tie>,
 }
@@ -103,12 +106,16 @@ pub struct Judge {
     /// Since when the recorded master has been that, for this sentinel.
     pub(super) master_since: Mono,
     /// Whether the cluster decided on the recorded master since this sentinel has looked on.
-    decided_here: bool,
+    pub(super) decided_here: bool,
     /// When this sentinel last only listened for others.
     pub(super) listened: Mono,
     pub(super) attempt: Option<Attempt>,
     pub(super) mark: Option<Mark>,
+    pub(super) smaller: Smaller,
     pub(super) fence_trouble: Option<Trouble>,
+    /// When the loss of the master was last played through.
+    pub(super) played: Option<Played>,
+    pub(super) unready: Option<Trouble>,
     /// What is remembered of replicas that come and go.
     pub(super) tenures: Tenures,
     /// When a replica that came back was last looked at out of turn.
@@ -117,8 +124,8 @@ pub struct Judge {
     pub(super) began_to_lead: bool,
     pub(super) proposals: Pending<ProposalKey>,
     pub(super) asks: Pending<Addr>,
-    intents: Vec<Intent>,
-    wake_at: Mono,
+    pub(super) intents: Vec<Intent>,
+    pub(super) wake_at: Mono,
 }
 
 impl Judge {
@@ -134,7 +141,10 @@ impl Judge {
             listened: now,
             attempt: None,
             mark: None,
+            smaller: Smaller::unknown(now),
             fence_trouble: None,
+            played: None,
+            unready: None,
             tenures: Tenures::default(),
             rejoin_looked: None,
             began_to_lead: false,
@@ -151,6 +161,13 @@ impl Judge {
     ///
     /// Call it again at [`wake_at`](Self::wake_at) at the latest.
     pub fn step(&mut self, input: Input, world: World) -> Vec<Intent> {
+        self.advance(input, world);
+        self.keep_readiness();
+        std::mem::take(&mut self.intents)
+    }
+
+    /// One step, but for what is only told of it.
+    pub(super) fn advance(&mut self, input: Input, world: World) {
         let now = world.now;
         self.notice_own_absence(now);
         self.adopt(world);
@@ -165,7 +182,6 @@ impl Judge {
         let next = self.proposals.next(now).into_iter().chain(self.asks.next(now)).min();
         next.into_iter().for_each(|at| self.wake_by(at));
         self.view.tie = self.world.tie;
-        std::mem::take(&mut self.intents)
     }
 
     /// When the judge wants to be woken.
@@ -233,7 +249,7 @@ impl Judge {
         let new_master = world.group.master.since != self.world.group.master.since;
         let other_group = !Arc::ptr_eq(&world.group, &self.world.group);
         self.began_to_lead = world.leading && !self.world.leading;
-        self.world = world;
+        let fence = std::mem::replace(&mut self.world, world).group.fence;
         if new_master {
             self.master_since = self.now();
             self.decided_here = is_decided(&self.world.group);
@@ -250,6 +266,7 @@ impl Judge {
             self.asks.clear();
         }
         if other_group {
+            self.note_wait_number(fence);
             self.keep_nodes();
         }
         if other_group || self.began_to_lead {
@@ -296,7 +313,7 @@ impl Judge {
     fn note_asked(&mut self, node: Addr, ask: &Ask, well: bool) {
         let now = self.now();
         // What is still wanted after it was done is asked again a little later; what follows from it comes at once.
-        self.asks.end(node.clone(), well && is_step(ask), now);
+        self.asks.end(node.clone(), well && ask.is_step(), now);
         let remark = match ask {
             Ask::Pause { .. } => {
                 self.note_paused(well);
@@ -372,29 +389,9 @@ impl Judge {
             self.repair();
         }
     }
-
-    fn candidates_now(&self) -> Vec<crate::machine::Candidate> {
-        let fresh_ms = FRESH_MS.max(2 * self.world.group.settings.ping_period_ms());
-        let not_before = Mono(self.now().0.saturating_sub(fresh_ms * 1000));
-        rank_candidates(&self.world.group, &self.view, Look { not_before, now: self.now() })
-    }
-
-    /// The nodes that could be asked something now, with their newest reports.
-    pub(super) fn live_reports(&self) -> BTreeMap<Addr, (Mono, Arc<NodeReport>)> {
-        let live = |addr: &Addr| self.view.live_report(addr).map(|(at, report)| (addr.clone(), (at, Arc::clone(report))));
-        self.view.nodes.keys().filter_map(live).collect()
-    }
 }
 
 /// Whether the recorded master became that by a decision of the cluster.
 fn is_decided(group: &Group) -> bool {
     group.history.iter().rev().any(|decision| decision.decided == Some(group.master.since))
-}
-
-/// Whether the node is asked for the next thing as soon as it has done this one.
-const fn is_step(ask: &Ask) -> bool {
-    match ask {
-        Ask::Lend | Ask::Pause { .. } | Ask::Detach { .. } => true,
-        Ask::Promote { .. } | Ask::Demote { .. } | Ask::Repoint { .. } | Ask::Arm(_) | Ask::Unpause | Ask::KillScript => false,
-    }
 }

@@ -17,7 +17,7 @@ use super::repair::{deviation, identity_of, is_recorded};
 use super::view::Link;
 use crate::base::observation::{AttachedReplica, NodeReport, RoleReport};
 use crate::base::settings::PromotionPolicy;
-use crate::base::{Addr, Fence, Mono, RunId};
+use crate::base::{Addr, Fence, Mono, ReplId, RunId};
 use crate::machine::{Command, Group, Identity, Retirement, Tenure};
 
 /// Replicas that are looked at and were never seen in sync. What somebody else opens by the thousand must not fill the log.
@@ -43,8 +43,19 @@ pub(super) struct Tenures {
     settling: BTreeMap<Addr, Mono>,
     /// Since when the master has been seen not to list a replica.
     unlisted: BTreeMap<Addr, Mono>,
+    /// How much the master had written after each replica that restarted was seen as another process: with so much, that one has all that
+    /// the process before may have confirmed. It need not come closer to a master that goes on writing.
+    rejoining: BTreeMap<Addr, Goal>,
     /// Whom the master lists although nobody was found there, and when that was found.
     turned_away: BTreeMap<Addr, Mono>,
+}
+
+/// What a process has to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Goal {
+    of: RunId,
+    history: ReplId,
+    offset: u64,
 }
 
 impl Tenures {
@@ -55,6 +66,20 @@ impl Tenures {
         }
         self.settling.retain(|addr, _| group.replicas.contains_key(addr));
         self.unlisted.retain(|addr, _| group.replicas.contains_key(addr));
+        self.rejoining.retain(|addr, _| group.replicas.contains_key(addr));
+    }
+
+    /// Whether a process has what its master had written after it was first seen; `master` is a look at that from then or later.
+    fn has_rejoined(&mut self, addr: &Addr, report: &NodeReport, master: Option<&NodeReport>) -> bool {
+        let is_of = |goal: &Goal| goal.of == report.run_id && goal.history == report.replid;
+        if !self.rejoining.get(addr).is_some_and(is_of) {
+            self.rejoining.remove(addr);
+            if let Some(master) = master.filter(|master| master.replid == report.replid) {
+                let goal = Goal { of: report.run_id.clone(), history: report.replid.clone(), offset: master.offset };
+                self.rejoining.insert(addr.clone(), goal);
+            }
+        }
+        self.rejoining.get(addr).is_some_and(|goal| report.offset >= goal.offset)
     }
 }
 
@@ -126,7 +151,10 @@ impl Judge {
         let known = record.identity.as_ref();
         let other_process = known.is_some_and(|known| known.run_id != report.run_id);
         let since = self.view.nodes.get(addr).map_or(at, |node| node.process_since);
-        let complete = at >= master_at && master_at >= since && report.offset >= of_master.offset;
+        let complete = other_process && in_sync && {
+            let seen_since = (master_at >= since && at >= since).then_some(of_master);
+            self.tenures.has_rejoined(addr, report, seen_since)
+        };
         let trusted = complete || !other_process || !group.is_strict();
         let identity = || Some(identity_of(report));
         if record.tenure == Tenure::Counted {

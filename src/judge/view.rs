@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::observation::{LinkLoss, NodeReport, Role};
+use crate::base::observation::{LinkLoss, NodeReport, Role, RoleReport};
 use crate::base::{Addr, FenceSight, Mono, ReplId};
 use crate::machine::{Candidate, Group};
 
@@ -123,6 +123,62 @@ impl Tie {
     }
 }
 
+/// The outlook for the loss of the master.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outlook {
+    /// Not looked at yet.
+    #[default]
+    Unknown,
+    /// A replica would be promoted, whichever way the master is lost.
+    Yes,
+    /// A replica would be promoted, but not in every case, or it would take no writes.
+    Partly,
+    /// No replica would be promoted.
+    No,
+    /// A failover is under way, and goes on.
+    UnderWay,
+}
+
+impl Outlook {
+    /// A word for programs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Yes => "yes",
+            Self::Partly => "partly",
+            Self::No => "no",
+            Self::UnderWay => "under-way",
+        }
+    }
+}
+
+/// What would come of the loss of the master at this moment, if this sentinel led: the group's own rules, played through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whether a failover would come to its end.
+    pub would: Outlook,
+    /// The replica that would be promoted.
+    pub next: Option<Addr>,
+    /// What stands in the way, or limits it, for people.
+    pub why: Vec<String>,
+}
+
+impl Readiness {
+    /// What stands in the way, or limits it, in one line.
+    pub fn reasons(&self) -> String {
+        self.why.join("; ")
+    }
+
+    /// The same where operators are to know of it.
+    pub fn complaint(&self) -> Option<String> {
+        match self.would {
+            Outlook::Unknown | Outlook::Yes | Outlook::UnderWay => None,
+            Outlook::Partly => Some(self.reasons()),
+            Outlook::No => Some(format!("a failover would be blocked: {}", self.reasons())),
+        }
+    }
+}
+
 /// What this sentinel sees of a group.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct GroupView {
@@ -132,10 +188,14 @@ pub struct GroupView {
     pub candidates: Vec<Candidate>,
     /// What is wrong with the group's fence, for people; none if nothing is.
     pub fence_problem: Option<String>,
+    /// What would come of the loss of the master.
+    pub readiness: Readiness,
     /// Why this sentinel would carry nothing out although the group is not in shadow; none if it would.
     pub tie: Option<Tie>,
-    /// The same, once it has stood for a while: what operators are called for. A fence that is being armed is no alarm.
+    /// The fence problem once it has stood for a while: operators are called for it. A fence that is being armed is no alarm.
     pub fence_alarm: Option<String>,
+    /// The complaint of the readiness once it has stood for a while.
+    pub readiness_alarm: Option<String>,
 }
 
 impl GroupView {
@@ -177,6 +237,13 @@ impl GroupView {
         let mut held = group.data_nodes().map(|addr| self.live_report(addr).map(|(_, report)| &report.replid));
         let first = held.next()??;
         held.all(|replid| replid == Some(first)).then_some(first)
+    }
+
+    /// Whether the master has the replica on its list; none where the master is not in sight.
+    pub fn is_listed(&self, group: &Group, replica: &Addr) -> Option<bool> {
+        let (_, report) = self.live_report(&group.master.addr)?;
+        let RoleReport::Master { replicas, .. } = &report.role else { return None };
+        Some(replicas.iter().any(|listed| self.is_same(replica, &listed.addr)))
     }
 
     /// Whether this sentinel sees the node down.

@@ -1,7 +1,7 @@
 //! From an address to a TCP stream, or the reason why there is none.
 
 use std::io::{Error, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
@@ -20,12 +20,14 @@ use crate::base::observation::{LinkLoss, LocalLack};
 pub struct Dialer {
     addr: Addr,
     asking: Option<JoinHandle<Result<Vec<SocketAddr>, Error>>>,
+    /// Where the server was last reached.
+    reached: Option<IpAddr>,
 }
 
 impl Dialer {
     /// A dialer for this address.
     pub const fn new(addr: Addr) -> Self {
-        Self { addr, asking: None }
+        Self { addr, asking: None, reached: None }
     }
 
     /// The address.
@@ -36,12 +38,32 @@ impl Dialer {
     /// Connects within `limit`. A name is resolved anew each time, and all that it stands for is tried in order.
     ///
     /// # Errors
-    /// Why there is no connection; with several addresses, what the last one said. [`LinkLoss::Refused`] only if all of them refuse.
+    /// Why there is no connection; with several addresses, what the last one said. [`LinkLoss::Refused`] only if all of them refuse, and
+    /// the name still stands for the host at which the server was last reached: that nobody listens on another host says nothing of it.
     pub async fn dial(&mut self, limit: Duration) -> Result<TcpStream, LinkLoss> {
         let deadline = Instant::now() + limit;
         let targets = self.resolve(deadline).await?;
         let nowhere = LinkLoss::Unresolved(format!("'{}' stands for no address", self.addr.host()));
-        reach(&targets, deadline).await.map_err(|loss| loss.unwrap_or(nowhere))
+        match reach(&targets, deadline).await {
+            Ok(stream) => {
+                self.reached = stream.peer_addr().ok().map(|peer| peer.ip());
+                Ok(stream)
+            }
+            Err(loss) => Err(self.of_this_server(loss.unwrap_or(nowhere), &targets)),
+        }
+    }
+
+    fn of_this_server(&self, loss: LinkLoss, targets: &[SocketAddr]) -> LinkLoss {
+        match (self.reached, targets.first()) {
+            (Some(reached), Some(now)) if loss == LinkLoss::Refused && targets.iter().all(|target| target.ip() != reached) => {
+                let name = self.addr.host();
+                LinkLoss::Other(format!(
+                    "'{name}' stands for {} now, where nobody listens; the server was last reached at {reached}",
+                    now.ip()
+                ))
+            }
+            _ => loss,
+        }
     }
 
     async fn resolve(&mut self, deadline: Instant) -> Result<Vec<SocketAddr>, LinkLoss> {
@@ -124,6 +146,30 @@ mod tests {
         assert_eq!(Dialer::new(Addr::new("127.0.0.1", port).expect("an address")).dial(limit).await.err(), Some(LinkLoss::Refused));
         let loss = Dialer::new(Addr::new("no-such-name.invalid", port).expect("an address")).dial(limit).await.err();
         assert!(matches!(&loss, Some(LinkLoss::Unresolved(why)) if why.contains("no-such-name")), "{loss:?}");
+    }
+
+    #[tokio::test]
+    async fn that_nobody_listens_where_a_name_leads_now_says_nothing_of_the_server_that_it_led_to() {
+        let dialer = |reached: Option<[u8; 4]>| Dialer {
+            addr: Addr::new("redis-0.redis", 6379).expect("an address"),
+            asking: None,
+            reached: reached.map(IpAddr::from),
+        };
+        let now = [SocketAddr::from(([10, 0, 0, 2], 6379))];
+        let loss = dialer(Some([10, 0, 0, 1])).of_this_server(LinkLoss::Refused, &now);
+        assert!(matches!(&loss, LinkLoss::Other(why) if why.contains("10.0.0.2") && why.contains("10.0.0.1")), "{loss:?}");
+        assert_eq!(dialer(Some([10, 0, 0, 2])).of_this_server(LinkLoss::Refused, &now), LinkLoss::Refused);
+        assert_eq!(dialer(None).of_this_server(LinkLoss::Refused, &now), LinkLoss::Refused);
+        assert_eq!(dialer(Some([10, 0, 0, 1])).of_this_server(LinkLoss::TimedOut, &now), LinkLoss::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn it_is_remembered_where_the_server_was_reached() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback works");
+        let port = listener.local_addr().expect("it is bound").port();
+        let mut dialer = Dialer::new(Addr::new("localhost", port).expect("an address"));
+        dialer.dial(Duration::from_secs(5)).await.expect("it listens");
+        assert_eq!(dialer.reached, Some(IpAddr::from([127, 0, 0, 1])));
     }
 
     #[tokio::test]

@@ -26,7 +26,7 @@ const VOLATILE: [&str; 17] = [
 
 /// The fields of instances that are ours, behind all of stock's. The first cell of their row in `src/docs/differences.md`
 /// is [`OURS_ROW`].
-pub(crate) const OURS: [&str; 14] = [
+pub(crate) const OURS: [&str; 17] = [
     "promotion-policy",
     "effective-promotion-policy",
     "fence-armed",
@@ -39,6 +39,9 @@ pub(crate) const OURS: [&str; 14] = [
     "replica-forget-after",
     "replicas-fixed",
     "max-replicas",
+    "failover-ready",
+    "failover-next",
+    "failover-obstacle",
     "min-replicas-to-write",
     "min-replicas-max-lag",
 ];

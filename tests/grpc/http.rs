@@ -1,6 +1,7 @@
 //! Metrics, liveness and readiness over HTTP.
 
 use raft_sentinel::base::{Fence, FenceSight};
+use raft_sentinel::judge::{Outlook, Readiness};
 use raft_sentinel::raft::Leadership;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -78,4 +79,27 @@ async fn metrics_tell_of_raft_groups_and_nodes() {
     let (code, text) = get(&world, "/readyz").await;
     assert_eq!(code, 200, "a problem with a fence makes nobody less ready");
     assert!(text.contains("fence problem of a: 10.0.0.1:1 holds nothing\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_group_is_ready_when_a_failover_of_it_would_come_to_its_end() {
+    let world = World::start().await;
+    world.monitor("a");
+    assert_eq!(get(&world, "/readyz?group=a").await, (503, "not ready: failover unknown\n".to_owned()), "before the first look");
+    assert_eq!(get(&world, "/readyz?group=b").await.0, 404);
+    for (would, code, value) in [(Outlook::Yes, 200, "1.0"), (Outlook::Partly, 200, "0.5"), (Outlook::No, 503, "0.0")] {
+        let seen = view(world.clock.mono(), |view| {
+            view.readiness = Readiness { would, next: Some(node(2)), why: vec!["10.0.0.1:3: down".to_owned()] };
+            view.readiness_alarm = Some("10.0.0.1:3: down".to_owned());
+        });
+        world.board.show(&name("a"), seen);
+        let (found, text) = get(&world, "/readyz?x=1&group=%61").await;
+        assert_eq!(found, code, "{text}");
+        assert!(text.contains(would.as_str()) && text.contains("next: 10.0.0.1:2\n10.0.0.1:3: down\n"), "{text}");
+        let (_, text) = get(&world, "/metrics").await;
+        assert!(text.contains(&format!("raft_sentinel_failover_ready{{group=\"a\"}} {value}\n")), "{text}");
+        let (found, text) = get(&world, "/readyz").await;
+        assert_eq!(found, 200, "the sentinel itself is ready");
+        assert!(text.contains("failover of a: 10.0.0.1:3: down\n"), "{text}");
+    }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Bench {
     pub(crate) remarks: [Vec<Remark>; 3],
     /// Called before an intent of the leader is performed; true makes the leader die there, before it or after it.
     pub(crate) intents: Vec<String>,
+    /// How many sentinels are in touch with each other.
+    pub(crate) usable: usize,
     /// What ties the hands of all.
     pub(crate) tie: Option<Tie>,
     pub(crate) die_at: Option<(String, bool)>,
@@ -81,6 +83,7 @@ impl Bench {
             events: Vec::new(),
             remarks: Default::default(),
             intents: Vec::new(),
+            usable: 3,
             tie: None,
             die_at: None,
             before: None,
@@ -212,6 +215,7 @@ impl Bench {
             voting: true,
             leading: self.leader == Some(at),
             majority: 2,
+            usable: self.usable,
             tie: self.tie,
         }
     }

@@ -243,6 +243,7 @@ impl Run {
             voting: true,
             leading: known.believes,
             majority: self.sentinels.len() / 2 + 1,
+            usable: 0,
             tie: None,
         }
     }

@@ -152,6 +152,13 @@ async fn what_this_sentinel_sees_is_told() {
             "+fence-problem",
             "master mymaster 127.0.0.1 6379 #127.0.0.1:6379 holds nothing",
         ),
+        (
+            addr(6379),
+            NoticeKind::Unready { why: "a failover would be blocked: 127.0.0.1:6380: down".to_owned() },
+            "+failover-unready",
+            "master mymaster 127.0.0.1 6379 #a failover would be blocked: 127.0.0.1:6380: down",
+        ),
+        (addr(6379), NoticeKind::Ready, "-failover-unready", "master mymaster 127.0.0.1 6379"),
         (addr(6379), NoticeKind::FenceWell, "-fence-problem", "master mymaster 127.0.0.1 6379"),
         (addr(6380), NoticeKind::Repointed, "+fix-slave-config", "slave 127.0.0.1:6380 127.0.0.1 6380 @ mymaster 127.0.0.1 6379"),
     ];

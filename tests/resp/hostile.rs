@@ -129,7 +129,7 @@ async fn http_is_cut_off_before_its_body() {
         let mut wire = Wire::open(world.addr).await;
         wire.send(format!("{head}\r\nSENTINEL REMOVE mymaster\r\n")).await;
         assert!(!wire.until_closed().await.contains("+OK"));
-        assert!(Wire::open(world.addr).await.ask("SENTINEL MASTER mymaster").await.starts_with("*64"));
+        assert!(Wire::open(world.addr).await.ask("SENTINEL MASTER mymaster").await.starts_with("*66"));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use raft_sentinel::base::WallTime;
+use raft_sentinel::judge::{Outlook, Readiness};
 use raft_sentinel::machine::Command;
 
 use super::wire::Wire;
@@ -52,7 +53,7 @@ async fn stale_answers_are_an_explicit_choice() {
     let mut wire = Wire::open(world.addr).await;
     wire.send("SENTINEL GET-MASTER-ADDR-BY-NAME mymaster\r\nSENTINEL GET-MASTER-ADDR-BY-NAME nosuch\r\n").await;
     wire.expect("*2\r\n$9\r\n127.0.0.1\r\n$4\r\n6379\r\n*-1\r\n").await;
-    assert!(wire.ask("SENTINEL MASTERS").await.starts_with("*1\r\n*64\r\n"));
+    assert!(wire.ask("SENTINEL MASTERS").await.starts_with("*1\r\n*66\r\n"));
     // Changes are another thing.
     assert!(wire.ask("SENTINEL REMOVE mymaster").await.starts_with("-NOQUORUM "));
     assert!(wire.ask("SENTINEL FAILOVER mymaster").await.starts_with("-NOQUORUM "));
@@ -69,6 +70,28 @@ async fn reset_drops_only_what_is_down() {
     assert_eq!(wire.ask("SENTINEL RESET *").await, ":1\r\n");
     let replicas = wire.ask("SENTINEL REPLICAS mymaster").await;
     assert!(replicas.starts_with("*1\r\n") && replicas.contains("127.0.0.1:6380"), "{replicas}");
+}
+
+#[tokio::test]
+async fn a_failover_that_would_be_blocked_is_an_error_with_everybody_there() {
+    let world = world().await;
+    let mut wire = Wire::open(world.addr).await;
+    let say = |would| {
+        let mut view = super::world::view(world.clock);
+        view.readiness = Readiness { would, next: None, why: vec!["127.0.0.1:6380: down".to_owned()] };
+        world.board.show(&group(), view);
+    };
+    let reached = "3 usable Sentinels. Quorum and failover authorization can be reached";
+    say(Outlook::No);
+    let text = format!("-NOFAILOVER {reached}, but a failover would be blocked: 127.0.0.1:6380: down\r\n");
+    assert_eq!(wire.ask("SENTINEL CKQUORUM mymaster").await, text);
+    say(Outlook::Partly);
+    assert_eq!(wire.ask("SENTINEL CKQUORUM mymaster").await, format!("+OK {reached}; 127.0.0.1:6380: down\r\n"));
+    let master = wire.ask("SENTINEL MASTER mymaster").await;
+    assert!(master.contains("failover-ready\r\n$6\r\npartly\r\n"), "{master}");
+    assert!(master.contains("failover-obstacle\r\n$20\r\n127.0.0.1:6380: down\r\n"), "{master}");
+    say(Outlook::UnderWay);
+    assert_eq!(wire.ask("SENTINEL CKQUORUM mymaster").await, format!("+OK {reached}\r\n"));
 }
 
 #[tokio::test]

@@ -20,8 +20,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -37,8 +38,9 @@ use tonic::transport::server::Connected;
 
 use self::counters::Counters;
 use super::grpc::Context;
-use crate::admission::Port;
+use crate::admission::{Port, Precedence};
 use crate::hooks::Hooks;
+use crate::judge::view::Outlook;
 use crate::machine;
 use crate::transport::{self, Incoming, Intake, Opening};
 
@@ -132,7 +134,14 @@ async fn attend(stream: Incoming, router: Router, cancel: CancellationToken) {
 }
 
 fn router(shared: Arc<Shared>) -> Router {
-    Router::new().route("/metrics", get(metrics)).route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).with_state(shared)
+    let turns = from_fn_with_state(shared.ctx.precedence.clone(), in_turn);
+    let routes = Router::new().route("/metrics", get(metrics)).route("/healthz", get(async || "ok\n")).route("/readyz", get(ready));
+    routes.layer(turns).with_state(shared)
+}
+
+async fn in_turn(State(precedence): State<Precedence>, request: Request, next: Next) -> Response {
+    precedence.pass().await;
+    next.run(request).await
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
@@ -149,6 +158,40 @@ async fn metrics(State(shared): State<Arc<Shared>>, ConnectInfo(peer): ConnectIn
     }
 }
 
+/// The group that is asked about (`?group=`).
+fn asked_group(uri: &Uri) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(uri.query()?.as_bytes());
+    pairs.find(|(name, _)| name == "group").map(|(_, group)| group.into_owned())
+}
+
+/// Whether a failover of one group would come to its end now, as this sentinel sees it: for probes of whoever runs the group, not of the sentinel.
+fn ready_of_group(ctx: &Context, state: &machine::State, name: &str, stranger: bool) -> Response {
+    let group = match state.group(name) {
+        Some(group) => group,
+        // Strangers are not told which names there are.
+        None if stranger => return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
+        None => return (StatusCode::NOT_FOUND, "not ready: no group of that name is monitored\n").into_response(),
+    };
+    let readiness = ctx.board.group(&group.name).map(|view| view.readiness.clone()).unwrap_or_default();
+    let status = match readiness.would {
+        Outlook::Yes | Outlook::Partly => StatusCode::OK,
+        Outlook::No | Outlook::Unknown | Outlook::UnderWay => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let word = if status == StatusCode::OK { "ready" } else { "not ready" };
+    if stranger {
+        return (status, format!("{word}\n")).into_response();
+    }
+    let next = readiness.next.as_ref().map(|next| format!("; next: {next}")).unwrap_or_default();
+    let lines: String = readiness.why.iter().map(|why| format!("{why}\n")).collect();
+    (status, format!("{word}: failover {}{next}\n{lines}", readiness.would.as_str())).into_response()
+}
+
+/// A line for each group whose failover has been in doubt for a while. As with a fence, that makes nobody less ready.
+fn unready(ctx: &Context, state: &machine::State) -> String {
+    let line = |name| ctx.board.group(name)?.readiness_alarm.as_ref().map(|why| format!("failover of {name}: {why}\n"));
+    state.groups.keys().filter_map(line).collect()
+}
+
 /// A line for each group whose fence has something wrong for a while. That makes nobody less ready: a sentinel that is taken out of service
 /// for it mends nothing.
 fn fence_problems(ctx: &Context, state: &machine::State) -> String {
@@ -157,12 +200,17 @@ fn fence_problems(ctx: &Context, state: &machine::State) -> String {
 }
 
 /// Open to all, as kubelets and load balancers have no password; the details are for those who may read the metrics.
-async fn ready(State(shared): State<Arc<Shared>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
+async fn ready(State(shared): State<Arc<Shared>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, uri: Uri, headers: HeaderMap) -> Response {
     let stranger = guard::read(&shared.ctx.access, peer, &headers).await.is_err();
-    match shared.ctx.agreement.linearizable().await {
-        Ok(_) if stranger => "ready\n".into_response(),
-        Ok(state) => format!("ready; applied up to {}\n{}", state.applied, fence_problems(&shared.ctx, &state)).into_response(),
-        Err(_) if stranger => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {error}\n")).into_response(),
+    let group = asked_group(&uri);
+    match (shared.ctx.agreement.linearizable().await, group) {
+        (Ok(state), Some(group)) => ready_of_group(&shared.ctx, &state, &group, stranger),
+        (Ok(_), None) if stranger => "ready\n".into_response(),
+        (Ok(state), None) => {
+            let (fences, failovers) = (fence_problems(&shared.ctx, &state), unready(&shared.ctx, &state));
+            format!("ready; applied up to {}\n{fences}{failovers}", state.applied).into_response()
+        }
+        (Err(_), _) if stranger => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
+        (Err(error), _) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {error}\n")).into_response(),
     }
 }

@@ -10,6 +10,7 @@ use super::families::Family;
 use super::shadow;
 use crate::base::{Addr, FenceSight, GroupName, Mono};
 use crate::judge::GroupView;
+use crate::judge::view::Outlook;
 use crate::machine::{Failover, Group, Phase};
 use crate::raft::{PeerHealth, RaftStatus};
 use crate::serve::grpc::Context;
@@ -90,7 +91,7 @@ fn of_failovers(counts: &BTreeMap<GroupName, Failovers>) -> Family {
 }
 
 /// The metrics of the groups; the order is that of the constants below.
-struct Groups([Family; 23]);
+struct Groups([Family; 24]);
 
 impl Default for Groups {
     fn default() -> Self {
@@ -116,6 +117,10 @@ impl Default for Groups {
             Family::gauge("fence_wait_replicas", "The number to use with WAIT; 0: none makes a write safe"),
             Family::gauge("fence_covered", "Known replicas that hold every write that was confirmed as told"),
             Family::gauge("fence_problem", "1 if something has been wrong with the fence for a while, in this sentinel's eyes"),
+            Family::gauge(
+                "failover_ready",
+                "1 if a replica would be promoted now, whichever way the master is lost; 0.5 if not in every case, 0 if none would be; absent while a failover is under way, and before the first look",
+            ),
             Family::gauge("node_up", "1 if this sentinel sees the data node up, 0 if down; absent if it cannot judge"),
             Family::gauge("node_offset_bytes", "How much of the replication history the data node holds"),
             Family::gauge("node_cannot_judge", "1 if the data node refuses this sentinel's credentials"),
@@ -130,7 +135,7 @@ impl Groups {
         let name = group.name.as_str();
         let [epoch, master, votes, quorum, down, phases, blocked, known, eligible, loss, duration, remembered, strangers, rest @ ..] =
             &mut self.0;
-        let [armed, min_replicas, wait, covered, problem, nodes @ ..] = rest;
+        let [armed, min_replicas, wait, covered, problem, ready, nodes @ ..] = rest;
         epoch.add([("group", name)], big(group.epoch.0));
         master.add([("group", name), ("address", &group.master.addr.to_string())], 1.0);
         votes.add([("group", name)], number(group.ballot.votes().len()));
@@ -157,6 +162,13 @@ impl Groups {
         wait.add([("group", name)], f64::from(group.wait_replicas()));
         covered.add([("group", name)], group.fence.map_or(0.0, |fence| f64::from(fence.covered)));
         problem.add([("group", name)], flag(view.fence_alarm.is_some()));
+        let readiness = match view.readiness.would {
+            Outlook::Yes => Some(1.0),
+            Outlook::Partly => Some(0.5),
+            Outlook::No => Some(0.0),
+            Outlook::Unknown | Outlook::UnderWay => None,
+        };
+        readiness.into_iter().for_each(|value| ready.add([("group", name)], value));
         for addr in group.data_nodes() {
             add_node(nodes, group, view, addr);
         }

@@ -4,6 +4,7 @@ use super::{address, count, moment, shadow};
 use crate::base::settings::PromotionPolicy;
 use crate::base::{Addr, Fence};
 use crate::judge::GroupView;
+use crate::judge::view::{Outlook, Readiness};
 use crate::machine::{Failover, Group, Ineligible, MasterChange, Phase};
 use crate::proto::sentinel as pb;
 use crate::serve::fence::complaint;
@@ -30,7 +31,19 @@ pub(in super::super) fn master(group: &Group, view: Option<&GroupView>) -> pb::M
         fence: Some(fence(group, view)),
         duty: duty.into(),
         duty_since: duty_since.map(moment),
+        readiness: view.map(|view| readiness(&view.readiness)),
     }
+}
+
+fn readiness(readiness: &Readiness) -> pb::Readiness {
+    let outlook = match readiness.would {
+        Outlook::Unknown => pb::Outlook::Unspecified,
+        Outlook::Yes => pb::Outlook::Yes,
+        Outlook::Partly => pb::Outlook::Partly,
+        Outlook::No => pb::Outlook::No,
+        Outlook::UnderWay => pb::Outlook::UnderWay,
+    };
+    pb::Readiness { outlook: outlook.into(), next: readiness.next.as_ref().map(address), reasons: readiness.why.clone() }
 }
 
 fn fence(group: &Group, view: Option<&GroupView>) -> pb::Fence {

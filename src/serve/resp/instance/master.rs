@@ -30,7 +30,17 @@ pub(super) fn fields(portrait: &Portrait<'_>) -> Fields {
     fields.put_some("notification-script", settings.notification_script.as_ref());
     fields.put_some("client-reconfig-script", settings.client_reconfig_script.as_ref());
     put_fence(&mut fields, portrait);
+    put_readiness(&mut fields, portrait);
     fields
+}
+
+/// What would come of the loss of the master, as this sentinel sees it.
+fn put_readiness(fields: &mut Fields, portrait: &Portrait<'_>) {
+    let readiness = &portrait.view.readiness;
+    fields.put("failover-ready", readiness.would.as_str());
+    fields.put_some("failover-next", readiness.next.as_ref());
+    let reasons = readiness.reasons();
+    fields.put_some("failover-obstacle", (!reasons.is_empty()).then_some(&reasons));
 }
 
 /// Ours, behind all of stock's, since tools go by place: what promotions wait for, and how it stands with the fence.

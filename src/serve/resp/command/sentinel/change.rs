@@ -134,7 +134,7 @@ pub(super) async fn known_replica(client: &mut Client, words: &[Bytes]) -> Answe
     settled(client.propose(command).await?)
 }
 
-/// Drops only replicas that are down, since stock's way (drop everything and find it again) loses what cannot be found just now.
+/// Drops only replicas that are down and have left, since stock's way (drop everything and find it again) loses what cannot be found just now.
 /// A group in a failover stays as it is, and does not count.
 pub(super) async fn reset(client: &mut Client, words: &[Bytes]) -> Answer {
     let state = client.confirmed().await?;
@@ -156,9 +156,12 @@ pub(super) async fn reset(client: &mut Client, words: &[Bytes]) -> Answer {
     Ok(Reply::Int(count))
 }
 
+/// One that hangs is down, and may wake: as long as the master has it on its list it may hold what was confirmed and is nowhere else. Where
+/// there is a fence it stays on record until the master is seen without it.
 fn down_replicas(client: &Client, group: &Group) -> Vec<Addr> {
     let view = client.context().board.group(&group.name).unwrap_or_default();
-    group.replicas.keys().filter(|addr| view.is_down(addr)).cloned().collect()
+    let gone = |addr: &Addr| group.fence.is_none() || view.is_listed(group, addr) == Some(false);
+    group.replicas.keys().filter(|addr| view.is_down(addr) && gone(addr)).cloned().collect()
 }
 
 /// A name that a group may have; others are certainly not monitored.

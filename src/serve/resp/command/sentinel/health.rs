@@ -8,11 +8,15 @@ use super::super::super::number::integer;
 use super::super::super::reply::{Answer, Reply};
 use super::{argument, group, local_state};
 use crate::base::{Addr, NodeId};
+use crate::judge::view::Outlook;
 
+/// Beyond stock: with everybody there it still says, and by an error, that a failover would be blocked.
+///
 /// Usable are this sentinel and those heard within the master's limit; the majority is that of the voting members.
 pub(super) fn ckquorum(client: &mut Client, words: &[Bytes]) -> Answer {
     let state = local_state(client);
-    let settings = &group(&state, argument(words))?.settings;
+    let group = group(&state, argument(words))?;
+    let (name, settings, has_replicas) = (&group.name, &group.settings, !group.replicas.is_empty());
     let context = client.context();
     let (me, now, peers) = (context.agreement.id(), context.clock.mono(), context.agreement.peers());
     let usable = |id: &&NodeId| **id == me || !sentinel_is_down(peers.get(*id), now, settings.down_after_ms);
@@ -24,10 +28,16 @@ pub(super) fn ckquorum(client: &mut Client, words: &[Bytes]) -> Answer {
     if usable < state.voters.len() / 2 + 1 {
         obstacles.push("Not enough available Sentinels to reach the majority and authorize a failover");
     }
-    if obstacles.is_empty() {
-        Ok(Reply::Simple(format!("OK {usable} usable Sentinels. Quorum and failover authorization can be reached").into()))
-    } else {
-        Err(Reply::error(format!("NOQUORUM {usable} usable Sentinels. {}", obstacles.join(". "))))
+    if !obstacles.is_empty() {
+        return Err(Reply::error(format!("NOQUORUM {usable} usable Sentinels. {}", obstacles.join(". "))));
+    }
+    let reached = format!("{usable} usable Sentinels. Quorum and failover authorization can be reached");
+    let readiness = context.board.group(name).map(|view| view.readiness.clone()).unwrap_or_default();
+    match (readiness.would, readiness.complaint()) {
+        // A master that never had a replica is as well as it was set up to be; stock Sentinel says OK.
+        (Outlook::No, Some(complaint)) if has_replicas => Err(Reply::error(format!("NOFAILOVER {reached}, but {complaint}"))),
+        (_, Some(complaint)) => Ok(Reply::Simple(format!("OK {reached}; {complaint}").into())),
+        (_, None) => Ok(Reply::Simple(format!("OK {reached}").into())),
     }
 }
 

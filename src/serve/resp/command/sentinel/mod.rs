@@ -95,7 +95,7 @@ pub(super) static ROWS: &[Row] = &[
         "reset",
         Arity::Exactly(3),
         "<pattern>",
-        "Forgets the replicas that are down, of all masters whose names fit.",
+        "Forgets the replicas that are down and have left, of all masters whose names fit.",
         wait!(change::reset),
     ),
     Row::new("sentinels", Arity::Exactly(3), "<master-name>", "Describes the other sentinels.", Run::Now(query::sentinels)),
