@@ -135,7 +135,7 @@ fn a_slow_disk_is_told_of() {
     places.slow_syncs(Duration::from_millis(150));
     let cluster = Plan { env: places.env(), ..Plan::new(Flavour::Ours) }.start();
     let told = cluster.sentinel(1).log();
-    assert!(told.contains("put `dir` on a faster disk"), "{told}");
+    assert!(told.contains("`dir` on a faster disk"), "{told}");
     let sync_us = cluster.timeline.wait_for("sentinel 1 tells its status", SOON, || cluster.status(1)).sync_us;
     assert!(sync_us >= 150_000, "{sync_us}");
 }
