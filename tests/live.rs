@@ -21,6 +21,9 @@ mod grpc;
 #[path = "live/clients.rs"]
 mod clients;
 
+#[path = "live/by_hand.rs"]
+mod by_hand;
+
 #[path = "live/choosing.rs"]
 mod choosing;
 

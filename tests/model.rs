@@ -2,7 +2,7 @@
 //!
 //! Each seed is a schedule of delays, cuts, crashes, restarts, stalls and operators' orders; in every sixth, servers join, move to another
 //! address and leave, and connections pretend to be replicas. After every event the promises P1, P4 and P5
-//! are checked, and P7 once all is healed. `MODEL_SEEDS` is the number of schedules (default: as many as fit `MODEL_SECONDS`, 90);
+//! are checked, and P7 once all is healed; in every sixth an operator changes roles at the servers themselves. `MODEL_SEEDS` is the number of schedules (default: as many as fit `MODEL_SECONDS`, 90);
 //! `MODEL_SEED` plays one again and prints its story. Beside the drawn faults there are placed ones: every single fault at every boundary of one
 //! failover, and pairs of them for `MODEL_PAIRS_SECONDS` (15). The model itself is checked by breaking the protocol's rules, one at a time.
 

@@ -15,6 +15,11 @@ impl Fence {
     /// No fence, with the lag that Redis begins with.
     pub const OFF: Self = Self { min_replicas: 0, max_lag_s: 10 };
 
+    /// No writes at all, whatever follows: more replicas than any master has. Held by a replica that lends its data as a master.
+    pub const NO_WRITES: Self = Self { min_replicas: 1_000_000, max_lag_s: 1 };
+    /// The same, for a server that somebody else made a master. Told apart, since that one may have taken writes before.
+    pub const CLOSED: Self = Self { min_replicas: 1_000_001, max_lag_s: 1 };
+
     /// How many replicas a master with `replicas` known ones needs, so that with them it is a majority of the data nodes.
     pub const fn majority_of(replicas: u32) -> u32 {
         replicas.div_ceil(2)

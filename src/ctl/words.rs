@@ -109,6 +109,7 @@ pub(super) const fn decision_basis(basis: pb::DecisionBasis) -> &'static str {
         pb::DecisionBasis::LagWindow => "out of writes since its fence has run out",
         pb::DecisionBasis::Drained => "paused, and drained to the last write",
         pb::DecisionBasis::HandedOver => "paused, drained to the last write, and made a replica itself",
+        pb::DecisionBasis::ByHand => "gave up its place to one that was made the master by hand",
         pb::DecisionBasis::Forced => "FORCED by an operator, who accepted a loss",
     }
 }

@@ -85,7 +85,7 @@ fn started(group: &GroupName, id: FailoverId, addr: &Addr) -> Vec<Wording> {
 fn decided(group: &GroupName, old: &Addr, choice: &Choice) -> Vec<Wording> {
     let chosen = replica(group, &choice.chosen, old);
     let missing = choice.estimated_loss_bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{bytes} bytes"));
-    let grounds = format!("{chosen} #old master: {}; known to be missing: {missing}", choice.basis.as_str());
+    let grounds = format!("{chosen} #old master: {}; known to be missing: {missing}", choice.grounds());
     let told = match choice.basis {
         Basis::Forced => Wording::warning("+failover-forced", grounds),
         Basis::Unfenced | Basis::Gone | Basis::SeenOut | Basis::LagWindow | Basis::Drained | Basis::HandedOver { .. } => {

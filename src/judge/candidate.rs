@@ -57,7 +57,16 @@ pub fn choose(candidates: Vec<Candidate>, master_offset: Option<u64>) -> Option<
         Some(_) => ChosenFor::RunId,
     };
     let estimated_loss_bytes = master_offset.zip(first.offset).map(|(master, chosen)| master.saturating_sub(chosen));
-    Some(Choice { chosen: first.addr.clone(), reason, master_offset, estimated_loss_bytes, candidates, basis: Basis::Unfenced, arms: None })
+    Some(Choice {
+        chosen: first.addr.clone(),
+        reason,
+        master_offset,
+        estimated_loss_bytes,
+        candidates,
+        basis: Basis::Unfenced,
+        arms: None,
+        by_hand: false,
+    })
 }
 
 /// The sort key: eligible ones first, then by preference; the address makes the order total.

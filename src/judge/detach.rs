@@ -200,11 +200,12 @@ impl Judge {
         missing.checked_sub(1).and_then(|last| limits.get(last as usize).copied())
     }
 
-    /// Tells everybody who can be told, also those that count for nothing: the old master would count them.
+    /// Tells everybody who can be told, also those that count for nothing: the old master would count them. A master by hand is made a lender
+    /// instead: taken off as well, it would go on under a third name when it lends.
     pub(super) fn detach_attached(&mut self, group: &Group, muster: &Muster) {
         let fence = group.promotion_fence();
         for (addr, standing) in &muster.standings {
-            if matches!(standing, Standing::Attached(_)) {
+            if matches!(standing, Standing::Attached(_)) && !self.is_to_lend(group, addr) {
                 self.ask(addr, Ask::Detach { fence });
             }
         }
@@ -246,6 +247,10 @@ impl Judge {
     }
 
     fn choose_most_advanced(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, muster: &Muster, basis: Basis) {
+        if let Some(reasons) = self.torn(group, muster) {
+            self.stay_blocked(group, failover, attempt, reasons);
+            return;
+        }
         let table = self.table(group, muster);
         let mut rows: Vec<&Row> = table.iter().filter(|row| row.held.is_some()).collect();
         rows.sort_by(|a, b| b.held.cmp(&a.held).then_with(|| a.taste().cmp(&b.taste())));
@@ -311,6 +316,7 @@ impl Judge {
             estimated_loss_bytes: master_offset.zip(offset).map(|(master, chosen)| master.saturating_sub(chosen)),
             basis: Basis::Unfenced,
             arms: group.promotion_fence(),
+            by_hand: false,
         }
     }
 

@@ -56,6 +56,10 @@ impl Judge {
             self.wake_by(self.gather_until(attempt));
             return;
         }
+        if let Some(target) = target.filter(|target| self.is_adoption(group, target)) {
+            self.lead_adopting(group, failover, attempt, target);
+            return;
+        }
         let muster = self.muster(group, attempt);
         let candidates = self.drain_candidates(group, &muster, attempt);
         let next =
@@ -73,7 +77,7 @@ impl Judge {
         }
     }
 
-    fn give_up(&mut self, group: &Group, failover: &Failover, reason: AbortReason) {
+    pub(super) fn give_up(&mut self, group: &Group, failover: &Failover, reason: AbortReason) {
         let (name, id, at) = (group.name.clone(), failover.id, self.world.wall);
         self.propose(ProposalKey::Step, Command::FailoverAborted { group: name, id, reason, at });
     }

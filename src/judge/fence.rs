@@ -9,6 +9,7 @@ use super::intact::check_intact;
 use super::intent::{Ask, Intent, ProposalKey, Remark};
 use super::mind::Judge;
 use super::repair::deviation;
+use super::view::GroupView;
 use std::sync::Arc;
 
 use crate::base::observation::{NodeReport, RoleReport};
@@ -75,7 +76,7 @@ impl Judge {
     }
 
     fn held_by(&self, addr: &Addr) -> Option<Fence> {
-        self.view.fence(addr).and_then(FenceSight::held)
+        held_by(&self.view, addr)
     }
 
     fn raise_or_lower(&mut self, group: &Group, of_master: &NodeReport, wanted: Fence, record: Option<ArmedFence>) {
@@ -214,6 +215,9 @@ impl Judge {
             }
             Some(FenceSight::Holds(_)) | None => {}
         }
+        if let Some(problem) = self.hand_problem(group) {
+            return Some(problem);
+        }
         if let Some(problem) = self.misnamed(master).or_else(|| self.unmet(group)).or_else(|| self.overreaching(group)) {
             return Some(problem);
         }
@@ -268,6 +272,11 @@ impl Judge {
         ((have as u64) < u64::from(need))
             .then(|| format!("a failover would be blocked: {have} replicas are in reach and in sync, and it needs {need}"))
     }
+}
+
+/// What a server was seen to hold, over the present link.
+pub(super) fn held_by(view: &GroupView, addr: &Addr) -> Option<Fence> {
+    view.fence(addr).and_then(FenceSight::held)
 }
 
 fn shown(fence: Fence) -> String {

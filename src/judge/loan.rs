@@ -8,7 +8,7 @@ use super::intact::{check_intact, known_since};
 use super::intent::{Ask, Intent};
 use super::mind::{Attempt, Judge};
 use crate::base::observation::{NodeReport, Role, RoleReport};
-use crate::base::{Addr, Mono};
+use crate::base::{Addr, Fence, Mono};
 use crate::machine::Group;
 
 /// How long the preferred replica may take to fetch what another one has ahead of it.
@@ -32,7 +32,8 @@ impl Judge {
     /// all the same if there is no `alternative` to it.
     ///
     /// All others fetch it as well: the history goes on under another name with the loan, and who does not go with it could not go on with
-    /// the preferred one without a full copy.
+    /// the preferred one without a full copy. For the same reason nobody lends what goes on under another name already, by an operator's hand:
+    /// Redis keeps two names and no more.
     pub(super) fn catching_up(
         &mut self,
         group: &Group,
@@ -42,6 +43,9 @@ impl Judge {
         preferred: &Addr,
         alternative: bool,
     ) -> bool {
+        if attempt.loan.is_none() && self.is_renamed(group, source) {
+            return false;
+        }
         let now = self.now();
         let loan =
             attempt.loan.clone().unwrap_or_else(|| Loan { source: source.clone(), goal, since: now, priority: self.priority_of(source) });
@@ -76,21 +80,40 @@ impl Judge {
         in_time
     }
 
+    /// Whether a server is a master already, by hand or by a former leader, and no other lends.
+    pub(super) fn is_to_lend(&self, group: &Group, addr: &Addr) -> bool {
+        let other = self.attempt.as_ref().and_then(|attempt| attempt.loan.as_ref()).is_some_and(|loan| loan.source != *addr);
+        let newest = self.view.nodes.get(addr).and_then(|node| node.report.as_ref());
+        !other
+            && newest.is_some_and(|(_, report)| {
+                report.role() == Role::Master && continues(group, report) && check_intact(group, addr, report).is_ok()
+            })
+    }
+
     /// A loan that another leader has begun goes on: to take the lender off would rename its history once more.
     pub(super) fn adopt_loan(&mut self, group: &Group, attempt: &Attempt) {
         if attempt.loan.is_some() {
             return;
         }
         let lends = |addr: &&Addr| {
+            // What was seen of one that has left since is from before.
+            if attempt.left.contains_key(*addr) {
+                return false;
+            }
             let report = known_since(self.view.nodes.get(*addr), attempt.since).ok().map(|(_, report)| report);
             report.is_some_and(|report| {
                 report.role() == Role::Master && continues(group, report) && check_intact(group, addr, report).is_ok()
             })
         };
         let Some(source) = group.replicas.keys().find(lends).cloned() else { return };
+        // What is a master already keeps its history; it is only made sure that it takes no writes. How much it holds is known from then on.
+        // One that is that by hand is not taken for a lender afterwards: it may hold what nobody else has.
+        let by_hand = self.is_by_hand(group, &source);
+        self.ask(&source, if by_hand { Ask::Arm(Fence::CLOSED) } else { Ask::Lend });
+        if !self.is_shut(&source) {
+            return;
+        }
         let goal = self.view.nodes.get(&source).and_then(|node| node.report.as_ref()).map_or(0, |(_, report)| report.offset);
-        // What is a master already keeps its history; it is only made sure that it takes no writes.
-        self.ask(&source, Ask::Lend);
         let loan = Loan { source, goal, since: self.now(), priority: None };
         if let Some(attempt) = &mut self.attempt {
             attempt.loan = Some(loan);

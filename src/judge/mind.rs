@@ -118,8 +118,6 @@ pub struct Judge {
     pub(super) unready: Option<Trouble>,
     /// What is remembered of replicas that come and go.
     pub(super) tenures: Tenures,
-    /// When a replica that came back was last looked at out of turn.
-    pub(super) rejoin_looked: Option<Mono>,
     /// Whether this very step is the first one that leads.
     pub(super) began_to_lead: bool,
     pub(super) proposals: Pending<ProposalKey>,
@@ -146,7 +144,6 @@ impl Judge {
             played: None,
             unready: None,
             tenures: Tenures::default(),
-            rejoin_looked: None,
             began_to_lead: false,
             proposals: Pending::default(),
             asks: Pending::default(),

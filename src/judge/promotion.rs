@@ -67,7 +67,7 @@ impl Judge {
         attempt
     }
 
-    fn look_at_replicas(&mut self) {
+    pub(super) fn look_at_replicas(&mut self) {
         let replicas: Vec<Addr> = self.world.group.replicas.keys().cloned().collect();
         replicas.into_iter().for_each(|addr| self.want(Intent::Look(addr)));
     }
@@ -140,6 +140,9 @@ impl Judge {
         let a_replica = self.view.live_report(chosen).is_some_and(|(at, report)| fresh(at) && report.role() == Role::Replica);
         let unfulfilled = group.is_unfulfilled() && a_replica && self.may_be_promoted(group);
         let of_late = Mono(self.now().0.saturating_sub(FRESH_MS * 1000));
+        if !self.is_without_rival(group) {
+            return;
+        }
         if unfulfilled || self.is_detached_for_nothing(group) || self.let_go(group, of_late).is_some() {
             self.ask(chosen, Ask::Promote { fence: group.promotion_fence() });
         }
@@ -154,6 +157,10 @@ impl Judge {
         match newest {
             // Another process may have lost what the replicas got from the one before: it is voted down.
             Some((_, Role::Replica)) if !self.keeps_what_was_confirmed(group) => {}
+            Some((_, Role::Replica)) if !self.is_without_rival(group) => {
+                self.look_at_replicas();
+                self.wake_by(self.now().plus_ms(ATTACH_LOOK_MS));
+            }
             Some((at, Role::Replica)) if at > role_since && at >= attempt.since => {
                 self.ask(master, Ask::Promote { fence: group.promotion_fence() });
             }
@@ -261,7 +268,13 @@ impl Judge {
         let now = self.now();
         let reports = self.live_reports();
         let is_master = |addr: &Addr| reports.get(addr).is_some_and(|(_, report)| self.is_the_master(report));
-        let mut waiting: Vec<Addr> = waiting.into_iter().filter(|addr| !self.out_of_reach(addr) && !is_master(addr)).collect();
+        // What was made of a server by hand meanwhile is looked into when this is over.
+        let by_hand = |addr: &Addr| {
+            let seen = reports.get(addr).map(|(at, report)| (*at, &**report));
+            seen.and_then(|seen| self.branch(group, addr, seen)).is_some() && !self.is_pointed_at_master(group, addr)
+        };
+        let due = |addr: &Addr| !self.out_of_reach(addr) && !is_master(addr) && !by_hand(addr);
+        let mut waiting: Vec<Addr> = waiting.into_iter().filter(due).collect();
         waiting.sort_by(|a, b| by_data(&self.view, a, b));
         let mut attaching = 0;
         let mut following = Vec::new();

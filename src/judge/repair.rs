@@ -14,6 +14,9 @@ use crate::base::observation::{NodeReport, Role, RoleReport};
 use crate::base::{Addr, Mono};
 use crate::machine::{Command, Evidence, Group, Identity};
 
+/// While it is not known whether another server leads in the place of the recorded master, that is looked at this often.
+const RIVAL_LOOK_MS: u64 = 100;
+
 impl Judge {
     pub(super) fn repair(&mut self) {
         let group = Arc::clone(&self.world.group);
@@ -30,11 +33,16 @@ impl Judge {
                 if self.lost_history(&group).is_some() {
                     return;
                 }
-                self.record_master(&group, of_master);
+                // One that was with a server that leads by hand, and was made a master again, is known by what it was before.
+                if !self.is_led_elsewhere(&group) {
+                    self.record_master(&group, of_master);
+                }
                 self.record_unknown(&group, replicas);
             }
             RoleReport::Replica(_) => {
-                self.reinstate(&group, of_master);
+                if !self.adopt_by_hand(&group) {
+                    self.reinstate(&group, of_master);
+                }
                 return;
             }
         }
@@ -61,15 +69,16 @@ impl Judge {
                 // A second master is not left one for want of room.
                 // Nor is one left alone that a failover had taken from its master: it goes on from where it was.
                 Some(ask) if !matches!(ask, Ask::Repoint { .. }) || is_detached(report) => {
-                    self.ask(addr, ask);
+                    self.correct(&group, addr, (*at, report), ask);
                 }
                 Some(ask) if room > 0 => {
                     room -= 1;
-                    self.ask(addr, ask);
+                    self.correct(&group, addr, (*at, report), ask);
                 }
                 Some(_) => {}
             }
         }
+        self.adopt_by_hand(&group);
     }
 
     /// While a failover is being finished: who joins the new master, who is in sync, and its fence do not wait for the slowest.
@@ -100,7 +109,7 @@ impl Judge {
         }
         for (addr, (at, report)) in reports.iter().filter(|(addr, _)| group.replicas.contains_key(*addr)) {
             if self.is_fresh(*at) && is_detached(report) {
-                self.ask(addr, Ask::Repoint { master: group.master.addr.clone() });
+                self.correct(group, addr, (*at, report), Ask::Repoint { master: group.master.addr.clone() });
             }
         }
     }
@@ -123,8 +132,13 @@ impl Judge {
     /// Also if the log chose it and nobody has seen that carried out. Not if it was never seen as the configured master, or holds
     /// foreign data: then the record may be what is wrong. Data that goes on from the recorded history is no such thing, nor is
     /// what every data node holds by now: nothing else is left to be kept. Nor if it is another process than before, and lacks what was
-    /// confirmed: it is voted down.
+    /// confirmed: it is voted down. Nor while another server may have led in its place (`by_hand`).
     fn reinstate(&mut self, group: &Group, report: &NodeReport) {
+        if !self.is_without_rival(group) {
+            self.look_at_replicas();
+            self.wake_by(self.now().plus_ms(RIVAL_LOOK_MS));
+            return;
+        }
         let shared = self.view.shared_history(group) == Some(&report.replid);
         let ours = lineage(group, report) == Lineage::Same || continues(group, report) || shared;
         let seen_as_one = group.master.identity.is_some();

@@ -43,6 +43,10 @@ pub(super) struct Tenures {
     settling: BTreeMap<Addr, Mono>,
     /// Since when the master has been seen not to list a replica.
     unlisted: BTreeMap<Addr, Mono>,
+    /// When a replica that came back was last looked at out of turn.
+    rejoin_looked: Option<Mono>,
+    /// When a server that leads by hand may be adopted again.
+    pub(super) adopt_after: Option<Mono>,
     /// How much the master had written after each replica that restarted was seen as another process: with so much, that one has all that
     /// the process before may have confirmed. It need not come closer to a master that goes on writing.
     rejoining: BTreeMap<Addr, Goal>,
@@ -203,9 +207,9 @@ impl Judge {
 
     fn tenures_look_due(&mut self) -> bool {
         let now = self.now();
-        let due = self.rejoin_looked.is_none_or(|looked| now >= looked.plus_ms(REJOIN_LOOK_MS));
+        let due = self.tenures.rejoin_looked.is_none_or(|looked| now >= looked.plus_ms(REJOIN_LOOK_MS));
         if due {
-            self.rejoin_looked = Some(now);
+            self.tenures.rejoin_looked = Some(now);
         }
         self.wake_by(now.plus_ms(REJOIN_LOOK_MS));
         due

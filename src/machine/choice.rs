@@ -213,6 +213,21 @@ pub struct Choice {
     /// The fence that the promotion sets in the same transaction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arms: Option<Fence>,
+    /// Whether the chosen one led already, since an operator had made it the master at the servers: it is adopted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_hand: bool,
+}
+
+impl Choice {
+    /// What set the chosen one apart, in a short phrase for people.
+    pub const fn why(&self) -> &'static str {
+        if self.by_hand { "made the master by hand" } else { self.reason.as_str() }
+    }
+
+    /// Why the old master could take no writes any more, in a short phrase for people.
+    pub const fn grounds(&self) -> &'static str {
+        if self.by_hand { "gave up its place to one that was made the master by hand" } else { self.basis.as_str() }
+    }
 }
 
 fn is_unfenced(basis: &Basis) -> bool {

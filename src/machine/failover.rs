@@ -223,7 +223,7 @@ impl Group {
         failover.phase = Phase::Promoting;
         failover.blocked = None;
         self.replicas.remove(chosen);
-        let next = MasterRecord { addr: chosen.clone(), identity: None, former_history: None, inherits: None, since: stamp };
+        let next = MasterRecord { addr: chosen.clone(), identity: None, former_history: None, earlier: None, inherits: None, since: stamp };
         let old = std::mem::replace(&mut self.master, next);
         // One that was chosen and never seen as a master is still known as the process that it was chosen as: it may be relied on.
         let process = old.identity.clone().or_else(|| self.chosen_process(&old));

@@ -43,6 +43,9 @@ pub struct MasterRecord {
     /// Replicas that have not copied the new history yet still hold the former one.
     #[serde(default)]
     pub former_history: Option<ReplId>,
+    /// The history that it went on from under its present name, as the same master: it was made a replica for a moment, or restarted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<ReplId>,
     /// What its predecessor was last seen to be: the history that it was chosen to go on with.
     #[serde(default)]
     pub inherits: Option<Identity>,
@@ -97,7 +100,7 @@ impl Group {
             epoch,
             replicas: known.map(|addr| (addr.clone(), ReplicaRecord::counted(None))).collect(),
             announced: master.clone(),
-            master: MasterRecord { addr: master, identity: None, former_history: None, inherits: None, since },
+            master: MasterRecord { addr: master, identity: None, former_history: None, earlier: None, inherits: None, since },
             settings,
             fence: None,
             ballot: Ballot::default(),
@@ -140,6 +143,7 @@ impl Group {
         let before = self.master.identity.replace(identity.clone());
         if let Some(before) = before.filter(|before| before.replid != identity.replid) {
             let continued = identity.replid2.as_ref() == Some(&before.replid);
+            self.master.earlier = continued.then(|| before.replid.clone());
             self.master.former_history = (!continued).then_some(before.replid);
         }
         let master = self.master.addr.clone();

@@ -59,9 +59,6 @@ pub enum Act {
     KillScript,
 }
 
-/// More replicas than any master has.
-const NO_WRITES: Fence = Fence { min_replicas: 1_000_000, max_lag_s: 1 };
-
 /// One command of an act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -144,7 +141,7 @@ impl Act {
                 let hold = fence.iter().flat_map(hold).map(StepCommand::or_not).collect();
                 [hold, vec![follow(&Addr::nobody()), rewrite, kill_normal, held.or_not(), info]].concat()
             }
-            Self::Lend => [hold(&NO_WRITES), vec![replicaof("NO", "ONE"), kill_normal, info]].concat(),
+            Self::Lend => [hold(&Fence::NO_WRITES), vec![replicaof("NO", "ONE"), kill_normal, held.or_not(), info]].concat(),
             Self::Arm(fence) => [hold(fence), vec![held, rewrite, info]].concat(),
             Self::Pause { ms } => vec![step(Step::Pause, "CLIENT", &["PAUSE", &ms.to_string(), "WRITE"]), info],
             Self::Unpause => vec![step(Step::Unpause, "CLIENT", &["UNPAUSE"]), info],

@@ -70,12 +70,14 @@ impl Pair {
         self.stock.server_mut(stock).kill();
         self.ours.server_mut(ours).kill();
         for cluster in [&self.stock, &self.ours] {
-            cluster.timeline.wait_for("the master is subjectively down, and the replicas say so", SOON, || {
+            cluster.timeline.wait_for("the master is subjectively down, and the replicas and sentinels say so", SOON, || {
                 let flags = cluster.sentinels[0].answer(&["SENTINEL", "MASTER", GROUP]).field("flags").unwrap_or_default();
                 let replicas = cluster.sentinels[0].answer(&["SENTINEL", "REPLICAS", GROUP]);
                 let unlinked = replicas.items().iter().filter(|replica| replica.field("master-link-status").as_deref() == Some("err"));
-                match (flags.as_str(), unlinked.count()) {
-                    ("s_down,master,disconnected", 2) => Ok(()),
+                let others = cluster.sentinels[0].answer(&["SENTINEL", "SENTINELS", GROUP]);
+                let agree = others.items().iter().filter(|other| other.field("flags").as_deref() == Some("sentinel,master_down"));
+                match (flags.as_str(), unlinked.count(), agree.count()) {
+                    ("s_down,master,disconnected", 2, 2) => Ok(()),
                     other => Err(format!("{other:?}")),
                 }
             });

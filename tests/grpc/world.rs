@@ -177,6 +177,7 @@ impl World {
             estimated_loss_bytes: Some(100),
             basis,
             arms,
+            by_hand: false,
         };
         let id = self.running(group);
         self.fake.commit(&Command::Promote { group: name(group), id, choice, by: NodeId(2), at: WallTime(at_us) }).index

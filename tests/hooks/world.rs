@@ -118,6 +118,7 @@ impl World {
             estimated_loss_bytes: None,
             basis: Basis::Unfenced,
             arms: None,
+            by_hand: false,
         };
         self.done(&Entry::Promote { group: group(), id, choice, by, at: WallTime(0) });
         let identity = Identity {

@@ -7,7 +7,7 @@ use raft_sentinel::base::observation::{
     AttachedReplica, InvalidReply, LinkLoss, NodeReport, ReplicaReport, RoleReport, Seen, Sight, ValidReply,
 };
 use raft_sentinel::base::settings::PromotionPolicy;
-use raft_sentinel::base::{Addr, Epoch, FenceSight, GroupName, GroupSettings, LogIndex, Mono, NodeId, ReplId, RunId, WallTime};
+use raft_sentinel::base::{Addr, Epoch, Fence, FenceSight, GroupName, GroupSettings, LogIndex, Mono, NodeId, ReplId, RunId, WallTime};
 use raft_sentinel::judge::{Ask, Input, Intent, Judge, Link, Permit, Remark, Tie, World};
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Command, Event, Group, Outcome, Phase, State, invariants};
@@ -431,7 +431,10 @@ impl Bench {
                 node.follows = Some(Addr::nobody());
                 node.fence = fence.or(node.fence);
             }
-            Ask::Lend => node.follows = None,
+            Ask::Lend => {
+                node.follows = None;
+                node.fence = node.fence.map(|_| Fence::NO_WRITES);
+            }
             Ask::Arm(fence) => node.fence = node.fence.map(|_| *fence),
             Ask::Pause { .. } | Ask::Unpause | Ask::KillScript => {}
         }

@@ -93,7 +93,7 @@ fn without_a_quorum_of_sentinels_nothing_is_promoted_and_a_healthy_master_is_lef
     cluster.server_mut(master).kill();
     let replicas: Vec<u16> = cluster.servers.iter().map(|server| server.port).filter(|port| *port != master).collect();
     timeline.holds("nobody is promoted", Duration::from_millis(3 * cluster.plan.down_after_ms), || {
-        match replicas.iter().find(|port| cluster.server(**port).role().as_deref() != Some("slave")) {
+        match replicas.iter().find(|port| cluster.server(**port).role().as_deref() == Some("master")) {
             None => Ok(()),
             Some(port) => Err(format!("{port} is no replica any more")),
         }

@@ -53,11 +53,22 @@ fn a_master_that_was_made_a_replica_is_made_a_master_again() {
     repaired(|cluster, master, replicas| tell(cluster, master, Some(replicas[0])));
 }
 
+/// Whoever moves the whole group means it: the log follows, with one decision that says so.
 #[test]
-fn all_roles_at_once_are_put_right() {
-    repaired(|cluster, master, replicas| {
-        tell(cluster, replicas[0], None);
-        tell(cluster, master, Some(replicas[0]));
-        tell(cluster, replicas[1], Some(replicas[0]));
+fn a_group_that_was_moved_as_a_whole_is_adopted() {
+    let cluster = Plan { down_after_ms: 2000, ..Plan::new(Flavour::Ours) }.start();
+    let master = cluster.master();
+    let [to, other] = cluster.others(master)[..] else { panic!("two replicas") };
+    tell(&cluster, to, None);
+    tell(&cluster, master, Some(to));
+    tell(&cluster, other, Some(to));
+    cluster.timeline.wait_for("the log says so", SOON, || match cluster.recorded(1)? {
+        recorded if recorded.epoch == 1 => Ok(()),
+        recorded => Err(format!("epoch {}", recorded.epoch)),
     });
+    cluster.wait_until_all_follow(to, &[master, other], SOON);
+    cluster.wait_until_formed();
+    let choice = cluster.decisions(1).remove(0).choice.expect("it was decided");
+    assert_eq!(choice.reason, "made the master by hand");
+    assert_eq!(cluster.master(), to);
 }

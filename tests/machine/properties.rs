@@ -95,6 +95,7 @@ fn choice(number: u8) -> Choice {
         estimated_loss_bytes: None,
         basis: Basis::Unfenced,
         arms: None,
+        by_hand: false,
     }
 }
 
@@ -190,6 +191,7 @@ fn make(state: &mut State, index: LogIndex, step: &Move, attempts: &mut Vec<Fail
                 estimated_loss_bytes: None,
                 basis: Basis::LagWindow,
                 arms: known.as_ref().and_then(|group| group.promotion_fence()),
+                by_hand: false,
             };
             Command::Promote { group, id: id(old_attempt), choice, by: NodeId(1), at }
         }

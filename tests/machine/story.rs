@@ -272,6 +272,7 @@ fn choice(words: &Words<'_>) -> Choice {
         estimated_loss_bytes: Some(2),
         basis: Basis::Unfenced,
         arms: None,
+        by_hand: false,
     }
 }
 

@@ -30,11 +30,13 @@ pub enum Breach {
     PromoteUnarmed,
     /// What is seen of one group's master is written for another group.
     MixedGroups,
+    /// What a server has taken since an operator made it a master is not seen.
+    UnseenByHand,
 }
 
 impl Breach {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::DetachQuorum,
         Self::OffsetsBeforeDetach,
         Self::LagWindow,
@@ -46,6 +48,7 @@ impl Breach {
         Self::WaitForFewer,
         Self::PromoteUnarmed,
         Self::MixedGroups,
+        Self::UnseenByHand,
     ];
 }
 
@@ -53,7 +56,10 @@ impl Breach {
     /// The circumstances in which the rule matters most, for `seed`.
     pub fn setup(self, seed: u64) -> Setup {
         let late_acts = self == Self::KeepOldOrders;
-        let mut setup = Setup { breach: Some(self), ..Setup::of(seed, Adversary { late_acts, ..Adversary::PROMISED }) };
+        let mut setup = Setup {
+            breach: Some(self),
+            ..Setup::of(seed, Adversary { late_acts, by_hand: self == Self::UnseenByHand, ..Adversary::PROMISED })
+        };
         if self == Self::MixedGroups && setup.groups.len() == 1 {
             setup.groups.push(setup.groups[0].clone());
         }
@@ -74,7 +80,8 @@ impl Breach {
                 | Self::LeastData
                 | Self::KeepOldOrders
                 | Self::WaitForFewer
-                | Self::MixedGroups => {}
+                | Self::MixedGroups
+                | Self::UnseenByHand => {}
             }
         }
         setup

@@ -98,6 +98,8 @@ pub(crate) struct Ledger {
     /// The newest of them that has taken a write.
     pub(crate) writer: usize,
     pub(crate) confirmed: Vec<u32>,
+    /// Of these: by a master that was made by hand, before the log knew of it.
+    pub(crate) by_hand: Vec<u32>,
     /// Writes of which nothing is promised.
     pub(crate) lost: Vec<u32>,
     /// P4 and P5 were given away.
@@ -121,7 +123,7 @@ impl Run {
         match turn {
             Some(turn) if turn >= ledger.writer => ledger.writer = turn,
             // A stopped server carries out what waits for it before it looks at its replicas: P4 is not promised then, P5 is.
-            _ if ledger.void || strangers || self.nodes[at].amnesiac || self.setup.adversary.stops => {}
+            _ if ledger.void || strangers || self.nodes[at].by_hand || self.nodes[at].amnesiac || self.setup.adversary.stops => {}
             _ => {
                 let writer = addr(ledger.masters[ledger.writer]).host().to_owned();
                 let host = addr(at).host().to_owned();
@@ -141,8 +143,12 @@ impl Run {
             return;
         }
         self.stats.confirmed += 1;
-        self.ledger_of(at).confirmed.push(id);
-        let master = self.master_of(team);
+        let by_hand = self.nodes[at].by_hand;
+        let ledger = self.ledger_of(at);
+        ledger.confirmed.push(id);
+        ledger.by_hand.extend(by_hand.then_some(id));
+        // What an operator made the master is that before the log knows it.
+        let master = self.master_of(team).filter(|_| !self.nodes[at].by_hand);
         if let Some(master) = master.filter(|master| *master != at && !self.undecided(team) && !self.is_promoting(team)) {
             self.check_node(master);
         }
@@ -154,8 +160,13 @@ impl Run {
         let (adversary, team) = (self.setup.adversary, self.nodes[at].team);
         let as_master = self.ledger_of(at).masters.last() == Some(&at) && !adversary.master_losses;
         let in_failover = (self.undecided(team) || self.is_promoting(team)) && !adversary.losses_in_failover;
-        if as_master || in_failover {
+        if as_master || in_failover || self.nodes[at].by_hand {
             self.ledger_of(at).lost.extend_from_slice(lost);
+        }
+        // The same goes for what it never had: whoever attaches to it copies what it has.
+        if as_master {
+            let ledger = self.ledger_of(at);
+            ledger.lost.extend(std::mem::take(&mut ledger.by_hand));
         }
     }
 
@@ -165,9 +176,11 @@ impl Run {
             self.violate(Promise::Apart, format!("{} is not of the group that it is to lead", choice.chosen));
             return;
         };
+        self.nodes[chosen].by_hand = false;
         let ledger = &mut self.teams[team].ledger;
         ledger.void |= matches!(choice.basis, Basis::Unfenced | Basis::Forced);
         ledger.masters.push(chosen);
+        ledger.by_hand.clear();
         let masters = ledger.masters.len();
         if masters as u64 != epoch + 1 {
             self.violate(Promise::P1, format!("epoch {epoch} after {masters} masters"));
@@ -260,7 +273,12 @@ impl Run {
         let forgotten = self.teams[team].ledger.void;
         let enough =
             group.is_strict() && open && !forgotten && group.replicas.keys().filter(reliable).count() as u32 >= group.needed().detached;
-        if harmed && (blocked || short) && !(blocked && enough) {
+        // Two servers of which each may hold what the other lacks are left to an operator, who is told.
+        let told = |sentinel: &crate::sentinel::Sentinel| {
+            sentinel.minds[team].judge.view().fence_problem.as_ref().is_some_and(|why| why.contains("by hand"))
+        };
+        let torn = self.setup.adversary.by_hand && self.leader.is_some_and(|leader| told(&self.sentinels[leader]));
+        if torn || (harmed && (blocked || short) && !(blocked && enough)) {
             self.stats.blocked += 1;
             return;
         }

@@ -32,7 +32,10 @@ impl Run {
             client.master = told.unwrap_or(client.master);
             client.wait = wait;
         }
-        let at = if self.dice.chance(4) {
+        let moved = self.teams[self.clients[client].team].nodes.clone().find(|node| self.nodes[*node].by_hand);
+        let at = if let Some(moved) = moved.filter(|_| self.dice.chance(70)) {
+            moved
+        } else if self.dice.chance(4) {
             let nodes = self.teams[self.clients[client].team].nodes.clone();
             self.dice.between(nodes.start as u64, nodes.end as u64 - 1) as usize
         } else {

@@ -108,6 +108,8 @@ pub(crate) struct Node {
     pub(crate) spare: bool,
     /// There is no server behind its link to the master.
     pub(crate) pretends: bool,
+    /// An operator made it a master at the server itself: it takes writes before the log knows of it.
+    pub(crate) by_hand: bool,
     /// The offset that it told last while it was attached (for a broken rule).
     pub(crate) told: u64,
 }
@@ -151,6 +153,7 @@ impl Node {
             detached_by: None,
             spare: false,
             pretends: false,
+            by_hand: false,
             told: 0,
         }
     }
@@ -258,7 +261,7 @@ impl Run {
             version: String::new(),
             role,
             replid: history(node.replid),
-            replid2: node.former.map(|(replid, _)| history(replid)),
+            replid2: node.former.filter(|_| !(node.by_hand && breach == Some(Breach::UnseenByHand))).map(|(replid, _)| history(replid)),
             second_offset: node.former.map(|(_, until)| until * BYTES + 1),
             offset,
             loading: false,

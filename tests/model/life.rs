@@ -78,6 +78,8 @@ impl Run {
         let keeps = self.nodes[at].keeps;
         self.tell(|| format!("{} restarts with {keeps:?}, {} writes lost", addr(at).host(), lost.len()));
         self.note_lost(at, &lost);
+        // Of a master that was made by hand and restarted before anybody could look at it nothing is promised.
+        self.ledger_of(at).void |= std::mem::take(&mut self.nodes[at].by_hand);
         self.net.at(now + 1000 + phase % 1000, Event::Cron { node: at, life });
         self.connect_upstream(at);
     }

@@ -76,6 +76,9 @@ impl Run {
 
     fn obey(&mut self, at: usize, conn: Conn, ask: &Ask) -> Vec<Sight> {
         self.tell(|| format!("{} obeys {ask:?}", addr(at).host()));
+        if matches!(ask, Ask::Demote { .. } | Ask::Repoint { .. } | Ask::Detach { .. } | Ask::Lend) {
+            self.nodes[at].by_hand = false;
+        }
         let mut sights = Vec::new();
         let unarmed = self.setup.breach == Some(Breach::PromoteUnarmed);
         match ask {
@@ -109,8 +112,9 @@ impl Run {
                 sights.push(Sight::Fence(FenceSight::Holds(self.nodes[at].fence)));
             }
             Ask::Lend => {
-                self.hold_fence(at, Fence { min_replicas: 1_000_000, max_lag_s: 1 });
+                self.hold_fence(at, Fence::NO_WRITES);
                 self.follow(at, None);
+                sights.push(Sight::Fence(FenceSight::Holds(Fence::NO_WRITES)));
             }
             Ask::Arm(fence) => {
                 let lower = Fence { min_replicas: fence.min_replicas.saturating_sub(1), ..*fence };
@@ -150,7 +154,7 @@ impl Run {
         self.nodes[at].count_good(now);
     }
 
-    fn save(&mut self, at: usize) {
+    pub(crate) fn save(&mut self, at: usize) {
         let node = &mut self.nodes[at];
         if node.has_file {
             node.saved = (node.follows, node.fence);

@@ -35,6 +35,8 @@ pub struct Adversary {
     pub slow_packets: bool,
     /// Servers join, move and leave, and connections pretend to be replicas.
     pub guests: bool,
+    /// An operator makes a replica the master at the servers, and points the others at it.
+    pub by_hand: bool,
 }
 
 /// One group's circumstances.
@@ -82,6 +84,7 @@ impl Adversary {
         late_acts: false,
         slow_packets: false,
         guests: false,
+        by_hand: false,
     };
 
     /// The adversary of a seed: half of them the promised one, the others with what the documentation of the fence names as
@@ -92,6 +95,7 @@ impl Adversary {
             1 => Self { amnesia: true, ..Self::PROMISED },
             2 => Self { late_acts: true, ..Self::PROMISED },
             3 => Self { guests: true, ..Self::PROMISED },
+            4 => Self { by_hand: true, ..Self::PROMISED },
             _ => Self::PROMISED,
         }
     }

@@ -17,6 +17,8 @@ pub(crate) enum Trouble {
     Thaw(usize),
     RestartSentinel(usize),
     Leave(usize),
+    /// An operator tells the first to follow the second.
+    PointByHand(usize, usize),
     Calm,
     Judgement,
 }
@@ -60,7 +62,7 @@ impl Run {
             let nth = if after == "write" { self.dice.between(1, 120) } else { self.dice.between(1, 4) };
             self.hooks.push(Hook { after, nth });
         }
-        for _ in 0..if self.setup.adversary.guests { self.dice.between(1, 6) } else { 0 } {
+        for _ in 0..if self.setup.adversary.guests || self.setup.adversary.by_hand { self.dice.between(1, 6) } else { 0 } {
             let at = begin + self.dice.between(0, length);
             self.net.at(at, Event::Trouble(Trouble::Any));
         }
@@ -96,6 +98,7 @@ impl Run {
             Trouble::Thaw(node) => self.thaw(node),
             Trouble::RestartSentinel(sentinel) => self.restart_sentinel(sentinel),
             Trouble::Leave(node) => self.leave(node),
+            Trouble::PointByHand(node, master) => self.point_by_hand(node, master),
             Trouble::Calm => self.calm_down(),
             Trouble::Judgement => {
                 if (0..self.teams.len()).all(|team| self.is_settled(team)) || self.net.now >= self.deadline {
@@ -144,6 +147,10 @@ impl Run {
     fn any_trouble(&mut self) {
         if self.setup.adversary.guests && self.dice.chance(40) {
             self.join();
+            return;
+        }
+        if self.setup.adversary.by_hand && self.dice.chance(25) {
+            self.move_by_hand();
             return;
         }
         match self.dice.between(0, 99) {

@@ -29,6 +29,7 @@ pub(crate) fn promote(world: &World) {
         estimated_loss_bytes: None,
         basis: Basis::Unfenced,
         arms: None,
+        by_hand: false,
     };
     world.fake.done(&Command::Promote { group: group(), id: failover_id(world), choice, by: NodeId(1), at: WallTime(0) });
 }

@@ -104,6 +104,7 @@ async fn a_blocked_failover_goes_on_by_force_and_only_so() {
         estimated_loss_bytes: Some(50),
         basis: Basis::Forced,
         arms: Some(fence),
+        by_hand: false,
     };
     world.fake.done(&Command::Promote { group: group(), id: failover_id(&world), choice, by: NodeId(1), at: WallTime(0) });
     let chosen = "slave 127.0.0.1:6380 127.0.0.1 6380 @ mymaster 127.0.0.1 6379";

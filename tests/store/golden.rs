@@ -208,6 +208,7 @@ fn choice() -> Choice {
         estimated_loss_bytes: Some(4),
         basis: Basis::Drained,
         arms: Some(fence()),
+        by_hand: false,
     }
 }
 

@@ -79,6 +79,7 @@ pub(crate) fn failover() -> Vec<Command> {
         estimated_loss_bytes: Some(0),
         basis: Basis::Unfenced,
         arms: None,
+        by_hand: false,
     };
     let identity =
         Identity { run_id: RunId::new("r").expect("an id"), replid: ReplId::new("h").expect("an id"), replid2: None, second_offset: None };

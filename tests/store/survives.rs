@@ -108,6 +108,7 @@ fn choice() -> BoxedStrategy<Choice> {
             estimated_loss_bytes: numbers.1,
             basis,
             arms,
+            by_hand: false,
         })
         .boxed()
 }

@@ -35,7 +35,14 @@ impl Group {
             self.remember(failover.id, |decision| decision.ended = Some((stamp, Ending::Aborted(AbortReason::MovedByOthers))));
         }
         self.replicas.remove(to);
-        let next = MasterRecord { addr: to.clone(), identity: Some(identity.clone()), former_history: None, inherits: None, since: stamp };
+        let next = MasterRecord {
+            addr: to.clone(),
+            identity: Some(identity.clone()),
+            former_history: None,
+            earlier: None,
+            inherits: None,
+            since: stamp,
+        };
         let old = std::mem::replace(&mut self.master, next);
         self.master.inherits = old.identity.clone().or(old.inherits);
         self.replicas.insert(old.addr, ReplicaRecord::counted(old.identity));

@@ -98,12 +98,12 @@ const fn evidence(evidence: Evidence) -> pb::Evidence {
 pub(super) fn chosen(choice: &Choice, by: NodeId) -> pb::Choice {
     pb::Choice {
         chosen: Some(address(&choice.chosen)),
-        reason: choice.reason.as_str().to_owned(),
+        reason: choice.why().to_owned(),
         decided_by: by.0,
         candidates: choice.candidates.iter().map(candidate).collect(),
         master_offset: choice.master_offset,
         estimated_loss_bytes: choice.estimated_loss_bytes,
-        basis: basis(choice.basis).into(),
+        basis: if choice.by_hand { pb::DecisionBasis::ByHand } else { basis(choice.basis) }.into(),
         arms: choice.arms.map(held),
     }
 }
