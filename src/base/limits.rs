@@ -1,5 +1,7 @@
 //! Every limit, by name, in one place, and how the limits relate to each other.
 
+/// Servers that one sentinel asks another about at a time.
+pub const SERVERS_ASKED_ABOUT: usize = 64;
 /// Largest message between sentinels, in bytes. A snapshot is cut into chunks below it.
 pub const PEER_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Snapshot bytes in one message.

@@ -57,7 +57,18 @@ macro_rules! answers {
         }
     )*};
 }
-answers!(AppendReply, VoteReply, PreVoteReply, SnapshotReply, ProposeReply, ReadIndexReply, PingReply, VouchReply);
+answers!(
+    AppendReply,
+    VoteReply,
+    PreVoteReply,
+    SnapshotReply,
+    ProposeReply,
+    ReadIndexReply,
+    PingReply,
+    VouchReply,
+    SurveyReply,
+    TakeLeadReply
+);
 
 /// A client of the peer service.
 pub(super) type Client = PeerClient<Channel>;

@@ -49,7 +49,7 @@ impl Service {
     }
 
     /// For calls that only members make, as far as this sentinel knows.
-    async fn admit_member(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
+    pub(super) async fn admit_member(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
         let from = self.admit(caller, envelope).await?;
         if self.core.is_member(from) {
             return Ok(from);
@@ -69,7 +69,7 @@ impl Service {
     }
 
     /// A member that sends what none would send is told of here: it is damaged, or somebody poses as it.
-    fn checked<T>(&self, from: NodeId, checked: Result<T, Malformed>) -> Result<T, Status> {
+    pub(super) fn checked<T>(&self, from: NodeId, checked: Result<T, Malformed>) -> Result<T, Status> {
         checked.map_err(|malformed| {
             self.core.peers.note_refused(from, &format!("refused from sentinel {from}: {}", said_plainly(&malformed.0)));
             malformed.into()
@@ -284,6 +284,16 @@ impl Service {
 
 #[tonic::async_trait]
 impl peer_server::Peer for Service {
+    async fn survey(&self, request: Request<peer::SurveyRequest>) -> Result<Response<peer::SurveyReply>, Status> {
+        let caller = caller_of(&request);
+        answer(caller, self.answer_survey(caller, request.into_inner()).await)
+    }
+
+    async fn take_lead(&self, request: Request<peer::TakeLeadRequest>) -> Result<Response<peer::TakeLeadReply>, Status> {
+        let caller = caller_of(&request);
+        answer(caller, self.take_invitation(caller, request.into_inner()).await)
+    }
+
     async fn append(&self, request: Request<peer::AppendRequest>) -> Result<Response<peer::AppendReply>, Status> {
         let caller = caller_of(&request);
         answer(caller, self.take_entries(caller, request.into_inner()).await)
