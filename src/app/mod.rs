@@ -214,6 +214,7 @@ impl House {
 
         let ctx = grpc::Context {
             deny_renames: self.config.sentinel.deny_rename_reconfig,
+            precedence: self.threads.precedence(self.clock),
             ..grpc::Context::new(Arc::new(self.raft.clone()), self.board.clone(), self.clock, Arc::clone(&self.access))
         };
         let hooks = self.hooks.clone();
@@ -308,6 +309,7 @@ impl House {
             access: Arc::clone(&self.access),
             manners: resp::Manners { timeout_s: config.resp.timeout_s, keepalive_s: config.resp.tcp_keepalive_s },
             port: self.places.resp.clone(),
+            precedence: self.threads.precedence(self.clock),
             stale_answers: sentinel.stale_answers,
             resolve_hostnames: sentinel.resolve_hostnames,
             announce_hostnames: sentinel.announce_hostnames,

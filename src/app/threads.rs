@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use crate::admission::Precedence;
+use crate::clock::Clock;
+
 /// Threads of consensus. It is a few tasks that wait for each other and for the disk.
 const CONSENSUS: usize = 2;
 /// By how much the threads for clients stand back where all cores are busy: a thread of consensus or of a judge that has something to
@@ -29,6 +32,15 @@ pub(super) struct Handles {
     pub(super) consensus: Handle,
     /// Whatever is asked from outside, and what is called outside.
     pub(super) clients: Handle,
+    /// Probes and judges.
+    judging: Handle,
+}
+
+impl Handles {
+    /// For clients that keep a thread busy.
+    pub(super) fn precedence(&self, clock: Clock) -> Precedence {
+        Precedence::of(vec![self.consensus.clone(), self.judging.clone()], clock)
+    }
 }
 
 impl Threads {
@@ -49,7 +61,11 @@ impl Threads {
     /// # Errors
     /// As `app::run`.
     pub fn run(self, config: crate::conf::Config) -> Result<(), super::AppError> {
-        let handles = Handles { consensus: self.consensus.handle().clone(), clients: self.clients.handle().clone() };
+        let handles = Handles {
+            consensus: self.consensus.handle().clone(),
+            clients: self.clients.handle().clone(),
+            judging: self.judging.handle().clone(),
+        };
         // As a task: run by `block_on` alone it would wake this thread for every word from consensus, thousands of times a second under load.
         let serving = self.judging.spawn(super::run(config, handles));
         let ended = self.judging.block_on(serving).unwrap_or_else(|lost| Err(super::AppError::PartFailed(lost.to_string())));

@@ -140,3 +140,28 @@ fn a_master_that_restarts_without_its_data_is_replaced_by_one_that_has_it() {
     let (lost, _) = written.lost(old, new);
     assert!(lost.len() <= 20, "what was acknowledged without WAIT in the last moment may be gone, not {}", lost.len());
 }
+
+/// The second master dies when the first has just come back as its replica: what that one holds is known only to the second, which comes
+/// back with nothing.
+#[test]
+fn a_second_failure_right_after_a_rejoin_ends_once_all_are_back() {
+    let mut written = Written::start(strict(), 200);
+    let first = written.cluster.master();
+    written.cluster.server_mut(first).kill();
+    let second = written.cluster.wait_for_new_master(first, LIMIT);
+    written.goes_on(second, 100);
+    let cluster = &mut written.cluster;
+    cluster.server_mut(first).restart();
+    written.timeline.wait_until("the first one follows", LIMIT, || cluster.server(first).linked_to() == Some(second));
+    cluster.server_mut(second).kill();
+    written.timeline.wait_for("a failover is decided, or blocked", LIMIT, || {
+        let master = cluster.recorded(1)?;
+        let blocked = master.failover.is_some_and(|failover| failover.is_blocked);
+        if blocked || cluster.master() != second { Ok(()) } else { Err("neither".to_owned()) }
+    });
+    cluster.server_mut(second).restart();
+    let third = cluster.wait_for_new_master(second, LIMIT);
+    written.goes_on(third, 100);
+    let (lost, _) = written.lost(second, third);
+    assert!(lost.len() <= 20, "what was acknowledged without WAIT in the last moment may be gone, not {}", lost.len());
+}

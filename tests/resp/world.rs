@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use raft_sentinel::admission::{Descriptors, Need, Port, Shares};
+use raft_sentinel::admission::{Descriptors, Need, Port, Precedence, Shares};
 use raft_sentinel::base::observation::{AttachedReplica, NodeReport, ReplicaReport, RoleReport};
 use raft_sentinel::base::{
     Addr, CallRules, Credentials, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, Secret, SentinelId,
@@ -193,6 +193,7 @@ pub(crate) async fn world_with(options: Options) -> World {
             Shares::new(options.maxclients.unwrap_or(100), 100),
             Descriptors::with_limit(5000, Need::default()),
         ),
+        precedence: Precedence::default(),
         stale_answers: options.stale_answers,
         resolve_hostnames: false,
         announce_hostnames: false,

@@ -13,6 +13,7 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 
 use super::rights;
+use crate::admission::Precedence;
 use crate::base::NodeId;
 use crate::machine::Asker;
 use crate::serve::Endpoint;
@@ -28,11 +29,12 @@ pub(super) struct Permit {
 }
 
 /// The services behind the guard.
-pub(super) fn guarded(routes: Routes, access: Arc<Access>) -> Routes {
-    routes.into_axum_router().layer(axum::middleware::from_fn_with_state(access, guard)).into()
+pub(super) fn guarded(routes: Routes, access: Arc<Access>, precedence: Precedence) -> Routes {
+    routes.into_axum_router().layer(axum::middleware::from_fn_with_state((access, precedence), guard)).into()
 }
 
-async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+async fn guard(State((access, precedence)): State<(Arc<Access>, Precedence)>, request: Request, next: Next) -> Response {
+    precedence.pass().await;
     let (mut parts, body) = request.into_parts();
     match permit(access, &parts).await {
         Ok(permit) => {

@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server;
 
-use crate::admission::Port;
+use crate::admission::{Port, Precedence};
 use crate::base::limits;
 use crate::board::Board;
 use crate::clock::Clock;
@@ -73,12 +73,22 @@ pub struct Context {
     pub progress_every: Duration,
     /// `sentinel deny-rename-reconfig`: whether commands may not be renamed.
     pub deny_renames: bool,
+    /// The threads that come before clients.
+    pub precedence: Precedence,
 }
 
 impl Context {
     /// A context with the documented interval of progress messages.
-    pub const fn new(agreement: Arc<dyn Consensus>, board: Board, clock: Clock, access: Arc<Access>) -> Self {
-        Self { agreement, board, clock, access, progress_every: Duration::from_secs(5), deny_renames: true }
+    pub fn new(agreement: Arc<dyn Consensus>, board: Board, clock: Clock, access: Arc<Access>) -> Self {
+        Self {
+            agreement,
+            board,
+            clock,
+            access,
+            progress_every: Duration::from_secs(5),
+            deny_renames: true,
+            precedence: Precedence::default(),
+        }
     }
 }
 
@@ -171,7 +181,7 @@ fn routes(ctx: Context, cancel: &CancellationToken) -> Result<Routes, ServeError
     };
     let health = health::follow(ctx.agreement.leadership(), cancel.clone());
     let sentinel = SentinelServer::new(sentinel::Service { ctx: ctx.clone(), cancel: cancel.clone() });
-    let access = Arc::clone(&ctx.access);
+    let (access, precedence) = (Arc::clone(&ctx.access), ctx.precedence.clone());
     let admin = AdminServer::new(admin::Service { ctx });
     let mut routes = Routes::builder();
     routes
@@ -181,5 +191,5 @@ fn routes(ctx: Context, cancel: &CancellationToken) -> Result<Routes, ServeError
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
     // The guard first: a caller who may not make a call takes no place.
-    Ok(guard::guarded(intake::bounded(routes.routes()), access))
+    Ok(guard::guarded(intake::bounded(routes.routes()), access, precedence))
 }

@@ -20,8 +20,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -37,7 +38,7 @@ use tonic::transport::server::Connected;
 
 use self::counters::Counters;
 use super::grpc::Context;
-use crate::admission::Port;
+use crate::admission::{Port, Precedence};
 use crate::hooks::Hooks;
 use crate::judge::view::Outlook;
 use crate::machine;
@@ -133,7 +134,14 @@ async fn attend(stream: Incoming, router: Router, cancel: CancellationToken) {
 }
 
 fn router(shared: Arc<Shared>) -> Router {
-    Router::new().route("/metrics", get(metrics)).route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).with_state(shared)
+    let turns = from_fn_with_state(shared.ctx.precedence.clone(), in_turn);
+    let routes = Router::new().route("/metrics", get(metrics)).route("/healthz", get(async || "ok\n")).route("/readyz", get(ready));
+    routes.layer(turns).with_state(shared)
+}
+
+async fn in_turn(State(precedence): State<Precedence>, request: Request, next: Next) -> Response {
+    precedence.pass().await;
+    next.run(request).await
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::live::Live;
-use crate::admission::Port;
+use crate::admission::{Port, Precedence};
 use crate::base::{CallRules, Mono, RunId};
 use crate::board::Board;
 use crate::clock::Clock;
@@ -68,6 +68,8 @@ pub struct Context {
     pub manners: Manners,
     /// The places of the port: `maxclients`, and how they are shared.
     pub port: Port,
+    /// The threads that come before clients.
+    pub precedence: Precedence,
     /// `sentinel stale-answers yes`: without a quorum, answer from the local state instead of not at all.
     pub stale_answers: bool,
     /// `sentinel resolve-hostnames`, as configured: whether SENTINEL MONITOR takes names.

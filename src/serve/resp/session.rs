@@ -9,7 +9,6 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +61,8 @@ pub(crate) struct Session<S> {
     last_heard: Instant,
     /// When it came, until it has made a request that was permitted.
     unproven_since: Option<Instant>,
+    /// Requests that were served since others last had their turn.
+    turn: usize,
     held: Held,
 }
 
@@ -105,6 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             cut,
             last_heard: Instant::now(),
             unproven_since: Some(Instant::now()),
+            turn: 0,
         }
     }
 
@@ -171,11 +173,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Answers all requests that have arrived whole, so many at a time: others have their turn in between.
     async fn serve_requests(&mut self, stop: &CancellationToken) -> Result<(), Ending> {
-        let mut turn = 0;
         while !self.client.closing {
-            if turn >= bounds::REQUESTS_PER_TURN {
-                turn = 0;
-                yield_now().await;
+            if self.turn >= bounds::REQUESTS_PER_TURN {
+                self.turn = 0;
+                self.client.context().precedence.wait().await;
             }
             let words = match self.reader.next(Allowance::new(self.client.is_stranger())) {
                 Ok(Some(words)) => words,
@@ -195,7 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             if self.client.wants_reply() {
                 self.write(&reply);
             }
-            turn += 1 + (self.out.len() - before) / bounds::REPLY_BYTES_PER_REQUEST;
+            self.turn += 1 + (self.out.len() - before) / bounds::REPLY_BYTES_PER_REQUEST;
             if self.out.len() >= bounds::WRITE_BYTES {
                 self.flush().await?;
             }
