@@ -4,6 +4,8 @@
 mod alarm;
 #[path = "judge/failover.rs"]
 mod failover;
+#[path = "judge/forced.rs"]
+mod forced;
 #[path = "judge/handover.rs"]
 mod handover;
 #[path = "judge/kept.rs"]

@@ -26,6 +26,7 @@ impl NodeView {
             Sight::Report(report) => self.note_report(*report, at),
             Sight::BadReport(_) => {}
             Sight::Fence(sight) => self.fence = Some((at, sight)),
+            Sight::Rewritten(result) => self.rewritten = Some((at, result)),
         }
     }
 
@@ -112,6 +113,8 @@ impl NodeView {
         }
         if self.report.as_ref().is_none_or(|(_, before)| before.run_id != report.run_id) {
             self.process_since = at;
+            // Another process may have another file.
+            self.rewritten = None;
         }
         self.report = Some((at, Arc::new(report)));
     }
