@@ -43,5 +43,7 @@ mod phases;
 mod planned;
 #[path = "faults/protected.rs"]
 mod protected;
+#[path = "faults/sight.rs"]
+mod sight;
 #[path = "faults/stops.rs"]
 mod stops;

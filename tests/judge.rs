@@ -4,6 +4,8 @@
 mod alarm;
 #[path = "judge/failover.rs"]
 mod failover;
+#[path = "judge/forced.rs"]
+mod forced;
 #[path = "judge/foreign.rs"]
 mod foreign;
 #[path = "judge/handover.rs"]

@@ -112,6 +112,9 @@ mod shadow;
 #[path = "live/take_over.rs"]
 mod take_over;
 
+#[path = "live/removal.rs"]
+mod removal;
+
 #[path = "live/readiness.rs"]
 mod readiness;
 

@@ -6,6 +6,8 @@
 mod cluster;
 #[path = "raft/forming.rs"]
 mod forming;
+#[path = "raft/handover.rs"]
+mod handover;
 #[path = "raft/identity.rs"]
 mod identity;
 #[path = "raft/leader_loss.rs"]

@@ -10,7 +10,7 @@ use crate::failpoint;
 use crate::judge::{Ask, Input, Permit};
 use crate::probe::Hands;
 use crate::raft::LeaderProof;
-use crate::redis::{Act, ActReport, Clients, Permission};
+use crate::redis::{Act, ActReport, Clients, Permission, Step};
 
 /// How long a data node may take to carry out a change of role.
 const ACT_LIMIT_MS: u64 = 1000;
@@ -38,7 +38,10 @@ pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc
             let report = done.node().cloned().map(|report| Sight::Report(Box::new(report)));
             // What a paused server has written is in the report that comes with the pause, or not known.
             let well = report.is_some() || !matches!(errand.ask, Ask::Pause { .. });
-            for what in fence.into_iter().chain(report) {
+            let rewritten =
+                done.steps.iter().find(|step| step.step == Step::ConfigRewrite).map(|step| Sight::Rewritten(step.result.clone()));
+            // The file last: a report of another process makes what was known of it void.
+            for what in fence.into_iter().chain(report).chain(rewritten) {
                 let seen = Seen { addr: errand.node.clone(), at: parts.clock.mono(), what };
                 // An error means that the group is no longer monitored; the same goes for the send below.
                 let _ = sights.send(seen).await;

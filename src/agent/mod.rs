@@ -1,14 +1,15 @@
 //! Hands: one loop for each group that awaits an input, lets the judge take a step, and performs what it wants.
 //!
-//! This room decides nothing. It owns the probes (eyes) of its groups, the way to their data nodes (`hands`), and four quiet
+//! This room decides nothing. It owns the probes (eyes) of its groups, the way to their data nodes (`hands`), and five quiet
 //! helpers: the `herald`, which presents its file's groups to the cluster, the `warden`, by which a leader takes the votes of silent
-//! sentinels out of the count, the `neighbours`, who notice others that watch the same data nodes, and `stock`, which hears what those decide
-//! about a group in shadow. Started by `app`.
+//! sentinels out of the count, the `neighbours`, who notice others that watch the same data nodes, `stock`, which hears what those decide
+//! about a group in shadow, and `sight`, which sees to it that a member leads that reaches the servers. Started by `app`.
 
 mod group;
 mod hands;
 mod herald;
 mod neighbours;
+mod sight;
 mod stock;
 mod tie;
 mod warden;
@@ -83,6 +84,8 @@ pub async fn run(parts: Parts, seeds: Vec<GroupSeed>, hellos: Hellos, cancel: Ca
     tasks.spawn(warden::run(parts.clone(), cancel.clone()));
     tasks.spawn(neighbours::run(parts.clone(), hellos.inbox, cancel.clone()));
     tasks.spawn(stock::run(parts.clone(), cancel.clone()));
+    let (looks, mut wanted) = mpsc::channel(LOOKS_WAITING);
+    tasks.spawn(sight::run(parts.clone(), looks, cancel.clone()));
     let (newest, current_epoch) = watch::channel(Epoch::default());
     let house = House {
         parts: parts.clone(),
@@ -100,6 +103,7 @@ pub async fn run(parts: Parts, seeds: Vec<GroupSeed>, hellos: Hellos, cancel: Ca
         tokio::select! {
             () = cancel.cancelled() => break,
             changed = states.changed() => if changed.is_err() { break },
+            Some(group) = wanted.recv() => look_at(&group, &groups),
             event = events.recv() => match event {
                 Ok(logged) => look_again(&logged, &groups),
                 // A look that was missed is one round of INFO late.
@@ -119,12 +123,21 @@ struct Tended {
     look: Arc<Notify>,
 }
 
+/// Groups that may wait for a look that another sentinel asked for.
+const LOOKS_WAITING: usize = 64;
+
+fn look_at(group: &GroupName, groups: &BTreeMap<GroupName, Tended>) {
+    if let Some(tended) = groups.get(group) {
+        tended.look.notify_one();
+    }
+}
+
 /// An operator who resets a group wants to know how things are, not how they were at the last look.
 fn look_again(logged: &Logged, groups: &BTreeMap<GroupName, Tended>) {
     if matches!(logged.event, Event::GroupReset { .. })
-        && let Some(tended) = logged.group.as_ref().and_then(|name| groups.get(name))
+        && let Some(name) = &logged.group
     {
-        tended.look.notify_one();
+        look_at(name, groups);
     }
 }
 

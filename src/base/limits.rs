@@ -1,5 +1,7 @@
 //! Every limit, by name, in one place, and how the limits relate to each other.
 
+/// Servers that one sentinel asks another about at a time.
+pub const SERVERS_ASKED_ABOUT: usize = 64;
 /// Largest message between sentinels, in bytes. A snapshot is cut into chunks below it.
 pub const PEER_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Snapshot bytes in one message.
@@ -53,8 +55,10 @@ pub const RESP_LINE_BYTES: usize = 64 * 1024;
 pub const RESP_WORDS_UNAUTHENTICATED: usize = 10;
 /// Bytes in a word before the client has authenticated (Redis's own rule).
 pub const RESP_WORD_BYTES_UNAUTHENTICATED: usize = 16 * 1024;
-/// Events that may wait for one slow subscriber before it is disconnected.
-pub const EVENTS_WAITING: usize = 4096;
+/// Events that may wait for one slow subscriber before it is disconnected: those of a failover of every group there may be.
+pub const EVENTS_WAITING: usize = 65_536;
+/// Events of one failover: votes, both roles of each server, the steps.
+pub const EVENTS_OF_A_FAILOVER: usize = 16;
 /// Clients on the SENTINEL port (`maxclients`).
 pub const CLIENTS: usize = 10_000;
 /// Connections on the gRPC port (`grpc connections`).
@@ -82,6 +86,7 @@ pub const AUTH_USER_BYTES: usize = 512;
 /// Bytes in the path of a script (the system's own limit).
 pub const SCRIPT_PATH_BYTES: usize = 4096;
 
+const _: () = assert!(EVENTS_OF_A_FAILOVER * GROUPS <= EVENTS_WAITING, "nobody is cut off by a failover of all groups");
 const _: () = assert!(INFO_KEPT_BYTES <= INFO_BYTES, "not more is kept than is read");
 const _: () = assert!(AUTH_USER_BYTES + 2 * SCRIPT_PATH_BYTES < COMMAND_BYTES / 2, "the settings of a group fit a command");
 const _: () = assert!(SNAPSHOT_CHUNK_BYTES * 2 <= PEER_MESSAGE_BYTES, "a chunk must fit a message with room for its frame");

@@ -19,6 +19,7 @@ pub mod said;
 pub mod sealed;
 pub mod secret;
 pub mod seed;
+pub mod server;
 pub mod settings;
 pub mod time;
 pub mod tls;

@@ -34,6 +34,8 @@ pub enum Sight {
     BadReport(String),
     /// CONFIG GET was answered: what the server holds of the fence.
     Fence(FenceSight),
+    /// CONFIG REWRITE was answered: the server keeps across restarts what it holds, or does not, in its own words.
+    Rewritten(Result<(), String>),
 }
 
 /// Why there is no link.

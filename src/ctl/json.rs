@@ -50,7 +50,7 @@ pub(super) fn status(answer: &pb::StatusResponse) -> Value {
         "cluster_id": answer.cluster_id, "node_id": answer.node_id, "sentinel_id": answer.sentinel_id, "version": answer.version,
         "term": answer.term, "leader_id": answer.leader_id, "last_log_index": answer.last_log_index,
         "applied_index": answer.applied_index, "snapshot_index": answer.snapshot_index, "quorum_ack_age_ms": answer.quorum_ack_age_ms,
-        "insecure_peers": answer.insecure_peers,
+        "insecure_peers": answer.insecure_peers, "sync_us": answer.sync_us,
         "members": all(&answer.members, member), "groups": all(&answer.groups, group),
     })
 }

@@ -49,6 +49,9 @@ pub(super) fn status(from: &Addr, answer: &pb::StatusResponse) -> String {
     if let Some(age) = answer.quorum_ack_age_ms {
         text.push_str(&format!("\nA quorum acknowledged this leader {} ago", words::millis(age)));
     }
+    if answer.sync_us > 0 {
+        text.push_str(&format!("\nA sync of its disk takes {}", words::micros(answer.sync_us)));
+    }
     if answer.insecure_peers {
         text.push_str("\nINSECURE: whoever reaches its port for peers may pose as a sentinel (raft insecure yes); see raft secret-file");
     }

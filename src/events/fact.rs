@@ -87,7 +87,15 @@ fn decided(group: &GroupName, old: &Addr, choice: &Choice) -> Vec<Wording> {
     let missing = choice.estimated_loss_bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{bytes} bytes"));
     let grounds = format!("{chosen} #old master: {}; known to be missing: {missing}", choice.grounds());
     let told = match choice.basis {
-        Basis::Forced => Wording::warning("+failover-forced", grounds),
+        Basis::Forced => {
+            let open = choice.arms.is_some_and(|arms| arms.min_replicas == 0);
+            let open = if open {
+                "; it takes writes without a fence until enough replicas follow it: what it takes until then may be lost"
+            } else {
+                ""
+            };
+            Wording::warning("+failover-forced", format!("{grounds}{open}"))
+        }
         Basis::Unfenced | Basis::Gone | Basis::SeenOut | Basis::LagWindow | Basis::Drained | Basis::HandedOver { .. } => {
             Wording::private("+failover-basis", grounds)
         }

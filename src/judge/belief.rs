@@ -27,6 +27,7 @@ impl NodeView {
             Sight::Report(report) => self.note_report(*report, at),
             Sight::BadReport(_) => {}
             Sight::Fence(sight) => self.fence = Some((at, sight)),
+            Sight::Rewritten(result) => self.rewritten = Some((at, result)),
         }
     }
 
@@ -114,6 +115,8 @@ impl NodeView {
         }
         if self.report.as_ref().is_none_or(|(_, before)| before.run_id != report.run_id) {
             self.process_since = at;
+            // Another process may have another file.
+            self.rewritten = None;
         }
         if let Some((_, before)) = self.report.as_ref().filter(|(_, before)| before.run_id != report.run_id) {
             self.home = match installation(before) == installation(&report) {

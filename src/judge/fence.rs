@@ -9,13 +9,16 @@ use super::intact::check_intact;
 use super::intent::{Ask, Intent, ProposalKey, Remark};
 use super::mind::Judge;
 use super::repair::deviation;
-use super::view::GroupView;
+use super::view::{GroupView, NodeView};
 use std::sync::Arc;
 
 use crate::base::observation::{NodeReport, RoleReport};
 use crate::base::settings::PromotionPolicy;
 use crate::base::{Addr, Fence, FenceSight, Mono};
 use crate::machine::{ArmedFence, Command, Group};
+
+/// A server that could not write its file is told to again after this long.
+const REWRITE_AGAIN_MS: u64 = 10_000;
 
 /// Clients are told the k for WAIT with the address, and may go on with the one before for so long.
 const COVER_AFTER_MS: u64 = 30_000;
@@ -61,7 +64,10 @@ impl Judge {
             (None, Some(record)) => self.take_down(group, record),
             (Some(wanted), record) => {
                 self.raise_or_lower(group, of_master, wanted, record);
-                self.arm_replicas(group, wanted);
+                // One that held it before its master could be relied on to would take no writes as a master of stock's kind.
+                if record.is_some() {
+                    self.arm_replicas(group, wanted);
+                }
             }
         }
         if let Some(record) = group.fence.filter(|record| record.covered < record.wait_replicas) {
@@ -85,24 +91,65 @@ impl Judge {
         if self.asks.is_under_way(&group.master.addr, self.now()) {
             return;
         }
+        let forgets = self.forgets(&group.master.addr).is_some();
         if let Some(record) = record {
-            // Somebody took it away, or it is about to be made less of.
-            let relied_on = least(least(recorded(record), held), wanted);
+            // Somebody took it away, or it is about to be made less of, or it would be gone after a restart.
+            let kept = if forgets { Fence { min_replicas: 0, ..held } } else { held };
+            let relied_on = least(least(recorded(record), kept), wanted);
             if relied_on.min_replicas < record.min_replicas || relied_on.max_lag_s > record.max_lag_s {
                 let (name, epoch, at) = (group.name.clone(), group.epoch, self.world.wall);
                 self.propose(ProposalKey::Fence, Command::FenceLoosened { group: name, epoch, held: relied_on, at });
                 return;
             }
         }
-        if held != wanted {
+        if forgets && record.is_none() {
+            self.leave_unarmed(group, held, wanted);
+        } else if held != wanted {
             // Not so that arming itself would stop the writes; but what was promised is kept whatever it costs.
-            let promised = record.is_some_and(|record| record.wait_replicas >= wanted.min_replicas);
+            let promised = !group.is_unprotected() && record.is_some_and(|record| record.wait_replicas >= wanted.min_replicas);
             if promised || counted(of_master, wanted) >= wanted.min_replicas {
                 self.ask(&group.master.addr, Ask::Arm(wanted));
             }
         } else if !record.is_some_and(|record| is_recorded(record, wanted)) {
+            // It is relied on once this process was seen to write it down.
+            let written = self.view.nodes.get(&group.master.addr).and_then(|node| node.rewritten.as_ref());
+            if forgets || written.is_none() {
+                self.try_to_keep(&group.master.addr, wanted);
+                return;
+            }
             let (name, epoch, replicas, at) = (group.name.clone(), group.epoch, group.known_replicas(), self.world.wall);
             self.propose(ProposalKey::Fence, Command::FenceArmed { group: name, epoch, fence: wanted, replicas, at });
+        }
+    }
+
+    fn forgets(&self, addr: &Addr) -> Option<String> {
+        self.view.nodes.get(addr).and_then(NodeView::forgets)
+    }
+
+    /// A master that forgets its fence is never relied on to hold one: what it was made to hold before that was known is taken back, since
+    /// it would stop writes and promise nothing.
+    fn leave_unarmed(&mut self, group: &Group, held: Fence, wanted: Fence) {
+        if held == wanted {
+            self.ask(&group.master.addr, Ask::Arm(Fence::OFF));
+        } else {
+            self.try_to_keep(&group.master.addr, held);
+        }
+    }
+
+    /// Has the server write down what it holds, or is to hold: at once if it was never told, and every now and then if it could not.
+    fn try_to_keep(&mut self, addr: &Addr, fence: Fence) {
+        let (now, node) = (self.now(), self.view.nodes.get(addr));
+        let due = match node.and_then(|node| node.rewritten.as_ref()) {
+            Some((_, Ok(()))) => None,
+            Some((at, Err(_))) => Some(at.plus_ms(REWRITE_AGAIN_MS)),
+            None => Some(now),
+        };
+        match due {
+            Some(due) if now >= due => {
+                self.ask(addr, Ask::Arm(fence));
+            }
+            Some(due) => self.wake_by(due),
+            None => {}
         }
     }
 
@@ -205,6 +252,16 @@ impl Judge {
             let lone = lone.then(|| "no replica is known, so that nothing can be fenced and nobody promoted".to_owned());
             return lone.or_else(|| self.misnamed(master));
         };
+        if group.is_unprotected() {
+            return Some(format!(
+                "{master} was promoted by force and takes writes without a fence until {} replicas follow it closely: what it takes until then \
+                 may be lost with it",
+                wanted.min_replicas
+            ));
+        }
+        if let Some(why) = self.forgets(master) {
+            return Some(forgetful(master, &why));
+        }
         match self.view.fence(master) {
             Some(FenceSight::Unknown(why)) => return Some(format!("{master} does not say whether it holds the fence: {why}")),
             Some(FenceSight::Holds(held)) if *held != wanted && group.fence.is_some() => {
@@ -235,7 +292,7 @@ impl Judge {
         let held = group.replicas.keys().find_map(|addr| match self.view.fence(addr)? {
             FenceSight::Unknown(why) => Some(format!("{addr} does not say whether it holds the fence: {why}")),
             FenceSight::Holds(held) if *held != wanted => Some(format!("{addr} {} instead of {}", shown(*held), shown(wanted))),
-            FenceSight::Holds(_) => None,
+            FenceSight::Holds(_) => self.forgets(addr).map(|why| forgetful(addr, &why)),
         });
         held.or_else(|| self.short_of_replicas(group))
     }
@@ -277,6 +334,12 @@ impl Judge {
 /// What a server was seen to hold, over the present link.
 pub(super) fn held_by(view: &GroupView, addr: &Addr) -> Option<Fence> {
     view.fence(addr).and_then(FenceSight::held)
+}
+
+fn forgetful(addr: &Addr, why: &str) -> String {
+    format!(
+        "{addr} would come back without its fence, which is not relied on there: {why} (give it a file that it can write, and start it with that)"
+    )
 }
 
 fn shown(fence: Fence) -> String {

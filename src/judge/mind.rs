@@ -211,7 +211,7 @@ impl Judge {
     /// Proposes, unless the same is under way.
     pub(super) fn propose(&mut self, key: ProposalKey, command: Command) {
         if self.proposals.begin(key.clone(), self.now()) {
-            self.want(Intent::Propose { key, command: Box::new(command) });
+            self.want(Intent::Propose { key, command: Box::new(command.fitted()) });
         }
     }
 

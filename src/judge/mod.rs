@@ -10,7 +10,7 @@
 //! In reading order: [`view`] and `belief` (what was seen of a node), [`down`] (when a node is down), `vote`,
 //! [`candidate`] and `intact` (whom to promote), `promotion` (the steps of a failover; of a strict one
 //! `detach`, `out` (whether the old master can write no more) and `loan`, of a planned one `drain`), `fence` (kept in force meanwhile), `tenure` (which replicas count), `loss` (a master without its data), `repair` (everything that is not as recorded), `branch` and `by_hand` (roles that an operator changed), `foreign` (servers that are not the group's), `script` (what keeps a node from answering), `readiness` (what would come of the loss of the master), `alarm` (when operators are told),
-//! `shadow` (where nothing is carried out),
+//! `shadow` (where nothing is carried out), [`reach`] (who should lead),
 //! [`mind`] (the step that calls them), [`intent`] and [`pending`].
 
 mod alarm;
@@ -31,6 +31,7 @@ pub mod mind;
 mod out;
 pub mod pending;
 mod promotion;
+pub mod reach;
 mod readiness;
 mod repair;
 mod script;

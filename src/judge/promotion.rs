@@ -13,8 +13,8 @@ use super::mind::{Attempt, FRESH_MS, Judge};
 use super::repair::{deviation, identity_of, is_detached};
 use super::view::{GroupView, Link, NodeView};
 use crate::base::observation::{LinkLoss, NodeReport, Role, RoleReport};
-use crate::base::{Addr, Mono};
-use crate::machine::{AbortReason, Basis, Candidate, Cause, Choice, Command, Failover, Group, Ineligible, Phase, ShadowEntry};
+use crate::base::{Addr, Fence, Mono};
+use crate::machine::{AbortReason, Basis, Candidate, Cause, Choice, Command, Failover, Group, Ineligible, Phase, ShadowEntry, fit_reasons};
 
 /// A replica that does not answer INFO within this time is not waited for.
 const GATHER_MS: u64 = 300;
@@ -112,7 +112,9 @@ impl Judge {
         match choice {
             Some(choice) => {
                 let basis = if failover.forced.is_some() { Basis::Forced } else { Basis::Unfenced };
-                let choice = Choice { basis, arms: group.promotion_fence(), ..choice };
+                // By force it is to take writes, however few are left to follow it. It is armed as soon as enough do.
+                let forced = |fence: Fence| if basis == Basis::Forced { Fence { min_replicas: 0, ..fence } } else { fence };
+                let choice = Choice { basis, arms: group.promotion_fence().map(forced), ..choice };
                 self.propose(ProposalKey::Step, Command::Promote { group: name, id, choice, by, at });
             }
             None if matches!(failover.cause, Cause::Requested { .. }) => {
@@ -144,7 +146,7 @@ impl Judge {
             return;
         }
         if unfulfilled || self.is_detached_for_nothing(group) || self.let_go(group, of_late).is_some() {
-            self.ask(chosen, Ask::Promote { fence: group.promotion_fence() });
+            self.ask(chosen, Ask::Promote { fence: group.masters_fence() });
         }
     }
 
@@ -162,7 +164,7 @@ impl Judge {
                 self.wake_by(self.now().plus_ms(ATTACH_LOOK_MS));
             }
             Some((at, Role::Replica)) if at > role_since && at >= attempt.since => {
-                self.ask(master, Ask::Promote { fence: group.promotion_fence() });
+                self.ask(master, Ask::Promote { fence: group.masters_fence() });
             }
             Some((_, Role::Replica)) => {
                 self.want(Intent::Look(master.clone()));
@@ -186,6 +188,7 @@ impl Judge {
 
     /// Says what stands in the way, and looks again every now and then.
     pub(super) fn stay_blocked(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, reasons: Vec<(Addr, Ineligible)>) {
+        let reasons = fit_reasons(reasons);
         if !failover.blocked.as_ref().is_some_and(|known| same_reasons(known, &reasons)) {
             let (name, id, at) = (group.name.clone(), failover.id, self.world.wall);
             let command = if group.in_shadow() {
@@ -229,7 +232,7 @@ impl Judge {
                 }
             }
             None => {
-                self.ask(chosen, Ask::Promote { fence: group.promotion_fence() });
+                self.ask(chosen, Ask::Promote { fence: group.masters_fence() });
                 if group.promotion_fence().is_some() {
                     self.demote_others(group);
                 }

@@ -131,10 +131,12 @@ impl Judge {
             ));
         }
         let only_if_gone = |why: String| format!("a master that is silent, and not known to be gone, would not be replaced: {why}");
-        match Play::new(self, Loss::Silent).run() {
-            Ending::Promoted { .. } => {}
-            Ending::Blocked(reasons) => limits.push(only_if_gone(in_words(&reasons).join("; "))),
-            Ending::Stuck(why) => limits.push(only_if_gone(why)),
+        // By the rules of `available` a loss is a loss.
+        let silent = group.is_strict().then(|| Play::new(self, Loss::Silent).run());
+        match silent {
+            None | Some(Ending::Promoted { .. }) => {}
+            Some(Ending::Blocked(reasons)) => limits.push(only_if_gone(in_words(&reasons).join("; "))),
+            Some(Ending::Stuck(why)) => limits.push(only_if_gone(why)),
         }
         let would = if limits.is_empty() { Outlook::Yes } else { Outlook::Partly };
         Readiness { would, next: Some(choice.chosen), why: limits }

@@ -25,6 +25,7 @@ impl Judge {
         let current = |at: Mono| self.is_fresh(at) && self.view.is_of_this_link(master, at);
         let Some((master_at, of_master)) = reports.get(master).filter(|(at, _)| current(*at)) else {
             self.attach_detached(&group, &reports);
+            self.demote_former(&group, &reports);
             return;
         };
         match &of_master.role {
@@ -114,6 +115,19 @@ impl Judge {
         }
     }
 
+    /// This sentinel does not see the master, and the one before it is back as one. That one lost its place by a decision, whatever becomes of
+    /// the present one: nobody is to write to it meanwhile. Others that call themselves masters wait until the master is seen, since whoever
+    /// made them that may have changed the master with them.
+    fn demote_former(&mut self, group: &Group, reports: &BTreeMap<Addr, (Mono, Arc<NodeReport>)>) {
+        let decision = group.history.iter().rev().find(|decision| decision.decided == Some(group.master.since));
+        let Some((addr, (at, report))) = decision.and_then(|decision| reports.get_key_value(&decision.old)) else { return };
+        let back = report.role() == Role::Master && self.is_fresh(*at) && self.view.is_of_this_link(addr, *at);
+        let other = !self.is_the_master(report) && !continues(group, report) && group.replicas.contains_key(addr);
+        if back && other && !group.is_unfulfilled() {
+            self.ask(addr, Ask::Demote { master: group.master.addr.clone() });
+        }
+    }
+
     /// Whether this report of a recorded replica is the master's own, seen at a second address of it (a name beside an IP, say).
     /// Whoever told that one to follow the master would make the master follow itself.
     pub(super) fn is_the_master(&self, report: &NodeReport) -> bool {
@@ -146,7 +160,7 @@ impl Judge {
             || (seen_as_one && self.is_detached_for_nothing(group))
             || (group.is_unfulfilled() && self.may_be_promoted(group))
         {
-            self.ask(&group.master.addr, Ask::Promote { fence: group.promotion_fence() });
+            self.ask(&group.master.addr, Ask::Promote { fence: group.masters_fence() });
         }
     }
 

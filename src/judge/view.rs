@@ -59,6 +59,8 @@ pub struct NodeView {
     pub report: Option<(Mono, Arc<NodeReport>)>,
     /// What it holds of the fence, and when that was seen.
     pub fence: Option<(Mono, FenceSight)>,
+    /// Whether it could write its file when it was last told to, and when that was; none if this process of it was not told by this sentinel.
+    pub rewritten: Option<(Mono, Result<(), String>)>,
     /// Since when it has been the process that it is now.
     pub process_since: Mono,
     /// Since when it has reported its current role.
@@ -94,6 +96,7 @@ impl NodeView {
             loading_since: None,
             report: None,
             fence: None,
+            rewritten: None,
             process_since: now,
             role_since: now,
             busy: false,
@@ -114,6 +117,17 @@ impl NodeView {
 
     fn is_of_this_link(&self, at: Mono) -> bool {
         matches!(self.link, Link::Up { since } if at >= since)
+    }
+
+    /// Why it would come back without its fence if it were started again, if that is known.
+    pub fn forgets(&self) -> Option<String> {
+        let (_, report) = self.report.as_ref()?;
+        // `config_file:` is in the first section of INFO, and empty for a server that was started without one.
+        if report.raw.lines().take_while(|line| !line.starts_with("# Clients")).any(|line| line.trim_end() == "config_file:") {
+            return Some("it was started without a configuration file".to_owned());
+        }
+        let (_, result) = self.rewritten.as_ref()?;
+        result.as_ref().err().map(|why| format!("it cannot write its configuration file: {why}"))
     }
 
     /// The role it reports, if it was ever seen.
@@ -263,6 +277,12 @@ impl GroupView {
         let mut held = group.data_nodes().map(|addr| self.live_report(addr).map(|(_, report)| &report.replid));
         let first = held.next()??;
         held.all(|replid| replid == Some(first)).then_some(first)
+    }
+
+    /// Whether the node was last seen to follow nobody, as a failover leaves a replica.
+    pub fn is_detached(&self, addr: &Addr) -> bool {
+        let report = self.nodes.get(addr).and_then(|node| node.report.as_ref());
+        report.is_some_and(|(_, report)| matches!(&report.role, RoleReport::Replica(replica) if replica.master == Addr::nobody()))
     }
 
     /// Whether the master has the replica on its list; none where the master is not in sight.

@@ -15,6 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::choice::Basis;
 use super::event::Event;
 use super::failover::Stamp;
 use super::group::{Applied, Group};
@@ -116,6 +117,20 @@ impl Group {
     /// What a promotion sets, in the same transaction that makes a master; none where no server was ever made to hold one.
     pub fn promotion_fence(&self) -> Option<Fence> {
         self.wanted_fence().filter(|_| self.fence.is_some())
+    }
+
+    /// Whether the current master was made one by force and has not held a fence since. It takes writes without one until enough replicas
+    /// follow it: an operator who forces a failover wants a master that takes writes.
+    pub fn is_unprotected(&self) -> bool {
+        let decision = self.history.iter().rev().find(|decision| decision.decided == Some(self.master.since));
+        let forced = decision.and_then(|decision| decision.choice.as_ref()).is_some_and(|(choice, _)| choice.basis == Basis::Forced);
+        forced && self.fence.is_some_and(|fence| fence.min_replicas == 0)
+    }
+
+    /// What the current master is to hold from its first moment as one; none where no server was ever made to hold a fence.
+    pub fn masters_fence(&self) -> Option<Fence> {
+        let open = self.is_unprotected();
+        self.promotion_fence().map(|fence| if open { Fence { min_replicas: 0, ..fence } } else { fence })
     }
 
     /// What a strict failover needs.

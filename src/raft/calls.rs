@@ -7,7 +7,7 @@ use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
-use super::passport::{Passport, Refused};
+use super::passport::{self, Passport, Refused};
 use super::peers::PeerBook;
 use crate::base::{Addr, NodeId, limits, said_plainly};
 use crate::proto::peer::{self, peer_client::PeerClient};
@@ -57,7 +57,18 @@ macro_rules! answers {
         }
     )*};
 }
-answers!(AppendReply, VoteReply, PreVoteReply, SnapshotReply, ProposeReply, ReadIndexReply, PingReply, VouchReply);
+answers!(
+    AppendReply,
+    VoteReply,
+    PreVoteReply,
+    SnapshotReply,
+    ProposeReply,
+    ReadIndexReply,
+    PingReply,
+    VouchReply,
+    SurveyReply,
+    TakeLeadReply
+);
 
 /// A client of the peer service.
 pub(super) type Client = PeerClient<Channel>;
@@ -135,6 +146,9 @@ impl Calls {
         if status.code() == Code::FailedPrecondition {
             let reason = format!("refused by sentinel {peer}: {}", said_plainly(status.message()));
             self.peers.note_refused(peer, &reason);
+            if passport::knows_another_life(status) {
+                self.peers.note_survivor(peer);
+            }
             return CallError::Refused { peer, reason: said_plainly(status.message()) };
         }
         if let Some(why) = tls::trouble(status) {

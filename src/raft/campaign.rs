@@ -29,6 +29,8 @@ pub(super) enum Part {
     Voter {
         /// There is no other voter.
         alone: bool,
+        /// Its leader has fallen silent so that it may lead.
+        invited: bool,
         /// When it last heard a leader, or gave its vote away.
         heard: Option<Mono>,
     },
@@ -59,6 +61,9 @@ pub(super) enum Step {
 /// The candidate keeps its vote before it asks for others, and a voter before it answers; on either disk another sync may have just begun.
 const SYNCS_OF_A_CAMPAIGN: u64 = 4;
 
+/// From one question for pre-votes to the next of a voter that is invited to lead: others may have heard the leader a little later.
+const ASK_AGAIN_MS: u64 = 10;
+
 /// The memory of the guard.
 #[derive(Debug)]
 pub(super) struct Campaigner {
@@ -67,6 +72,8 @@ pub(super) struct Campaigner {
     patience_ms: u64,
     /// Not before, whatever else is the case.
     not_before: Mono,
+    /// Not before, even if it is invited to.
+    asked_again_at: Mono,
     /// The last campaign may still be won until then.
     campaigning_until: Option<Mono>,
     leading_since: Option<Mono>,
@@ -76,7 +83,7 @@ impl Campaigner {
     /// Begins to watch. `draw` is any random number.
     pub(super) fn new(spans: Spans, now: Mono, draw: u64) -> Self {
         let patience_ms = patience(&spans, draw);
-        Self { spans, patience_ms, not_before: now.plus_ms(patience_ms), campaigning_until: None, leading_since: None }
+        Self { spans, patience_ms, not_before: now.plus_ms(patience_ms), asked_again_at: now, campaigning_until: None, leading_since: None }
     }
 
     /// What to do now.
@@ -88,8 +95,13 @@ impl Campaigner {
                 self.leading_since = None;
                 Step::Wait(now.plus_ms(self.spans.lease_ms))
             }
-            Part::Voter { alone, heard } => {
+            Part::Voter { alone, invited, heard } => {
                 self.leading_since = None;
+                if let (true, Some(heard)) = (invited, heard) {
+                    // Nobody else campaigns this early, so there is no draw to wait for.
+                    self.not_before = self.not_before.min(heard.plus_ms(self.spans.lease_ms + 1)).max(self.asked_again_at);
+                    self.patience_ms = self.spans.lease_ms + 1;
+                }
                 let due = heard.map_or(self.not_before, |heard| self.not_before.max(heard.plus_ms(self.patience_ms)));
                 if alone {
                     match self.campaigning_until.filter(|until| now < *until) {
@@ -115,6 +127,7 @@ impl Campaigner {
         } else {
             self.patience_ms = patience(&self.spans, draw);
             self.not_before = now.plus_ms(self.spans.heartbeat_ms + draw % self.spans.spread_ms());
+            self.asked_again_at = now.plus_ms(ASK_AGAIN_MS);
         }
         won
     }
@@ -124,7 +137,7 @@ impl Campaigner {
         self.patience_ms = patience(&self.spans, draw);
         let syncs_ms = sync_ms.saturating_mul(SYNCS_OF_A_CAMPAIGN).min(ms(DISK_WITHIN));
         self.not_before = now.plus_ms(self.spans.trust_ms + syncs_ms + draw % self.spans.spread_ms());
-        self.campaigning_until = Some(self.not_before);
+        (self.asked_again_at, self.campaigning_until) = (self.not_before, Some(self.not_before));
     }
 
     fn lead(&mut self, now: Mono, ack: Option<Mono>, quorum_reachable: bool) -> Step {
@@ -193,7 +206,11 @@ mod tests {
     const SPANS: Spans = Spans { heartbeat_ms: 50, trust_ms: 150, lease_ms: 300 };
 
     fn voter(now_ms: u64, heard_ms: Option<u64>) -> Sight {
-        Sight { now: Mono::from_ms(now_ms), part: Part::Voter { alone: false, heard: heard_ms.map(Mono::from_ms) }, sync_ms: 0 }
+        Sight {
+            now: Mono::from_ms(now_ms),
+            part: Part::Voter { alone: false, invited: false, heard: heard_ms.map(Mono::from_ms) },
+            sync_ms: 0,
+        }
     }
 
     fn leader(now_ms: u64, ack_ms: Option<u64>, quorum_reachable: bool) -> Sight {
@@ -228,8 +245,25 @@ mod tests {
     #[test]
     fn a_lone_voter_elects_itself_at_once() {
         let mut guard = Campaigner::new(SPANS, Mono::from_ms(0), 0);
-        let alone = Sight { now: Mono::from_ms(1), part: Part::Voter { alone: true, heard: None }, sync_ms: 0 };
+        let alone = Sight { now: Mono::from_ms(1), part: Part::Voter { alone: true, invited: false, heard: None }, sync_ms: 0 };
         assert_eq!(guard.step(alone, 0), Step::Elect);
+    }
+
+    #[test]
+    fn who_is_invited_waits_for_the_lease_and_nothing_else() {
+        let mut guard = Campaigner::new(SPANS, Mono::from_ms(0), 149);
+        let invited = |now_ms| Sight {
+            now: Mono::from_ms(now_ms),
+            part: Part::Voter { alone: false, invited: true, heard: Some(Mono::from_ms(1000)) },
+            sync_ms: 0,
+        };
+        assert_eq!(guard.step(invited(1010), 149), Step::Wait(Mono::from_ms(1301)));
+        assert_eq!(guard.step(invited(1301), 149), Step::AskPreVotes);
+        assert!(!guard.note_pre_votes(false, Mono::from_ms(1302), 149, 0));
+        assert_eq!(guard.step(invited(1303), 149), Step::Wait(Mono::from_ms(1312)), "another heard the leader later");
+        assert_eq!(guard.step(invited(1312), 149), Step::AskPreVotes);
+        assert!(guard.note_pre_votes(true, Mono::from_ms(1313), 149, 0));
+        assert_eq!(guard.step(invited(1314), 149), Step::Wait(Mono::from_ms(1612)), "the votes are on their way");
     }
 
     #[test]
@@ -239,7 +273,8 @@ mod tests {
         assert_eq!(guard.step(voter(1150, None), 0), Step::Wait(Mono::from_ms(2350)));
         assert!(guard.note_pre_votes(true, Mono::from_ms(3000), 0, u64::MAX), "a figure that cannot be is bounded");
         assert_eq!(guard.step(voter(3000, None), 0), Step::Wait(Mono::from_ms(5150)));
-        let alone = |now_ms| Sight { now: Mono::from_ms(now_ms), part: Part::Voter { alone: true, heard: None }, sync_ms: 100 };
+        let alone =
+            |now_ms| Sight { now: Mono::from_ms(now_ms), part: Part::Voter { alone: true, invited: false, heard: None }, sync_ms: 100 };
         let mut lone = Campaigner::new(SPANS, Mono::from_ms(0), 0);
         assert_eq!(lone.step(alone(1), 0), Step::Elect);
         assert_eq!(lone.step(alone(51), 0), Step::Wait(Mono::from_ms(551)), "its vote is not on the disk yet");

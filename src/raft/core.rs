@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use openraft::{RaftMetrics, ServerState};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -14,6 +14,7 @@ use super::acks::Acks;
 use super::calls::Calls;
 use super::config::{RaftConfig, Spans};
 use super::ear::Ear;
+use super::handover::Handing;
 use super::intake::Intakes;
 use super::network::Network;
 use super::passport::Passport;
@@ -21,6 +22,7 @@ use super::peers::PeerBook;
 use super::read::ReadDesk;
 use super::sealing::Told;
 use super::status::Leadership;
+use super::survey::Survey;
 use super::types::{LogId, TypeConfig, Vote};
 use super::vouch::Vouched;
 use super::wire::Standpoint;
@@ -50,6 +52,10 @@ pub(super) struct Core {
     pub log: LogStore,
     pub vouched: Vouched,
     pub intakes: Intakes,
+    /// Leadership on its way to another, or to this sentinel.
+    pub handing: Arc<Handing>,
+    /// To who answers what others ask about servers.
+    pub surveys: mpsc::Sender<Survey>,
     /// Held while a leader's call is checked and taken.
     pub order: tokio::sync::Mutex<()>,
     pub stop: CancellationToken,

@@ -1,7 +1,8 @@
 //! The birth of a group: with no log anywhere, it forms by itself once a majority of the initial members is up.
 //!
-//! All initial members would write the same first entry, so it does no harm when several do. A sentinel that lost its disk
-//! cannot start a second group: the others refuse it, so it never sees a majority.
+//! All initial members would write the same first entry, so it does no harm when several do. Sentinels that lost their disks must not start
+//! a second group beside those that kept theirs, not even where they are a majority: so each initial member is asked before, and one that knows
+//! another life of this data directory forbids it. What stays is a survivor that cannot be reached: it looks like one that has yet to start.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,10 +25,14 @@ pub(super) async fn run(core: Arc<Core>) {
         tracing::info!(node = %core.me, "not among the initial members; waiting to be added");
         return;
     }
-    let mut looks = 0;
+    let (mut looks, mut told) = (0, false);
     while core.standing().members.is_empty() {
         let up = initial_members_up(&core);
-        if is_quorum(&[core.config.peers.keys().copied().collect()], &up) && !core.peers.anyone_formed() {
+        if let Some(survivor) = core.peers.survivor() {
+            if !std::mem::replace(&mut told, true) {
+                tracing::error!("{}", second_group(core.me, survivor));
+            }
+        } else if core.peers.all_tried() && is_quorum(&[core.config.peers.keys().copied().collect()], &up) && !core.peers.anyone_formed() {
             looks += 1;
             if up.first() == Some(&core.me) || looks > PATIENCE_LOOKS {
                 form(&core).await;
@@ -37,6 +42,15 @@ pub(super) async fn run(core: Arc<Core>) {
             return;
         }
     }
+}
+
+fn second_group(me: NodeId, survivor: NodeId) -> String {
+    format!(
+        "sentinel {survivor} knows sentinel {me} with another data directory, so this one forms no group: it would be a second one beside the \
+         first. Give the directory back and start again; or replace this sentinel: 'raft-sentinel members replace {me} NEW HOST:PORT' at one of \
+         the others, and 'raft node-id NEW' here. If most of the directories are gone for good, so is the record of masters: stop all \
+         sentinels, move away what is left in the 'dir' of each, and start them together"
+    )
 }
 
 fn initial_members_up(core: &Core) -> BTreeSet<NodeId> {

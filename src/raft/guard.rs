@@ -66,6 +66,7 @@ async fn pause<T>(core: &Core, changes: &mut tokio::sync::watch::Receiver<T>, un
         () = core.stop.cancelled() => false,
         () = tokio::time::sleep_until(core.clock.instant(until).into()) => true,
         changed = changes.changed() => changed.is_ok(),
+        () = core.handing.invitation() => true,
     }
 }
 
@@ -77,7 +78,7 @@ fn look(core: &Core) -> Sight {
         let ack = core.acks.quorum(&standing.vote, core.me, &standing.voters, now);
         Part::Leader { ack, quorum_reachable: reachable(core, &standing) }
     } else if voters.contains(&core.me) {
-        Part::Voter { alone: voters.len() == 1, heard: core.ear.last() }
+        Part::Voter { alone: voters.len() == 1, invited: core.handing.is_invited(&standing.vote, now), heard: core.ear.last() }
     } else {
         Part::Bystander
     };

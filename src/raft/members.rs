@@ -92,7 +92,7 @@ async fn forget(core: &Core, id: NodeId) -> Result<(), MembershipError> {
     forgotten.map(drop).map_err(|problem| MembershipError::Unknown(format!("the record of sentinel {id} is still there: {problem}")))
 }
 
-fn leading(core: &Core) -> Result<Standing, MembershipError> {
+pub(super) fn leading(core: &Core) -> Result<Standing, MembershipError> {
     match *core.leadership.borrow() {
         Leadership::Leading { .. } => Ok(core.standing()),
         Leadership::Following { leader } => Err(MembershipError::NotLeading(Some(leader))),
@@ -101,6 +101,9 @@ fn leading(core: &Core) -> Result<Standing, MembershipError> {
 }
 
 async fn change(core: &Core, changes: ChangeMembers<NodeId, BasicNode>, retain: bool) -> Result<(), MembershipError> {
+    if core.handing.is_under_way() {
+        return Err(MembershipError::Refused("leadership is being handed over; try again".to_owned()));
+    }
     tracing::info!(?changes, "changing the members");
     let changed = timeout_at(Instant::now() + CHANGE_WITHIN, core.consensus.change_membership(changes, retain)).await;
     match changed {

@@ -8,15 +8,17 @@
 //!   ├ propose  into the log, here or via the leader   ├ config  settings and spans of time
 //!   ├ read     read index, one round for many         ├ status  how it looks (plain values), error
 //!   ├ members  add, promote, remove                   └ types   what openraft is told to work with
+//!   ├ handover leadership, to another voter           ◀ survey (what others reach, carried only)
 //!   ├ announce the record of this sentinel
 //!   ├ sealing  secrets, before they are proposed
 //!   ├ lead     who leads, as far as one may trust it  ◀ acks (who acknowledged us), ear (whom we heard)
 //!   ├ guard    heartbeats and campaigns               ◀ campaign (the rules, pure)  ▶ heartbeat
+//!   ├ disk     tells when the disk is slow
 //!   ├ forming  the birth of a group
 //!   ├ vouch    callers that this sentinel does not know yet
 //!   └ pulse    who the members are, who is alive      ▶ peers (the book of them)
 //!   runtime  tokio, with patience for slow disks
-//!   calls, network (out), server, service (in)        ◀ passport (who is who), wire (messages)
+//!   calls, network (out), server, service, beside (in)     ◀ passport (who is who), wire (messages)
 //! ```
 //!
 //! openraft keeps the log safe; three things around it are ours, because its stable line lacks them. *When* to campaign
@@ -25,14 +27,17 @@
 
 mod acks;
 mod announce;
+mod beside;
 mod calls;
 mod campaign;
 mod config;
 mod core;
+mod disk;
 mod ear;
 mod error;
 mod forming;
 mod guard;
+mod handover;
 mod heartbeat;
 mod intake;
 mod lead;
@@ -49,6 +54,7 @@ mod sealing;
 mod server;
 mod service;
 mod status;
+mod survey;
 pub mod types;
 mod vouch;
 mod wire;
@@ -60,3 +66,4 @@ pub use node::Raft;
 pub use propose::check_readable;
 pub use sealing::Resealed;
 pub use status::{Committed, Leadership, Member, PeerHealth, RaftStatus};
+pub use survey::Survey;

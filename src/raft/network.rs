@@ -12,6 +12,7 @@ use openraft::{BasicNode, RaftNetwork, RaftNetworkFactory, Snapshot};
 use super::acks::Acks;
 use super::calls::{CallError, Calls};
 use super::config::{DISK_WITHIN, SNAPSHOT_WITHIN};
+use super::handover::Handing;
 use super::types::{TypeConfig, Vote};
 use super::wire;
 use super::wire::Malformed;
@@ -32,6 +33,7 @@ pub(super) struct Network {
     pub acks: Arc<Acks>,
     pub clock: Clock,
     pub log: LogStore,
+    pub handing: Arc<Handing>,
 }
 
 impl RaftNetworkFactory<TypeConfig> for Network {
@@ -55,6 +57,7 @@ impl Link {
         request: &AppendEntriesRequest<TypeConfig>,
         within: Duration,
     ) -> Result<AppendEntriesResponse<NodeId>, LinkError> {
+        self.check_voice()?;
         let sent = self.network.clock.mono();
         let asked = wire::Asked::of(request);
         let reply: peer::AppendReply = self
@@ -101,7 +104,16 @@ impl Link {
         Ok(VoteResponse { vote, vote_granted: reply.granted, last_log_id: reply.last_log.map(wire::log_id_from_wire) })
     }
 
+    /// A leader that gives leadership away says nothing that would renew its lease.
+    fn check_voice(&self) -> Result<(), CallError> {
+        if self.network.handing.is_silent() {
+            return Err(CallError::NotSent { peer: self.target, problem: "leadership is being handed over".to_owned() });
+        }
+        Ok(())
+    }
+
     async fn send_snapshot(&self, vote: &Vote, snapshot: Snapshot<TypeConfig>) -> Result<Vote, LinkError> {
+        self.check_voice()?;
         let reply: peer::SnapshotReply = self
             .network
             .calls

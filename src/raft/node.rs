@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use openraft::storage::RaftLogStorage;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,6 +17,7 @@ use super::config::RaftConfig;
 use super::core::Core;
 use super::ear::Ear;
 use super::error::{MembershipError, ProposeError, ReadError, StartError};
+use super::handover::Handing;
 use super::intake::Intakes;
 use super::lead::LeaderProof;
 use super::network::Network;
@@ -24,9 +25,11 @@ use super::passport::Passport;
 use super::peers::PeerBook;
 use super::sealing::Resealed;
 use super::status::{Committed, Leadership, Member, PeerHealth, RaftStatus};
+use super::survey::Survey;
 use super::types::Vote;
 use super::vouch::Vouched;
-use super::{announce, forming, guard, lead, members, propose, pulse, read, sealing, server};
+use super::{announce, disk, forming, guard, handover, lead, members, propose, pulse, read, sealing, server, survey};
+use crate::base::server::{Reach, Server};
 use crate::base::{Addr, Incarnation, LogIndex, NodeId, SentinelId};
 use crate::clock::Clock;
 use crate::machine::{Command, Logged, SentinelRecord, State};
@@ -36,6 +39,8 @@ use crate::store;
 #[derive(Clone)]
 pub struct Raft {
     core: Arc<Core>,
+    /// Until somebody answers them.
+    asked: Arc<Mutex<Option<mpsc::Receiver<Survey>>>>,
 }
 
 impl Raft {
@@ -55,7 +60,9 @@ impl Raft {
         let calls = Calls::new(passport.clone(), peers.clone());
         let acks = Arc::new(Acks::default());
         let log = opened.log.ahead_of_the_disk();
-        let network = Network { calls: calls.clone(), acks: acks.clone(), clock, log: log.clone() };
+        let handing = Arc::new(Handing::default());
+        let (surveys, asked) = survey::channel();
+        let network = Network { calls: calls.clone(), acks: acks.clone(), clock, log: log.clone(), handing: handing.clone() };
         let consensus = openraft::Raft::new(config.node_id, settings, network.clone(), log.clone(), opened.machine)
             .await
             .map_err(|problem| StartError::Raft(problem.to_string()))?;
@@ -73,6 +80,8 @@ impl Raft {
             network,
             acks,
             ear: Ear::default(),
+            handing,
+            surveys,
             states: opened.states,
             events: opened.events,
             leadership: watch::Sender::new(Leadership::Unknown),
@@ -92,12 +101,13 @@ impl Raft {
         core.tasks.spawn(lead::watch(core.clone()));
         core.tasks.spawn(guard::run(core.clone()));
         core.tasks.spawn(pulse::run(core.clone()));
+        core.tasks.spawn(disk::run(core.clone()));
         core.tasks.spawn(clerk.run(core.clone()));
         core.tasks.spawn(sealing::run(core.clone()));
         if opened.pristine {
             core.tasks.spawn(forming::run(core.clone()));
         }
-        Ok(Self { core })
+        Ok(Self { core, asked: Arc::new(Mutex::new(Some(asked))) })
     }
 
     /// This sentinel's number.
@@ -193,6 +203,7 @@ impl Raft {
             applied: LogIndex(metrics.last_applied.map_or(0, |id| id.index)),
             snapshot: metrics.snapshot.map(|id| LogIndex(id.index)),
             quorum_ack_age_ms: core.quorum_ack().map(|ack| core.clock.mono().ms_since(ack)),
+            sync_us: u64::try_from(core.log.sync_takes().as_micros()).unwrap_or(u64::MAX),
             insecure: core.config.insecure && !core.config.asks_for_proof(),
             members: standing.members.iter().map(member).collect(),
         }
@@ -211,6 +222,25 @@ impl Raft {
     /// The reason, for people.
     pub async fn reseal(&self) -> Result<Resealed, String> {
         sealing::reseal_all(&self.core).await
+    }
+
+    /// Lets another voter lead, and returns once it does.
+    ///
+    /// # Errors
+    /// [`MembershipError`].
+    pub async fn hand_over(&self, to: NodeId) -> Result<(), MembershipError> {
+        handover::hand_over(&self.core, to).await
+    }
+
+    /// Asks the other voters which of these servers they reach. Bounded in time; those that do not answer are left out.
+    pub async fn survey(&self, servers: &[Server]) -> BTreeMap<NodeId, Reach> {
+        survey::ask(&self.core, servers).await
+    }
+
+    /// The questions of others about servers, for the one who answers them. Taken a second time it stays empty.
+    pub fn surveys(&self) -> mpsc::Receiver<Survey> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        asked.unwrap_or_else(|| survey::channel().1)
     }
 
     /// Adds a sentinel that receives the log but does not vote, and waits until it has caught up.

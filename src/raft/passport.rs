@@ -8,12 +8,21 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tonic::Status;
+use tonic::metadata::MetadataValue;
 
 use super::peers::PeerBook;
 use crate::base::{Incarnation, NodeId, said};
 use crate::machine::State;
 use crate::proto::peer::{Envelope, Responder};
 use crate::store::{Identity, PinError};
+
+/// The trailer of a refusal by a sentinel that knows another life of the caller's data directory.
+const ANOTHER_LIFE: &str = "raft-sentinel-another-life";
+
+/// Whether the sentinel that refuses knows another life of the caller's data directory.
+pub(super) fn knows_another_life(refusal: &Status) -> bool {
+    refusal.metadata().contains_key(ANOTHER_LIFE)
+}
 
 /// This sentinel's papers, and its view of those of others. Cheap to clone.
 #[derive(Clone)]
@@ -68,12 +77,20 @@ impl Passport {
     pub(super) async fn admit(&self, envelope: Option<Envelope>, source: &str) -> Result<NodeId, Status> {
         let envelope = envelope.ok_or_else(|| Status::invalid_argument("malformed message from a peer: the envelope is missing"))?;
         let from = NodeId(envelope.from);
+        let another_life = envelope.cluster_id == self.identity.cluster_id().as_str()
+            && self.known(from).is_some_and(|known| !envelope.from_incarnation.is_empty() && known != envelope.from_incarnation);
         match self.check_envelope(envelope, source).await {
             Ok(()) => {
                 self.peers.note_heard(from);
                 Ok(from)
             }
-            Err(Refused(reason)) => Err(Status::failed_precondition(reason)),
+            Err(Refused(reason)) => {
+                let mut status = Status::failed_precondition(reason);
+                if another_life {
+                    status.metadata_mut().insert(ANOTHER_LIFE, MetadataValue::from_static("known"));
+                }
+                Err(status)
+            }
         }
     }
 
@@ -97,6 +114,7 @@ impl Passport {
         if !envelope.to_incarnation.is_empty() && envelope.to_incarnation != own.as_str() {
             let reason = lost_disk(me, &envelope.to_incarnation, own.as_str());
             self.peers.note_refused(from, &format!("sentinel {from} refuses this one: {reason}"));
+            self.peers.note_survivor(from);
             return Err(Refused(reason));
         }
         self.check_life(&claim).await.inspect_err(|refused| self.peers.note_refused(from, &refused.0))

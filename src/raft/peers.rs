@@ -36,6 +36,8 @@ pub(super) struct PeerBook {
     left: Mutex<BTreeMap<NodeId, Mono>>,
     /// Lines about those who are in no page, by where they come from.
     strangers: Mutex<Told<String>>,
+    /// A member that knows another life of this sentinel's data directory.
+    survivor: Mutex<Option<NodeId>>,
 }
 
 #[derive(Debug)]
@@ -46,6 +48,8 @@ struct Page {
     refused: Option<String>,
     lines: Lines,
     formed: bool,
+    /// Whether it was asked for a sign of life, whatever came of that.
+    tried: bool,
 }
 
 /// The lines about one member: a reason is told when it changes, and else once in a while; but whatever it says, a few a minute.
@@ -79,6 +83,7 @@ impl PeerBook {
             pages: Mutex::default(),
             left: Mutex::default(),
             strangers: Mutex::new(Told::new(REPEAT_AFTER_MS)),
+            survivor: Mutex::default(),
         }
     }
 
@@ -125,6 +130,30 @@ impl PeerBook {
         if let Some(page) = self.pages().get_mut(&id) {
             page.formed = formed;
         }
+    }
+
+    /// It was asked for a sign of life, and answered or did not.
+    pub(super) fn note_tried(&self, id: NodeId) {
+        if let Some(page) = self.pages().get_mut(&id) {
+            page.tried = true;
+        }
+    }
+
+    /// Whether each was asked for a sign of life.
+    pub(super) fn all_tried(&self) -> bool {
+        self.pages().values().all(|page| page.tried)
+    }
+
+    /// It knows another life of this sentinel's data directory, if it is one of those in the book.
+    pub(super) fn note_survivor(&self, id: NodeId) {
+        if self.knows(id) {
+            *self.survivor.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+        }
+    }
+
+    /// A member that knows another life of this sentinel's data directory, and so of a group that has formed.
+    pub(super) fn survivor(&self) -> Option<NodeId> {
+        *self.survivor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// It refuses us, or we refuse it.
@@ -189,7 +218,7 @@ impl PeerBook {
 
     fn page(&self, addr: &Addr) -> Page {
         let channel = self.lazy_channel(addr);
-        Page { addr: addr.clone(), channel, last_heard: None, refused: None, lines: Lines::default(), formed: false }
+        Page { addr: addr.clone(), channel, last_heard: None, refused: None, lines: Lines::default(), formed: false, tried: false }
     }
 
     /// None when the address cannot be part of a URL; a call then fails as unreachable.

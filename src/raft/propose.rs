@@ -132,6 +132,9 @@ pub(super) async fn for_peer(core: &Core, command: Command, within_ms: u64) -> R
 }
 
 async fn here(core: &Core, command: Command, begun: Instant, deadline: Instant) -> Attempt {
+    if core.handing.is_under_way() {
+        return Attempt::Nothing("leadership is being handed over".to_owned());
+    }
     match timeout_at(deadline, core.consensus.client_write(command)).await {
         Ok(Ok(written)) => Attempt::Done(Committed { index: LogIndex(written.log_id.index), outcome: written.data }),
         // openraft says this before it appends, or when it has deleted the entry. Of five, another that holds a deleted entry may still

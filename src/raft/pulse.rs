@@ -71,6 +71,7 @@ async fn ping(core: &Core, id: NodeId) {
         () = core.stop.cancelled() => return,
         answer = core.calls.ping(id, PING_WITHIN) => answer,
     };
+    core.peers.note_tried(id);
     match answer {
         Ok(reply) => {
             core.peers.note_formed(id, reply.formed);

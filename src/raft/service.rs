@@ -7,14 +7,15 @@ use futures_util::FutureExt as _;
 use openraft::Snapshot;
 use openraft::raft::{AppendEntriesResponse, VoteRequest, VoteResponse};
 use tokio::time::Instant;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::campaign::{NoVote, Voter};
 use super::config::SNAPSHOT_WITHIN;
 use super::core::Core;
 use super::types::{LogId, TypeConfig, Vote};
 use super::wire::Malformed;
-use super::{propose, vouch, wire};
+use super::{passport, propose, vouch, wire};
 use crate::base::{LogIndex, NodeId, said_plainly};
 use crate::proto::peer::{self, peer_server, snapshot_chunk::Part};
 use crate::store;
@@ -48,7 +49,7 @@ impl Service {
     }
 
     /// For calls that only members make, as far as this sentinel knows.
-    async fn admit_member(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
+    pub(super) async fn admit_member(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
         let from = self.admit(caller, envelope).await?;
         if self.core.is_member(from) {
             return Ok(from);
@@ -68,7 +69,7 @@ impl Service {
     }
 
     /// A member that sends what none would send is told of here: it is damaged, or somebody poses as it.
-    fn checked<T>(&self, from: NodeId, checked: Result<T, Malformed>) -> Result<T, Status> {
+    pub(super) fn checked<T>(&self, from: NodeId, checked: Result<T, Malformed>) -> Result<T, Status> {
         checked.map_err(|malformed| {
             self.core.peers.note_refused(from, &format!("refused from sentinel {from}: {}", said_plainly(&malformed.0)));
             malformed.into()
@@ -283,6 +284,16 @@ impl Service {
 
 #[tonic::async_trait]
 impl peer_server::Peer for Service {
+    async fn survey(&self, request: Request<peer::SurveyRequest>) -> Result<Response<peer::SurveyReply>, Status> {
+        let caller = caller_of(&request);
+        answer(caller, self.answer_survey(caller, request.into_inner()).await)
+    }
+
+    async fn take_lead(&self, request: Request<peer::TakeLeadRequest>) -> Result<Response<peer::TakeLeadReply>, Status> {
+        let caller = caller_of(&request);
+        answer(caller, self.take_invitation(caller, request.into_inner()).await)
+    }
+
     async fn append(&self, request: Request<peer::AppendRequest>) -> Result<Response<peer::AppendReply>, Status> {
         let caller = caller_of(&request);
         answer(caller, self.take_entries(caller, request.into_inner()).await)
@@ -332,7 +343,12 @@ fn caller_of<T>(request: &Request<T>) -> Caller {
 /// A stranger hears one refusal, whatever its reason: each other text would say something about the cluster.
 fn answer<T>(caller: Caller, answered: Result<T, Status>) -> Result<Response<T>, Status> {
     answered.map(Response::new).map_err(|status| {
-        if caller.may_know() { status } else { Status::failed_precondition("refused; the log of this sentinel says why") }
+        if caller.may_know() {
+            return status;
+        }
+        // That a number was used before is what the caller's own disk would have told it.
+        let metadata = if passport::knows_another_life(&status) { status.metadata().clone() } else { MetadataMap::new() };
+        Status::with_metadata(Code::FailedPrecondition, "refused; the log of this sentinel says why", metadata)
     })
 }
 

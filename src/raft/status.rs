@@ -70,6 +70,8 @@ pub struct RaftStatus {
     pub snapshot: Option<LogIndex>,
     /// Milliseconds since a quorum last acknowledged this leader; none if it does not lead.
     pub quorum_ack_age_ms: Option<u64>,
+    /// How long a sync of this sentinel's disk takes.
+    pub sync_us: u64,
     /// Other hosts reach the port for peers, and nothing is asked of them (`raft insecure yes`).
     pub insecure: bool,
     /// The members.

@@ -10,6 +10,7 @@ mod fence;
 mod glob;
 pub mod grpc;
 pub mod http;
+mod removal;
 pub mod resp;
 pub mod users;
 

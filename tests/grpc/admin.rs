@@ -54,7 +54,7 @@ async fn a_group_is_monitored_changed_and_removed() {
     assert_eq!(admin.set_options(set(bad_policy)).await.unwrap_err().code(), Code::InvalidArgument);
     assert_eq!(admin.set_options(set(pb::GroupOptions::default())).await.unwrap_err().code(), Code::InvalidArgument);
 
-    let remove = pb::RemoveGroupRequest { group: "a".to_owned() };
+    let remove = pb::RemoveGroupRequest { group: "a".to_owned(), force: false };
     assert!(admin.remove_group(remove.clone()).await.unwrap().into_inner().changed);
     assert_eq!(admin.remove_group(remove).await.unwrap_err().code(), Code::NotFound);
 }

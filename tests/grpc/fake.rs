@@ -140,6 +140,7 @@ impl Consensus for Fake {
             applied,
             snapshot: None,
             quorum_ack_age_ms: leader.filter(|leader| *leader == ME).map(|_| 12),
+            sync_us: 2_100,
             insecure: false,
             members: self.members.lock().unwrap().clone(),
         }

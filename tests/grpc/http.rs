@@ -59,6 +59,7 @@ async fn metrics_tell_of_raft_groups_and_nodes() {
         "raft_sentinel_scripts_queued 0.0".to_owned(),
         "raft_sentinel_scripts_failed_total 0.0".to_owned(),
         "raft_sentinel_raft_quorum_ack_age_seconds 0.012".to_owned(),
+        "raft_sentinel_raft_sync_seconds 0.0021".to_owned(),
         format!("raft_sentinel_group_epoch{{group=\"a\"}} {epoch}.0"),
         format!("raft_sentinel_group_master_info{{group=\"a\",address=\"{}\"}} 1.0", world.group("a").master.addr),
         "raft_sentinel_group_failover_phase{group=\"a\",phase=\"none\"} 1.0".to_owned(),

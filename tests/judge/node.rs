@@ -32,6 +32,10 @@ pub(crate) struct Node {
     pub(crate) busy: bool,
     /// It has no key.
     pub(crate) empty: bool,
+    /// It was started without a configuration file.
+    pub(crate) fileless: bool,
+    /// It cannot write its file.
+    pub(crate) unwritable: bool,
 }
 
 impl Node {
@@ -53,6 +57,8 @@ impl Node {
             hangers_on: 0,
             busy: false,
             empty: false,
+            fileless: false,
+            unwritable: false,
         }
     }
 

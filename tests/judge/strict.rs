@@ -396,3 +396,28 @@ fn an_old_master_keeps_its_fence_until_it_follows_also_when_the_fence_is_taken_d
     let (demoted, disarmed) = (first(|ask| matches!(ask, Ask::Demote { .. })), first(|ask| *ask == Ask::Arm(Fence::OFF)));
     assert!(demoted < disarmed, "{obeyed:?}");
 }
+
+#[test]
+fn a_fence_that_a_restart_would_take_away_is_not_relied_on() {
+    for forgetful in [|node: &mut Node| node.fileless = true, |node: &mut Node| node.unwritable = true] {
+        let mut bench = Bench::start(&["blue", "green"], PromotionPolicy::Auto, forgetful);
+        bench.run(15_000);
+        assert!(!bench.group().is_strict(), "auto keeps stock's way");
+        assert_eq!(bench.node_fence("red"), Some(0), "what promises nothing stops no writes");
+        let problem = bench.judge(0).view().fence_problem.clone().expect("a problem");
+        assert!(problem.contains("would come back without its fence"), "{problem}");
+    }
+    let mut bench = armed(&["blue", "green"]);
+    // It is started again, on a host that keeps no file.
+    (bench.node("red").fileless, bench.node("blue").fileless) = (true, true);
+    bench.run_until("it is not relied on", |bench| bench.group().fence.is_some_and(|fence| fence.min_replicas == 0));
+    assert_eq!(bench.node_fence("red"), Some(1), "it holds it all the same");
+    bench.run(3000);
+    let readiness = bench.judge(0).view().readiness.clone();
+    assert_eq!(readiness.would, raft_sentinel::judge::Outlook::Partly, "{readiness:?}");
+    let entries = bench.events.len();
+    bench.run(20_000);
+    assert!(bench.events.len() < entries + 3, "nothing goes to and fro: {:?}", &bench.events[entries..]);
+    bench.node("red").fileless = false;
+    bench.run_until("it is relied on again", |bench| bench.group().is_armed());
+}

@@ -342,7 +342,11 @@ impl Bench {
             second_offset: None,
             offset: node.offset,
             loading: false,
-            raw: format!("# Keyspace\r\n{}", if node.empty { "" } else { "db0:keys=1" }),
+            raw: format!(
+                "{}# Clients\r\n# Keyspace\r\n{}",
+                if node.fileless { "# Server\r\nconfig_file:\r\n" } else { "" },
+                if node.empty { "" } else { "db0:keys=1" }
+            ),
         })
     }
 
@@ -382,6 +386,9 @@ impl Bench {
                 if let (true, Some(report)) = (well, self.report(&node)) {
                     let seen = self.see(&node, Sight::Report(Box::new(report)));
                     self.inbox[at].push(seen);
+                    let written = if self.nodes[&node].unwritable { Err("ERR Read-only file system".to_owned()) } else { Ok(()) };
+                    let written = self.see(&node, Sight::Rewritten(written));
+                    self.inbox[at].push(written);
                 }
                 if let Some((node, report)) = self.overtaken.take_if(|(of, _)| *of == node) {
                     let seen = self.see(&node, Sight::Report(Box::new(report)));

@@ -39,6 +39,8 @@ pub struct Plan {
     pub lines: Vec<String>,
     /// More lines for every server's configuration file.
     pub server_lines: Vec<String>,
+    /// Whether the servers have no configuration file.
+    pub fileless: bool,
     /// The environment of every sentinel (failpoints).
     pub env: Vec<(String, String)>,
     /// Arguments of every sentinel after its file's name; ours only.
@@ -62,6 +64,7 @@ impl Plan {
             priorities: Vec::new(),
             lines: Vec::new(),
             server_lines: Vec::new(),
+            fileless: false,
             env: Vec::new(),
             args: Vec::new(),
             net: None,
@@ -97,7 +100,12 @@ impl Plan {
     }
 
     fn start_servers(&self, scratch: &Scratch, timeline: &Timeline) -> Vec<RedisServer> {
-        let mut options = ServerOptions { password: self.password.clone(), lines: self.server_lines.clone(), ..ServerOptions::default() };
+        let mut options = ServerOptions {
+            password: self.password.clone(),
+            lines: self.server_lines.clone(),
+            fileless: self.fileless,
+            ..ServerOptions::default()
+        };
         options.host = self.host(&server_name(0));
         let master = RedisServer::start(&server_name(0), scratch.path(), timeline, &options);
         options.replica_of = Some(master.addr());

@@ -27,6 +27,8 @@ pub struct ServerOptions {
     pub priority: Option<u32>,
     /// More lines for the configuration file.
     pub lines: Vec<String>,
+    /// Whether the same is said on its command line instead, without a file.
+    pub fileless: bool,
     /// The host of a network that it runs in; this machine if none.
     pub host: Option<Host>,
 }
@@ -55,7 +57,7 @@ impl RedisServer {
         fs::write(&file, config(ip, port, &dir, options)).unwrap_or_else(|e| panic!("write {}: {e}", file.display()));
         let log = dir.join("log");
         timeline.watch_log(&format!("{name}, redis-server on {port}"), log.clone());
-        let process = Process::start(recipe(file, log).within(options.host.as_ref()));
+        let process = Process::start(recipe(file, log, options.fileless).within(options.host.as_ref()));
         let (name, password) = (name.to_owned(), options.password.clone());
         let mut server = Self { name, ip, port, password, process, timeline: timeline.clone() };
         server.wait_until_answering();
@@ -155,9 +157,16 @@ impl RedisServer {
     }
 }
 
-fn recipe(file: PathBuf, log: PathBuf) -> Recipe {
+fn recipe(file: PathBuf, log: PathBuf, fileless: bool) -> Recipe {
     let program = find_program("redis-server", INSTALL);
-    Recipe { program, args: vec![file.display().to_string()], env: Vec::new(), log }
+    let args = if fileless {
+        let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("read {}: {e}", file.display()));
+        let words = |line: &str| line.split(' ').map(|word| word.trim_matches('"').to_owned()).collect::<Vec<_>>();
+        text.lines().map(|line| format!("--{line}")).flat_map(|line| words(&line)).collect()
+    } else {
+        vec![file.display().to_string()]
+    };
+    Recipe { program, args, env: Vec::new(), log }
 }
 
 fn config(ip: Ipv4Addr, port: u16, dir: &Path, options: &ServerOptions) -> String {

@@ -330,7 +330,8 @@ fn replaced_while_one_sleeps() -> Cluster {
     cluster.sentinel_mut(3).kill();
     for (id, among) in [(4, &[1, 2][..]), (5, &[1, 2, 4])] {
         add(&cluster, among, cluster.sentinel(id));
-        promote(&cluster, among, id);
+        // It may lead from the moment at which it has a vote.
+        promote(&cluster, &[among, &[id]].concat(), id);
     }
     for (id, among) in [(1, &[1, 2, 4, 5][..]), (2, &[2, 4, 5][..])] {
         remove(&cluster, among, id);

@@ -114,7 +114,7 @@ fn without_a_replica_it_is_said_that_there_is_none() {
 
 #[test]
 fn a_fence_that_is_not_held_limits_what_would_come() {
-    let mut cluster = armed(strict());
+    let mut cluster = armed(Plan { priorities: vec![100, 10], ..strict() });
     let old = cluster.master();
     // It cannot be armed again: CONFIG is as if it were not there.
     let refused = cluster.server(old).ask(&["ACL", "SETUSER", "default", "-config|set"]);
@@ -162,6 +162,22 @@ fn a_reset_while_a_replica_hangs_costs_no_failover() {
     let woken = Instant::now();
     wait_for(&cluster, &[1, 2, 3], proto::Outlook::Yes);
     assert!(woken.elapsed() < Duration::from_secs(5), "no failover for {:?}", woken.elapsed());
+    cluster.server_mut(old).kill();
+    cluster.wait_for_new_master(old, SOON);
+}
+
+/// A server that was started without a file comes back without its fence. Nothing is built on that, and it is said.
+#[test]
+fn a_server_without_a_file_is_told_and_its_fence_is_not_relied_on() {
+    let mut cluster = Plan { fileless: true, ..strict() }.start();
+    let old = cluster.master();
+    let readiness = wait_for(&cluster, &[1, 2, 3], proto::Outlook::Partly);
+    assert!(readiness.reasons.iter().any(|reason| reason.contains("silent")), "{readiness:?}");
+    let fence = cluster.recorded(1).expect("it answers").fence.unwrap_or_default();
+    assert!(!fence.armed && fence.problem.contains("without a configuration file"), "{fence:?}");
+    assert_eq!(cluster.recorded(2).expect("it answers").wait_replicas, 0);
+    cluster.server(old).stop();
+    wait_until_blocked(&cluster);
     cluster.server_mut(old).kill();
     cluster.wait_for_new_master(old, SOON);
 }

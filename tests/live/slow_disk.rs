@@ -129,6 +129,17 @@ fn a_change_waits_for_the_disk_of_a_follower() {
     assert!(took >= SLOW, "acknowledged after {took:?}, before it was on a follower's disk\n{}", cluster.timeline.report());
 }
 
+#[test]
+fn a_slow_disk_is_told_of() {
+    let places = Failpoints::new();
+    places.slow_syncs(Duration::from_millis(150));
+    let cluster = Plan { env: places.env(), ..Plan::new(Flavour::Ours) }.start();
+    let told = cluster.sentinel(1).log();
+    assert!(told.contains("`dir` on a faster disk"), "{told}");
+    let sync_us = cluster.timeline.wait_for("sentinel 1 tells its status", SOON, || cluster.status(1)).sync_us;
+    assert!(sync_us >= 150_000, "{sync_us}");
+}
+
 /// One slow disk of three costs nothing, unless it is the leader's.
 #[test]
 fn one_slow_follower_is_not_waited_for() {

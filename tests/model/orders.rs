@@ -122,6 +122,7 @@ impl Run {
                 self.save(at);
                 self.nodes[at].amnesiac = false;
                 sights.push(Sight::Fence(FenceSight::Holds(*fence)));
+                sights.push(Sight::Rewritten(Ok(())));
             }
             Ask::Pause { ms } => {
                 let until = self.net.now + ms * 1000;

@@ -55,6 +55,35 @@ async fn a_node_that_lost_its_disk_is_refused_and_never_votes() {
     cluster.stop_all().await;
 }
 
+/// As with an `emptyDir`: a majority comes back with nothing, and would make a group of its own beside the one that remembers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_majority_that_lost_its_disks_forms_no_second_group() {
+    let mut cluster = Cluster::formed(3).await;
+    cluster.nodes[&1].propose(monitor("known")).await.unwrap();
+    eventually("all have met", || cluster.nodes.values().all(|raft| raft.peers().values().all(|peer| peer.last_heard.is_some()))).await;
+    for lost in [1, 2] {
+        cluster.stop(lost).await;
+        std::fs::remove_dir_all(cluster.disk(lost)).unwrap();
+    }
+    for lost in [1, 2] {
+        cluster.start(lost).await;
+    }
+    for lost in [1, 2] {
+        let emptied = cluster.nodes[&lost].clone();
+        eventually("it knows, and what to do", || refusal(&emptied, 3).contains("new node id")).await;
+    }
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        for lost in [1, 2] {
+            let status = cluster.nodes[&lost].status();
+            assert!(status.members.is_empty() && status.term == 0, "sentinel {lost} is in a second group: {status:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(cluster.nodes[&3].state().group("known").is_some());
+    cluster.stop_all().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sentinels_present_themselves_and_a_removed_one_is_forgotten() {
     let mut cluster = Cluster::formed(3).await;

@@ -202,3 +202,18 @@ async fn nobody_misses_an_event_in_silence() {
     let again = listener(&world, "*").await;
     drop((again, Arc::clone(&world.fake)));
 }
+
+#[tokio::test]
+async fn a_failover_of_many_groups_at_once_cuts_no_subscriber_off() {
+    let world = world().await;
+    let mut wire = Wire::open(world.addr).await;
+    assert!(wire.ask("SUBSCRIBE +sdown").await.contains("+sdown"));
+    for port in 0..20_000 {
+        world.board.notify(Notice { group: group(), node: addr(10_000 + port), what: NoticeKind::Down });
+    }
+    for port in 0..20_000 {
+        let (node, channel) = (addr(10_000 + port), "+sdown");
+        let told = format!("slave {node} {} {} @ mymaster 127.0.0.1 6379", node.host(), node.port());
+        wire.expect(&format!("*3\r\n$7\r\nmessage\r\n${}\r\n{channel}\r\n${}\r\n{told}\r\n", channel.len(), told.len())).await;
+    }
+}

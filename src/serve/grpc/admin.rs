@@ -1,5 +1,7 @@
 //! The operators' service: each call is checked, becomes one proposal (or one change of members), and says what came of it.
 
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status};
 
 use super::convert::{members, options, requests};
@@ -12,6 +14,7 @@ use crate::machine::{Asker, Command, ShadowEntry, command::Origin};
 use crate::proto::admin as pb;
 use crate::proto::admin::admin_server::Admin;
 use crate::serve::audit;
+use crate::serve::removal::{Removal, Unremoved};
 
 pub(super) struct Service {
     pub(super) ctx: Context,
@@ -158,7 +161,16 @@ impl Admin for Service {
     async fn remove_group(&self, request: Request<pb::RemoveGroupRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
         let (asker, request) = (self.asker(&request), request.into_inner());
         let group = options::group_name(&request.group)?;
-        self.change(Command::RemoveGroup { group, at: self.ctx.clock.wall(), asked: None }, asker).await
+        let (agreement, board, clock) = (Arc::clone(&self.ctx.agreement), self.ctx.board.clone(), self.ctx.clock);
+        match (Removal { agreement, board, clock, group, asker, force: request.force }).run().await {
+            Ok(committed) => {
+                let (index, changed) = refuse::committed(&committed)?;
+                Ok(Response::new(pb::ChangeResponse { revision: index.0, changed }))
+            }
+            Err(Unremoved::Read(error)) => Err(refuse::read(&error)),
+            Err(Unremoved::Propose(error)) => Err(refuse::propose(&error)),
+            Err(stays @ Unremoved::Stays(_)) => Err(Status::failed_precondition(stays.to_string())),
+        }
     }
 
     async fn set_options(&self, request: Request<pb::SetOptionsRequest>) -> Result<Response<pb::ChangeResponse>, Status> {

@@ -165,6 +165,7 @@ impl Sentinel for Service {
             members,
             groups,
             insecure_peers: raft.insecure,
+            sync_us: raft.sync_us,
         }))
     }
 }

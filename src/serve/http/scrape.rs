@@ -3,6 +3,7 @@
 //! Needs no quorum: metrics matter most when there is none.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::counters::Failovers;
 use super::families::Family;
@@ -54,6 +55,11 @@ fn of_raft(status: &RaftStatus) -> Vec<Family> {
         Family::gauge("raft_snapshot_index", "The last entry in the newest snapshot").with_some(status.snapshot.map(|at| big(at.0))),
         Family::gauge("raft_quorum_ack_age_seconds", "Time since a quorum acknowledged this leader")
             .with_some(status.quorum_ack_age_ms.map(seconds)),
+        Family::gauge(
+            "raft_sync_seconds",
+            "How long a sync of this sentinel's disk takes: at once what a slower one took, slowly what faster ones do",
+        )
+        .with(Duration::from_micros(status.sync_us).as_secs_f64()),
     ]
 }
 

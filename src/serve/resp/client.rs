@@ -13,12 +13,14 @@ use super::registry::{Entry, Registry};
 use super::reply::Reply;
 use super::writer::Protocol;
 use crate::admission::{Place, Refused, Source};
+use crate::base::GroupName;
 use crate::base::told::{Told, left_out};
 use crate::events::News;
 use crate::machine::{Asker, Command, Outcome, State};
 use crate::serve::Endpoint;
 use crate::serve::audit;
 use crate::serve::glob;
+use crate::serve::removal::{Removal, Unremoved};
 use crate::serve::users::{DEFAULT, Denial, Occasion, Port};
 
 /// What all sessions share.
@@ -233,6 +235,20 @@ impl Client {
         let command = command.asked_by(self.asker());
         let committed = self.context().agreement.propose(command).await.map_err(|error| no_quorum(&error))?;
         Ok(committed.outcome)
+    }
+
+    /// Removes a group, unless something of ours would be left behind on its servers; `force` removes it all the same.
+    pub(crate) async fn remove(&mut self, group: GroupName, force: bool) -> Result<Outcome, Reply> {
+        self.confirmed = None;
+        let asker = Some(self.asker());
+        let context = self.context();
+        let (agreement, board, clock) = (Arc::clone(&context.agreement), context.board.clone(), context.clock);
+        match (Removal { agreement, board, clock, group, asker, force }).run().await {
+            Ok(committed) => Ok(committed.outcome),
+            Err(Unremoved::Read(error)) => Err(no_quorum(&error)),
+            Err(Unremoved::Propose(error)) => Err(no_quorum(&error)),
+            Err(stays @ Unremoved::Stays(_)) => Err(Reply::error(format!("ERR refused: {stays}"))),
+        }
     }
 
     /// Who asks, for the record.

@@ -91,9 +91,16 @@ fn starting_settings(context: &Context, quorum: u32) -> GroupSettings {
 }
 
 pub(super) async fn remove(client: &mut Client, words: &[Bytes]) -> Answer {
-    let name = known_name(argument(words))?;
-    let command = Command::RemoveGroup { group: name, at: client.context().clock.wall(), asked: None };
-    settled(client.propose(command).await?)
+    let group = known_name(argument(words))?;
+    let force = match &words[3..] {
+        [] => false,
+        [word] if word.eq_ignore_ascii_case(b"force") => true,
+        _ => return Err(Reply::error("ERR syntax error")),
+    };
+    match client.remove(group, force).await {
+        Ok(outcome) => settled(outcome),
+        Err(reply) => Err(reply),
+    }
 }
 
 pub(super) async fn set(client: &mut Client, words: &[Bytes]) -> Answer {

@@ -88,7 +88,13 @@ pub(super) static ROWS: &[Row] = &[
     ),
     Row::new("myid", Arity::Exactly(2), "", "Returns the id of this sentinel.", Run::Now(local::myid)),
     Row::new("pending-scripts", Arity::Exactly(2), "", "Returns the scripts that are to run.", Run::Now(local::pending_scripts)),
-    Row::new("remove", Arity::Exactly(3), "<master-name>", "Stops monitoring a master, on all sentinels.", wait!(change::remove)),
+    Row::new(
+        "remove",
+        Arity::Between(3, 4),
+        "<master-name> [FORCE]",
+        "Stops monitoring a master, on all sentinels, and takes back what they have set on its servers. FORCE: whether or not that can be done.",
+        wait!(change::remove),
+    ),
     Row::new("replicas", Arity::Exactly(3), "<master-name>", "Describes the replicas of a master.", Run::Now(query::replicas))
         .or(&["slaves"]),
     Row::new(
