@@ -141,6 +141,7 @@ mod tests {
             estimated_loss_bytes: Some(1),
             basis: Basis::Gone,
             arms: None,
+            by_hand: false,
         };
         let promote = Command::Promote { group, id, choice, by: NodeId(1), at };
         assert!(bytes(&promote) > limits::COMMAND_BYTES, "without a cut it could not be committed");
