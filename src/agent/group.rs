@@ -23,9 +23,6 @@ use crate::simulate::Place;
 /// Sights that may wait for the judge; a probe that finds the box full waits.
 const SIGHTS_WAITING: usize = 256;
 
-/// The other groups are searched for this one's master this often.
-const SHARED_LOOK_MS: u64 = 5000;
-
 /// Tends one group until it is no longer monitored, or `cancel`. `look` asks for a fresh look at all its data nodes.
 pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, look: Arc<Notify>, cancel: CancellationToken) {
     let leading = leads(&parts);
@@ -33,8 +30,7 @@ pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, look:
     let (sights, seen) = mpsc::channel(SIGHTS_WAITING);
     let (results, ended) = mpsc::unbounded_channel();
     let since = parts.clock.mono();
-    let shared = tie::sharer(&parts.raft.state(), &group).cloned();
-    let world = world(&parts, leading, group, since, shared.is_some());
+    let world = world(&parts, leading, group, since);
     let judge = Judge::new(parts.raft.id(), world.clone());
     let (claim, said) = watch::channel(None);
     let channel = HelloChannel { group: name.clone(), claim: said, out: channels.heard };
@@ -46,8 +42,6 @@ pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, look:
         group: world.group,
         since,
         tie: None,
-        shared: None,
-        shared_looked: since,
         probes: BTreeMap::new(),
         sights,
         results,
@@ -74,13 +68,13 @@ fn usable(parts: &Parts, voters: &BTreeSet<NodeId>, within_ms: u64) -> usize {
     voters.iter().filter(|id| **id == parts.raft.id() || heard(id)).count()
 }
 
-fn world(parts: &Parts, leading: bool, group: Arc<Group>, since: Mono, shared: bool) -> World {
+fn world(parts: &Parts, leading: bool, group: Arc<Group>, since: Mono) -> World {
     let state = parts.raft.state();
     let voters = &state.voters;
     World {
         now: parts.clock.mono(),
         wall: parts.clock.wall(),
-        tie: tie::tie(parts, &group, since, shared),
+        tie: tie::tie(parts, &group, since),
         usable: usable(parts, voters, group.settings.down_after_ms),
         group,
         voting: voters.contains(&parts.raft.id()),
@@ -98,9 +92,6 @@ struct Keeper {
     since: Mono,
     /// What ties this sentinel's hands, as last told.
     tie: Option<Tie>,
-    /// The group that acts in the place of this one, and when that was last looked at.
-    shared: Option<GroupName>,
-    shared_looked: Mono,
     probes: BTreeMap<Addr, Probe>,
     sights: mpsc::Sender<Seen>,
     results: mpsc::UnboundedSender<Input>,
@@ -171,8 +162,7 @@ impl Keeper {
             self.group = Arc::clone(&group);
             self.keep_probes();
         }
-        self.look_for_sharer(&group);
-        let world = world(&self.parts, leading, group, self.since, self.shared.is_some());
+        let world = world(&self.parts, leading, group, self.since);
         self.tell_of_tie(world.tie);
         let intents = self.judge.step(input, world);
         self.parts.board.show(&self.name, self.judge.picture());
@@ -180,20 +170,6 @@ impl Keeper {
         for intent in intents {
             self.perform(intent);
         }
-    }
-
-    /// Keeps in mind whether another group has this one's master. It is rare, and there may be a thousand groups: now and then is enough.
-    fn look_for_sharer(&mut self, group: &Group) {
-        let (now, first) = (self.parts.clock.mono(), self.shared_looked == self.since);
-        if !first && now.ms_since(self.shared_looked) < SHARED_LOOK_MS {
-            return;
-        }
-        self.shared_looked = now;
-        let shared = tie::sharer(&self.parts.raft.state(), group).cloned();
-        if let Some(other) = shared.as_ref().filter(|_| shared != self.shared) {
-            tracing::warn!(group = %self.name, %other, master = %group.master.addr, "two groups have the same server: only the other one acts on it");
-        }
-        self.shared = shared;
     }
 
     /// Tells those who listen when this sentinel begins or ends to hold back.
@@ -370,7 +346,6 @@ impl Keeper {
             Remark::Down => NoticeKind::Down,
             Remark::Up => NoticeKind::Up,
             Remark::RoleChanged { to_master, expected } => NoticeKind::RoleChanged { to_master, expected },
-            Remark::Foreign { present } => NoticeKind::ForeignServer { present },
             Remark::Demoted => NoticeKind::Demoted,
             Remark::Repointed if self.is_following() => NoticeKind::PointedAtNewMaster,
             Remark::Repointed => NoticeKind::Repointed,

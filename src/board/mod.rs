@@ -60,11 +60,6 @@ pub enum NoticeKind {
     },
     /// Nothing is wrong with the group's fence any more (`-fence-problem`).
     FenceWell,
-    /// A server of others is at an address of the group, and is left as it is; or it is gone.
-    ForeignServer {
-        /// Whether it is there.
-        present: bool,
-    },
     /// The loss of the master would not be made good as it should be, for a while now (`+failover-unready`).
     Unready {
         /// Why, for people.

@@ -16,16 +16,6 @@ pub(super) fn worded(notice: &Notice, state: &State) -> Vec<Wording> {
             let channel = if *expected { "+role-change" } else { "-role-change" };
             Wording::verbose(channel, format!("{node} new reported role is {role}"))
         }
-        NoticeKind::ForeignServer { present: true } => Wording::warning(
-            "+foreign-server",
-            format!(
-                "{node} #it has keys and shows nothing of this group (process, replication history, master): it is left as it is; if its keys \
-                 may go, tell it REPLICAOF {} {} yourself, or forget the address (SENTINEL FORGET)",
-                group.master.addr.host(),
-                group.master.addr.port()
-            ),
-        ),
-        NoticeKind::ForeignServer { present: false } => Wording::warning("-foreign-server", node),
         NoticeKind::Demoted => Wording::notice("+convert-to-slave", node),
         NoticeKind::Repointed => Wording::notice("+fix-slave-config", node),
         NoticeKind::HeldBack { why, holds } => {

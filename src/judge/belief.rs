@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::foreign::installation;
-use super::view::{Home, Link, NodeView};
+use super::view::{Link, NodeView};
 use crate::base::Mono;
 use crate::base::observation::{InvalidReply, LinkLoss, NodeReport, Sight, ValidReply};
 
@@ -74,7 +73,6 @@ impl NodeView {
             LinkLoss::Refused | LinkLoss::TimedOut => self.cannot_judge = None,
             LinkLoss::Closed | LinkLoss::Unresolved(_) | LinkLoss::Other(_) => {}
         }
-        self.unreached |= matches!(loss, LinkLoss::TimedOut | LinkLoss::Unresolved(_) | LinkLoss::Other(_));
         let since = match self.link {
             Link::Down { since, .. } => since,
             Link::Untried | Link::Up { .. } => at,
@@ -118,14 +116,6 @@ impl NodeView {
             // Another process may have another file.
             self.rewritten = None;
         }
-        if let Some((_, before)) = self.report.as_ref().filter(|(_, before)| before.run_id != report.run_id) {
-            self.home = match installation(before) == installation(&report) {
-                true if !self.unreached => Home::Same,
-                true => Home::Unknown,
-                false => Home::Other,
-            };
-        }
-        self.unreached = false;
         self.report = Some((at, Arc::new(report)));
     }
 }

@@ -146,11 +146,6 @@ pub enum Remark {
         /// Whether that is the recorded role.
         expected: bool,
     },
-    /// It is a server of others at an address of the group, and is left as it is; or that one is gone.
-    Foreign {
-        /// Whether it is there.
-        present: bool,
-    },
     /// It was a master by mistake and was told to be a replica.
     Demoted,
     /// It followed another address and was pointed at the master.

@@ -217,7 +217,7 @@ impl Judge {
 
     /// Asks a node to change, unless it is being asked; false in that case.
     pub(super) fn ask(&mut self, node: &Addr, ask: Ask) -> bool {
-        if self.only_watches() || self.is_foreign(&self.world.group, node) {
+        if self.only_watches() {
             return false;
         }
         let begun = self.asks.begin(node.clone(), self.now());
@@ -301,9 +301,6 @@ impl Judge {
         {
             let what = Remark::RoleChanged { to_master: after == Role::Master, expected: after == expected };
             self.want(Intent::Notify { node: seen.addr.clone(), what });
-        }
-        if is_report {
-            self.note_foreign(&seen.addr);
         }
         if let Some(offset) = written.filter(|_| seen.addr == self.world.group.master.addr) {
             self.note_written(offset);

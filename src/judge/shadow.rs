@@ -33,7 +33,7 @@ impl Judge {
         match self.world.tie {
             _ if group.in_shadow() => true,
             Some(Tie::OwnFile) => true,
-            Some(Tie::Stock | Tie::Shared) => undecided,
+            Some(Tie::Stock) => undecided,
             Some(Tie::Listening) => group.failover.is_none(),
             None => false,
         }
@@ -102,8 +102,6 @@ impl Judge {
             return;
         }
         let why = match self.world.tie {
-            // Whoever asks is told so; the log has no word for it that all releases know.
-            Some(Tie::Shared) => return,
             Some(Tie::OwnFile) => Ineligible::OwnFileSaysShadow,
             Some(Tie::Stock | Tie::Listening) | None => Ineligible::StockWatches,
         };

@@ -26,18 +26,6 @@ pub enum Link {
     },
 }
 
-/// Whether the process at an address is of the installation that was there before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Home {
-    /// Nobody has looked on.
-    #[default]
-    Unknown,
-    /// Of the same one: its program and file are the same, and the host was there all the time, refusing while no process was.
-    Same,
-    /// Of another one.
-    Other,
-}
-
 /// What this sentinel sees of one data node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeView {
@@ -75,12 +63,6 @@ pub struct NodeView {
     pub cannot_judge: Option<String>,
     /// Since when this host has not been able to ask it.
     pub lacking_since: Option<Mono>,
-    /// Whether its host was out of reach since its last report, so that another one may have its address by now.
-    pub unreached: bool,
-    /// Whether it is of the installation that was seen at this address before.
-    pub home: Home,
-    /// Whether it is a server of others, which is left as it is.
-    pub foreign: bool,
 }
 
 impl NodeView {
@@ -104,9 +86,6 @@ impl NodeView {
             down_since: None,
             cannot_judge: None,
             lacking_since: None,
-            unreached: false,
-            home: Home::Unknown,
-            foreign: false,
         }
     }
 
@@ -143,8 +122,6 @@ pub enum Tie {
     Stock,
     /// Its own file says `sentinel shadow yes`, and no operator has taken the group over.
     OwnFile,
-    /// Its master is a data node of another group of this cluster, which acts.
-    Shared,
     /// It has not listened for others long enough to know that there are none. A failover does not wait for that.
     Listening,
 }
@@ -154,9 +131,6 @@ impl Tie {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Stock => "sentinels that are not of this cluster watch it, so this cluster does nothing",
-            Self::Shared => {
-                "its master is a data node of another group of this cluster, and only that one acts on it (remove one of the two)"
-            }
             Self::Listening => "it has not listened long enough to know whether others watch it",
             Self::OwnFile => "this sentinel's file says 'sentinel shadow yes', and nobody has taken the group over",
         }

@@ -123,17 +123,6 @@ impl State {
         self.groups.iter().find(|(known, _)| known.as_str() == name).map(|(_, group)| group)
     }
 
-    /// Why a group of this name cannot have this master: it is a data node of another group, and two would fight over it.
-    pub fn taken(&self, name: &GroupName, master: &Addr) -> Option<String> {
-        let has = |group: &&Arc<Group>| group.data_nodes().any(|known| crate::base::places::is_same(known, master));
-        let other = self.groups.values().filter(|_| !self.groups.contains_key(name)).find(has)?;
-        Some(format!(
-            "{master} is a data node of '{}' (master {}), and two groups would fight over it; remove that one first (SENTINEL REMOVE), or let it \
-             forget {master} (SENTINEL FORGET)",
-            other.name, other.master.addr
-        ))
-    }
-
     fn dispatch(&mut self, index: LogIndex, command: &Command) -> Result<(Outcome, Vec<Logged>), Refusal> {
         let stamp_of = |at: &WallTime| Stamp { index, at: *at };
         match command {

@@ -142,9 +142,6 @@ impl Admin for Service {
         for change in changes {
             settings.change(&change).map_err(|bad| Status::invalid_argument(bad.to_string()))?;
         }
-        if let Some(why) = self.ctx.agreement.state().taken(&name, &master) {
-            return Err(Status::failed_precondition(why));
-        }
         let command = Command::ConfigureGroup {
             name,
             master,

@@ -63,9 +63,6 @@ pub(super) async fn monitor(client: &mut Client, words: &[Bytes]) -> Answer {
     let master = Addr::new(host, port).map_err(|_| bad_host())?;
     // Stock Sentinel takes any name, and writes a file that it cannot read again.
     let name = GroupName::new(String::from_utf8_lossy(name)).map_err(|error| Reply::error(format!("ERR {error}")))?;
-    if let Some(why) = context.agreement.state().taken(&name, &master) {
-        return Err(Reply::error(format!("ERR refused: {why}")));
-    }
     let command = Command::ConfigureGroup {
         name,
         master,
