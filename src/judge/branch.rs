@@ -3,7 +3,7 @@
 use super::candidate::continues;
 use super::fence::held_by;
 use super::mind::Judge;
-use super::repair::deviation;
+use super::repair::{deviation, is_detached};
 use crate::base::observation::{NodeReport, Role, RoleReport};
 use crate::base::{Addr, Fence, Mono};
 use crate::machine::Group;
@@ -32,14 +32,14 @@ impl Judge {
         if !group.is_strict() || !branches_off(group, report) {
             return None;
         }
+        let record = group.replicas.get(addr).and_then(|record| record.identity.as_ref());
+        let same_process = record.is_some_and(|record| record.run_id == report.run_id);
         match &report.role {
             RoleReport::Master { replicas, .. } => {
                 if self.lends(addr) {
                     return None;
                 }
                 let followed = replicas.iter().any(|attached| group.data_nodes().any(|node| self.view.is_same(node, &attached.addr)));
-                let record = group.replicas.get(addr).and_then(|record| record.identity.as_ref());
-                let same_process = record.is_some_and(|record| record.run_id == report.run_id);
                 match (followed, same_process) {
                     (true, _) => Some(Branch::MayHold),
                     (false, true) if holds_own(report) => Some(Branch::MayHold),
@@ -50,7 +50,9 @@ impl Judge {
             }
             RoleReport::Replica(replica) => {
                 let follows_lender = group.replicas.keys().any(|node| self.lends(node) && self.view.is_same(node, &replica.master));
-                (holds_own(report) && !follows_lender).then_some(Branch::MayHold)
+                // One that restarted as a master, and was taken off by a failover, is no more than it was then.
+                let restarted = !same_process && is_detached(report);
+                (holds_own(report) && !follows_lender && !restarted).then_some(Branch::MayHold)
             }
         }
     }
@@ -102,7 +104,9 @@ impl Judge {
 pub(super) fn branches_off(group: &Group, report: &NodeReport) -> bool {
     let Some(known) = &group.master.identity else { return false };
     let from = report.replid2.as_ref().filter(|_| report.replid != known.replid);
-    from.is_some_and(|from| *from == known.replid || Some(from) == group.master.earlier.as_ref())
+    // A master that restarted from an append-only file has its data under a name that says nothing of the former one.
+    let names = [Some(&known.replid), group.master.earlier.as_ref(), group.master.former_history.as_ref()];
+    from.is_some_and(|from| names.contains(&Some(from)))
 }
 
 /// Whether a server holds nothing that `other` lacks, which went on under another name: it has come no further than to where that one went on.

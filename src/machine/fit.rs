@@ -110,7 +110,7 @@ mod tests {
     }
 
     fn refusing() -> Ineligible {
-        Ineligible::Unarmable { why: "\u{1d11e}".repeat(80) }
+        Ineligible::Unarmable { why: "\u{1d11e}".repeat(250) }
     }
 
     fn bytes(command: &Command) -> usize {

@@ -243,8 +243,12 @@ fn each_sentinel_describes_itself_and_the_others() {
         for line in ["sentinel_masters:1", "sentinel_tilt:0", "sentinel_running_scripts:0", &line] {
             assert!(info.lines().any(|found| found == line), "{line} is not in {info}");
         }
-        let enough = sentinel.ask(&["SENTINEL", "CKQUORUM", GROUP]).expect("it answers");
-        assert_eq!(enough.text().as_deref(), Some("OK 3 usable Sentinels. Quorum and failover authorization can be reached"));
+        // It says so once it has looked at the servers, since nothing else would keep a failover back.
+        cluster.timeline.wait_for("CKQUORUM says that all is well", SOON, || {
+            let enough = sentinel.ask(&["SENTINEL", "CKQUORUM", GROUP]).map_err(|error| error.to_string())?;
+            let well = enough.text().as_deref() == Some("OK 3 usable Sentinels. Quorum and failover authorization can be reached");
+            if well { Ok(()) } else { Err(enough.to_string()) }
+        });
     }
     cluster.sentinels[1].kill();
     cluster.sentinels[1].restart();

@@ -1,8 +1,11 @@
 //! What redis_exporter reads of a sentinel: INFO and the replies that it turns into metrics, read in its way.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::kit::{Conn, Flavour, GROUP, Plan, Reply};
+
+const SOON: Duration = Duration::from_secs(15);
 
 /// `name:value` lines; it goes by the first colon and skips headings.
 fn fields(info: &str) -> BTreeMap<String, String> {
@@ -59,8 +62,10 @@ fn the_exporter_finds_all_that_it_reads() {
     for name in ["quorum", "failover-timeout", "parallel-syncs", "down-after-milliseconds", "config-epoch", "last-ok-ping-reply"] {
         number(&only, name);
     }
-    let enough = conn.ask(&["SENTINEL", "CKQUORUM", GROUP]).expect("it answers");
-    assert!(enough.text().is_some_and(|text| text.starts_with("OK 3 usable Sentinels")), "{enough}");
+    cluster.timeline.wait_for("CKQUORUM says that all is well", SOON, || {
+        let enough = cluster.sentinels[0].answer(&["SENTINEL", "CKQUORUM", GROUP]);
+        if enough.text().is_some_and(|text| text.starts_with("OK 3 usable Sentinels")) { Ok(()) } else { Err(enough.to_string()) }
+    });
     for (kind, count) in [("SENTINELS", 2), ("SLAVES", 2)] {
         let all = conn.ask(&["SENTINEL", kind, GROUP]).expect("it answers");
         let up = all.items().iter().map(map).filter(|entry| !entry["flags"].contains("_down"));

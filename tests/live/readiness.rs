@@ -91,7 +91,12 @@ fn what_is_said_to_stand_in_the_way_does() {
     let gone = cluster.others(old)[0];
     cluster.server_mut(gone).kill();
     wait_until_down(&cluster, gone);
-    let readiness = wait_for(&cluster, &[1, 2, 3], proto::Outlook::No);
+    // At first it is only known not to have answered.
+    let readiness = cluster.timeline.wait_for("it is said to be down", SOON, || {
+        let readiness = wait_for(&cluster, &[1, 2, 3], proto::Outlook::No);
+        let down = readiness.reasons.iter().any(|reason| reason.ends_with(": down"));
+        if down { Ok(readiness) } else { Err(format!("{readiness:?}")) }
+    });
     let told = ckquorum(&cluster, 2);
     assert!(told.contains("NOFAILOVER") && told.contains("would be blocked"), "{told}");
     cluster.server_mut(old).kill();

@@ -48,6 +48,14 @@ impl Run {
         {
             return;
         }
+        // The operator looks before the last step. Had it been undone meanwhile, Redis itself would throw away at that step what the old
+        // master has confirmed since.
+        let team = self.nodes[node].team;
+        let undone = |other: usize| !self.nodes[other].gone_for_good && self.nodes[other].follows != Some(Target::Node(master));
+        if self.master_of(team) == Some(node) && self.teams[team].nodes.clone().filter(|other| ![node, master].contains(other)).any(undone)
+        {
+            return;
+        }
         if !self.nodes[node].runs() || !self.nodes[master].runs() {
             self.net.after(1_000_000, Event::Trouble(Trouble::PointByHand(node, master)));
             return;
