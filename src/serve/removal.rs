@@ -60,15 +60,21 @@ impl Removal {
         if let Some(why) = obstacle(group, &view).filter(|_| !self.force) {
             return Err(Unremoved::Stays(why));
         }
-        if group.fence.is_some() && group.failover.is_none() {
-            let before = group.settings.promotion_policy;
-            self.set_policy(before, PromotionPolicy::Available).await?;
-            if let Some(why) = self.wait_until_taken_back().await.filter(|_| !self.force) {
-                self.set_policy(PromotionPolicy::Available, before).await?;
-                return Err(Unremoved::Stays(why));
-            }
+        if group.fence.is_none() || group.failover.is_some() {
+            return Ok(self.remove().await?);
         }
-        Ok(self.remove().await?)
+        let before = group.settings.promotion_policy;
+        self.set_policy(before, PromotionPolicy::Available).await?;
+        if let Some(why) = self.wait_until_taken_back().await.filter(|_| !self.force) {
+            self.set_policy(PromotionPolicy::Available, before).await?;
+            return Err(Unremoved::Stays(why));
+        }
+        let removed = self.remove().await;
+        if removed.is_err() {
+            // It may be there still, and is not to be left without its fence. Where it is gone there is nothing to set.
+            let _ = self.set_policy(PromotionPolicy::Available, before).await;
+        }
+        Ok(removed?)
     }
 
     async fn propose(&self, command: Command) -> Result<Committed, ProposeError> {

@@ -252,7 +252,8 @@ fn application_is_refused(world: &World, cert: &str, why: &str) {
         PeerClient::new(dial.lazy(&endpoint)).ping(PingRequest::default()).await
     });
     let status = refused.expect_err("it is no sentinel");
-    let unanswered = [tonic::Code::Unavailable, tonic::Code::Unknown].contains(&status.code());
+    // Which one depends on whether the request was on its way already when the connection was closed.
+    let unanswered = [tonic::Code::Unavailable, tonic::Code::Unknown, tonic::Code::Cancelled].contains(&status.code());
     assert!(unanswered && !status.to_string().contains("allowed-names"), "{status}");
     world.wait_for_log(1, why);
 }

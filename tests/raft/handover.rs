@@ -9,6 +9,8 @@ use raft_sentinel::raft::MembershipError;
 
 use crate::cluster::{Cluster, eventually, leadership, monitor, vote_away};
 
+const READ_WITHIN: Duration = Duration::from_secs(10);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_goes_to_the_one_that_is_named_and_changes_go_on() {
     let mut cluster = Cluster::formed(3).await;
@@ -22,7 +24,11 @@ async fn it_goes_to_the_one_that_is_named_and_changes_go_on() {
                 let mut made = 0_u32;
                 while !stop.load(Ordering::Relaxed) {
                     raft.propose(vote_away(id)).await.unwrap_or_else(|problem| panic!("through {id}, after {made}: {problem}"));
-                    raft.linearizable().await.unwrap_or_else(|problem| panic!("through {id}, after {made}: {problem}"));
+                    let begun = Instant::now();
+                    // On a busy machine a handover may take longer than one read is pursued.
+                    while let Err(problem) = raft.linearizable().await {
+                        assert!(begun.elapsed() < READ_WITHIN, "through {id}, after {made}: {problem}");
+                    }
                     made += 1;
                 }
                 made
