@@ -185,7 +185,8 @@ impl Play {
 
     fn run(mut self) -> Ending {
         self.cast_votes();
-        for _ in 0..STEPS {
+        let mut steps = 0;
+        while steps < STEPS {
             let inputs = std::mem::take(&mut self.answers);
             if inputs.is_empty() {
                 self.world.now = self.judge.wake_at().max(self.world.now.plus_ms(1));
@@ -193,6 +194,7 @@ impl Play {
                 self.world.now = self.world.now.plus_ms(1);
             }
             for input in inputs.into_iter().chain([Input::Wake]) {
+                steps += 1;
                 if let Some(ending) = self.step(input) {
                     return ending;
                 }
@@ -276,11 +278,16 @@ impl Play {
         Ending::Promoted { choice: Box::new(choice), followers }
     }
 
-    /// The server tells what it is.
+    /// The server tells what it is: once, however often it is looked at before the answer comes, as a real one is. Else two looks after each
+    /// answer would be four answers, and soon more than there is time for.
     fn show(&mut self, addr: &Addr) {
-        if let Some(report) = self.servers.get(addr) {
-            let what = Sight::Report(Box::new(report.clone()));
-            self.answers.push(Input::Seen(Seen { addr: addr.clone(), at: self.world.now, what }));
+        let Some(report) = self.servers.get(addr) else { return };
+        let what = Sight::Report(Box::new(report.clone()));
+        let seen = Input::Seen(Seen { addr: addr.clone(), at: self.world.now, what });
+        let of_the_same = |answer: &&mut Input| matches!(answer, Input::Seen(Seen { addr: other, .. }) if other == addr);
+        match self.answers.iter_mut().find(of_the_same) {
+            Some(answer) => *answer = seen,
+            None => self.answers.push(seen),
         }
     }
 

@@ -96,6 +96,7 @@ places! {
     before_ask_detach     "before-ask-detach"     StrictWay,
     after_ask_detach      "after-ask-detach"      StrictWay,
     before_ask_lend       "before-ask-lend"       PreferredBehind,
+    after_ask_lend        "after-ask-lend"        PreferredBehind,
     before_promote        "before-promote"        EveryWay,
     after_promote         "after-promote"         EveryWay,
     before_ask_promote    "before-ask-promote"    EveryWay,
@@ -108,15 +109,4 @@ places! {
     after_failover_done   "after-failover-done"   EveryWay,
     before_ask_demote     "before-ask-demote"     EveryWay,
     after_ask_demote      "after-ask-demote"      EveryWay,
-}
-
-#[test]
-fn and_the_cut_stays_after_ask_lend() {
-    killed_at("after-ask-lend", On::PreferredBehind, Then::StaysCut);
-}
-
-#[test]
-#[ignore = "known defect: the lender of a failover that was given up stays a master beside the old one, closed to writes"]
-fn and_the_network_heals_after_ask_lend() {
-    killed_at("after-ask-lend", On::PreferredBehind, Then::Heals);
 }
