@@ -1,4 +1,4 @@
-//! The long pages: why things are as they are, how this sentinel differs from stock Redis Sentinel and how to come from there, and what
+//! The long pages: why things are as they are, how this sentinel differs from stock Redis Sentinel and how to come from there, what to do with members, and what
 //! was done to it to see whether it keeps its promises.
 //!
 //! They are part of the documentation build, so that a link to something that was renamed breaks it.
@@ -14,6 +14,9 @@ pub mod fence {}
 
 #[doc = include_str!("docs/faults.md")]
 pub mod faults {}
+
+#[doc = include_str!("docs/members.md")]
+pub mod members {}
 
 #[doc = include_str!("docs/migration.md")]
 pub mod migration {}

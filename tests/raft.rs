@@ -20,5 +20,7 @@ mod partition;
 mod proxy;
 #[path = "raft/restart.rs"]
 mod restart;
+#[path = "raft/rewound.rs"]
+mod rewound;
 #[path = "raft/timing.rs"]
 mod timing;

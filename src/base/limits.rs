@@ -24,6 +24,8 @@ pub const APPEND_ENTRIES: u64 = 64;
 pub const COMMAND_BYTES: usize = 48 * 1024;
 /// Applied entries after which a snapshot is taken.
 pub const SNAPSHOT_EVERY_ENTRIES: u64 = 2000;
+/// Entries from one digest of the state to the next. Members compare them.
+pub const STATE_DIGEST_EVERY_ENTRIES: u64 = 500;
 /// Entries kept behind a snapshot so that a slow follower needs no whole copy.
 pub const ENTRIES_KEPT_BEHIND_SNAPSHOT: u64 = 500;
 

@@ -28,7 +28,7 @@ pub(super) fn status(answer: &pb::StatusResponse) -> Value {
             "id": member.id, "raft_address": at(member.raft_address.as_ref()), "voter": member.voter, "leader": member.leader,
             "sentinel_id": member.sentinel_id, "resp_address": at(member.resp_address.as_ref()),
             "grpc_address": at(member.grpc_address.as_ref()), "last_heard_age_ms": member.last_heard_age_ms,
-            "refused": unless_empty(&member.refused),
+            "refused": unless_empty(&member.refused), "state_compared_index": member.state_compared_index, "state_differs": member.state_differs,
         })
     };
     let stranger = |stranger: &pb::ForeignSentinel| {

@@ -55,6 +55,7 @@ pub(super) fn status(from: &Addr, answer: &pb::StatusResponse) -> String {
     if answer.insecure_peers {
         text.push_str("\nINSECURE: whoever reaches its port for peers may pose as a sentinel (raft insecure yes); see raft secret-file");
     }
+    text.push_str(&words::states(&answer.members));
     text.push_str(&format!("\n\n{}", members_of(answer)));
     for group in &answer.groups {
         let master = group.master.clone().unwrap_or_default();

@@ -212,6 +212,22 @@ pub(super) const fn difference_key(difference: pb::Difference) -> &'static str {
     }
 }
 
+/// How the states of the others compared with this one's.
+pub(super) fn states(members: &[pb::Member]) -> String {
+    let compared = |differs: bool| {
+        let those = members.iter().filter(move |member| member.state_differs == differs);
+        those
+            .filter_map(|member| Some(format!("sentinel {} at entry {}", member.id, member.state_compared_index?)))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let (same, other) = (compared(false), compared(true));
+    let same = if same.is_empty() { String::new() } else { format!("\nIts state was that of {same}") };
+    let other =
+        if other.is_empty() { String::new() } else { format!("\nITS STATE WAS NOT THAT OF {other}: one of them answers what is not true") };
+    same + &other
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,19 +9,21 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use super::types::Vote;
+use super::types::{LogId, Vote};
 use crate::base::{Mono, NodeId};
 
 /// The newest acknowledgement of each voter.
 #[derive(Debug)]
 pub(super) struct Acks {
     newest: Mutex<BTreeMap<NodeId, (Vote, Mono)>>,
+    /// The last entry that each member accepted from the leader of a vote.
+    accepted: Mutex<BTreeMap<NodeId, (Vote, LogId)>>,
     changed: watch::Sender<()>,
 }
 
 impl Default for Acks {
     fn default() -> Self {
-        Self { newest: Mutex::default(), changed: watch::Sender::new(()) }
+        Self { newest: Mutex::default(), accepted: Mutex::default(), changed: watch::Sender::new(()) }
     }
 }
 
@@ -35,6 +37,26 @@ impl Acks {
         }
         drop(newest);
         self.changed.send_replace(());
+    }
+
+    /// `member` accepted the log of the leader `vote` up to `last`.
+    pub(super) fn note_accepted(&self, member: NodeId, vote: Vote, last: LogId) {
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = accepted.entry(member).or_insert((vote, last));
+        if vote > known.0 || (vote == known.0 && last > known.1) {
+            *known = (vote, last);
+        }
+    }
+
+    /// Up to where `member` accepted the log of the leader `vote`. It keeps that as long as it follows this leader.
+    pub(super) fn accepted(&self, member: NodeId, vote: &Vote) -> Option<LogId> {
+        let accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        accepted.get(&member).filter(|(of, _)| of == vote).map(|(_, last)| *last)
+    }
+
+    /// It is no member any more: if it comes back, then with nothing.
+    pub(super) fn forget(&self, member: NodeId) {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner).remove(&member);
     }
 
     /// Wakes whenever a voter answered.
@@ -102,6 +124,18 @@ mod tests {
         acks.note(NodeId(2), Vote::new_committed(3, NodeId(1)), Mono::from_ms(10));
         let now = Mono::from_ms(20);
         assert_eq!(acks.quorum(&Vote::new_committed(4, NodeId(1)), NodeId(1), &[set(&[1, 2, 3])], now), None);
+    }
+
+    #[test]
+    fn what_was_accepted_counts_for_its_leader_only() {
+        let entry = |index| LogId::new(openraft::CommittedLeaderId::new(3, NodeId(1)), index);
+        let (acks, vote, later) = (Acks::default(), Vote::new_committed(3, NodeId(1)), Vote::new_committed(4, NodeId(2)));
+        acks.note_accepted(NodeId(2), vote, entry(7));
+        acks.note_accepted(NodeId(2), vote, entry(5));
+        assert_eq!(acks.accepted(NodeId(2), &vote), Some(entry(7)));
+        assert_eq!((acks.accepted(NodeId(2), &later), acks.accepted(NodeId(3), &vote)), (None, None));
+        acks.forget(NodeId(2));
+        assert_eq!(acks.accepted(NodeId(2), &vote), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
 use super::passport::{self, Passport, Refused};
-use super::peers::PeerBook;
+use super::peers::{PeerBook, Way};
 use crate::base::{Addr, NodeId, limits, said_plainly};
 use crate::proto::peer::{self, peer_client::PeerClient};
 use crate::{tls, transport};
@@ -145,17 +145,17 @@ impl Calls {
     fn failure(&self, peer: NodeId, status: &Status) -> CallError {
         if status.code() == Code::FailedPrecondition {
             let reason = format!("refused by sentinel {peer}: {}", said_plainly(status.message()));
-            self.peers.note_refused(peer, &reason);
+            self.peers.note_refused(peer, Way::Out, &reason);
             if passport::knows_another_life(status) {
                 self.peers.note_survivor(peer);
             }
             return CallError::Refused { peer, reason: said_plainly(status.message()) };
         }
         if let Some(why) = tls::trouble(status) {
-            self.peers.note_refused(peer, &format!("no TLS connection to sentinel {peer} (raft tls): {why}"));
+            self.peers.note_refused(peer, Way::Out, &format!("no TLS connection to sentinel {peer} (raft tls): {why}"));
         }
         if let Some(why) = transport::denied(status) {
-            self.peers.note_refused(peer, &format!("no connection to sentinel {peer}: {why}"));
+            self.peers.note_refused(peer, Way::Out, &format!("no connection to sentinel {peer}: {why}"));
         }
         if never_connected(status) {
             return CallError::NotSent { peer, problem: innermost(status) };
@@ -163,9 +163,24 @@ impl Calls {
         CallError::NoAnswer { peer, problem: format!("{}: {}", status.code(), innermost(status)) }
     }
 
-    /// A sign of life.
-    pub(super) async fn ping(&self, to: NodeId, within: Duration) -> Result<peer::PingReply, CallError> {
-        self.call(to, within, |mut client, envelope| async move { client.ping(peer::PingRequest { envelope: Some(envelope) }).await }).await
+    /// A sign of life, and the entry at `entry_at`, if that is asked for.
+    pub(super) async fn ping(&self, to: NodeId, within: Duration, entry_at: Option<u64>) -> Result<peer::PingReply, CallError> {
+        self.call(
+            to,
+            within,
+            |mut client, envelope| async move { client.ping(peer::PingRequest { envelope: Some(envelope), entry_at }).await },
+        )
+        .await
+    }
+
+    /// Whether the peer was last heard with an older disk than it had.
+    pub(super) fn went_back(&self, peer: NodeId) -> bool {
+        self.passport.went_back(peer)
+    }
+
+    /// What the peer says is refused, for this reason.
+    pub(super) fn note_refused(&self, peer: NodeId, reason: &str) {
+        self.peers.note_refused(peer, Way::Out, reason);
     }
 }
 

@@ -59,6 +59,8 @@ pub struct RaftConfig {
     pub snapshot_every_entries: u64,
     /// Entries kept behind a snapshot.
     pub entries_kept_behind_snapshot: u64,
+    /// Applied entries from one digest of the state to the next; the same on all members.
+    pub state_digest_every_entries: u64,
 }
 
 impl RaftConfig {
@@ -82,6 +84,7 @@ impl RaftConfig {
             election_timeout_max_ms: 300,
             snapshot_every_entries: limits::SNAPSHOT_EVERY_ENTRIES,
             entries_kept_behind_snapshot: limits::ENTRIES_KEPT_BEHIND_SNAPSHOT,
+            state_digest_every_entries: limits::STATE_DIGEST_EVERY_ENTRIES,
         }
     }
 

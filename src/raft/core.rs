@@ -13,6 +13,8 @@ use tokio_util::task::TaskTracker;
 use super::acks::Acks;
 use super::calls::Calls;
 use super::config::{RaftConfig, Spans};
+use super::disk_marks::DiskMarks;
+use super::diverged::Suspicion;
 use super::ear::Ear;
 use super::handover::Handing;
 use super::intake::Intakes;
@@ -29,7 +31,7 @@ use super::wire::Standpoint;
 use crate::base::{Addr, LogIndex, Mono, NodeId};
 use crate::clock::Clock;
 use crate::machine::{Logged, State};
-use crate::store::{Identity, LogStore};
+use crate::store::{Digests, Identity, LogStore};
 
 /// Shared by the tasks of this room and by every clone of [`super::Raft`].
 pub(super) struct Core {
@@ -44,6 +46,10 @@ pub(super) struct Core {
     pub calls: Calls,
     pub network: Network,
     pub acks: Arc<Acks>,
+    pub disks: Arc<DiskMarks>,
+    pub digests: Arc<Digests>,
+    /// Whether this sentinel's log is another one than that of the others.
+    pub suspicion: Suspicion,
     pub ear: Ear,
     pub states: watch::Receiver<Arc<State>>,
     pub events: broadcast::Sender<Arc<Logged>>,

@@ -18,6 +18,7 @@
 //!   ├ vouch    callers that this sentinel does not know yet
 //!   └ pulse    who the members are, who is alive      ▶ peers (the book of them)
 //!   runtime  tokio, with patience for slow disks
+//!   disk_marks  members whose disks went back in time; diverged  whether this one's log is another than theirs
 //!   calls, network (out), server, service, beside (in)     ◀ passport (who is who), wire (messages)
 //! ```
 //!
@@ -33,6 +34,8 @@ mod campaign;
 mod config;
 mod core;
 mod disk;
+mod disk_marks;
+mod diverged;
 mod ear;
 mod error;
 mod forming;
@@ -65,5 +68,5 @@ pub use lead::LeaderProof;
 pub use node::Raft;
 pub use propose::check_readable;
 pub use sealing::Resealed;
-pub use status::{Committed, Leadership, Member, PeerHealth, RaftStatus};
+pub use status::{Committed, Leadership, Member, PeerHealth, RaftStatus, StateCompared};
 pub use survey::Survey;

@@ -13,7 +13,7 @@ use super::acks::Acks;
 use super::calls::{CallError, Calls};
 use super::config::{DISK_WITHIN, SNAPSHOT_WITHIN};
 use super::handover::Handing;
-use super::types::{TypeConfig, Vote};
+use super::types::{LogId, TypeConfig, Vote};
 use super::wire;
 use super::wire::Malformed;
 use crate::base::NodeId;
@@ -72,6 +72,9 @@ impl Link {
         if let AppendEntriesResponse::HigherVote(vote) = &response {
             wire::check_answered_vote(vote, &request.vote)?;
         }
+        if let (AppendEntriesResponse::Conflict, Some(previous)) = (&response, request.prev_log_id) {
+            self.check_kept(previous, request.vote)?;
+        }
         match &response {
             AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_) | AppendEntriesResponse::Conflict => {
                 self.network.acks.note(self.target, request.vote, sent);
@@ -79,6 +82,20 @@ impl Link {
             AppendEntriesResponse::HigherVote(_) => {}
         }
         Ok(response)
+    }
+
+    /// A member that lacks what it accepted has lost it. openraft takes that for impossible, and would ask for the same entry again and again.
+    fn check_kept(&self, lacking: LogId, vote: Vote) -> Result<(), LinkError> {
+        let (id, network) = (self.target, &self.network);
+        let Some(accepted) = network.acks.accepted(id, &vote).filter(|accepted| lacking.index <= accepted.index) else { return Ok(()) };
+        let lost = format!(
+            "sentinel {id} lacks entry {} although it had acknowledged the log up to {}: its data directory went back in time, or was damaged. It must not take part. \
+             Give it back the directory that it had; or replace it: 'raft-sentinel members replace {id} NEW HOST:PORT' at this sentinel, and an empty 'dir' \
+             and 'raft node-id NEW' there",
+            lacking.index, accepted.index
+        );
+        network.calls.note_refused(id, &lost);
+        Err(LinkError::Lost(lost))
     }
 
     /// Waits until this leader's own disk has what the peer accepted.
@@ -104,8 +121,13 @@ impl Link {
         Ok(VoteResponse { vote, vote_granted: reply.granted, last_log_id: reply.last_log.map(wire::log_id_from_wire) })
     }
 
-    /// A leader that gives leadership away says nothing that would renew its lease.
+    /// A leader that gives leadership away says nothing that would renew its lease; and nobody leads a member that must not take part. Whether that is
+    /// still so is found out by signs of life.
     fn check_voice(&self) -> Result<(), CallError> {
+        if self.network.calls.went_back(self.target) {
+            let reason = "its data directory went back in time, so it must not take part".to_owned();
+            return Err(CallError::Refused { peer: self.target, reason });
+        }
         if self.network.handing.is_silent() {
             return Err(CallError::NotSent { peer: self.target, problem: "leadership is being handed over".to_owned() });
         }
@@ -114,6 +136,7 @@ impl Link {
 
     async fn send_snapshot(&self, vote: &Vote, snapshot: Snapshot<TypeConfig>) -> Result<Vote, LinkError> {
         self.check_voice()?;
+        let last = snapshot.meta.last_log_id;
         let reply: peer::SnapshotReply = self
             .network
             .calls
@@ -124,6 +147,9 @@ impl Link {
             .await?;
         let answered = wire::vote_from_wire(reply.vote)?;
         wire::check_answered_vote(&answered, vote)?;
+        if let Some(last) = last.filter(|_| answered == *vote) {
+            self.network.acks.note_accepted(self.target, *vote, last);
+        }
         Ok(answered)
     }
 }
@@ -144,13 +170,16 @@ pub(super) enum LinkError {
     /// An answer that no sentinel would give.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// The peer lacks what it had acknowledged.
+    #[error("{0}")]
+    Lost(String),
 }
 
 impl From<LinkError> for RaftRpcError {
     fn from(error: LinkError) -> Self {
         match &error {
             LinkError::Call(CallError::NoAnswer { .. }) => Self::Network(NetworkError::new(&error)),
-            LinkError::Call(CallError::NotSent { .. } | CallError::Refused { .. }) | LinkError::Malformed(_) => {
+            LinkError::Call(CallError::NotSent { .. } | CallError::Refused { .. }) | LinkError::Malformed(_) | LinkError::Lost(_) => {
                 Self::Unreachable(Unreachable::new(&error))
             }
         }
@@ -166,6 +195,14 @@ impl RaftNetwork<TypeConfig> for Link {
         let response = self.append(&rpc, DISK_WITHIN).await?;
         if let AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_) = response {
             self.own_disk_has(&rpc).await?;
+        }
+        let accepted = match &response {
+            AppendEntriesResponse::Success => wire::end_of(&rpc),
+            AppendEntriesResponse::PartialSuccess(upto) => *upto,
+            AppendEntriesResponse::Conflict | AppendEntriesResponse::HigherVote(_) => None,
+        };
+        if let Some(last) = accepted {
+            self.network.acks.note_accepted(self.target, rpc.vote, last);
         }
         Ok(response)
     }

@@ -15,6 +15,8 @@ use super::acks::Acks;
 use super::calls::Calls;
 use super::config::RaftConfig;
 use super::core::Core;
+use super::disk_marks::DiskMarks;
+use super::diverged::Suspicion;
 use super::ear::Ear;
 use super::error::{MembershipError, ProposeError, ReadError, StartError};
 use super::handover::Handing;
@@ -56,7 +58,9 @@ impl Raft {
         begin_as_follower(&mut opened.log, config.node_id).await?;
         let peers = Arc::new(PeerBook::new(clock, config.tls.as_ref().map(|tls| tls.connect.clone()), config.proof.clone()));
         peers.set_members(&pulse::others(config.node_id, &BTreeMap::new(), &config.peers));
-        let passport = Passport::new(opened.identity.clone(), opened.states.clone(), peers.clone());
+        opened.digests.set_every(config.state_digest_every_entries);
+        let disks = remembered(opened.log.clone(), opened.peer_marks).await?;
+        let passport = Passport::new(opened.identity.clone(), opened.states.clone(), peers.clone(), disks.clone());
         let calls = Calls::new(passport.clone(), peers.clone());
         let acks = Arc::new(Acks::default());
         let log = opened.log.ahead_of_the_disk();
@@ -79,6 +83,9 @@ impl Raft {
             calls,
             network,
             acks,
+            disks,
+            digests: opened.digests,
+            suspicion: Suspicion::default(),
             ear: Ear::default(),
             handing,
             surveys,
@@ -281,6 +288,7 @@ impl Raft {
             _ = metrics.wait_for(|now| now.running_state.is_err()) => {}
             // openraft hears of it with the next entry.
             failed = self.core.log.failed() => return failed.to_string(),
+            proven = self.core.suspicion.proven() => return proven,
         }
         if self.core.stop.is_cancelled() {
             std::future::pending::<()>().await;
@@ -340,6 +348,12 @@ async fn begin_as_follower(log: &mut store::LogStore, me: NodeId) -> Result<(), 
         }
         Some(_) | None => Ok(()),
     }
+}
+
+/// What this sentinel remembers of the disks of the others.
+async fn remembered(log: store::LogStore, file: store::PeerMarks) -> Result<Arc<DiskMarks>, StartError> {
+    let loaded = tokio::task::spawn_blocking(move || Arc::new(DiskMarks::load(log, file))).await;
+    loaded.map_err(|problem| StartError::Store(problem.to_string()))
 }
 
 async fn open(config: &RaftConfig) -> Result<store::Opened, StartError> {

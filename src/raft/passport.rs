@@ -2,7 +2,8 @@
 //!
 //! Three things must fit: the cluster, the number, and the *incarnation*, the life of a data directory. A sentinel that lost
 //! its disk forgot what it voted for and what it acknowledged; if it voted again under its old number, two leaders or a lost entry could
-//! follow. So each sentinel pins the incarnation it first sees of every member, durably, before it answers or believes anything.
+//! follow. So each sentinel pins the incarnation it first sees of every member, durably, before it answers or believes anything. A disk that
+//! forgot only what is newest is `disk_marks`'s matter.
 
 use std::sync::Arc;
 
@@ -10,10 +11,11 @@ use tokio::sync::watch;
 use tonic::Status;
 use tonic::metadata::MetadataValue;
 
-use super::peers::PeerBook;
+use super::disk_marks::DiskMarks;
+use super::peers::{PeerBook, Way};
 use crate::base::{Incarnation, NodeId, said};
 use crate::machine::State;
-use crate::proto::peer::{Envelope, Responder};
+use crate::proto::peer::{DiskMark, Envelope, Responder};
 use crate::store::{Identity, PinError};
 
 /// The trailer of a refusal by a sentinel that knows another life of the caller's data directory.
@@ -30,6 +32,7 @@ pub(super) struct Passport {
     identity: Arc<Identity>,
     states: watch::Receiver<Arc<State>>,
     peers: Arc<PeerBook>,
+    disks: Arc<DiskMarks>,
 }
 
 /// Somebody is not who it should be; the text says who and what to do.
@@ -42,12 +45,18 @@ struct Claim {
     cluster: String,
     id: NodeId,
     incarnation: String,
+    disk: Option<DiskMark>,
 }
 
 impl Passport {
     /// The papers of `identity`.
-    pub(super) const fn new(identity: Arc<Identity>, states: watch::Receiver<Arc<State>>, peers: Arc<PeerBook>) -> Self {
-        Self { identity, states, peers }
+    pub(super) const fn new(
+        identity: Arc<Identity>,
+        states: watch::Receiver<Arc<State>>,
+        peers: Arc<PeerBook>,
+        disks: Arc<DiskMarks>,
+    ) -> Self {
+        Self { identity, states, peers, disks }
     }
 
     /// For a call to `to`.
@@ -59,6 +68,7 @@ impl Passport {
             from_incarnation: self.identity.incarnation().as_str().to_owned(),
             to: to.0,
             to_incarnation: known.or_else(|| self.recorded(to)).unwrap_or_default(),
+            from_disk: Some(self.disks.own()),
         }
     }
 
@@ -68,6 +78,7 @@ impl Passport {
             cluster_id: self.identity.cluster_id().as_str().to_owned(),
             id: self.identity.node_id().0,
             incarnation: self.identity.incarnation().as_str().to_owned(),
+            disk: Some(self.disks.own()),
         }
     }
 
@@ -81,7 +92,7 @@ impl Passport {
             && self.known(from).is_some_and(|known| !envelope.from_incarnation.is_empty() && known != envelope.from_incarnation);
         match self.check_envelope(envelope, source).await {
             Ok(()) => {
-                self.peers.note_heard(from);
+                self.peers.note_heard(from, Way::In);
                 Ok(from)
             }
             Err(Refused(reason)) => {
@@ -98,7 +109,7 @@ impl Passport {
         let me = self.identity.node_id();
         let own = self.identity.incarnation();
         let from = NodeId(envelope.from);
-        let claim = Claim { cluster: envelope.cluster_id, id: from, incarnation: envelope.from_incarnation };
+        let claim = Claim { cluster: envelope.cluster_id, id: from, incarnation: envelope.from_incarnation, disk: envelope.from_disk };
         if let Err(refused) = self.check_cluster(&claim) {
             self.peers.note_stranger(&format!("{source}, sentinel {from}"), &refused.0);
             return Err(refused);
@@ -113,26 +124,31 @@ impl Passport {
         }
         if !envelope.to_incarnation.is_empty() && envelope.to_incarnation != own.as_str() {
             let reason = lost_disk(me, &envelope.to_incarnation, own.as_str());
-            self.peers.note_refused(from, &format!("sentinel {from} refuses this one: {reason}"));
+            self.peers.note_refused(from, Way::In, &format!("sentinel {from} refuses this one: {reason}"));
             self.peers.note_survivor(from);
             return Err(Refused(reason));
         }
-        self.check_life(&claim).await.inspect_err(|refused| self.peers.note_refused(from, &refused.0))
+        let checked = match self.check_life(&claim).await {
+            Ok(()) => self.disks.check_call(from, &claim.incarnation, claim.disk),
+            refused => refused,
+        };
+        checked.inspect_err(|refused| self.peers.note_refused(from, Way::In, &refused.0))
     }
 
     /// Believes an answer, or says why not.
     pub(super) async fn recognize(&self, peer: NodeId, responder: Option<Responder>) -> Result<(), Refused> {
         let checked = self.check_responder(peer, responder).await;
         match &checked {
-            Ok(()) => self.peers.note_heard(peer),
-            Err(refused) => self.peers.note_refused(peer, &refused.0),
+            Ok(()) => self.peers.note_heard(peer, Way::Out),
+            Err(refused) => self.peers.note_refused(peer, Way::Out, &refused.0),
         }
         checked
     }
 
     async fn check_responder(&self, peer: NodeId, responder: Option<Responder>) -> Result<(), Refused> {
         let responder = responder.ok_or_else(|| Refused(format!("sentinel {peer} answers without saying who it is")))?;
-        let claim = Claim { cluster: responder.cluster_id, id: NodeId(responder.id), incarnation: responder.incarnation };
+        let (id, incarnation) = (NodeId(responder.id), responder.incarnation);
+        let claim = Claim { cluster: responder.cluster_id, id, incarnation, disk: responder.disk };
         self.check_cluster(&claim)?;
         if claim.id != peer {
             return Err(Refused(format!(
@@ -140,7 +156,8 @@ impl Passport {
                 claim.id
             )));
         }
-        self.check_life(&claim).await
+        self.check_life(&claim).await?;
+        self.disks.check_answer(peer, &claim.incarnation, claim.disk)
     }
 
     fn check_cluster(&self, claim: &Claim) -> Result<(), Refused> {
@@ -182,6 +199,11 @@ impl Passport {
             }
             Err(_) => Err(Refused(format!("sentinel {} is stopping", self.identity.node_id()))),
         }
+    }
+
+    /// Whether a sentinel was last heard with an older disk than it had.
+    pub(super) fn went_back(&self, id: NodeId) -> bool {
+        self.disks.went_back(id)
     }
 
     /// The life of a sentinel's data directory, if it is known.

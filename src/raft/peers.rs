@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tonic::transport::Channel;
 
-use super::status::PeerHealth;
+use super::status::{PeerHealth, StateCompared};
 use crate::base::told::{Told, left_out};
-use crate::base::{Addr, Mono, NodeId};
+use crate::base::{Addr, LogIndex, Mono, NodeId};
 use crate::clock::Clock;
 use crate::tls::ClientTls;
 use crate::transport::{Dial, Proof};
@@ -40,16 +40,27 @@ pub(super) struct PeerBook {
     survivor: Mutex<Option<NodeId>>,
 }
 
+/// Who called whom. One direction may be refused while the other works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The member called this sentinel.
+    In,
+    /// This sentinel called the member.
+    Out,
+}
+
 #[derive(Debug)]
 struct Page {
     addr: Addr,
     channel: Option<Channel>,
     last_heard: Option<Mono>,
-    refused: Option<String>,
+    refused: Option<(Way, String)>,
     lines: Lines,
     formed: bool,
     /// Whether it was asked for a sign of life, whatever came of that.
     tried: bool,
+    /// How its state compared with that of this sentinel, last.
+    state: Option<StateCompared>,
 }
 
 /// The lines about one member: a reason is told when it changes, and else once in a while; but whatever it says, a few a minute.
@@ -116,10 +127,10 @@ impl PeerBook {
     }
 
     /// It answered, or called us, and was who it should be.
-    pub(super) fn note_heard(&self, id: NodeId) {
+    pub(super) fn note_heard(&self, id: NodeId, way: Way) {
         if let Some(page) = self.pages().get_mut(&id) {
             page.last_heard = Some(self.clock.mono());
-            if page.refused.take().is_some() {
+            if page.refused.take_if(|(refused, _)| *refused == way).is_some() {
                 tracing::info!(peer = %id, "the sentinel is accepted again");
             }
         }
@@ -157,14 +168,14 @@ impl PeerBook {
     }
 
     /// It refuses us, or we refuse it.
-    pub(super) fn note_refused(&self, id: NodeId, reason: &str) {
+    pub(super) fn note_refused(&self, id: NodeId, way: Way, reason: &str) {
         let now = self.clock.mono();
         let mut pages = self.pages();
         let Some(page) = pages.get_mut(&id) else {
             drop(pages);
             return self.note_stranger(&format!("sentinel {id}"), reason);
         };
-        page.refused = Some(reason.to_owned());
+        page.refused = Some((way, reason.to_owned()));
         if page.lines.due(reason, now) {
             tracing::warn!(peer = %id, addr = %page.addr, "{reason}");
         }
@@ -212,13 +223,35 @@ impl PeerBook {
 
     /// How they look from here.
     pub(super) fn health(&self) -> BTreeMap<NodeId, PeerHealth> {
-        let health = |page: &Page| PeerHealth { addr: page.addr.clone(), last_heard: page.last_heard, refused: page.refused.clone() };
+        let health = |page: &Page| PeerHealth {
+            addr: page.addr.clone(),
+            last_heard: page.last_heard,
+            refused: page.refused.as_ref().map(|(_, reason)| reason.clone()),
+            state: page.state,
+        };
         self.pages().iter().map(|(id, page)| (*id, health(page))).collect()
+    }
+
+    /// Its state at an entry was compared with that of this sentinel. Returns whether that says something new.
+    pub(super) fn note_state(&self, id: NodeId, index: LogIndex, same: bool) -> bool {
+        let mut pages = self.pages();
+        let Some(page) = pages.get_mut(&id) else { return false };
+        let compared = StateCompared { index, same };
+        page.state.replace(compared) != Some(compared)
     }
 
     fn page(&self, addr: &Addr) -> Page {
         let channel = self.lazy_channel(addr);
-        Page { addr: addr.clone(), channel, last_heard: None, refused: None, lines: Lines::default(), formed: false, tried: false }
+        Page {
+            addr: addr.clone(),
+            channel,
+            last_heard: None,
+            refused: None,
+            lines: Lines::default(),
+            formed: false,
+            tried: false,
+            state: None,
+        }
     }
 
     /// None when the address cannot be part of a URL; a call then fails as unreachable.

@@ -6,10 +6,15 @@ use std::time::Duration;
 
 use super::config::{PING_EVERY, PING_WITHIN};
 use super::core::Core;
-use crate::base::{Addr, NodeId};
+use super::diverged;
+use super::peers::Way;
+use crate::base::{Addr, LogIndex, NodeId};
+use crate::proto::peer;
 
 /// While the group has not formed, its members look for each other more often.
 const PING_EVERY_UNFORMED: Duration = Duration::from_millis(100);
+/// States are compared with those of the same release: another one may write the same state down differently.
+const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
 /// The other members: those of the log, or the initial ones as long as there is no log.
 pub(super) fn others(core_me: NodeId, logged: &BTreeMap<NodeId, Addr>, initial: &BTreeMap<NodeId, Addr>) -> BTreeMap<NodeId, Addr> {
@@ -24,7 +29,11 @@ pub(super) async fn follow_members(core: Arc<Core>) {
     loop {
         let logged = core.standing().members;
         if logged != known {
-            known.keys().filter(|id| !logged.contains_key(*id)).for_each(|id| core.peers.note_left(*id));
+            for id in known.keys().filter(|id| !logged.contains_key(*id)) {
+                core.peers.note_left(*id);
+                core.disks.forget(*id);
+                core.acks.forget(*id);
+            }
             core.peers.set_members(&others(core.me, &logged, &core.config.peers));
             forget_removed(&core, &logged).await;
             known = logged;
@@ -60,28 +69,63 @@ pub(super) async fn run(core: Arc<Core>) {
             core.tasks.clone().spawn(async move { ping(&core, id).await });
         }
         let every = if core.standing().members.is_empty() { PING_EVERY_UNFORMED } else { PING_EVERY };
-        if !core.rest(every).await {
+        let goes_on = core.rest(every).await;
+        let disks = core.disks.clone();
+        // An error is a panic, which was told of.
+        let _ = tokio::task::spawn_blocking(move || disks.keep()).await;
+        if !goes_on {
             return;
         }
     }
 }
 
-async fn ping(core: &Core, id: NodeId) {
+async fn ping(core: &Arc<Core>, id: NodeId) {
     let answer = tokio::select! {
         () = core.stop.cancelled() => return,
-        answer = core.calls.ping(id, PING_WITHIN) => answer,
+        answer = core.calls.ping(id, PING_WITHIN, None) => answer,
     };
     core.peers.note_tried(id);
     match answer {
         Ok(reply) => {
             core.peers.note_formed(id, reply.formed);
+            compare(core, id, reply.state);
             if reply.formed && !reply.member && core.standing().members.contains_key(&core.me) {
                 core.peers.note_refused(
                     id,
+                    Way::Out,
                     &format!("sentinel {id} says that sentinel {} is no member any more: stop it, or add it again", core.me),
                 );
             }
         }
-        Err(problem) => tracing::debug!(peer = %id, %problem, "no sign of life"),
+        Err(problem) => {
+            tracing::debug!(peer = %id, %problem, "no sign of life");
+            // The others may have gone on without what it forgot.
+            if let (true, (_, Some(committed))) = (core.disks.went_back(id), core.log.ends()) {
+                diverged::suspect(core, committed);
+            }
+        }
     }
+}
+
+/// Compares the state at the entry that the other one names, if this sentinel has passed it.
+fn compare(core: &Core, id: NodeId, told: Option<peer::StateDigest>) {
+    let Some(told) = told.filter(|told| told.release == RELEASE) else { return };
+    let index = LogIndex(told.index);
+    let Some(own) = core.digests.at(index) else { return };
+    let same = own.sum.as_slice() == told.sum.as_slice();
+    if core.peers.note_state(id, index, same) && !same {
+        tracing::error!(
+            peer = %id,
+            "at entry {index} the state of sentinel {id} is not that of sentinel {}, although they applied the same log: one of the two answers what is not \
+             true. Compare both with a third ('raft-sentinel status'), stop the one that stands alone, and replace it: 'raft-sentinel members replace'; \
+             please report it",
+            core.me
+        );
+    }
+}
+
+/// The digest that this sentinel tells of.
+pub(super) fn state_digest(core: &Core) -> Option<peer::StateDigest> {
+    let newest = core.digests.newest()?;
+    Some(peer::StateDigest { index: newest.index.0, sum: newest.sum.to_vec(), release: RELEASE.to_owned() })
 }

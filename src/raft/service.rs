@@ -13,9 +13,10 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use super::campaign::{NoVote, Voter};
 use super::config::SNAPSHOT_WITHIN;
 use super::core::Core;
+use super::peers::Way;
 use super::types::{LogId, TypeConfig, Vote};
 use super::wire::Malformed;
-use super::{passport, propose, vouch, wire};
+use super::{diverged, passport, propose, vouch, wire};
 use crate::base::{LogIndex, NodeId, said_plainly};
 use crate::proto::peer::{self, peer_server, snapshot_chunk::Part};
 use crate::store;
@@ -59,19 +60,19 @@ impl Service {
     }
 
     /// For questions about members: from members, and from all who have proven themselves.
-    async fn admit_curious(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
+    pub(super) async fn admit_curious(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
         if caller.may_know() { self.admit(caller, envelope).await } else { self.admit_member(caller, envelope).await }
     }
 
     /// For signs of life: before the group has formed, those in the file count as members.
-    async fn admit_known(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
+    pub(super) async fn admit_known(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
         if self.core.has_members() { self.admit_curious(caller, envelope).await } else { self.admit_raft(caller, envelope).await }
     }
 
     /// A member that sends what none would send is told of here: it is damaged, or somebody poses as it.
     pub(super) fn checked<T>(&self, from: NodeId, checked: Result<T, Malformed>) -> Result<T, Status> {
         checked.map_err(|malformed| {
-            self.core.peers.note_refused(from, &format!("refused from sentinel {from}: {}", said_plainly(&malformed.0)));
+            self.core.peers.note_refused(from, Way::In, &format!("refused from sentinel {from}: {}", said_plainly(&malformed.0)));
             malformed.into()
         })
     }
@@ -141,7 +142,12 @@ impl Service {
                 // A leader that was replaced. openraft refuses it by its vote before it looks at any entry, and tells it the newer one.
                 request
             } else {
-                core.standpoint().check_append(request)?
+                let standpoint = core.standpoint();
+                let places = request.prev_log_id.into_iter().chain(request.entries.iter().map(|entry| entry.log_id));
+                if let Some(place) = standpoint.contradicted(places) {
+                    diverged::suspect(&core, place);
+                }
+                standpoint.check_append(request)?
             };
             Ok::<_, Malformed>(core.consensus.append_entries(request).await)
         });
@@ -211,6 +217,9 @@ impl Service {
         };
         let mut intake = self.checked(from, wire::SnapshotIntake::new(header))?;
         check_leader(from, &intake.vote)?;
+        if let Some(place) = self.core.standpoint().contradicted(intake.meta.last_log_id.into_iter()) {
+            diverged::suspect(&self.core, place);
+        }
         self.checked(from, self.core.standpoint().check_snapshot(&intake.vote, &intake.meta))?;
         let deadline = Instant::now() + SNAPSHOT_WITHIN;
         while let Some(chunk) = self.next_chunk(&mut chunks, CHUNK_WITHIN.min(deadline.saturating_duration_since(Instant::now()))).await? {
@@ -258,27 +267,6 @@ impl Service {
             Err(reason) => peer::read_index_reply::Result::Unconfirmed(reason),
         };
         Ok(peer::ReadIndexReply { responder: Some(self.core.passport.responder()), result: Some(result) })
-    }
-
-    async fn answer_ping(&self, caller: Caller, request: peer::PingRequest) -> Result<peer::PingReply, Status> {
-        let from = self.admit_known(caller, request.envelope).await?;
-        Ok(peer::PingReply {
-            responder: Some(self.core.passport.responder()),
-            formed: self.core.has_members(),
-            member: self.core.is_member(from),
-        })
-    }
-
-    async fn answer_vouch(&self, caller: Caller, request: peer::VouchRequest) -> Result<peer::VouchReply, Status> {
-        self.admit_curious(caller, request.envelope).await?;
-        let id = NodeId(request.id);
-        let membership = self.core.consensus.server_metrics().borrow().membership_config.log_id().as_ref().map(wire::log_id_to_wire);
-        Ok(peer::VouchReply {
-            responder: Some(self.core.passport.responder()),
-            member: self.core.is_member(id),
-            incarnation: self.core.passport.known(id).unwrap_or_default(),
-            membership,
-        })
     }
 }
 

@@ -38,6 +38,17 @@ pub struct PeerHealth {
     pub last_heard: Option<Mono>,
     /// Why it refuses us or we refuse it (identity), if so.
     pub refused: Option<String>,
+    /// How its state compared with that of this sentinel at the same entry, if it did.
+    pub state: Option<StateCompared>,
+}
+
+/// The state of another sentinel, compared with that of this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateCompared {
+    /// At which entry.
+    pub index: LogIndex,
+    /// Whether they were the same.
+    pub same: bool,
 }
 
 /// A member of the Raft group.

@@ -34,11 +34,23 @@ pub struct LogStore {
     book: Arc<Mutex<Book>>,
     voters: Voters,
     ahead: bool,
+    found: u64,
 }
 
 impl LogStore {
     pub(super) fn new(writer: Arc<Writer>, book: Book, voters: Voters) -> Self {
-        Self { writer, book: Arc::new(Mutex::new(book)), voters, ahead: false }
+        let found = writer.progress().borrow().commits;
+        Self { writer, book: Arc::new(Mutex::new(book)), voters, ahead: false, found }
+    }
+
+    /// How many commits the file had when it was opened.
+    pub const fn commits_found(&self) -> u64 {
+        self.found
+    }
+
+    /// How many commits of the file are durable. It only grows, from one life of the process to the next: a file with fewer than it had is an older copy.
+    pub fn commits(&self) -> u64 {
+        self.writer.progress().borrow().commits
     }
 
     /// The same log, for an openraft whose appends do not wait for the disk. Whoever hands it over sees to it that nothing counts for a quorum

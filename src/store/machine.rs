@@ -8,6 +8,7 @@ use openraft::storage::{RaftStateMachine, Snapshot};
 use openraft::{EntryPayload, ErrorSubject, ErrorVerb, OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::{broadcast, watch};
 
+use super::digest::Digests;
 use super::engine::Op;
 use super::log::{Failure, failure};
 use super::verify::shown;
@@ -27,6 +28,7 @@ pub struct StateMachine {
     states: watch::Sender<Arc<State>>,
     events: broadcast::Sender<Arc<Logged>>,
     voters: Voters,
+    digests: Arc<Digests>,
 }
 
 /// The state and how far it goes.
@@ -48,7 +50,13 @@ impl StateMachine {
             states,
             events: broadcast::Sender::new(limits::EVENTS_WAITING),
             voters,
+            digests: Arc::new(Digests::default()),
         }
+    }
+
+    /// What the state was at some entries.
+    pub fn digests(&self) -> Arc<Digests> {
+        Arc::clone(&self.digests)
     }
 
     /// Follows the state.
@@ -113,7 +121,12 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         I::IntoIter: OptionalSend,
     {
         let mut events = Vec::new();
-        let outcomes = entries.into_iter().map(|entry| self.now.apply(entry, &mut events)).collect();
+        let apply = |entry| {
+            let outcome = self.now.apply(entry, &mut events);
+            self.digests.look(&self.now.state);
+            outcome
+        };
+        let outcomes = entries.into_iter().map(apply).collect();
         self.publish(events);
         Ok(outcomes)
     }

@@ -10,11 +10,13 @@
 //!   identity.json           who this sentinel is, and which lives of its peers it trusts   identity
 //!   log.redb                entries, vote, purge point, snapshot: one file, one writer     engine, writer
 //!   mark                    the newest commit that was acknowledged; never synced          mark
+//!   peer-marks              what the others had acknowledged; never synced                 peer_marks
 //! ```
 //!
 //! In reading order: [`error`](StoreError), `codec` (bytes with a version and a checksum), `files`, [`identity`] and `record`,
 //! `engine` (the tables), `verify` (reading all of it once), `mark`, `writer` (the one thread that owns the file), `progress` (how far it is),
-//! [`log`] and [`machine`] (what openraft sees), `voters` (when the log may run ahead of the disk), `skipped` (what a snapshot jumps over).
+//! [`log`] and [`machine`] (what openraft sees), `voters` (when the log may run ahead of the disk), `skipped` (what a snapshot jumps over),
+//! `digest` (what the state was, for a comparison with others).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use crate::base::{ClusterId, NodeId, SentinelId};
 use crate::machine::{Logged, State};
 
 mod codec;
+mod digest;
 mod engine;
 mod error;
 mod files;
@@ -32,6 +35,7 @@ pub mod identity;
 pub mod log;
 pub mod machine;
 mod mark;
+mod peer_marks;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 mod power_loss;
@@ -43,11 +47,13 @@ mod voters;
 mod writer;
 
 pub use codec::{BadValue, decode, encode, verify_snapshot};
+pub use digest::{Digest, Digests};
 pub use error::StoreError;
 pub use identity::{DataDir, Identity, PinError};
 pub use log::LogStore;
 pub use machine::StateMachine;
 pub use mark::Marked;
+pub use peer_marks::{PeerMark, PeerMarks};
 pub use progress::Failed;
 pub use verify::Binding;
 
@@ -67,6 +73,10 @@ pub struct Opened {
     pub states: watch::Receiver<Arc<State>>,
     /// Subscribe here to what becomes true from now on.
     pub events: broadcast::Sender<Arc<Logged>>,
+    /// What the disks of the other members had on them.
+    pub peer_marks: PeerMarks,
+    /// What the state was at some entries.
+    pub digests: Arc<Digests>,
     /// Whether there is no log, vote or snapshot yet: the cluster has not been formed, as far as this disk knows.
     pub pristine: bool,
 }
@@ -81,6 +91,7 @@ pub struct Opened {
 /// by starting over.
 pub fn open(dir: &Path, node_id: NodeId, cluster_id: ClusterId, seed: Option<SentinelId>) -> Result<Opened, StoreError> {
     let data = DataDir::lock(dir)?;
+    let peer_marks = PeerMarks::of(data.path());
     let (identity, recovered) = identity::open_or_create(&data, node_id, cluster_id, seed)?;
     let Recovered { engine, mark, book, snapshot } = recovered;
     let (pristine, committed) = (book.is_pristine() && snapshot.is_none(), book.committed);
@@ -89,6 +100,7 @@ pub fn open(dir: &Path, node_id: NodeId, cluster_id: ClusterId, seed: Option<Sen
     let covered = snapshot.as_ref().and_then(|(meta, _)| meta.last_log_id).map(|last| last.index);
     let writer = Arc::new(Writer::start(writer::Opened { engine, mark, committed, covered, next }, data)?);
     let machine = StateMachine::new(writer.clone(), snapshot, committed, voters.clone());
-    let (states, events) = (machine.states(), machine.events());
-    Ok(Opened { identity: Arc::new(identity), log: LogStore::new(writer, book, voters), machine, states, events, pristine })
+    let (states, events, digests) = (machine.states(), machine.events(), machine.digests());
+    let log = LogStore::new(writer, book, voters);
+    Ok(Opened { identity: Arc::new(identity), log, machine, states, events, peer_marks, digests, pristine })
 }

@@ -31,6 +31,8 @@ impl std::error::Error for Failed {}
 pub(super) struct Progress {
     /// Entries below this index are durable.
     pub(super) next: u64,
+    /// How many commits of the file are durable.
+    pub(super) commits: u64,
     /// How long a sync takes.
     pub(super) sync: Duration,
     /// Why nothing is written any more.
@@ -38,15 +40,16 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) const fn at(next: u64) -> Self {
-        Self { next, sync: Duration::ZERO, failed: None }
+    pub(super) const fn at(next: u64, commits: u64) -> Self {
+        Self { next, commits, sync: Duration::ZERO, failed: None }
     }
 
     /// Everything below `next` is durable, after a sync that took so long.
     ///
     /// The figure follows a slower disk at once and a faster one slowly: waits are made of it, and one that is too short costs an election.
-    pub(super) fn note(&mut self, next: u64, took: Duration) {
+    pub(super) fn note(&mut self, next: u64, commits: u64, took: Duration) {
         self.next = next;
+        self.commits = commits;
         self.sync = took.max(self.sync - self.sync / 8);
     }
 }
@@ -57,11 +60,11 @@ mod tests {
 
     #[test]
     fn the_figure_rises_at_once_and_falls_slowly() {
-        let mut progress = Progress::at(0);
-        progress.note(1, Duration::from_millis(80));
-        progress.note(2, Duration::from_millis(1));
+        let mut progress = Progress::at(0, 0);
+        progress.note(1, 1, Duration::from_millis(80));
+        progress.note(2, 2, Duration::from_millis(1));
         assert_eq!((progress.next, progress.sync), (2, Duration::from_millis(70)));
-        (0..60).for_each(|_| progress.note(3, Duration::from_millis(1)));
+        (0..60).for_each(|_| progress.note(3, 3, Duration::from_millis(1)));
         assert_eq!(progress.sync, Duration::from_millis(1));
     }
 }

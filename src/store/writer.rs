@@ -53,7 +53,7 @@ impl Writer {
         let Opened { engine, mark, committed, covered, next } = opened;
         let path = engine.path().to_owned();
         let (jobs, inbox) = channel();
-        let (told, progress) = watch::channel(Progress::at(next));
+        let (told, progress) = watch::channel(Progress::at(next, engine.commits()));
         let desk = Desk {
             engine,
             mark,
@@ -300,7 +300,7 @@ impl Desk {
             self.engine.commit(&self.waiting)?;
             self.waiting.clear();
             self.pressing = false;
-            self.progress.send_modify(|progress| progress.note(self.next, begun.elapsed()));
+            self.progress.send_modify(|progress| progress.note(self.next, self.engine.commits(), begun.elapsed()));
         }
         let now = Marked { commits: self.engine.commits(), committed: self.committed };
         if self.marked != Some(now) {

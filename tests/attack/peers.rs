@@ -78,6 +78,7 @@ impl Papers {
             from: self.id,
             from_incarnation: self.incarnation.clone(),
             to: to as u64,
+            from_disk: None,
             to_incarnation: String::new(),
         })
     }
@@ -150,7 +151,7 @@ fn a_stranger_without_the_secret_gets_no_byte() {
         let vote = peer::VoteRequest { envelope: papers.envelope(1), vote: papers.ballot(1_000_000, false), last_log: None };
         let refused = caller.vote(vote).expect_err("no call is made");
         assert!([Code::Unavailable, Code::Unknown].contains(&refused.code()), "an answer: {refused}");
-        let ping = peer::PingRequest { envelope: papers.envelope(1) };
+        let ping = peer::PingRequest { envelope: papers.envelope(1), entry_at: None };
         let refused = caller.wait(caller.client.clone().ping(ping)).expect_err("no call is made");
         assert!([Code::Unavailable, Code::Unknown].contains(&refused.code()), "an answer: {refused}");
     }
@@ -189,7 +190,7 @@ fn what_was_recorded_on_the_way_cannot_be_played_again() {
     let (addr, heard) = tap(raft_addr(&cluster, 1));
     let papers = Papers::of(&cluster, 2);
     let caller = Caller::at(addr, Some(&secret));
-    let answered = caller.wait(caller.client.clone().ping(peer::PingRequest { envelope: papers.envelope(1) }));
+    let answered = caller.wait(caller.client.clone().ping(peer::PingRequest { envelope: papers.envelope(1), entry_at: None }));
     assert!(answered.expect("it holds the secret").into_inner().formed);
     drop(caller);
     let recorded = heard.lock().expect("no panic in there").clone();

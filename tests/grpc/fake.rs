@@ -110,7 +110,8 @@ impl Agreement for Fake {
 
     fn peers(&self) -> BTreeMap<NodeId, PeerHealth> {
         let refused = Some("it has another cluster id".to_owned());
-        [(NodeId(3), PeerHealth { addr: Addr::new("127.0.0.1", 27381).expect("an address"), last_heard: None, refused })].into()
+        [(NodeId(3), PeerHealth { addr: Addr::new("127.0.0.1", 27381).expect("an address"), last_heard: None, refused, state: None })]
+            .into()
     }
 }
 

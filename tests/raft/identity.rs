@@ -61,6 +61,7 @@ async fn a_majority_that_lost_its_disks_forms_no_second_group() {
     let mut cluster = Cluster::formed(3).await;
     cluster.nodes[&1].propose(monitor("known")).await.unwrap();
     eventually("all have met", || cluster.nodes.values().all(|raft| raft.peers().values().all(|peer| peer.last_heard.is_some()))).await;
+    eventually("the survivor has it", || cluster.nodes[&3].state().group("known").is_some()).await;
     for lost in [1, 2] {
         cluster.stop(lost).await;
         std::fs::remove_dir_all(cluster.disk(lost)).unwrap();

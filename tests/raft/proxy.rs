@@ -19,6 +19,7 @@ pub(crate) struct Net {
     cuts: watch::Sender<BTreeSet<(u64, u64)>>,
     names: Arc<Mutex<Vec<Name>>>,
     routes: Arc<Mutex<BTreeMap<u64, Addr>>>,
+    passed: Arc<AtomicU64>,
 }
 
 /// A text that only this node sends.
@@ -29,7 +30,7 @@ struct Name {
 
 impl Net {
     pub(crate) fn new() -> Self {
-        Self { cuts: watch::Sender::new(BTreeSet::new()), names: Arc::default(), routes: Arc::default() }
+        Self { cuts: watch::Sender::new(BTreeSet::new()), names: Arc::default(), routes: Arc::default(), passed: Arc::default() }
     }
 
     /// Whoever sends this text is that node.
@@ -40,6 +41,11 @@ impl Net {
     /// Nothing passes between these two any more.
     pub(crate) fn cut(&self, a: u64, b: u64) {
         self.cuts.send_modify(|cuts| cuts.extend([(a, b), (b, a)]));
+    }
+
+    /// How many bytes have passed in all.
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
     }
 
     /// Everything passes again.
@@ -94,6 +100,7 @@ impl Net {
                 tail.extend_from_slice(&piece[..n]);
                 from.store(self.who(&tail, target), Ordering::Relaxed);
             }
+            self.passed.fetch_add(n as u64, Ordering::Relaxed);
             let caller = from.load(Ordering::Relaxed);
             let way = if there { (caller, target) } else { (target, caller) };
             if cuts.wait_for(|cuts| !cuts.contains(&way)).await.is_err() || write.write_all(&piece[..n]).await.is_err() {

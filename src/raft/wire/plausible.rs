@@ -57,6 +57,12 @@ impl<L: Fn(u64) -> Option<LogId>> Standpoint<L> {
         if same { Ok(()) } else { Err(Malformed(format!("entry {place} contradicts what was committed here, up to {committed}"))) }
     }
 
+    /// The first of these places in which another entry is committed here.
+    pub(in crate::raft) fn contradicted(&self, mut places: impl Iterator<Item = LogId>) -> Option<LogId> {
+        let committed = self.committed?;
+        places.find(|place| place.index <= committed.index && (self.at)(place.index).is_some_and(|ours| ours != *place))
+    }
+
     /// Entries of a leader. The commit point is brought into the reach of what is sent: openraft would commit what it does not have.
     pub(in crate::raft) fn check_append(
         &self,
@@ -175,6 +181,15 @@ mod tests {
         assert!(append(6, Some(id(3, 9)), &[], None).is_err());
         assert!(append(6, Some(id(4, 1)), &[], None).is_ok(), "purged, and possible");
         assert!(append(6, Some(id(5, 1)), &[], None).is_err(), "purged, and not possible");
+    }
+
+    #[test]
+    fn what_contradicts_a_committed_entry_is_found() {
+        let here = standpoint();
+        let found = |places: &[LogId]| here.contradicted(places.iter().copied());
+        assert_eq!(found(&[id(4, 9), id(6, 10), id(6, 11)]), Some(id(6, 10)));
+        assert_eq!(found(&[id(4, 9), id(4, 10), id(6, 11)]), None, "behind the commit point anything may change");
+        assert_eq!(found(&[id(6, 1)]), None, "purged: nothing to compare with");
     }
 
     #[test]

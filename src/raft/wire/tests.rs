@@ -19,7 +19,7 @@ fn at(term: u64, index: u64) -> LogId {
 }
 
 fn envelope() -> peer::Envelope {
-    peer::Envelope { cluster_id: "c".into(), from: 1, from_incarnation: "i".into(), to: 2, to_incarnation: "j".into() }
+    peer::Envelope { cluster_id: "c".into(), from: 1, from_incarnation: "i".into(), to: 2, to_incarnation: "j".into(), from_disk: None }
 }
 
 fn members() -> openraft::Membership<NodeId, BasicNode> {

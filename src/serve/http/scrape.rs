@@ -21,7 +21,9 @@ pub(super) fn families(ctx: &Context, counts: &BTreeMap<GroupName, Failovers>) -
     let status = ctx.agreement.status();
     let now = ctx.clock.mono();
     let mut all = of_raft(&status);
-    all.push(of_peers(&ctx.agreement.peers(), now));
+    let peers = ctx.agreement.peers();
+    all.push(of_peers(&peers, now));
+    all.push(of_states(&peers));
     let mut groups = Groups::default();
     for group in state.groups.values() {
         let foreign = ctx.board.neighbours(&group.name).foreign.len();
@@ -71,6 +73,17 @@ fn of_peers(peers: &BTreeMap<crate::base::NodeId, PeerHealth>, now: Mono) -> Fam
         }
     }
     heard
+}
+
+fn of_states(peers: &BTreeMap<crate::base::NodeId, PeerHealth>) -> Family {
+    let mut differs =
+        Family::gauge("raft_state_differs", "1 if the state of the other sentinel was not that of this one at the same entry");
+    for (id, peer) in peers {
+        if let Some(compared) = peer.state {
+            differs.add([("peer", &id.to_string())], flag(!compared.same));
+        }
+    }
+    differs
 }
 
 fn of_failovers(counts: &BTreeMap<GroupName, Failovers>) -> Family {

@@ -7,7 +7,7 @@ use crate::base::{Addr, GroupName, Hello, Mono, NodeId};
 use crate::board::{Board, Foreign};
 use crate::machine::{SentinelRecord, State};
 use crate::proto::{admin, sentinel as pb};
-use crate::raft::{Member, PeerHealth, RaftStatus};
+use crate::raft::{Member, PeerHealth, RaftStatus, StateCompared};
 
 /// A member with all that is known of it.
 struct Known<'a> {
@@ -16,6 +16,7 @@ struct Known<'a> {
     record: Option<&'a SentinelRecord>,
     last_heard_age_ms: Option<u64>,
     refused: String,
+    state: Option<StateCompared>,
 }
 
 fn known<'a>(
@@ -33,6 +34,7 @@ fn known<'a>(
             record: state.sentinels.get(&member.id),
             last_heard_age_ms: if member.id == raft.id { Some(0) } else { heard },
             refused: peer.and_then(|peer| peer.refused.clone()).unwrap_or_default(),
+            state: peer.and_then(|peer| peer.state),
         }
     })
 }
@@ -49,6 +51,8 @@ pub(in super::super) fn public(raft: &RaftStatus, state: &State, peers: &BTreeMa
         grpc_address: known.record.map(|record| address(&record.grpc)),
         last_heard_age_ms: known.last_heard_age_ms,
         refused: known.refused,
+        state_compared_index: known.state.map(|compared| compared.index.0),
+        state_differs: known.state.is_some_and(|compared| !compared.same),
     };
     self::known(raft, state, peers, now).map(shown).collect()
 }
