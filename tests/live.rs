@@ -39,6 +39,8 @@ mod votes;
 #[path = "live/seeing.rs"]
 mod seeing;
 
+#[path = "live/lead.rs"]
+mod lead;
 #[path = "live/members.rs"]
 mod members;
 

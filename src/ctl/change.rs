@@ -31,6 +31,10 @@ pub(super) async fn members(command: Members, out: Out<'_>) -> anyhow::Result<()
             let call = async |channel| client_of(channel).promote(pb::PromoteRequest { id }).await;
             (target.clone(), client::ask(&target, client::MEMBERS_LIMIT, call).await?.1)
         }
+        Members::Lead { id, target } => {
+            let call = async |channel| client_of(channel).hand_over(pb::HandOverRequest { id }).await;
+            (target.clone(), client::ask(&target, client::MEMBERS_LIMIT, call).await?.1)
+        }
         Members::Remove { id, target } => {
             let call = async |channel| client_of(channel).remove_member(pb::RemoveMemberRequest { id }).await;
             (target.clone(), client::ask(&target, client::MEMBERS_LIMIT, call).await?.1)

@@ -289,6 +289,14 @@ pub enum Members {
         #[command(flatten)]
         target: Target,
     },
+    /// Let this sentinel lead the others (before maintenance of the one that does)
+    Lead {
+        /// Its Raft id
+        id: u64,
+        /// Whom to ask.
+        #[command(flatten)]
+        target: Target,
+    },
     /// Remove a sentinel for good
     Remove {
         /// Its Raft id

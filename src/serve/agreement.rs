@@ -29,6 +29,8 @@ pub trait Agreement: Send + Sync + 'static {
     async fn linearizable(&self) -> Result<Arc<State>, ReadError>;
     /// Commits a command and applies it here; bounded in time.
     async fn propose(&self, command: Command) -> Result<Committed, ProposeError>;
+    /// Lets another voter lead; bounded in time.
+    async fn hand_over(&self, to: NodeId) -> Result<(), MembershipError>;
 }
 
 /// Also who leads and who belongs to the group: what watchers and operators need beyond answers.
@@ -78,6 +80,10 @@ impl Agreement for Raft {
 
     async fn propose(&self, command: Command) -> Result<Committed, ProposeError> {
         Self::propose(self, command).await
+    }
+
+    async fn hand_over(&self, to: NodeId) -> Result<(), MembershipError> {
+        Self::hand_over(self, to).await
     }
 }
 

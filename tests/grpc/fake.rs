@@ -97,6 +97,11 @@ impl Agreement for Fake {
         }
     }
 
+    async fn hand_over(&self, to: NodeId) -> Result<(), MembershipError> {
+        self.must_lead()?;
+        if to.0 == 9 { Err(MembershipError::Refused("it is away".to_owned())) } else { Ok(()) }
+    }
+
     async fn propose(&self, command: Command) -> Result<Committed, ProposeError> {
         match *self.leadership.borrow() {
             Leadership::Leading { .. } | Leadership::Following { .. } => Ok(self.commit(&command)),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use raft_sentinel::base::{LogIndex, NodeId, SentinelId};
 use raft_sentinel::machine::{Command, Logged, Outcome, State};
-use raft_sentinel::raft::{Committed, PeerHealth, ProposeError, ReadError};
+use raft_sentinel::raft::{Committed, MembershipError, PeerHealth, ProposeError, ReadError};
 use raft_sentinel::serve::Agreement;
 use tokio::sync::{Semaphore, broadcast};
 
@@ -88,6 +88,10 @@ impl Agreement for Fake {
         } else {
             Err(ReadError { waited_ms: 500, reason: "1 of 2 answered".to_owned() })
         }
+    }
+
+    async fn hand_over(&self, to: NodeId) -> Result<(), MembershipError> {
+        Err(MembershipError::Refused(format!("sentinel {to} is no voter, so it cannot lead")))
     }
 
     async fn propose(&self, command: Command) -> Result<Committed, ProposeError> {

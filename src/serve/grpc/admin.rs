@@ -125,6 +125,11 @@ impl Admin for Service {
         self.change_members(asker, format!("members replace {old} {new} {addr}"), |members| members.replace(old, new, addr)).await
     }
 
+    async fn hand_over(&self, request: Request<pb::HandOverRequest>) -> Result<Response<pb::MembershipResponse>, Status> {
+        let (asker, id) = (self.asker(&request), NodeId(request.into_inner().id));
+        self.change_members(asker, format!("members lead {id}"), |members| members.lead(id)).await
+    }
+
     async fn monitor_group(&self, request: Request<pb::MonitorGroupRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
         let (asker, request) = (self.asker(&request), request.into_inner());
         let name = options::group_name(&request.name)?;

@@ -24,6 +24,8 @@ pub(super) enum Step {
     Remove(NodeId),
     /// Forget where this sentinel was.
     Forget(NodeId),
+    /// Let this sentinel lead.
+    Lead(NodeId),
 }
 
 impl fmt::Display for Step {
@@ -36,6 +38,7 @@ impl fmt::Display for Step {
             }
             Self::Remove(id) => write!(f, "removed sentinel {id}"),
             Self::Forget(id) => write!(f, "forgot the addresses of sentinel {id}"),
+            Self::Lead(id) => write!(f, "sentinel {id} leads"),
         }
     }
 }
@@ -77,6 +80,14 @@ impl Members {
         let mut voters = self.voters();
         voters.insert(id);
         Ok(vec![Step::SetVoters(voters)])
+    }
+
+    /// Another leader.
+    pub(super) fn lead(&self, id: NodeId) -> Result<Vec<Step>, Status> {
+        if !self.known(id)?.voter {
+            return Err(Status::failed_precondition(format!("sentinel {id} is no voter, so it cannot lead; promote it first")));
+        }
+        Ok(if id == self.leader { Vec::new() } else { vec![Step::Lead(id)] })
     }
 
     /// One member less.
@@ -150,6 +161,7 @@ async fn take(agreement: &dyn Consensus, step: &Step) -> Result<(), Status> {
         Step::Add(id, addr) => agreement.add_learner(*id, addr.clone()).await,
         Step::SetVoters(voters) => agreement.set_voters(voters.clone()).await,
         Step::Remove(id) => agreement.remove_member(*id).await,
+        Step::Lead(id) => agreement.hand_over(*id).await,
         Step::Forget(id) => {
             let committed = agreement.propose(Command::SentinelLeft { id: *id }).await.map_err(|error| refuse::propose(&error))?;
             return refuse::committed(&committed).map(drop);
@@ -182,6 +194,15 @@ mod tests {
             members: members.iter().map(|(id, voter)| Member { id: NodeId(*id), addr: at(*id), voter: *voter }).collect(),
             presented: [NodeId(1), NodeId(2), NodeId(3)].into(),
         }
+    }
+
+    #[test]
+    fn only_another_voter_can_be_made_the_leader() {
+        let members = cluster(&[(1, true), (2, true), (3, true), (4, false)]);
+        assert_eq!(members.lead(NodeId(2)).expect("a voter"), [Step::Lead(NodeId(2))]);
+        assert_eq!(members.lead(NodeId(1)).expect("it leads"), []);
+        assert!(members.lead(NodeId(4)).expect_err("a learner").message().contains("promote it first"));
+        assert!(members.lead(NodeId(9)).expect_err("a stranger").message().contains("not a member"));
     }
 
     fn at(id: u64) -> Addr {

@@ -3,6 +3,7 @@
 mod change;
 mod drill;
 mod failover;
+mod handover;
 mod health;
 mod local;
 mod options;
@@ -77,6 +78,13 @@ pub(super) static ROWS: &[Row] = &[
         Run::Now(health::is_master_down),
     )
     .or(&["is-primary-down-by-addr"]),
+    Row::new(
+        "lead",
+        Arity::Exactly(3),
+        "<raft-id>",
+        "Lets another sentinel lead the others; asked of the one that leads. OK means that it does.",
+        wait!(handover::lead),
+    ),
     Row::new("master", Arity::Exactly(3), "<master-name>", "Describes a master.", wait!(query::master)).or(&["primary"]),
     Row::new("masters", Arity::Exactly(2), "", "Describes all masters.", wait!(query::masters)).or(&["primaries"]),
     Row::new(
