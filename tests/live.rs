@@ -77,6 +77,8 @@ mod scripts;
 #[path = "live/planned.rs"]
 mod planned;
 
+#[path = "live/recover.rs"]
+mod recover;
 #[path = "live/redis_py.rs"]
 mod redis_py;
 

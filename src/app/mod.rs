@@ -105,8 +105,17 @@ pub enum AppError {
     PartFailed(String),
 }
 
-/// Runs a sentinel until SIGTERM, SIGINT or a client's SHUTDOWN.
-async fn run(config: Config, threads: Handles) -> Result<(), AppError> {
+/// How a sentinel ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// For good.
+    Stopped,
+    /// To be started anew: it goes on alone.
+    Anew,
+}
+
+/// Runs a sentinel until SIGTERM, SIGINT or a client's SHUTDOWN, or until it has to be run anew.
+async fn run(config: Config, threads: Handles) -> Result<Ended, AppError> {
     let clock = Clock::default();
     for note in &config.notes {
         tracing::warn!("{note}");
@@ -149,12 +158,15 @@ async fn run(config: Config, threads: Handles) -> Result<(), AppError> {
 
     let renewables = house.encryption.renewables();
     let ended = tokio::select! {
-        name = signals.end(&renewables) => { tracing::info!("{name}: stopping"); Ok(()) }
-        () = cancel.cancelled() => { tracing::info!("a client asked for the stop"); Ok(()) }
+        name = signals.end(&renewables) => { tracing::info!("{name}: stopping"); Ok(Ended::Stopped) }
+        () = cancel.cancelled() => { tracing::info!("a client asked for the stop"); Ok(Ended::Stopped) }
+        () = house.raft.anew() => { tracing::warn!("starting anew, alone"); Ok(Ended::Anew) }
         Some(why) = failures.recv() => Err(AppError::PartFailed(why)),
         why = house.raft.failed() => Err(AppError::PartFailed(why)),
     };
-    manager.stopping();
+    if !matches!(ended, Ok(Ended::Anew)) {
+        manager.stopping();
+    }
     house.close().await;
     ended
 }

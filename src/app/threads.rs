@@ -66,9 +66,15 @@ impl Threads {
             clients: self.clients.handle().clone(),
             judging: self.judging.handle().clone(),
         };
-        // As a task: run by `block_on` alone it would wake this thread for every word from consensus, thousands of times a second under load.
-        let serving = self.judging.spawn(super::run(config, handles));
-        let ended = self.judging.block_on(serving).unwrap_or_else(|lost| Err(super::AppError::PartFailed(lost.to_string())));
+        let ended = loop {
+            // As a task: run by `block_on` alone it would wake this thread for every word from consensus, thousands of times a second under load.
+            let serving = self.judging.spawn(super::run(config.clone(), handles.clone()));
+            match self.judging.block_on(serving).unwrap_or_else(|lost| Err(super::AppError::PartFailed(lost.to_string()))) {
+                Ok(super::Ended::Anew) => {}
+                Ok(super::Ended::Stopped) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
         for runtime in [self.clients, self.judging, self.consensus] {
             runtime.shutdown_timeout(END_WITHIN);
         }

@@ -7,7 +7,7 @@ use anyhow::bail;
 use serde_json::json;
 
 use super::command::{How, Members, Settings, Target};
-use super::{client, json, show, tables, words};
+use super::{client, json, recover, show, tables, words};
 use crate::base::Addr;
 use crate::proto::admin as pb;
 use crate::proto::admin::admin_client::AdminClient;
@@ -31,6 +31,7 @@ pub(super) async fn members(command: Members, out: Out<'_>) -> anyhow::Result<()
             let call = async |channel| client_of(channel).promote(pb::PromoteRequest { id }).await;
             (target.clone(), client::ask(&target, client::MEMBERS_LIMIT, call).await?.1)
         }
+        Members::Recover { others_are_gone, target } => return recover::recover(&target, others_are_gone, out).await,
         Members::Lead { id, target } => {
             let call = async |channel| client_of(channel).hand_over(pb::HandOverRequest { id }).await;
             (target.clone(), client::ask(&target, client::MEMBERS_LIMIT, call).await?.1)

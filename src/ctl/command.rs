@@ -262,6 +262,13 @@ pub struct Settings {
     pub max_replicas: Option<u32>,
 }
 
+const RECOVER_HELP: &str = "\
+Go on with the sentinel at --addr alone, when the quorum is gone for good: disks that were lost, or that went back in time.
+
+It becomes a group of one with all that it knows, and starts anew. Sentinels of the old group that are there with an empty data directory are then added
+again and get their votes back; what to do with the others is said. What only those that are gone had acknowledged is lost: if several are left, ask the one whose
+log is longest (raft-sentinel status). It is refused while a quorum answers.";
+
 /// What can be done with the members.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Members {
@@ -286,6 +293,16 @@ pub enum Members {
         /// Its Raft id
         id: u64,
         /// Whom to ask.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Go on with this sentinel alone, when the quorum is gone for good, and take in again those that are there with empty disks
+    #[command(long_about = RECOVER_HELP)]
+    Recover {
+        /// No other member will run again with the data directory that it had
+        #[arg(long, required = true)]
+        others_are_gone: bool,
+        /// Whom to ask: exactly the one that goes on.
         #[command(flatten)]
         target: Target,
     },

@@ -2,7 +2,7 @@
 //!
 //! [`Command`] is what may be typed (embedded by `conf`), [`run`] does it. Answers are tables for people or, with `--json`,
 //! one JSON document (one in a line for `watch`). In reading order: [`command`], `client` (which sentinel is asked, and how it is reached), `login` (as whom),
-//! `ask` and `history` (questions), `change` (changes), `watch`, `shadow`, `tables` and `json` (how answers look), `words` (small phrases).
+//! `ask` and `history` (questions), `change` and `recover` (changes), `watch`, `shadow`, `tables` and `json` (how answers look), `words` (small phrases).
 
 mod ask;
 mod change;
@@ -11,6 +11,7 @@ pub mod command;
 mod history;
 mod json;
 pub(crate) mod login;
+mod recover;
 mod shadow;
 mod tables;
 mod watch;

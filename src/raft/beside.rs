@@ -31,6 +31,7 @@ impl Service {
             formed: self.core.has_members(),
             member: self.core.is_member(from),
             state: pulse::state_digest(&self.core),
+            last_log: self.core.log.ends().0.as_ref().map(wire::log_id_to_wire),
             entry: request.entry_at.and_then(|index| self.committed_at(index)).as_ref().map(wire::log_id_to_wire),
         })
     }

@@ -22,6 +22,7 @@ use super::network::Network;
 use super::passport::Passport;
 use super::peers::PeerBook;
 use super::read::ReadDesk;
+use super::recover::Anew;
 use super::sealing::Told;
 use super::status::Leadership;
 use super::survey::Survey;
@@ -50,6 +51,8 @@ pub(super) struct Core {
     pub digests: Arc<Digests>,
     /// Whether this sentinel's log is another one than that of the others.
     pub suspicion: Suspicion,
+    /// Whether this room has ended to be started anew.
+    pub anew: Anew,
     pub ear: Ear,
     pub states: watch::Receiver<Arc<State>>,
     pub events: broadcast::Sender<Arc<Logged>>,

@@ -148,7 +148,7 @@ fn went_back(id: NodeId, found: u64, known: u64) -> String {
         "the data directory of sentinel {id} went back in time: it has told of {known} commits of its log and started with {found} (a restored copy, or a \
          machine that was rolled back). It has forgotten what it acknowledged and voted since, so it must not take part. Give it back the directory that it \
          had; or replace it: 'raft-sentinel members replace {id} NEW HOST:PORT' at the sentinel that leads, with an empty 'dir' and \
-         'raft node-id NEW' for the new one"
+         'raft node-id NEW' for the new one. With no quorum left: 'raft-sentinel members recover' at the one with the newest log"
     )
 }
 

@@ -48,8 +48,8 @@ fn second_group(me: NodeId, survivor: NodeId) -> String {
     format!(
         "sentinel {survivor} knows sentinel {me} with another data directory, so this one forms no group: it would be a second one beside the \
          first. Give the directory back and start again; or replace this sentinel: 'raft-sentinel members replace {me} NEW HOST:PORT' at one of \
-         the others, and 'raft node-id NEW' here. If most of the directories are gone for good, so is the record of masters: stop all \
-         sentinels, move away what is left in the 'dir' of each, and start them together"
+         the others, and 'raft node-id NEW' here. If most of the directories are gone for good: 'raft-sentinel members recover --others-are-gone' at sentinel \
+         {survivor}, which goes on alone and takes this one in again as it is"
     )
 }
 

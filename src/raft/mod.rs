@@ -9,6 +9,7 @@
 //!   ├ read     read index, one round for many         ├ status  how it looks (plain values), error
 //!   ├ members  add, promote, remove                   └ types   what openraft is told to work with
 //!   ├ handover leadership, to another voter           ◀ survey (what others reach, carried only)
+//!   ├ recover  alone, when the quorum is gone for good
 //!   ├ announce the record of this sentinel
 //!   ├ sealing  secrets, before they are proposed
 //!   ├ lead     who leads, as far as one may trust it  ◀ acks (who acknowledged us), ear (whom we heard)
@@ -52,6 +53,7 @@ mod peers;
 mod propose;
 mod pulse;
 mod read;
+mod recover;
 mod runtime;
 mod sealing;
 mod server;
@@ -68,5 +70,5 @@ pub use lead::LeaderProof;
 pub use node::Raft;
 pub use propose::check_readable;
 pub use sealing::Resealed;
-pub use status::{Committed, Leadership, Member, PeerHealth, RaftStatus, StateCompared};
+pub use status::{Committed, Leadership, Left, Member, PeerHealth, RaftStatus, StateCompared};
 pub use survey::Survey;

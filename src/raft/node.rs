@@ -25,12 +25,13 @@ use super::lead::LeaderProof;
 use super::network::Network;
 use super::passport::Passport;
 use super::peers::PeerBook;
+use super::recover::Anew;
 use super::sealing::Resealed;
-use super::status::{Committed, Leadership, Member, PeerHealth, RaftStatus};
+use super::status::{Committed, Leadership, Left, Member, PeerHealth, RaftStatus};
 use super::survey::Survey;
 use super::types::Vote;
 use super::vouch::Vouched;
-use super::{announce, disk, forming, guard, handover, lead, members, propose, pulse, read, sealing, server, survey};
+use super::{announce, disk, forming, guard, handover, lead, members, propose, pulse, read, recover, sealing, server, survey};
 use crate::base::server::{Reach, Server};
 use crate::base::{Addr, Incarnation, LogIndex, NodeId, SentinelId};
 use crate::clock::Clock;
@@ -86,6 +87,7 @@ impl Raft {
             disks,
             digests: opened.digests,
             suspicion: Suspicion::default(),
+            anew: Anew::default(),
             ear: Ear::default(),
             handing,
             surveys,
@@ -274,6 +276,20 @@ impl Raft {
         members::remove(&self.core, id).await
     }
 
+    /// Makes this sentinel a group of one, on the word of an operator that the others are gone for good. `record` is put into the log with it. Consensus has
+    /// ended then, and has to be [started anew](Self::anew). Returns those that are left behind.
+    ///
+    /// # Errors
+    /// [`MembershipError`]: a quorum is in reach, or another member knows more.
+    pub async fn recover(&self, record: Command) -> Result<Vec<Left>, MembershipError> {
+        recover::recover(&self.core, record).await
+    }
+
+    /// Waits until consensus has ended to be started anew on the same directory, after a [`Raft::shutdown`].
+    pub async fn anew(&self) {
+        self.core.anew.due().await;
+    }
+
     /// Whether consensus takes part in anything right now: it answers a question that nobody else is asked. Waits for as long as it
     /// is busy, so whoever asks sets a limit.
     pub async fn is_responsive(&self) -> bool {
@@ -290,7 +306,7 @@ impl Raft {
             failed = self.core.log.failed() => return failed.to_string(),
             proven = self.core.suspicion.proven() => return proven,
         }
-        if self.core.stop.is_cancelled() {
+        if self.core.stop.is_cancelled() || self.core.anew.is_due() {
             std::future::pending::<()>().await;
         }
         self.core.failure().unwrap_or_else(|| "consensus ended without saying why".to_owned())

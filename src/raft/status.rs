@@ -62,6 +62,17 @@ pub struct Member {
     pub voter: bool,
 }
 
+/// A member that was left behind by one that goes on alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Its number.
+    pub id: NodeId,
+    /// Where it listened for peers.
+    pub addr: Addr,
+    /// Somebody is there, with another data directory or as one that takes part.
+    pub answers: bool,
+}
+
 /// Where the Raft group stands, seen from this sentinel.
 #[derive(Clone, Debug)]
 pub struct RaftStatus {

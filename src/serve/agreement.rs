@@ -8,7 +8,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::base::{Addr, NodeId, SentinelId};
 use crate::machine::{Command, Logged, State};
-use crate::raft::{Committed, Leadership, MembershipError, PeerHealth, ProposeError, Raft, RaftStatus, ReadError, Resealed};
+use crate::raft::{Committed, Leadership, Left, MembershipError, PeerHealth, ProposeError, Raft, RaftStatus, ReadError, Resealed};
 
 /// The part of [`Raft`] that answers are made from. A trait, so that these rooms can be tried without peers or a disk.
 ///
@@ -48,6 +48,8 @@ pub trait Consensus: Agreement {
     async fn set_voters(&self, voters: BTreeSet<NodeId>) -> Result<(), MembershipError>;
     /// Removes a member.
     async fn remove_member(&self, id: NodeId) -> Result<(), MembershipError>;
+    /// Makes this sentinel a group of one; it starts anew after that.
+    async fn recover(&self, record: Command) -> Result<Vec<Left>, MembershipError>;
     /// Seals all secrets with the current key; the error is for people.
     async fn reseal(&self) -> Result<Resealed, String>;
 }
@@ -111,6 +113,10 @@ impl Consensus for Raft {
 
     async fn remove_member(&self, id: NodeId) -> Result<(), MembershipError> {
         Self::remove_member(self, id).await
+    }
+
+    async fn recover(&self, record: Command) -> Result<Vec<Left>, MembershipError> {
+        Self::recover(self, record).await
     }
 
     async fn reseal(&self) -> Result<Resealed, String> {

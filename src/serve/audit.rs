@@ -8,6 +8,10 @@ use crate::raft::ProposeError;
 /// Commits that `asker` changed something, in the asker's own words. An entry that sets no parameter carries them: releases that know no
 /// askers read it as one that changes nothing.
 pub(crate) async fn record(agreement: &dyn Agreement, asker: Asker, at: WallTime) -> Result<(), ProposeError> {
-    let entry = Command::SetParameters { sentinel: agreement.id(), changes: Vec::new(), at, asked: None };
-    agreement.propose(entry.asked_by(asker)).await.map(drop)
+    agreement.propose(entry(agreement, asker, at)).await.map(drop)
+}
+
+/// The entry that says so.
+pub(crate) fn entry(agreement: &dyn Agreement, asker: Asker, at: WallTime) -> Command {
+    Command::SetParameters { sentinel: agreement.id(), changes: Vec::new(), at, asked: None }.asked_by(asker)
 }

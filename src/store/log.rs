@@ -111,6 +111,24 @@ impl LogStore {
         (book.last(), book.committed)
     }
 
+    /// The vote.
+    pub fn vote(&self) -> Option<Vote> {
+        self.book().vote
+    }
+
+    /// Puts a vote and entries behind the log, durably and in one transaction, with no openraft there to know of it: the log has to be opened anew.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn go_on_with(&self, vote: &Vote, entries: &[Entry]) -> Result<(), String> {
+        let written = |problem: serde_json::Error| problem.to_string();
+        let mut ops = vec![Op::Set(Key::Vote, codec::encode(vote).map_err(written)?)];
+        for entry in entries {
+            ops.push(Op::Append(entry.log_id.index, codec::encode(entry).map_err(written)?));
+        }
+        self.writer.write(ops).await.map_err(|failed| failed.to_string())
+    }
+
     /// Makes everything durable, closes the file and lets go of the directory, although clones may still live.
     ///
     /// To be called once openraft has shut down; whatever is asked afterwards fails. Without it the last clone closes. Blocks on the disk.

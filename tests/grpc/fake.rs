@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use raft_sentinel::base::{Addr, ClusterId, LogIndex, NodeId, SentinelId};
 use raft_sentinel::machine::{Command, Logged, State};
-use raft_sentinel::raft::{Committed, Leadership, Member, MembershipError, PeerHealth, ProposeError, RaftStatus, ReadError};
+use raft_sentinel::raft::{Committed, Leadership, Left, Member, MembershipError, PeerHealth, ProposeError, RaftStatus, ReadError};
 use raft_sentinel::serve::{Agreement, Consensus};
 use tokio::sync::{broadcast, watch};
 
@@ -150,6 +150,10 @@ impl Consensus for Fake {
             insecure: false,
             members: self.members.lock().unwrap().clone(),
         }
+    }
+
+    async fn recover(&self, _: Command) -> Result<Vec<Left>, MembershipError> {
+        Err(MembershipError::Refused("sentinels 1, 2 are there and are a quorum".to_owned()))
     }
 
     async fn add_learner(&self, id: NodeId, addr: Addr) -> Result<(), MembershipError> {

@@ -130,6 +130,22 @@ impl Admin for Service {
         self.change_members(asker, format!("members lead {id}"), |members| members.lead(id)).await
     }
 
+    async fn recover(&self, request: Request<pb::RecoverRequest>) -> Result<Response<pb::RecoverResponse>, Status> {
+        let (asker, confirmed) = (self.asker(&request), request.into_inner().others_are_gone);
+        if !confirmed {
+            return Err(Status::failed_precondition(
+                "this makes one sentinel a group of its own: what only the others had acknowledged is lost, and none of them may run again with the data \
+                 directory that it had. Say that they are gone (others_are_gone, --others-are-gone)",
+            ));
+        }
+        let (ctx, words) = (&self.ctx, "members recover --others-are-gone");
+        let asker = asker.unwrap_or_else(|| Asker::new("unknown", "unknown", "grpc", ctx.agreement.id()));
+        tracing::warn!("'{words}' by '{}' from {}", asker.user(), asker.from());
+        let record = audit::entry(&*ctx.agreement, asker.saying(words), ctx.clock.wall());
+        let left = ctx.agreement.recover(record).await.map_err(|error| refuse::membership(&error, &ctx.agreement.state()))?;
+        Ok(Response::new(pb::RecoverResponse { node_id: ctx.agreement.id().0, left: left.iter().map(members::left).collect() }))
+    }
+
     async fn monitor_group(&self, request: Request<pb::MonitorGroupRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
         let (asker, request) = (self.asker(&request), request.into_inner());
         let name = options::group_name(&request.name)?;

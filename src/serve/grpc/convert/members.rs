@@ -7,7 +7,7 @@ use crate::base::{Addr, GroupName, Hello, Mono, NodeId};
 use crate::board::{Board, Foreign};
 use crate::machine::{SentinelRecord, State};
 use crate::proto::{admin, sentinel as pb};
-use crate::raft::{Member, PeerHealth, RaftStatus, StateCompared};
+use crate::raft::{Left, Member, PeerHealth, RaftStatus, StateCompared};
 
 /// A member with all that is known of it.
 struct Known<'a> {
@@ -90,6 +90,11 @@ pub(in super::super) fn admin(raft: &RaftStatus, state: &State, peers: &BTreeMap
         refused: known.refused,
     };
     self::known(raft, state, peers, now).map(shown).collect()
+}
+
+/// One that was left behind.
+pub(in super::super) fn left(left: &Left) -> admin::LeftMember {
+    admin::LeftMember { id: left.id.0, raft_address: Some(admin_address(&left.addr)), answers: left.answers }
 }
 
 fn admin_address(addr: &Addr) -> admin::Address {
