@@ -6,6 +6,8 @@ mod alarm;
 mod failover;
 #[path = "judge/forced.rs"]
 mod forced;
+#[path = "judge/foreign.rs"]
+mod foreign;
 #[path = "judge/handover.rs"]
 mod handover;
 #[path = "judge/kept.rs"]

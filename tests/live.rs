@@ -24,6 +24,9 @@ mod clients;
 #[path = "live/by_hand.rs"]
 mod by_hand;
 
+#[path = "live/foreign.rs"]
+mod foreign;
+
 #[path = "live/choosing.rs"]
 mod choosing;
 

@@ -30,7 +30,8 @@ pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, look:
     let (sights, seen) = mpsc::channel(SIGHTS_WAITING);
     let (results, ended) = mpsc::unbounded_channel();
     let since = parts.clock.mono();
-    let world = world(&parts, leading, group, since);
+    let shared = tie::Shared::of(&parts, &group);
+    let world = world(&parts, leading, group, since, &shared);
     let judge = Judge::new(parts.raft.id(), world.clone());
     let (claim, said) = watch::channel(None);
     let channel = HelloChannel { group: name.clone(), claim: said, out: channels.heard };
@@ -42,6 +43,7 @@ pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, look:
         group: world.group,
         since,
         tie: None,
+        shared,
         probes: BTreeMap::new(),
         sights,
         results,
@@ -68,13 +70,14 @@ fn usable(parts: &Parts, voters: &BTreeSet<NodeId>, within_ms: u64) -> usize {
     voters.iter().filter(|id| **id == parts.raft.id() || heard(id)).count()
 }
 
-fn world(parts: &Parts, leading: bool, group: Arc<Group>, since: Mono) -> World {
+fn world(parts: &Parts, leading: bool, group: Arc<Group>, since: Mono, shared: &tie::Shared) -> World {
     let state = parts.raft.state();
     let voters = &state.voters;
     World {
         now: parts.clock.mono(),
         wall: parts.clock.wall(),
-        tie: tie::tie(parts, &group, since),
+        tie: tie::tie(parts, &group, since, &shared.elsewhere),
+        elsewhere: Arc::clone(&shared.elsewhere),
         usable: usable(parts, voters, group.settings.down_after_ms),
         group,
         voting: voters.contains(&parts.raft.id()),
@@ -92,6 +95,8 @@ struct Keeper {
     since: Mono,
     /// What ties this sentinel's hands, as last told.
     tie: Option<Tie>,
+    /// What other groups act on.
+    shared: tie::Shared,
     probes: BTreeMap<Addr, Probe>,
     sights: mpsc::Sender<Seen>,
     results: mpsc::UnboundedSender<Input>,
@@ -162,9 +167,13 @@ impl Keeper {
             self.group = Arc::clone(&group);
             self.keep_probes();
         }
-        let world = world(&self.parts, leading, group, self.since);
-        self.tell_of_tie(world.tie);
+        self.look_for_sharers(&group);
+        let world = world(&self.parts, leading, group, self.since, &self.shared);
+        self.tell_of_tie(world.tie.clone());
         let intents = self.judge.step(input, world);
+        if intents.iter().any(|intent| matches!(intent, Intent::Notify { what: Remark::Foreign { .. }, .. })) {
+            self.keep_probes();
+        }
         self.parts.board.show(&self.name, self.judge.picture());
         self.tell_of_renames();
         for intent in intents {
@@ -172,12 +181,21 @@ impl Keeper {
         }
     }
 
+    fn look_for_sharers(&mut self, group: &Group) {
+        if !self.shared.is_current(group, self.parts.clock.mono()) {
+            self.shared = tie::Shared::of(&self.parts, group);
+        }
+    }
+
     /// Tells those who listen when this sentinel begins or ends to hold back.
     fn tell_of_tie(&mut self, tie: Option<Tie>) {
         let told = |tie: Option<Tie>| tie.filter(|tie| *tie != Tie::Listening);
-        let (before, now) = (told(std::mem::replace(&mut self.tie, tie)), told(tie));
+        let (before, now) = (told(std::mem::replace(&mut self.tie, tie.clone())), told(tie));
         if before != now {
-            let why = now.or(before).map_or("", Tie::as_str);
+            let why = now.as_ref().or(before.as_ref()).map_or_else(String::new, ToString::to_string);
+            if let Some(Tie::Shared(other)) = &now {
+                tie::tell_of_shared(&self.group, other);
+            }
             let what = NoticeKind::HeldBack { why, holds: now.is_some() };
             self.parts.board.notify(Notice { group: self.name.clone(), node: self.group.master.addr.clone(), what });
         }
@@ -229,7 +247,9 @@ impl Keeper {
                 probe
             });
             probe.settings(settings.clone());
-            if may_touch {
+            // Whoever watches another's server would take our hellos there for those of its own.
+            let foreign = self.judge.view().nodes.get(addr).is_some_and(|node| node.foreign.is_some());
+            if may_touch && !foreign {
                 probe.arm();
                 probe.speak(&self.channel);
             } else {
@@ -295,6 +315,13 @@ impl Keeper {
     }
 
     fn propose(&self, key: ProposalKey, command: Command) {
+        if let Command::ReplicaSeen { replica, .. } = &command
+            && self.is_anothers(replica)
+        {
+            // An error means that the group is no longer monitored.
+            let _ = self.results.send(Input::Proposed { key, well: false });
+            return;
+        }
         let (parts, results, group) = (self.parts.clone(), self.results.clone(), self.name.clone());
         tokio::spawn(async move {
             let entry = command.name();
@@ -334,6 +361,12 @@ impl Keeper {
         });
     }
 
+    /// Whether a server that was found belongs to another group. A group that follows another one has all its servers in common with that.
+    fn is_anothers(&self, found: &Addr) -> bool {
+        let follows = matches!(self.tie, Some(Tie::Shared(_)));
+        !follows && !self.group.replicas.contains_key(found) && tie::is_taken(&self.parts.raft.state(), &self.name, found)
+    }
+
     /// Whether the replicas are being pointed at a new master.
     fn is_following(&self) -> bool {
         let state = self.parts.raft.state();
@@ -346,6 +379,7 @@ impl Keeper {
             Remark::Down => NoticeKind::Down,
             Remark::Up => NoticeKind::Up,
             Remark::RoleChanged { to_master, expected } => NoticeKind::RoleChanged { to_master, expected },
+            Remark::Foreign { owner } => NoticeKind::ForeignServer { why: owner.as_ref().map(ToString::to_string) },
             Remark::Demoted => NoticeKind::Demoted,
             Remark::Repointed if self.is_following() => NoticeKind::PointedAtNewMaster,
             Remark::Repointed => NoticeKind::Repointed,

@@ -79,7 +79,11 @@ impl Due {
     /// Whether the state as applied here permits it.
     fn check(&self) -> Result<(), String> {
         let Errand { group, permit, .. } = &self.errand;
-        let group = self.parts.raft.state().groups.get(group).cloned();
+        let state = self.parts.raft.state();
+        let group = state.groups.get(group).cloned();
+        if let Some(other) = group.as_ref().and_then(|group| tie::owner(&state, group, &self.errand.node)) {
+            return Err(format!("it belongs to '{other}', which acts on it"));
+        }
         if group.as_ref().is_some_and(|group| !tie::may_touch(&self.parts, group)) {
             return Err("the group is in shadow: no server is changed".to_owned());
         }

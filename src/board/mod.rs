@@ -49,7 +49,7 @@ pub enum NoticeKind {
     /// This sentinel holds back (`+held-back`), or no longer does (`-held-back`).
     HeldBack {
         /// Why.
-        why: &'static str,
+        why: String,
         /// Whether it does.
         holds: bool,
     },
@@ -60,6 +60,11 @@ pub enum NoticeKind {
     },
     /// Nothing is wrong with the group's fence any more (`-fence-problem`).
     FenceWell,
+    /// A server of others is at an address of the group, and is left as it is; or it is gone.
+    ForeignServer {
+        /// Whose it is, and what can be done, for people; none where it is gone.
+        why: Option<String>,
+    },
     /// The loss of the master would not be made good as it should be, for a while now (`+failover-unready`).
     Unready {
         /// Why, for people.

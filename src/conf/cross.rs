@@ -5,7 +5,8 @@ use super::place::{Note, Place};
 use super::proof::{self, is_loopback};
 use super::settings::{CertificateUser, Config, Listen};
 use super::value::{Problem, is_wildcard};
-use crate::base::{Addr, ClientCertificates};
+use crate::base::places::is_same;
+use crate::base::{Addr, ClientCertificates, GroupSeed};
 
 /// How far the gRPC port is from the SENTINEL port where it is not said.
 const GRPC_PORT_OFFSET: u16 = 2000;
@@ -77,6 +78,16 @@ pub(super) fn notes(config: &Config, main: &Place, groups: &[Place]) -> Vec<Note
         let (name, quorum) = (&group.name, group.settings.quorum);
         if quorum as usize > peers {
             note(place, format!("the quorum of {name} is {quorum}, but there are {peers} raft peers: no failover will ever start"));
+        }
+        let same = |other: &&GroupSeed| other.name != *name && is_same(&other.master, &group.master);
+        if let Some(other) = config.groups.iter().take_while(|other| other.name != *name).find(same) {
+            note(
+                place,
+                format!(
+                    "{name} and {} have the same master {}: {name} only follows what {} does; remove one of the two",
+                    other.name, group.master, other.name
+                ),
+            );
         }
         if group.settings.crash_down_after_ms >= group.settings.down_after_ms {
             note(place, format!("crash-down-after-milliseconds of {name} has no effect: down-after-milliseconds is not longer"));

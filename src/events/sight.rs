@@ -16,6 +16,8 @@ pub(super) fn worded(notice: &Notice, state: &State) -> Vec<Wording> {
             let channel = if *expected { "+role-change" } else { "-role-change" };
             Wording::verbose(channel, format!("{node} new reported role is {role}"))
         }
+        NoticeKind::ForeignServer { why: Some(why) } => Wording::warning("+foreign-server", format!("{node} #{why}")),
+        NoticeKind::ForeignServer { why: None } => Wording::warning("-foreign-server", node),
         NoticeKind::Demoted => Wording::notice("+convert-to-slave", node),
         NoticeKind::Repointed => Wording::notice("+fix-slave-config", node),
         NoticeKind::HeldBack { why, holds } => {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::view::{Link, NodeView};
+use super::foreign::installation;
+use super::view::{Home, Link, NodeView};
 use crate::base::Mono;
 use crate::base::observation::{InvalidReply, LinkLoss, NodeReport, Sight, ValidReply};
 
@@ -73,6 +74,7 @@ impl NodeView {
             LinkLoss::Refused | LinkLoss::TimedOut => self.cannot_judge = None,
             LinkLoss::Closed | LinkLoss::Unresolved(_) | LinkLoss::Other(_) => {}
         }
+        self.unreached |= matches!(loss, LinkLoss::TimedOut | LinkLoss::Unresolved(_) | LinkLoss::Other(_));
         let since = match self.link {
             Link::Down { since, .. } => since,
             Link::Untried | Link::Up { .. } => at,
@@ -116,6 +118,15 @@ impl NodeView {
             // Another process may have another file.
             self.rewritten = None;
         }
+        if let Some((_, before)) = self.report.as_ref().filter(|(_, before)| before.run_id != report.run_id) {
+            self.home = match installation(before) == installation(&report) {
+                // Another's server that restarts is another's still.
+                true if !self.unreached && self.foreign.is_none() => Home::Same,
+                true => Home::Unknown,
+                false => Home::Other,
+            };
+        }
+        self.unreached = false;
         self.report = Some((at, Arc::new(report)));
     }
 }

@@ -3,9 +3,9 @@
 //! The old master's writes are paused, so that nothing is added to what the next one has to fetch; when it has all of it (and, by the
 //! strict policy, the old master was seen to be out of writes) the change is decided. The pause ends by itself: whatever
 //! becomes of the sentinels, the old master goes on after it. What is decided later than that would not be without loss, so
-//! it is not.
+//! the old master is out of writes before anything is proposed.
 //!
-//! The old master is out of writes when its replicas are taken from it. Where too many of them are away for that, it is itself told to
+//! It is when its replicas are taken from it. Where too many of them are away for that, and by the policy `available`, it is itself told to
 //! be a replica, of nobody: what it had written by then is what the next one must have. Of the two this is the later resort, since
 //! only a sentinel can take it back.
 
@@ -171,9 +171,9 @@ impl Judge {
             return;
         }
         let needed = group.needed();
-        let basis = if !group.is_strict() {
-            Basis::Drained
-        } else if needed.fences && muster.off + muster.attached >= needed.detached {
+        // Without a fence the old master would go on when the pause ends, however long the decision takes to be committed: it gives up its
+        // place first.
+        let basis = if group.is_strict() && needed.fences && muster.off + muster.attached >= needed.detached {
             if !self.is_taken_from(group, attempt, muster, &next) {
                 return;
             }

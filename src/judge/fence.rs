@@ -172,7 +172,9 @@ impl Judge {
             self.propose(ProposalKey::Fence, Command::FenceLoosened { group: name, epoch, held, at });
             return;
         }
-        let nodes: Vec<(Addr, Option<Fence>)> = group.data_nodes().map(|addr| (addr.clone(), self.held_by(addr))).collect();
+        // What another's server holds is that one's.
+        let ours = group.data_nodes().filter(|addr| !self.is_foreign(group, addr));
+        let nodes: Vec<(Addr, Option<Fence>)> = ours.map(|addr| (addr.clone(), self.held_by(addr))).collect();
         for (addr, _) in nodes.iter().filter(|(_, held)| held.is_some_and(|held| held.min_replicas != 0)) {
             // A master that was replaced by a fenced promotion keeps what it holds until it follows: only then it is harmless.
             let follows = || self.view.live_report(addr).is_some_and(|(_, report)| deviation(&self.view, group, report).is_none());
@@ -289,7 +291,8 @@ impl Judge {
         if record.min_replicas < wanted.min_replicas {
             return Some(format!("what {master} holds is not recorded yet"));
         }
-        let held = group.replicas.keys().find_map(|addr| match self.view.fence(addr)? {
+        let ours = |addr: &&Addr| !self.is_foreign(group, addr);
+        let held = group.replicas.keys().filter(ours).find_map(|addr| match self.view.fence(addr)? {
             FenceSight::Unknown(why) => Some(format!("{addr} does not say whether it holds the fence: {why}")),
             FenceSight::Holds(held) if *held != wanted => Some(format!("{addr} {} instead of {}", shown(*held), shown(wanted))),
             FenceSight::Holds(_) => self.forgets(addr).map(|why| forgetful(addr, &why)),

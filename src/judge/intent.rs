@@ -1,5 +1,6 @@
 //! What the judge wants done. Values; `agent` performs them.
 
+use super::view::Owner;
 use crate::base::{Addr, Epoch, Fence};
 use crate::machine::{Command, FailoverId, Group};
 
@@ -145,6 +146,11 @@ pub enum Remark {
         to_master: bool,
         /// Whether that is the recorded role.
         expected: bool,
+    },
+    /// It is a server of others at an address of the group, and is left as it is; or that one is gone.
+    Foreign {
+        /// Whose it is; none where it is gone.
+        owner: Option<Owner>,
     },
     /// It was a master by mistake and was told to be a replica.
     Demoted,

@@ -14,7 +14,7 @@ use super::readiness::Played;
 use super::tenure::Tenures;
 use super::view::{GroupView, NodeView, Tie};
 use crate::base::observation::{Role, Seen, Sight};
-use crate::base::{Addr, Mono, NodeId, WallTime};
+use crate::base::{Addr, GroupName, Mono, NodeId, WallTime};
 use crate::machine::{Command, Evidence, FailoverId, Group};
 
 /// The judge wants to be woken at least this often, so that it notices when it was not.
@@ -73,6 +73,8 @@ pub struct World {
     pub usable: usize,
     /// Why this sentinel must not change a server now, besides what the log says.
     pub tie: Option<Tie>,
+    /// The data nodes that belong to other groups, which were there first.
+    pub elsewhere: Arc<BTreeMap<Addr, GroupName>>,
 }
 
 /// The failover that is being led, as it looks from here.
@@ -178,7 +180,7 @@ impl Judge {
         self.note_fence_problem();
         let next = self.proposals.next(now).into_iter().chain(self.asks.next(now)).min();
         next.into_iter().for_each(|at| self.wake_by(at));
-        self.view.tie = self.world.tie;
+        self.view.tie.clone_from(&self.world.tie);
     }
 
     /// When the judge wants to be woken.
@@ -217,7 +219,7 @@ impl Judge {
 
     /// Asks a node to change, unless it is being asked; false in that case.
     pub(super) fn ask(&mut self, node: &Addr, ask: Ask) -> bool {
-        if self.only_watches() {
+        if self.only_watches() || self.is_foreign(&self.world.group, node) {
             return false;
         }
         let begun = self.asks.begin(node.clone(), self.now());
@@ -301,6 +303,9 @@ impl Judge {
         {
             let what = Remark::RoleChanged { to_master: after == Role::Master, expected: after == expected };
             self.want(Intent::Notify { node: seen.addr.clone(), what });
+        }
+        if is_report {
+            self.note_foreign(&seen.addr);
         }
         if let Some(offset) = written.filter(|_| seen.addr == self.world.group.master.addr) {
             self.note_written(offset);

@@ -276,7 +276,7 @@ impl Judge {
             let seen = reports.get(addr).map(|(at, report)| (*at, &**report));
             seen.and_then(|seen| self.branch(group, addr, seen)).is_some() && !self.is_pointed_at_master(group, addr)
         };
-        let due = |addr: &Addr| !self.out_of_reach(addr) && !is_master(addr) && !by_hand(addr);
+        let due = |addr: &Addr| !self.out_of_reach(addr) && !is_master(addr) && !by_hand(addr) && !self.is_foreign(group, addr);
         let mut waiting: Vec<Addr> = waiting.into_iter().filter(due).collect();
         waiting.sort_by(|a, b| by_data(&self.view, a, b));
         let mut attaching = 0;

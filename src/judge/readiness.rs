@@ -14,7 +14,7 @@ use super::alarm::{self, Call};
 use super::intent::{Ask, Intent, Remark};
 use super::mind::{Input, Judge, World};
 use super::pending::Pending;
-use super::view::{Link, NodeView, Outlook, Readiness};
+use super::view::{Link, NodeView, Outlook, Readiness, Tie};
 use crate::base::observation::{LinkLoss, NodeReport, ReplicaReport, RoleReport, Seen, Sight, ValidReply};
 use crate::base::{Addr, LogIndex, Mono, NodeId};
 use crate::machine::{Choice, Command, Evidence, Group, Ineligible, Outcome, State, Testimony};
@@ -107,6 +107,9 @@ impl Judge {
         let no = |why: Vec<String>| Readiness { would: Outlook::No, next: None, why };
         if group.in_shadow() {
             return no(vec!["the group is in shadow: this cluster carries nothing out".to_owned()]);
+        }
+        if let Some(tie @ Tie::Shared(_)) = &self.world.tie {
+            return no(vec![tie.to_string()]);
         }
         let (usable, quorum) = (self.world.usable, group.settings.quorum as usize);
         if usable < quorum {

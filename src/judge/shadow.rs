@@ -30,10 +30,10 @@ impl Judge {
     pub(super) fn only_watches(&self) -> bool {
         let group = &self.world.group;
         let undecided = group.failover.as_ref().is_none_or(|failover| failover.phase.is_undecided());
-        match self.world.tie {
+        match &self.world.tie {
             _ if group.in_shadow() => true,
             Some(Tie::OwnFile) => true,
-            Some(Tie::Stock) => undecided,
+            Some(Tie::Stock | Tie::Shared(_)) => undecided,
             Some(Tie::Listening) => group.failover.is_none(),
             None => false,
         }
@@ -101,7 +101,9 @@ impl Judge {
             self.propose(ProposalKey::Step, command);
             return;
         }
-        let why = match self.world.tie {
+        let why = match &self.world.tie {
+            // Status and readiness say so; the log has no word for it that all releases know.
+            Some(Tie::Shared(_)) => return,
             Some(Tie::OwnFile) => Ineligible::OwnFileSaysShadow,
             Some(Tie::Stock | Tie::Listening) | None => Ineligible::StockWatches,
         };

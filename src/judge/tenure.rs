@@ -230,7 +230,7 @@ impl Judge {
     fn note_unlisted(&mut self, group: &Group, (master_at, of_master): (Mono, &NodeReport)) {
         for addr in group.replicas.keys() {
             // One that is there and is only not attached (just now, or pointed elsewhere) is put right, not forgotten.
-            let gone = !matches!(self.view.nodes.get(addr).map(|node| &node.link), Some(Link::Up { .. }));
+            let gone = !matches!(self.view.nodes.get(addr).map(|node| &node.link), Some(Link::Up { .. })) || self.is_foreign(group, addr);
             let guest = group.replicas.get(addr).is_some_and(|record| record.identity.is_none() && record.tenure == Tenure::Guest);
             let report = self.view.live_report(addr);
             let nobody = guest && report.is_none_or(|(_, report)| deviation(&self.view, group, report).is_some());
@@ -317,7 +317,9 @@ impl Judge {
                 None => {}
             }
         }
-        for (addr, record) in group.replicas.iter().filter(|(addr, _)| !reports.contains_key(*addr)) {
+        // Another's server may be where it was.
+        let left = |addr: &Addr| !reports.contains_key(addr) || self.is_foreign(group, addr);
+        for (addr, record) in group.replicas.iter().filter(|(addr, _)| left(addr)) {
             let now_at = record.identity.as_ref().and_then(|identity| kept.get(&identity.run_id));
             second.extend(now_at.map(|to| (addr.clone(), (*to).clone())));
         }

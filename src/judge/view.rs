@@ -1,10 +1,11 @@
 //! What this sentinel sees of a group's data nodes, for whoever asks: a snapshot of its beliefs.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::base::observation::{LinkLoss, NodeReport, Role, RoleReport};
-use crate::base::{Addr, FenceSight, Mono, ReplId};
+use crate::base::{Addr, FenceSight, GroupName, Mono, ReplId};
 use crate::machine::{Candidate, Group};
 
 /// The command link to a data node.
@@ -24,6 +25,39 @@ pub enum Link {
         /// Why, by the latest attempt.
         loss: LinkLoss,
     },
+}
+
+/// Whether the process at an address is of the installation that was there before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Home {
+    /// Nobody has looked on.
+    #[default]
+    Unknown,
+    /// Of the same one: its program and file are the same, and the host was there all the time, refusing while no process was.
+    Same,
+    /// Of another one.
+    Other,
+}
+
+/// The owner of a server that is at an address of the group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// Another group of this cluster, which was there first.
+    Group(GroupName),
+    /// Somebody else: the server has keys and shows nothing of the group.
+    Unknown,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group(other) => write!(f, "it belongs to '{other}', which acts on it: let one of the two forget it (SENTINEL FORGET)"),
+            Self::Unknown => f.write_str(
+                "it has keys and shows nothing of this group (process, replication history, master), so it is left as it is: if its keys may go, \
+                 SENTINEL ADOPT makes it a replica; else let the group forget the address (SENTINEL FORGET)",
+            ),
+        }
+    }
 }
 
 /// What this sentinel sees of one data node.
@@ -63,6 +97,12 @@ pub struct NodeView {
     pub cannot_judge: Option<String>,
     /// Since when this host has not been able to ask it.
     pub lacking_since: Option<Mono>,
+    /// Whether its host was out of reach since its last report, so that another one may have its address by now.
+    pub unreached: bool,
+    /// Whether it is of the installation that was seen at this address before.
+    pub home: Home,
+    /// Whose server it is, if it is not the group's: it is left as it is.
+    pub foreign: Option<Owner>,
 }
 
 impl NodeView {
@@ -86,6 +126,9 @@ impl NodeView {
             down_since: None,
             cannot_judge: None,
             lacking_since: None,
+            unreached: false,
+            home: Home::Unknown,
+            foreign: None,
         }
     }
 
@@ -116,23 +159,30 @@ impl NodeView {
 }
 
 /// Why a sentinel holds back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tie {
     /// Sentinels that are not of this cluster watch the group, and no operator said to act despite them.
     Stock,
     /// Its own file says `sentinel shadow yes`, and no operator has taken the group over.
     OwnFile,
+    /// Its master is a data node of this other group of the cluster, which was there first and acts.
+    Shared(GroupName),
     /// It has not listened for others long enough to know that there are none. A failover does not wait for that.
     Listening,
 }
 
-impl Tie {
-    /// A phrase for people.
-    pub const fn as_str(self) -> &'static str {
+impl fmt::Display for Tie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stock => "sentinels that are not of this cluster watch it, so this cluster does nothing",
-            Self::Listening => "it has not listened long enough to know whether others watch it",
-            Self::OwnFile => "this sentinel's file says 'sentinel shadow yes', and nobody has taken the group over",
+            Self::Stock => f.write_str("sentinels that are not of this cluster watch it, so this cluster does nothing"),
+            Self::Shared(other) => {
+                write!(
+                    f,
+                    "its master is a data node of '{other}', which was there first and acts on it; this group follows (remove one of the two)"
+                )
+            }
+            Self::Listening => f.write_str("it has not listened long enough to know whether others watch it"),
+            Self::OwnFile => f.write_str("this sentinel's file says 'sentinel shadow yes', and nobody has taken the group over"),
         }
     }
 }
@@ -214,8 +264,8 @@ pub struct GroupView {
 
 impl GroupView {
     /// Why this sentinel holds back, where that is more than the short while in which it listens first.
-    pub fn held_back(&self) -> Option<Tie> {
-        self.tie.filter(|tie| *tie != Tie::Listening)
+    pub fn held_back(&self) -> Option<&Tie> {
+        self.tie.as_ref().filter(|tie| **tie != Tie::Listening)
     }
 
     /// The newest report of a node, if its link is up.

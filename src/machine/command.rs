@@ -16,7 +16,7 @@ use super::shadow::ShadowEntry;
 use super::state::SentinelRecord;
 use crate::base::parameters::ParameterChange;
 use crate::base::settings::SettingChange;
-use crate::base::{Addr, Epoch, Fence, GroupName, GroupSettings, LogIndex, NodeId, StoredSecret, StoredWebhook, WallTime};
+use crate::base::{Addr, Epoch, Fence, GroupName, GroupSettings, LogIndex, NodeId, RunId, StoredSecret, StoredWebhook, WallTime};
 
 /// Who wants a group to exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,6 +154,9 @@ pub enum Command {
         group: GroupName,
         /// The replica.
         replica: Addr,
+        /// The process there whose data the operator gives up, so that it may be made a replica.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        adopts: Option<RunId>,
         /// When it was said.
         at: WallTime,
         /// Who asked for it; none where no client did.

@@ -13,6 +13,7 @@ use super::fence::ArmedFence;
 use super::outcome::{Outcome, Refusal};
 use super::replica::ReplicaRecord;
 use super::shadow::{Duty, Incident};
+use crate::base::places::is_same;
 use crate::base::settings::SettingChange;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, NodeId, ReplId, RunId, StoredSecret, StoredWebhook, limits};
 
@@ -58,6 +59,9 @@ pub struct MasterRecord {
 pub struct Group {
     /// Its name.
     pub name: GroupName,
+    /// The entry that began it; 0 in what releases recorded that did not keep it. A data node that two groups name belongs to the older one.
+    #[serde(default, skip_serializing_if = "LogIndex::is_zero")]
+    pub created: LogIndex,
     /// The epoch of its current master.
     pub epoch: Epoch,
     /// Its current master.
@@ -97,6 +101,7 @@ impl Group {
         let known = replicas.iter().filter(|addr| **addr != master).take(limits::REPLICAS_PER_GROUP);
         Self {
             name,
+            created: since.index,
             epoch,
             replicas: known.map(|addr| (addr.clone(), ReplicaRecord::counted(None))).collect(),
             announced: master.clone(),
@@ -115,6 +120,29 @@ impl Group {
     /// Every data node: the master first, then the replicas.
     pub fn data_nodes(&self) -> impl Iterator<Item = &Addr> {
         std::iter::once(&self.master.addr).chain(self.replicas.keys())
+    }
+
+    /// Whether this group has what both name, since it was there first.
+    pub fn precedes(&self, other: &Self) -> bool {
+        (self.created, &self.name) < (other.created, &other.name)
+    }
+
+    /// Whether a server is one of its data nodes: by its address, or by the process that was seen there.
+    pub fn has_server(&self, addr: &Addr, process: Option<&RunId>) -> bool {
+        let is = |known: &Addr, identity: Option<&Identity>| {
+            is_same(known, addr) || (process.is_some() && identity.map(|identity| &identity.run_id) == process)
+        };
+        is(&self.master.addr, self.master.identity.as_ref())
+            || self.replicas.iter().any(|(known, record)| is(known, record.identity.as_ref()))
+    }
+
+    /// The process that was last seen at a data node.
+    pub fn process_at(&self, addr: &Addr) -> Option<&RunId> {
+        let identity = match self.replicas.get(addr) {
+            Some(record) => record.identity.as_ref(),
+            None => self.master.identity.as_ref().filter(|_| *addr == self.master.addr),
+        };
+        identity.map(|identity| &identity.run_id)
     }
 
     /// Whether the decision for the current master was never seen carried out.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::event::Event;
 use super::group::{Applied, Group, Identity};
 use super::outcome::{Outcome, Refusal};
-use crate::base::{Addr, Epoch};
+use crate::base::{Addr, Epoch, RunId};
 
 /// What a replica on record counts for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,12 +73,15 @@ pub struct ReplicaRecord {
     /// Whether it was found in a master's list: no operator named it, and it has not been the master.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub found: bool,
+    /// The process whose data an operator gave up: it is made a replica although it shows nothing of the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<RunId>,
 }
 
 impl ReplicaRecord {
     /// A server that counts, as far as is known.
     pub(super) const fn counted(identity: Option<Identity>) -> Self {
-        Self { identity, tenure: Tenure::Counted, found: false }
+        Self { identity, tenure: Tenure::Counted, found: false, adopted: None }
     }
 
     /// Whether it may hold what was confirmed and is nowhere else.
@@ -111,7 +114,8 @@ impl Group {
             None if self.settings.replicas_fixed => Err(Refusal::NotNamed(replica.clone())),
             None if full => Err(Refusal::TooMany { what: "replicas of a group".to_owned(), limit: room }),
             None => {
-                let record = ReplicaRecord { identity: identity.cloned(), tenure: tenure.unwrap_or_default(), found: tenure.is_some() };
+                let (tenure, found) = (tenure.unwrap_or_default(), tenure.is_some());
+                let record = ReplicaRecord { identity: identity.cloned(), tenure, found, adopted: None };
                 self.replicas.insert(replica.clone(), record);
                 self.adapt_failover();
                 Ok((Outcome::Done, vec![Event::ReplicaAdded { replica: replica.clone(), master }]))
@@ -137,8 +141,17 @@ impl Group {
         }
     }
 
-    /// An operator names a replica: where they are fixed, no other counts.
-    pub(super) fn name_replica(&mut self, replica: &Addr) -> Result<Applied, Refusal> {
+    /// An operator names a replica: where they are fixed, no other counts. With `adopts` he gives up what that process holds.
+    pub(super) fn name_replica(&mut self, replica: &Addr, adopts: Option<&RunId>) -> Result<Applied, Refusal> {
+        let named = self.record_name(replica)?;
+        let Some(record) = self.replicas.get_mut(replica).filter(|record| adopts.is_some() && record.adopted.as_ref() != adopts) else {
+            return Ok(named);
+        };
+        record.adopted = adopts.cloned();
+        Ok((Outcome::Done, named.1))
+    }
+
+    fn record_name(&mut self, replica: &Addr) -> Result<Applied, Refusal> {
         if *replica == self.master.addr {
             return Err(Refusal::NotAReplica(replica.clone()));
         }
@@ -147,7 +160,8 @@ impl Group {
             return Err(Refusal::TooMany { what: "replicas of a group".to_owned(), limit: room });
         }
         let known = self.replicas.contains_key(replica);
-        let record = self.replicas.entry(replica.clone()).or_insert(ReplicaRecord { identity: None, tenure: Tenure::Guest, found: true });
+        let guest = ReplicaRecord { identity: None, tenure: Tenure::Guest, found: true, adopted: None };
+        let record = self.replicas.entry(replica.clone()).or_insert(guest);
         if !std::mem::replace(&mut record.found, false) {
             return Ok((Outcome::Unchanged, vec![]));
         }

@@ -194,6 +194,7 @@ pub(super) fn words(command: &Command, asker: &Asker) -> String {
         Command::ConfigureGroup { master, settings, .. } => format!("monitor {master}, quorum {}", settings.quorum),
         Command::SetOptions { changes, .. } => format!("set {}", listed(changes.iter().map(setting))),
         Command::ResetGroup { down, .. } => format!("reset: {} replicas that are down", down.len()),
+        Command::ReplicaNamed { replica, adopts: Some(process), .. } => format!("adopt {replica}, process {process}"),
         Command::ReplicaNamed { replica, .. } => format!("known-replica {replica}"),
         Command::ReplicaForgotten { replica, .. } => format!("forget {replica}"),
         Command::FailoverRequested { manner, target, .. } => {

@@ -123,6 +123,16 @@ impl State {
         self.groups.iter().find(|(known, _)| known.as_str() == name).map(|(_, group)| group)
     }
 
+    /// Why a group of this name cannot have this master: it is a data node of another group, and two would fight over it.
+    pub fn taken(&self, name: &GroupName, master: &Addr) -> Option<String> {
+        let other = self.groups.values().filter(|_| !self.groups.contains_key(name)).find(|group| group.has_server(master, None))?;
+        Some(format!(
+            "{master} is a data node of '{}' (master {}), and two groups would fight over it; remove that one first (SENTINEL REMOVE), or let it \
+             forget {master} (SENTINEL FORGET)",
+            other.name, other.master.addr
+        ))
+    }
+
     fn dispatch(&mut self, index: LogIndex, command: &Command) -> Result<(Outcome, Vec<Logged>), Refusal> {
         let stamp_of = |at: &WallTime| Stamp { index, at: *at };
         match command {
@@ -148,7 +158,9 @@ impl State {
             Command::ReplicaRetired { group, epoch, replica, why, covered, replicas, at } => {
                 self.in_group(group, stamp_of(at), |group| group.retire(*epoch, replica, why, (*covered, *replicas)))
             }
-            Command::ReplicaNamed { group, replica, at, .. } => self.in_group(group, stamp_of(at), |group| group.name_replica(replica)),
+            Command::ReplicaNamed { group, replica, adopts, at, .. } => {
+                self.in_group(group, stamp_of(at), |group| group.name_replica(replica, adopts.as_ref()))
+            }
             Command::ReplicaForgotten { group, replica, at, .. } => {
                 self.in_group(group, stamp_of(at), |group| group.forget_replica(replica))
             }

@@ -3,6 +3,7 @@
 //! These rooms read `raft` (agreed state, linearizable reads, proposals) and the `board` (what this sentinel
 //! sees). They change nothing but through proposals, and know nothing of `agent`. Started by `app`.
 
+mod adoption;
 mod agreement;
 mod audit;
 mod endpoint;

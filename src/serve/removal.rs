@@ -123,8 +123,10 @@ impl Removal {
     }
 }
 
+/// What another's server holds is not ours to take back.
 fn gave_back(view: &GroupView, addr: &Addr) -> bool {
-    view.fence(addr).and_then(FenceSight::held).is_some_and(|held| held.min_replicas == 0)
+    let foreign = view.nodes.get(addr).is_some_and(|node| node.foreign.is_some());
+    foreign || view.fence(addr).and_then(FenceSight::held).is_some_and(|held| held.min_replicas == 0)
 }
 
 /// Something of ours that would be left behind and cannot be taken back now.

@@ -20,8 +20,9 @@ use calls::{Caller, all_calls};
 const SOON: Duration = Duration::from_secs(30);
 
 /// Calls that change something, or show who did.
-const CHANGES: [&str; 14] = [
+const CHANGES: [&str; 15] = [
     "AddLearner",
+    "AdoptReplica",
     "ForgetReplica",
     "History",
     "MonitorGroup",

@@ -24,6 +24,9 @@ async fn a_group_is_monitored_changed_and_removed() {
     let request = pb::MonitorGroupRequest { options: Some(options), ..monitor("a", 2) };
     assert!(soon("an answer", admin.monitor_group(request.clone())).await.unwrap().into_inner().changed);
     assert!(!admin.monitor_group(request).await.unwrap().into_inner().changed, "it is so already");
+    let taken = admin.monitor_group(monitor("b", 2)).await.unwrap_err();
+    assert_eq!(taken.code(), Code::FailedPrecondition);
+    assert!(taken.message().contains("10.0.0.1:1 is a data node of 'a'"), "{}", taken.message());
     assert_eq!(world.group("a").settings.down_after_ms, 500);
     assert_eq!(admin.monitor_group(monitor("a", 3)).await.unwrap_err().code(), Code::AlreadyExists);
 
@@ -144,5 +147,6 @@ async fn a_follower_names_the_leader_and_where_it_answers() {
     admin.monitor_group(monitor("a", 2)).await.unwrap();
     world.fake.lead(Leadership::Unknown);
     assert_eq!(admin.promote(pb::PromoteRequest { id: 3 }).await.unwrap_err().code(), Code::Unavailable);
-    assert_eq!(admin.monitor_group(monitor("b", 2)).await.unwrap_err().code(), Code::Unavailable);
+    let other = pb::MonitorGroupRequest { master: at("10.0.0.2", 1), ..monitor("b", 2) };
+    assert_eq!(admin.monitor_group(other).await.unwrap_err().code(), Code::Unavailable);
 }

@@ -157,7 +157,7 @@ fn a_replica_that_claims_what_cannot_be_is_not_promoted_by_any_policy() {
 #[test]
 fn where_replicas_are_fixed_only_those_that_were_named_count_and_are_promoted() {
     let mut bench = armed(&["blue", "green"]);
-    let named = |replica: Addr| Command::ReplicaNamed { group: group_name(), replica, at: WallTime(0), asked: None };
+    let named = |replica: Addr| Command::ReplicaNamed { group: group_name(), replica, adopts: None, at: WallTime(0), asked: None };
     bench.apply(&named(addr("blue")));
     bench.apply(&named(addr("green")));
     let changes = vec![SettingChange::ReplicasFixed(true)];

@@ -216,7 +216,8 @@ impl Bench {
             leading: self.leader == Some(at),
             majority: 2,
             usable: self.usable,
-            tie: self.tie,
+            tie: self.tie.clone(),
+            elsewhere: std::sync::Arc::default(),
         }
     }
 

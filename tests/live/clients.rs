@@ -163,8 +163,7 @@ pub(crate) fn leader_and_follower(cluster: &Cluster) -> (usize, usize) {
 fn changes_made_through_a_follower_are_seen_everywhere_at_once() {
     let cluster = Plan { replicas: 1, ..Plan::new(Flavour::Ours) }.start();
     let (_, follower) = leader_and_follower(&cluster);
-    let port = cluster.servers[0].port.to_string();
-    let monitor = ["SENTINEL", "MONITOR", "second", "127.0.0.1", &port, "2"];
+    let monitor = ["SENTINEL", "MONITOR", "second", "127.0.0.1", "6", "2"];
     let field = |sentinel: &Sentinel, group: &str, name: &str| sentinel.answer(&["SENTINEL", "MASTER", group]).field(name);
     cluster.sentinels[follower].expect_ok(&monitor);
     for sentinel in &cluster.sentinels {

@@ -187,9 +187,10 @@ fn a_webhook_over_https_is_called_where_its_certificate_is_trusted_and_nowhere_e
     // Another authority's certificate, and one for another host.
     let (wrong_host, unheard) = receiver_over_tls(&ours, "elsewhere");
     // One group each: a letter that does not arrive keeps those behind it waiting.
-    let master = cluster.master().to_string();
-    for (group, port, why) in [("distrusting", foreign, "UnknownIssuer"), ("misled", wrong_host, "not valid for name")] {
-        sentinel.expect_ok(&["SENTINEL", "MONITOR", group, "127.0.0.1", &master, "1"]);
+    for (group, host, port, why) in
+        [("distrusting", "127.0.0.2", foreign, "UnknownIssuer"), ("misled", "127.0.0.3", wrong_host, "not valid for name")]
+    {
+        sentinel.expect_ok(&["SENTINEL", "MONITOR", group, host, "6", "1"]);
         sentinel.expect_ok(&["SENTINEL", "SET", group, "notification-webhook", &url(port)]);
         timeline.wait_for("the log says why", SOON, || {
             let log = sentinel.log();

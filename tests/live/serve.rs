@@ -164,7 +164,7 @@ fn the_configuration_file_is_never_written() {
     let before = looks(&cluster);
     let old = cluster.servers[0].port;
     cluster.sentinels[1].expect_ok(&["SENTINEL", "SET", GROUP, "parallel-syncs", "2"]);
-    cluster.sentinels[2].expect_ok(&["SENTINEL", "MONITOR", "other", "127.0.0.1", &cluster.servers[1].port.to_string(), "2"]);
+    cluster.sentinels[2].expect_ok(&["SENTINEL", "MONITOR", "other", "127.0.0.1", "6", "2"]);
     cluster.sentinels[0].expect_ok(&["SENTINEL", "FLUSHCONFIG"]);
     cluster.server_mut(old).kill();
     cluster.wait_for_new_master(old, SOON);

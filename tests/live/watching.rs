@@ -105,9 +105,9 @@ fn a_watch_that_was_away_for_too_long_is_told_so() {
     let first = get_master(&grpc, GROUP, STALE).expect("it is monitored").answer.expect("how").applied_index;
     // A group that is added or removed has another master: 1024 such changes are remembered.
     let work = |number: usize| {
-        let (sentinel, name) = (&cluster.sentinels[number % 3], format!("group-{number}"));
+        let (sentinel, name, host) = (&cluster.sentinels[number % 3], format!("group-{number}"), format!("127.0.0.{}", number + 1));
         for _ in 0..70 {
-            until_done(sentinel, &["SENTINEL", "MONITOR", &name, "127.0.0.1", "6", "2"]);
+            until_done(sentinel, &["SENTINEL", "MONITOR", &name, &host, "6", "2"]);
             until_done(sentinel, &["SENTINEL", "REMOVE", &name]);
         }
     };

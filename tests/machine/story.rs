@@ -189,7 +189,7 @@ impl World {
                 let (covered, replicas) = (number("covered"), number("of"));
                 Command::ReplicaRetired { group, epoch, replica: words.addr(2), why: retirement(words), covered, replicas, at }
             }
-            "name" => Command::ReplicaNamed { group, replica: words.addr(2), at, asked: None },
+            "name" => Command::ReplicaNamed { group, replica: words.addr(2), adopts: None, at, asked: None },
             "forget" => Command::ReplicaForgotten { group, replica: words.addr(2), at, asked: None },
             "down" => {
                 let testimony = Testimony { evidence: Evidence::Refused, silent_ms: 1000, limit_ms: 1000, replicas: vec![] };

@@ -48,7 +48,9 @@ impl Run {
         let mind = |sentinel: usize, team: usize| {
             let group = Arc::clone(&groups[team]);
             let majority = setup.sentinels / 2 + 1;
-            let world = World { now: Mono(0), wall: WallTime(0), group, voting: true, leading: false, majority, usable: 0, tie: None };
+            let elsewhere = Arc::default();
+            let world =
+                World { now: Mono(0), wall: WallTime(0), group, voting: true, leading: false, majority, usable: 0, tie: None, elsewhere };
             Mind { judge: Judge::new(Self::number(sentinel), world), wakes_at: 0 }
         };
         let sentinel = |at: usize| Sentinel {

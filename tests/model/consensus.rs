@@ -245,6 +245,7 @@ impl Run {
             majority: self.sentinels.len() / 2 + 1,
             usable: 0,
             tie: None,
+            elsewhere: Arc::default(),
         }
     }
 

@@ -115,9 +115,27 @@ fn a_state_of_before_is_read() {
     let text = std::fs::read_to_string(path("state-before-sealing.json")).unwrap();
     let mut expected = state();
     for group in expected.groups.values_mut() {
-        std::sync::Arc::make_mut(group).secrets_set = LogIndex(0);
+        let group = std::sync::Arc::make_mut(group);
+        (group.secrets_set, group.created) = (LogIndex(0), LogIndex(0));
     }
     assert_eq!(serde_json::from_str::<State>(&text).unwrap(), expected);
+}
+
+/// A state that was written before groups said which entry began them.
+#[test]
+fn a_state_without_the_ages_of_groups_is_read() {
+    let text = std::fs::read_to_string(path("state-before-created.json")).unwrap();
+    let mut expected = state();
+    for group in expected.groups.values_mut() {
+        std::sync::Arc::make_mut(group).created = LogIndex(0);
+    }
+    assert_eq!(serde_json::from_str::<State>(&text).unwrap(), expected);
+}
+
+#[test]
+fn the_adoption_of_a_server_keeps_its_form() {
+    let adopts = Some(RunId::new("c".repeat(40)).unwrap());
+    check_json("adopted-replica-named", &Command::ReplicaNamed { group: group_name(0), replica: redis(4), adopts, at: at(), asked: None });
 }
 
 #[test]
@@ -325,7 +343,7 @@ fn commands() -> Vec<Command> {
 fn newer_commands() -> Vec<Command> {
     let (epoch, at) = (Epoch(0), at());
     vec![
-        Command::ReplicaNamed { group: group_name(9), replica: redis(4), at, asked: None },
+        Command::ReplicaNamed { group: group_name(9), replica: redis(4), adopts: None, at, asked: None },
         Command::ReplicaRetired {
             group: group_name(9),
             epoch,

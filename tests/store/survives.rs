@@ -199,7 +199,7 @@ fn command() -> BoxedStrategy<Command> {
         2 => (name(), epoch(), addr(), retirement(), 0_u32..3, 0_u32..4).prop_map(move |(group, epoch, replica, why, covered, replicas)| {
             Command::ReplicaRetired { group, epoch, replica, why, covered, replicas, at }
         }),
-        1 => (name(), addr()).prop_map(move |(group, replica)| Command::ReplicaNamed { group, replica, at, asked: None }),
+        1 => (name(), addr()).prop_map(move |(group, replica)| Command::ReplicaNamed { group, replica, adopts: None, at, asked: None }),
         1 => (name(), addr()).prop_map(move |(group, replica)| Command::ReplicaForgotten { group, replica, at, asked: None }),
         2 => (name(), epoch(), fence(), 0_u32..4)
             .prop_map(move |(group, epoch, fence, replicas)| Command::FenceArmed { group, epoch, fence, replicas, at }),

@@ -94,7 +94,9 @@ fn begin(parts: &Parts, (addr, named): DueCall, answers: mpsc::UnboundedSender<A
 fn ask(parts: &Parts, (name, sentinel): Named, hello: Hello, here: Addr) -> Ask {
     let view = parts.board.group(&name).unwrap_or_default();
     let (servers, runs) = parts.raft.state().groups.get(&name).map_or_else(Default::default, |group| {
-        let known: Vec<&Addr> = group.data_nodes().collect();
+        // A sentinel that watches another's server, which is at an address of the group, is none that watches the group.
+        let foreign = |addr: &Addr| view.nodes.get(addr).is_some_and(|node| node.foreign.is_some());
+        let known: Vec<&Addr> = group.data_nodes().filter(|addr| !foreign(addr)).collect();
         let ip = |addr: &Addr| Addr::new(view.nodes.get(addr)?.ip.clone()?, addr.port()).ok();
         let reported = |addr: &Addr| Some(view.nodes.get(addr)?.report.as_ref()?.1.run_id.clone());
         let recorded = group.replicas.values().map(|replica| &replica.identity).chain([&group.master.identity]);

@@ -13,8 +13,8 @@ use crate::conf::options::{RENAME_DENIED, renames};
 use crate::machine::{Asker, Command, ShadowEntry, command::Origin};
 use crate::proto::admin as pb;
 use crate::proto::admin::admin_server::Admin;
-use crate::serve::audit;
 use crate::serve::removal::{Removal, Unremoved};
+use crate::serve::{adoption, audit};
 
 pub(super) struct Service {
     pub(super) ctx: Context,
@@ -163,6 +163,9 @@ impl Admin for Service {
         for change in changes {
             settings.change(&change).map_err(|bad| Status::invalid_argument(bad.to_string()))?;
         }
+        if let Some(why) = self.ctx.agreement.state().taken(&name, &master) {
+            return Err(Status::failed_precondition(why));
+        }
         let command = Command::ConfigureGroup {
             name,
             master,
@@ -244,6 +247,17 @@ impl Admin for Service {
         let group = options::group_name(&request.group)?;
         let replica = options::addr("replica", request.replica)?;
         self.change(Command::ReplicaForgotten { group, replica, at: self.ctx.clock.wall(), asked: None }, asker).await
+    }
+
+    async fn adopt_replica(&self, request: Request<pb::AdoptReplicaRequest>) -> Result<Response<pb::ChangeResponse>, Status> {
+        let (asker, request) = (self.asker(&request), request.into_inner());
+        let name = options::group_name(&request.group)?;
+        let replica = options::addr("replica", request.replica)?;
+        let state = self.ctx.agreement.linearizable().await.map_err(|error| refuse::read(&error))?;
+        let group = state.groups.get(&name).ok_or_else(|| refuse::no_such_group(name.as_str()))?;
+        let view = self.ctx.board.group(&name).unwrap_or_default();
+        let adopts = Some(adoption::process_at(group, &view, &replica).map_err(Status::failed_precondition)?);
+        self.change(Command::ReplicaNamed { group: name, replica, adopts, at: self.ctx.clock.wall(), asked: None }, asker).await
     }
 
     async fn history(&self, request: Request<pb::HistoryRequest>) -> Result<Response<pb::HistoryResponse>, Status> {

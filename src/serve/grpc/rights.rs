@@ -37,6 +37,7 @@ const SERVICES: &[Service] = &[
         need("RequestFailover", Category::Operate,    FAILOVER),
         need("Switchover",      Category::Operate,    FAILOVER),
         need("ForgetReplica",   Category::Operate,    &[&["sentinel|forget"]]),
+        need("AdoptReplica",    Category::Operate,    &[&["sentinel|adopt"]]),
         HISTORY,
         need("MonitorGroup",    Category::Administer, &[&["sentinel|monitor"]]),
         need("RemoveGroup",     Category::Administer, &[&["sentinel|remove"]]),

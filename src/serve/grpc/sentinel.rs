@@ -59,7 +59,7 @@ impl Service {
             fence_alarm: eyes.view.as_ref().and_then(|view| view.fence_alarm.clone()).unwrap_or_default(),
             readiness_alarm: eyes.view.as_ref().and_then(|view| view.readiness_alarm.clone()).unwrap_or_default(),
             foreign_sentinels: members::foreign(&self.ctx.board, &group.name, eyes.now),
-            held_back: eyes.view.as_ref().and_then(|view| view.held_back()).map_or_else(String::new, |tie| tie.as_str().to_owned()),
+            held_back: eyes.view.as_ref().and_then(|view| view.held_back()).map_or_else(String::new, ToString::to_string),
             secret_keys: group.settings.secret_keys().map(|key| key.unwrap_or("clear").to_owned()).collect(),
         }
     }

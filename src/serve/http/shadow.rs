@@ -19,8 +19,8 @@ pub(super) fn families(ctx: &Context, counts: &BTreeMap<GroupName, Failovers>, n
     for (name, group) in &state.groups {
         let label = [("group", name.as_str())];
         shadow.add(label, flag(group.in_shadow()));
-        let tie = ctx.board.group(name).and_then(|view| view.held_back());
-        held.add(label, flag(tie.is_some()));
+        let holds_back = ctx.board.group(name).is_some_and(|view| view.held_back().is_some());
+        held.add(label, flag(holds_back));
         if group.in_shadow() {
             let neighbours = ctx.board.neighbours(name);
             let stands = |id| ctx.board.subscription(name, id).is_some_and(|subscription| subscription.fares.is_ok());

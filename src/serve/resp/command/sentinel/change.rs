@@ -10,7 +10,7 @@ use super::{argument, group, no_such_master, options, parameters};
 use crate::base::{Addr, GroupName, GroupSettings};
 use crate::machine::command::Origin;
 use crate::machine::{Command, Group, Outcome, Refusal};
-use crate::serve::glob;
+use crate::serve::{adoption, glob};
 
 /// The outcome of a change as a reply.
 pub(super) fn settled(outcome: Outcome) -> Answer {
@@ -63,14 +63,18 @@ pub(super) async fn monitor(client: &mut Client, words: &[Bytes]) -> Answer {
     let master = Addr::new(host, port).map_err(|_| bad_host())?;
     // Stock Sentinel takes any name, and writes a file that it cannot read again.
     let name = GroupName::new(String::from_utf8_lossy(name)).map_err(|error| Reply::error(format!("ERR {error}")))?;
+    // Two that are asked for at once are both taken; then the younger one is held back.
+    if let Some(why) = client.context().agreement.state().taken(&name, &master) {
+        return Err(Reply::error(format!("ERR refused: {why}")));
+    }
     let command = Command::ConfigureGroup {
         name,
         master,
-        settings: starting_settings(context, quorum),
+        settings: starting_settings(client.context(), quorum),
         replicas: Vec::new(),
         epoch: crate::base::Epoch::default(),
         origin: Origin::Operator,
-        at: context.clock.wall(),
+        at: client.context().clock.wall(),
         asked: None,
     };
     settled(client.propose(command).await?)
@@ -133,12 +137,28 @@ fn is_recorded(client: &Client, group: &GroupName, replica: &Addr) -> bool {
 /// Names a replica: where the replicas of the group are fixed, no other counts or is promoted.
 pub(super) async fn known_replica(client: &mut Client, words: &[Bytes]) -> Answer {
     let name = known_name(argument(words))?;
-    let [host, port] = &words[3..] else { return Err(Reply::error("ERR syntax error")) };
+    let replica = replica_named(&words[3..])?;
+    let command = Command::ReplicaNamed { group: name, replica, adopts: None, at: client.context().clock.wall(), asked: None };
+    settled(client.propose(command).await?)
+}
+
+/// Gives up what a server holds that is at an address of the group and shows nothing of it, so that it is made a replica.
+pub(super) async fn adopt(client: &mut Client, words: &[Bytes]) -> Answer {
+    let name = known_name(argument(words))?;
+    let replica = replica_named(&words[3..])?;
+    let state = client.confirmed().await?;
+    let view = client.context().board.group(&name).unwrap_or_default();
+    let process = adoption::process_at(group(&state, argument(words))?, &view, &replica);
+    let adopts = Some(process.map_err(|why| Reply::error(format!("ERR refused: {why}")))?);
+    let command = Command::ReplicaNamed { group: name, replica, adopts, at: client.context().clock.wall(), asked: None };
+    settled(client.propose(command).await?)
+}
+
+fn replica_named(words: &[Bytes]) -> Result<Addr, Reply> {
+    let [host, port] = words else { return Err(Reply::error("ERR syntax error")) };
     let port = integer(port).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
     let port = port.ok_or_else(|| Reply::error("ERR Invalid port"))?;
-    let replica = Addr::new(String::from_utf8_lossy(host), port).map_err(|_| bad_host())?;
-    let command = Command::ReplicaNamed { group: name, replica, at: client.context().clock.wall(), asked: None };
-    settled(client.propose(command).await?)
+    Addr::new(String::from_utf8_lossy(host), port).map_err(|_| bad_host())
 }
 
 /// Drops only replicas that are down and have left, since stock's way (drop everything and find it again) loses what cannot be found just now.

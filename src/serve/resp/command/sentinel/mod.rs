@@ -28,6 +28,13 @@ macro_rules! wait {
 
 /// The subcommands.
 pub(super) static ROWS: &[Row] = &[
+    Row::new(
+        "adopt",
+        Arity::Exactly(5),
+        "<master-name> <ip> <port>",
+        "Gives up what a server holds that shows nothing of the group (+foreign-server), so that it is made a replica.",
+        wait!(change::adopt),
+    ),
     Row::new("ckquorum", Arity::Exactly(3), "<master-name>", "Checks whether enough sentinels are there.", Run::Now(health::ckquorum)),
     Row::new(
         "config",
