@@ -33,3 +33,27 @@ pub fn linger(name: &str) {
 /// Does nothing.
 #[cfg(not(feature = "failpoints"))]
 pub const fn linger(_name: &str) {}
+
+/// The command level that this process claims: the environment names one, so that two releases can be played by one build.
+#[cfg(feature = "failpoints")]
+pub fn level(own: u32) -> u32 {
+    std::env::var("RAFT_SENTINEL_LEVEL").ok().and_then(|level| level.parse().ok()).unwrap_or(own)
+}
+
+/// Its own.
+#[cfg(not(feature = "failpoints"))]
+pub const fn level(own: u32) -> u32 {
+    own
+}
+
+/// The level that an entry of this name needs: the environment names entries that are of the second.
+#[cfg(feature = "failpoints")]
+pub fn level_of(name: &str, own: u32) -> u32 {
+    if std::env::var("RAFT_SENTINEL_SECOND_LEVEL").is_ok_and(|named| named == name) { 2 } else { own }
+}
+
+/// Its own.
+#[cfg(not(feature = "failpoints"))]
+pub const fn level_of(_name: &str, own: u32) -> u32 {
+    own
+}

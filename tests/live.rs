@@ -44,6 +44,8 @@ mod seeing;
 
 #[path = "live/lead.rs"]
 mod lead;
+#[path = "live/levels.rs"]
+mod levels;
 #[path = "live/members.rs"]
 mod members;
 

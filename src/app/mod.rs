@@ -281,6 +281,7 @@ impl House {
             shadow: config.sentinel.shadow,
             // Put in as they are when it is proposed.
             key_ids: None,
+            level: None,
         }
     }
 

@@ -12,7 +12,7 @@
 //! [`ballot`] (who sees the master down), [`fence`] (what keeps a master from writing alone), [`choice`] (what a decision
 //! consists of), [`cause`] (why it began), [`failover`] (the phases and their only writer), [`decision`] (what is remembered of it),
 //! [`shadow`] (groups in which nothing of that is carried out),
-//! [`request`] (who asked for what), [`outcome`] and [`event`] (what came of it), [`invariants`] (what must never be false).
+//! [`request`] (who asked for what), [`outcome`] and [`event`] (what came of it), [`invariants`] (what must never be false), [`level`] (which entries a release understands).
 
 pub mod ballot;
 pub mod cause;
@@ -25,6 +25,7 @@ pub mod fence;
 mod fit;
 pub mod group;
 pub mod invariants;
+pub mod level;
 mod name;
 pub mod outcome;
 pub mod replica;

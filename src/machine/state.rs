@@ -34,6 +34,9 @@ pub struct SentinelRecord {
     /// The names of the keys in its secret file, the one that it seals with first. None is a release that does not know sealed text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_ids: Option<Vec<String>>,
+    /// Up to which level it understands entries. None is a release that does not tell, and understands the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<u32>,
 }
 
 /// One change of a group's master, for watchers.

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::core::Core;
+use super::levels;
 use super::propose::propose;
 use crate::base::parameters::Announced;
 use crate::base::{Addr, NodeId};
@@ -32,7 +33,8 @@ pub(super) async fn run(core: Arc<Core>, record: SentinelRecord) {
             let state = states.borrow_and_update();
             // The keys are those of now: the secret file may have changed.
             let key_ids = Some(core.config.sealer.key_ids());
-            let record = SentinelRecord { key_ids, ..as_set(&record, &state.parameters.of(core.me)) };
+            let level = Some(levels::own());
+            let record = SentinelRecord { key_ids, level, ..as_set(&record, &state.parameters.of(core.me)) };
             repeat.look(core.me, &state.sentinels);
             let known = !repeat.due && state.sentinels.get(&core.me) == Some(&record);
             (record, known)
@@ -106,7 +108,7 @@ mod tests {
     fn record(key_ids: Option<Vec<String>>) -> SentinelRecord {
         let at = |port| Addr::new("127.0.0.1", port).expect("an address");
         let (sentinel_id, incarnation) = (SentinelId::new("1".repeat(40)).expect("an id"), Incarnation::new("i").expect("an id"));
-        SentinelRecord { sentinel_id, incarnation, resp: at(1), grpc: at(2), raft: at(3), shadow: false, key_ids }
+        SentinelRecord { sentinel_id, incarnation, resp: at(1), grpc: at(2), raft: at(3), shadow: false, key_ids, level: None }
     }
 
     #[test]

@@ -151,6 +151,12 @@ impl Calls {
             }
             return CallError::Refused { peer, reason: said_plainly(status.message()) };
         }
+        if status.code() == Code::InvalidArgument {
+            // It was looked at before anything was done. The same call would be refused again, so nobody repeats it at once.
+            let reason = said_plainly(status.message());
+            self.peers.note_refused(peer, Way::Out, &format!("sentinel {peer} does not take what this one says: {reason}"));
+            return CallError::Refused { peer, reason };
+        }
         if let Some(why) = tls::trouble(status) {
             self.peers.note_refused(peer, Way::Out, &format!("no TLS connection to sentinel {peer} (raft tls): {why}"));
         }

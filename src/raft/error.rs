@@ -25,6 +25,9 @@ pub enum ProposeError {
     /// The entry would be malformed to the others, and damage to a restart.
     #[error("the change was refused before it was proposed, and nothing was changed: {0}")]
     Unreadable(String),
+    /// A member would not understand the entry.
+    #[error("{0}")]
+    NotUnderstood(String),
     /// This sentinel is stopping, or its log failed.
     #[error("this sentinel cannot work: {0}")]
     Stopped(String),

@@ -12,6 +12,7 @@
 //!   ├ recover  alone, when the quorum is gone for good
 //!   ├ announce the record of this sentinel
 //!   ├ sealing  secrets, before they are proposed
+//!   ├ levels   nothing that a member would not understand
 //!   ├ lead     who leads, as far as one may trust it  ◀ acks (who acknowledged us), ear (whom we heard)
 //!   ├ guard    heartbeats and campaigns               ◀ campaign (the rules, pure)  ▶ heartbeat
 //!   ├ disk     tells when the disk is slow
@@ -45,6 +46,7 @@ mod handover;
 mod heartbeat;
 mod intake;
 mod lead;
+mod levels;
 mod members;
 mod network;
 mod node;

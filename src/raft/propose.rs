@@ -11,7 +11,7 @@ use super::core::Core;
 use super::error::ProposeError;
 use super::sealing::seal;
 use super::status::{Committed, Leadership};
-use super::wire;
+use super::{levels, wire};
 use crate::base::{LogIndex, NodeId, limits};
 use crate::machine::Command;
 use crate::proto::peer;
@@ -35,6 +35,7 @@ pub(super) async fn propose(core: &Core, command: Command) -> Result<Committed, 
     let deadline = begun + PROPOSE_WITHIN;
     let command = seal(core, command)?;
     let document = proposable(&command)?;
+    levels::check(core, &command).map_err(ProposeError::NotUnderstood)?;
     loop {
         let attempt = match *core.leadership.borrow() {
             Leadership::Leading { .. } => Some(None),
@@ -70,6 +71,7 @@ pub(super) async fn propose_leading(core: &Core, command: Command) -> Result<Com
     let begun = Instant::now();
     let deadline = begun + PROPOSE_WITHIN;
     proposable(&command)?;
+    levels::check(core, &command).map_err(ProposeError::NotUnderstood)?;
     if !matches!(*core.leadership.borrow(), Leadership::Leading { .. }) {
         return Err(ProposeError::NoLeader("this sentinel no longer leads".to_owned()));
     }
@@ -119,6 +121,9 @@ pub(super) async fn for_peer(core: &Core, command: Command, within_ms: u64) -> R
     if let Err(problem) = proposable(&command) {
         return Reply::Refused(problem.to_string());
     }
+    if let Err(problem) = levels::check(core, &command) {
+        return Reply::Refused(problem);
+    }
     match here(core, command, begun, begun + within).await {
         Attempt::Done(committed) => {
             Reply::Committed(peer::Committed { index: committed.index.0, outcome: Some(wire::outcome_to_wire(&committed.outcome)) })
@@ -126,7 +131,11 @@ pub(super) async fn for_peer(core: &Core, command: Command, within_ms: u64) -> R
         Attempt::Nothing(_) => Reply::NotLeading(peer::NotLeading { leader: 0 }),
         Attempt::Failed(ProposeError::Stopped(reason)) => Reply::Stopped(reason),
         Attempt::Failed(
-            ProposeError::Unknown { .. } | ProposeError::NoLeader(_) | ProposeError::TooLarge { .. } | ProposeError::Unreadable(_),
+            ProposeError::Unknown { .. }
+            | ProposeError::NoLeader(_)
+            | ProposeError::TooLarge { .. }
+            | ProposeError::NotUnderstood(_)
+            | ProposeError::Unreadable(_),
         ) => Reply::Unknown(peer::OutcomeUnknown { waited_ms: ms(begun.elapsed()) }),
     }
 }

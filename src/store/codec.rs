@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::StoreError;
-use crate::base::LogIndex;
+use crate::base::{LogIndex, said_plainly};
 use crate::machine::State;
 
 /// The newest format that this release reads, and the one it writes.
@@ -77,9 +77,34 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BadValue> {
     }
     match *version {
         0 => Err(BadValue::Checksum),
-        1..=FORMAT => Ok(serde_json::from_slice(body)?),
+        1..=FORMAT => Ok(whole(body)?),
         newer => Err(BadValue::Newer(newer)),
     }
+}
+
+/// Reads a document whole: a field that this release does not know is an error, for what is made of the rest would be something else than elsewhere.
+///
+/// # Errors
+/// It is no such value, or has more than this release knows.
+pub fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+    let mut unknown = None;
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value = serde_ignored::deserialize(&mut reader, |path| {
+        let path = path.to_string();
+        if !is_of_a_record(&path) {
+            unknown.get_or_insert(path);
+        }
+    })?;
+    reader.end()?;
+    match unknown {
+        None => Ok(value),
+        Some(path) => Err(serde::de::Error::custom(format_args!("unknown field '{}'", said_plainly(&path)))),
+    }
+}
+
+/// The records of sentinels, in the state and in the entry that has one: they are told before it is known who understands what. Paths name fields, and not kinds of entries.
+fn is_of_a_record(path: &str) -> bool {
+    path.starts_with("sentinels.") || path.starts_with("record.") || path.contains(".record.")
 }
 
 fn checksum(version: u8, body: &[u8]) -> u32 {
@@ -119,6 +144,64 @@ mod tests {
         for len in 0..whole.len() {
             assert!(decode::<Vec<String>>(&whole[..len]).is_err(), "cut to {len}");
         }
+    }
+
+    /// The JSON of a value with one more field in the object at `place`.
+    fn with_more<T: Serialize>(value: &T, place: &str) -> Vec<u8> {
+        let mut json = serde_json::to_value(value).unwrap();
+        let object = json.pointer_mut(place).unwrap().as_object_mut().unwrap();
+        object.insert("later".to_owned(), true.into());
+        serde_json::to_vec(&json).unwrap()
+    }
+
+    #[test]
+    fn a_field_of_a_later_release_is_not_dropped() {
+        use crate::base::{Addr, Incarnation, NodeId, SentinelId, WallTime};
+        use crate::machine::{Command, SentinelRecord};
+        use crate::raft::types::{Entry, LogId};
+        use openraft::EntryPayload;
+
+        let left = Command::SentinelLeft { id: NodeId(1) };
+        let parameters = Command::SetParameters { sentinel: NodeId(1), changes: Vec::new(), at: WallTime(1), asked: None };
+        for (command, place) in [(&left, "/sentinel-left"), (&parameters, "/set-parameters")] {
+            let problem = whole::<Command>(&with_more(command, place)).unwrap_err().to_string();
+            assert!(problem.contains("unknown field") && problem.contains("later"), "{problem}");
+        }
+        assert!(whole::<State>(&with_more(&State::default(), "")).is_err());
+        assert!(whole::<State>(b"{} {}").is_err());
+        // The record of a sentinel is told to all, whatever they know.
+        let at = Addr::new("10.0.0.1", 1).unwrap();
+        let record = SentinelRecord {
+            sentinel_id: SentinelId::new("1".repeat(40)).unwrap(),
+            incarnation: Incarnation::new("i").unwrap(),
+            resp: at.clone(),
+            grpc: at.clone(),
+            raft: at,
+            shadow: false,
+            key_ids: None,
+            level: Some(7),
+        };
+        let joined = Command::SentinelJoined { id: NodeId(1), record: record.clone() };
+        assert_eq!(whole::<Command>(&with_more(&joined, "/sentinel-joined/record")).unwrap(), joined);
+        assert!(whole::<Command>(&with_more(&joined, "/sentinel-joined")).is_err());
+        let entry = Entry { log_id: LogId::default(), payload: EntryPayload::Normal(joined) };
+        assert_eq!(whole::<Entry>(&with_more(&entry, "/payload/Normal/sentinel-joined/record")).unwrap(), entry);
+        let state = State { sentinels: [(NodeId(1), record)].into(), ..State::default() };
+        assert_eq!(whole::<State>(&with_more(&state, "/sentinels/1")).unwrap(), state);
+    }
+
+    /// Inside of an entry as it is kept, which has openraft's types around it.
+    #[test]
+    fn nor_in_an_entry_of_the_log() {
+        use crate::base::NodeId;
+        use crate::machine::Command;
+        use crate::raft::types::Entry;
+
+        let log_id = crate::raft::types::LogId::new(openraft::CommittedLeaderId::new(1, NodeId(1)), 5);
+        let entry = Entry { log_id, payload: openraft::EntryPayload::Normal(Command::SentinelLeft { id: NodeId(1) }) };
+        assert!(whole::<Entry>(&serde_json::to_vec(&entry).unwrap()).is_ok());
+        let problem = whole::<Entry>(&with_more(&entry, "/payload/Normal/sentinel-left")).unwrap_err().to_string();
+        assert!(problem.contains("later"), "{problem}");
     }
 
     #[test]

@@ -46,7 +46,7 @@ mod verify;
 mod voters;
 mod writer;
 
-pub use codec::{BadValue, decode, encode, verify_snapshot};
+pub use codec::{BadValue, decode, encode, verify_snapshot, whole};
 pub use digest::{Digest, Digests};
 pub use error::StoreError;
 pub use identity::{DataDir, Identity, PinError};

@@ -10,7 +10,9 @@ use super::engine::{self, Engine, Key};
 use super::mark::{Mark, Marked};
 use super::{StoreError, codec, files};
 use crate::base::{ClusterId, Incarnation, NodeId, limits};
+use crate::failpoint;
 use crate::machine::State;
+use crate::machine::level::LEVEL;
 use crate::raft::types::{Entry, LogId, SnapshotMeta, Vote};
 
 /// Which data directory a log belongs to: a copy beside another identity is noticed.
@@ -151,6 +153,12 @@ impl Reader<'_> {
                 return Err(StoreError::damaged(path, key, format!("entry {next} should come before it and is missing")));
             }
             let entry: Entry = codec::decode(bytes).map_err(|problem| problem.at(path, &key))?;
+            if let openraft::EntryPayload::Normal(command) = &entry.payload
+                && failpoint::level_of(command.name(), command.level()) > failpoint::level(LEVEL)
+            {
+                let problem = format!("{} is of a later level", command.name());
+                return Err(StoreError::Foreign { file: path.to_owned(), key, problem });
+            }
             if index > limits::INDEX_LIMIT {
                 return Err(StoreError::BeyondReach { file: path.to_owned(), key: "the end of the log".to_owned(), number: index });
             }

@@ -202,6 +202,7 @@ impl World {
             raft: Addr::new("127.0.0.1", 27379).expect("an address"),
             shadow: false,
             key_ids: None,
+            level: None,
         };
         self.fake.commit(&Command::SentinelJoined { id: NodeId(id), record });
     }

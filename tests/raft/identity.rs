@@ -98,6 +98,7 @@ async fn sentinels_present_themselves_and_a_removed_one_is_forgotten() {
             raft: at(27379 + *id as u16),
             shadow: false,
             key_ids: None,
+            level: None,
         });
     }
     let leader = cluster.leader().await;

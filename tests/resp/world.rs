@@ -76,6 +76,7 @@ fn state() -> State {
             raft: at(27378),
             shadow: false,
             key_ids: None,
+            level: None,
         };
         let index = LogIndex(state.applied.0 + 1);
         state.apply(index, &Command::SentinelJoined { id: NodeId(id.into()), record });

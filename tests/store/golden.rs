@@ -105,6 +105,12 @@ fn who_asked_keeps_its_form() {
 }
 
 #[test]
+fn what_a_sentinel_tells_of_itself_keeps_its_form() {
+    let told = SentinelRecord { shadow: true, key_ids: Some(vec!["0a1b2c3d".to_owned()]), level: Some(1), ..record() };
+    check_json("record-with-level", &told);
+}
+
+#[test]
 fn the_state_keeps_its_form() {
     check_json("state", &state());
 }
@@ -243,6 +249,7 @@ fn record() -> SentinelRecord {
         raft: Addr::new("::1", 27379).expect("an address"),
         shadow: false,
         key_ids: None,
+        level: None,
     }
 }
 

@@ -233,6 +233,7 @@ fn command() -> BoxedStrategy<Command> {
     ];
     let keys = option::of(vec("[0-9a-f]{16}", 0..3));
     let record = (addr(), addr(), addr(), any::<bool>(), keys).prop_map(|(resp, grpc, raft, shadow, key_ids)| SentinelRecord {
+        level: key_ids.as_ref().map(|_| 1),
         sentinel_id: SentinelId::of_bytes([7; 20]),
         incarnation: Incarnation::of_bytes([7; 16]),
         resp,

@@ -34,7 +34,8 @@ pub(crate) const ROOMS: &[Room] = &[
     room("board",   &["base", "judge::view", "judge::GroupView", "judge::NodeView", "judge::Link"]),
     // Disk, peers, servers.
     room("store",   &["base", "failpoint", "machine", "raft::types"]),
-    room("raft",    &["admission", "base", "clock", "machine", "proto", "secret", "store", "tls", "transport"]),
+    // Which release a test plays.
+    room("raft",    &["admission", "base", "clock", "failpoint", "machine", "proto", "secret", "store", "tls", "transport"]),
     // Places for connections, at all ports.
     room("admission", &["base", "clock"]),
     room("renewal", &[]),

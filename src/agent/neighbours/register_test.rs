@@ -29,6 +29,7 @@ fn joined(state: &mut State, digit: u8) {
         raft: at(27379),
         shadow: false,
         key_ids: None,
+        level: None,
     };
     let index = LogIndex(state.applied.0 + 1);
     state.apply(index, &Command::SentinelJoined { id: NodeId(digit.into()), record });

@@ -3,10 +3,12 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::super::levels;
 use super::{Malformed, required};
 use crate::base::limits;
 use crate::machine::{Command, Outcome};
 use crate::proto::peer;
+use crate::store;
 
 /// The only form so far: the serde form of the machine's types, as JSON.
 const FORMAT: u32 = 1;
@@ -43,7 +45,11 @@ pub(in crate::raft) fn command_from_wire(command: Option<peer::Command>) -> Resu
     if command.body.len() > limits::COMMAND_BYTES {
         return Err(Malformed(format!("a command of {} bytes, {} are allowed", command.body.len(), limits::COMMAND_BYTES)));
     }
-    parsed("command", command.format, &command.body)
+    let understood: Command = parsed("command", command.format, &command.body)?;
+    if levels::of(&understood) > levels::own() {
+        return Err(not_understood("command", &"a later level"));
+    }
+    Ok(understood)
 }
 
 pub(in crate::raft) fn outcome_to_wire(outcome: &Outcome) -> peer::Outcome {
@@ -65,7 +71,13 @@ fn parsed<T: DeserializeOwned>(what: &str, format: u32, body: &[u8]) -> Result<T
             "a {what} in form {format}, and this release reads form {FORMAT}: install the newer release here, nothing is lost"
         )));
     }
-    serde_json::from_slice(body).map_err(|problem| Malformed(format!("a {what} that this release does not understand ({problem}): install the release of the sender here, or a newer one; nothing is lost")))
+    store::whole(body).map_err(|problem| not_understood(what, &problem))
+}
+
+fn not_understood(what: &str, problem: &dyn std::fmt::Display) -> Malformed {
+    Malformed(format!(
+        "a {what} that this release does not understand ({problem}): install the release of the sender here, or a newer one; nothing is lost"
+    ))
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub(super) fn propose(error: &ProposeError) -> Status {
     let code = match error {
         ProposeError::NoLeader(_) | ProposeError::Stopped(_) => Code::Unavailable,
         ProposeError::Unknown { .. } => Code::DeadlineExceeded,
+        ProposeError::NotUnderstood(_) => Code::FailedPrecondition,
         ProposeError::TooLarge { .. } | ProposeError::Unreadable(_) => Code::InvalidArgument,
     };
     let hint = if code == Code::DeadlineExceeded { "outcome unknown: " } else { "" };

@@ -17,6 +17,7 @@ use crate::base::GroupName;
 use crate::base::told::{Told, left_out};
 use crate::events::News;
 use crate::machine::{Asker, Command, Outcome, State};
+use crate::raft::ProposeError;
 use crate::serve::Endpoint;
 use crate::serve::audit;
 use crate::serve::glob;
@@ -233,7 +234,7 @@ impl Client {
     pub(crate) async fn propose(&mut self, command: Command) -> Result<Outcome, Reply> {
         self.confirmed = None;
         let command = command.asked_by(self.asker());
-        let committed = self.context().agreement.propose(command).await.map_err(|error| no_quorum(&error))?;
+        let committed = self.context().agreement.propose(command).await.map_err(|error| not_proposed(&error))?;
         Ok(committed.outcome)
     }
 
@@ -246,7 +247,7 @@ impl Client {
         match (Removal { agreement, board, clock, group, asker, force }).run().await {
             Ok(committed) => Ok(committed.outcome),
             Err(Unremoved::Read(error)) => Err(no_quorum(&error)),
-            Err(Unremoved::Propose(error)) => Err(no_quorum(&error)),
+            Err(Unremoved::Propose(error)) => Err(not_proposed(&error)),
             Err(stays @ Unremoved::Stays(_)) => Err(Reply::error(format!("ERR refused: {stays}"))),
         }
     }
@@ -274,6 +275,16 @@ impl Client {
             }
             drop(place);
         });
+    }
+}
+
+/// Another sentinel would say the same of a change that cannot be an entry.
+fn not_proposed(error: &ProposeError) -> Reply {
+    match error {
+        ProposeError::NotUnderstood(_) | ProposeError::TooLarge { .. } | ProposeError::Unreadable(_) => {
+            Reply::error(format!("ERR {error}"))
+        }
+        ProposeError::NoLeader(_) | ProposeError::Unknown { .. } | ProposeError::Stopped(_) => no_quorum(error),
     }
 }
 
