@@ -16,7 +16,7 @@ use super::branch::{Branch, branches_off, fork, holds_own, is_part_of};
 use super::detach::{Muster, Standing};
 use super::fence::held_by;
 use super::intact::check_intact;
-use super::intent::{Ask, Intent, ProposalKey};
+use super::intent::{Ask, ProposalKey};
 use super::mind::{Attempt, FRESH_MS, Judge};
 use super::repair::is_detached;
 use crate::base::observation::{NodeReport, Role, RoleReport};
@@ -69,13 +69,8 @@ impl Judge {
     }
 
     fn look_by_hand(&mut self, group: &Group, addr: &Addr) {
-        let master = &group.master.addr;
-        let newest = |addr: &Addr| self.view.nodes.get(addr).and_then(|node| node.report.as_ref()).map(|(at, _)| *at);
-        let due = |at: Option<Mono>| at.is_none_or(|at| self.now().ms_since(at) >= LOOK_MS);
-        for node in [addr, master].into_iter().filter(|node| due(newest(node))).cloned().collect::<Vec<_>>() {
-            self.want(Intent::Look(node));
-        }
-        self.wake_by(self.now().plus_ms(LOOK_MS));
+        self.look_every(addr, LOOK_MS);
+        self.look_every(&group.master.addr, LOOK_MS);
     }
 
     /// Whether the recorded master, which is a replica now, can be made a master again without the risk that another server has taken

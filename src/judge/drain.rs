@@ -166,9 +166,7 @@ impl Judge {
         let Some(written) = pause.written else { return };
         let has = known_since(self.view.nodes.get(&next), attempt.since).map_or(0, |(_, report)| report.offset);
         if has < written {
-            self.want(Intent::Look(next));
-            self.wake_by(now.plus_ms(PAUSED_LOOK_MS));
-            return;
+            return self.look_every(&next, PAUSED_LOOK_MS);
         }
         let needed = group.needed();
         // Without a fence the old master would go on when the pause ends, however long the decision takes to be committed: it gives up its
@@ -219,8 +217,7 @@ impl Judge {
         }
         let out = self.seen_out(group, since);
         if !out {
-            self.want(Intent::Look(group.master.addr.clone()));
-            self.wake_by(self.now().plus_ms(PAUSED_LOOK_MS));
+            self.look_every(&group.master.addr, PAUSED_LOOK_MS);
         }
         out
     }

@@ -5,7 +5,7 @@
 use super::candidate::continues;
 use super::detach::{Muster, Standing};
 use super::intact::{check_intact, known_since};
-use super::intent::{Ask, Intent};
+use super::intent::Ask;
 use super::mind::{Attempt, Judge};
 use crate::base::observation::{NodeReport, Role, RoleReport};
 use crate::base::{Addr, Fence, Mono};
@@ -65,7 +65,7 @@ impl Judge {
                 self.ask(&addr, Ask::Repoint { master: source.clone() });
             }
             if in_time {
-                self.want(Intent::Look(preferred.clone()));
+                self.look_every(preferred, CATCH_UP_LOOK_MS);
             }
         } else {
             self.ask(source, Ask::Lend);

@@ -25,7 +25,7 @@ const LOOK_AGAIN_MS: u64 = 500;
 /// A replica that has been out of reach for this long is not waited for.
 const OUT_OF_REACH_MS: u64 = 1000;
 /// While a replica attaches to the new master it is looked at this often.
-const ATTACH_LOOK_MS: u64 = 50;
+const ATTACH_LOOK_MS: u64 = 20;
 
 impl Judge {
     pub(super) fn lead_failover(&mut self) {
@@ -160,15 +160,13 @@ impl Judge {
             // Another process may have lost what the replicas got from the one before: it is voted down.
             Some((_, Role::Replica)) if !self.keeps_what_was_confirmed(group) => {}
             Some((_, Role::Replica)) if !self.is_without_rival(group) => {
-                self.look_at_replicas();
-                self.wake_by(self.now().plus_ms(ATTACH_LOOK_MS));
+                self.look_at_replicas_every(ATTACH_LOOK_MS);
             }
             Some((at, Role::Replica)) if at > role_since && at >= attempt.since => {
                 self.ask(master, Ask::Promote { fence: group.masters_fence() });
             }
             Some((_, Role::Replica)) => {
-                self.want(Intent::Look(master.clone()));
-                self.wake_by(self.now().plus_ms(ATTACH_LOOK_MS));
+                self.look_every(master, ATTACH_LOOK_MS);
             }
             Some((_, Role::Master)) | None => {}
         }
@@ -303,8 +301,7 @@ impl Judge {
                 (None, RoleReport::Replica(replica)) if replica.link_up => following.push(addr.clone()),
                 (None, RoleReport::Replica(_) | RoleReport::Master { .. }) => {
                     attaching += 1;
-                    self.want(Intent::Look(addr.clone()));
-                    self.wake_by(now.plus_ms(ATTACH_LOOK_MS));
+                    self.look_every(addr, ATTACH_LOOK_MS);
                 }
             }
         }

@@ -149,9 +149,7 @@ impl Judge {
     /// confirmed: it is voted down. Nor while another server may have led in its place (`by_hand`).
     fn reinstate(&mut self, group: &Group, report: &NodeReport) {
         if !self.is_without_rival(group) {
-            self.look_at_replicas();
-            self.wake_by(self.now().plus_ms(RIVAL_LOOK_MS));
-            return;
+            return self.look_at_replicas_every(RIVAL_LOOK_MS);
         }
         let shared = self.view.shared_history(group) == Some(&report.replid);
         let ours = lineage(group, report) == Lineage::Same || continues(group, report) || shared;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::candidate::{Look, choose, continues, rank_candidates};
 use super::intact::check_intact;
-use super::intent::{Intent, ProposalKey};
+use super::intent::ProposalKey;
 use super::mind::{Attempt, FRESH_MS, Judge};
 use super::repair::identity_of;
 use super::view::Tie;
@@ -161,19 +161,10 @@ impl Judge {
     fn look_for(&mut self, group: &Group, said: &Addr) -> Option<Addr> {
         let known = group.data_nodes().find(|known| self.view.is_same(known, said)).cloned();
         match &known {
-            Some(known) => self.look_soon(known),
+            Some(known) => self.look_every(known, LOOK_MS),
             None => self.propose_replica(group, said, None, Some(Tenure::Guest)),
         }
         known
-    }
-
-    fn look_soon(&mut self, addr: &Addr) {
-        let now = self.now();
-        let newest = self.view.nodes.get(addr).and_then(|node| node.report.as_ref()).map(|(at, _)| *at);
-        if newest.is_none_or(|at| now.ms_since(at) >= LOOK_MS) {
-            self.want(Intent::Look(addr.clone()));
-        }
-        self.wake_by(now.plus_ms(LOOK_MS));
     }
 
     fn is_seen_as_master(&self, addr: &Addr) -> bool {

@@ -351,6 +351,13 @@ impl Bench {
         })
     }
 
+    /// A state may ask for a look at every step only if it ends by what the look shows. Each look is answered here, so others look more and
+    /// more often.
+    fn count_look(&self, at: usize) {
+        let (looks, most) = (self.inbox[at].len(), 20 * self.nodes.len());
+        assert!(looks <= most, "{looks} looks within a millisecond\n{:#?}\n{:#?}", self.group().failover, self.nodes);
+    }
+
     fn perform(&mut self, at: usize, intent: Intent) {
         match intent {
             Intent::Notify { what, .. } => self.remarks[at].push(what),
@@ -358,6 +365,7 @@ impl Bench {
                 if let Some(report) = self.report(&node).filter(|_| self.reaches(at, &node)) {
                     let seen = self.see(&node, Sight::Report(Box::new(report)));
                     self.inbox[at].push(seen);
+                    self.count_look(at);
                 }
             }
             Intent::Propose { key, command } => {
