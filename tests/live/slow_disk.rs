@@ -75,8 +75,20 @@ fn lose_masters(count: usize, sync: Duration, within: Duration) -> Duration {
     let elections = terms(&cluster).into_iter().max().unwrap_or(0) - before.into_iter().min().unwrap_or(0);
     // None is for the disk's sake; a busy machine may cause one.
     assert!(elections <= 3, "{elections} elections\n{}", cluster.timeline.report());
-    println!("{count} masters at {} ms a sync: the last one {} ms after the limit", sync.as_millis(), took.as_millis());
+    println!(
+        "{count} masters at {} ms a sync: the last one {} ms after the limit, {elections} elections",
+        sync.as_millis(),
+        took.as_millis()
+    );
     took
+}
+
+/// Two cores are busy with two hundred servers then, so a debug build is too slow for it: `RAFT_SENTINEL_BIN` names a release build with failpoints.
+#[test]
+#[ignore = "a measurement of a release build on a quiet machine"]
+fn a_hundred_masters_are_lost_at_once_while_a_sync_takes_20_ms() {
+    let took = lose_masters(100, Duration::from_millis(20), SOON);
+    assert!(took < Duration::from_secs(3), "{took:?}");
 }
 
 #[test]
