@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::kit::{Cluster, Flavour, Plan, ports::free_port};
+use crate::kit::{Cluster, Flavour, Plan, http2::unfinished_requests, ports::free_port};
 
 /// What leans on the sentinels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -211,28 +211,4 @@ fn pipelining(count: usize, addrs: &[SocketAddr], request: &'static [u8]) -> Cro
         },
         Vec::new(),
     )
-}
-
-/// The bytes of an HTTP/2 client that begins so many requests and ends none: RFC 9113, sections 3.4 and 6.2; RFC 7541, section 6.2.2.
-fn unfinished_requests(count: u32) -> Vec<u8> {
-    let literal = |name: u8, value: &str| [&[name, value.len() as u8][..], value.as_bytes()].concat();
-    let headers = [
-        // :method POST, :scheme http.
-        vec![0x83, 0x86],
-        literal(0x04, "/raftsentinel.v1.Sentinel/GetMaster"),
-        literal(0x01, "localhost"),
-        [&[0x00, 12][..], b"content-type", &[16], b"application/grpc"].concat(),
-        [&[0x00, 2][..], b"te", &[8], b"trailers"].concat(),
-    ]
-    .concat();
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    bytes.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
-    for number in 0..count {
-        let (length, id) = (headers.len() as u32, 2 * number + 1);
-        bytes.extend(&length.to_be_bytes()[1..]);
-        bytes.extend([1, 4]);
-        bytes.extend(id.to_be_bytes());
-        bytes.extend(&headers);
-    }
-    bytes
 }

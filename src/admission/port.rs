@@ -246,8 +246,11 @@ impl Book {
         }
     }
 
+    /// The source with the most unproven connections; one of those that strangers cannot crowd out only where there is no other.
     fn most_crowded(&self) -> Option<Source> {
-        self.sources.iter().max_by_key(|(_, stand)| stand.unproven.len()).map(|(source, _)| *source)
+        let crowded =
+            |(source, stand): &(&Source, &Stand)| (!stand.unproven.is_empty() && !self.known.contains(source), stand.unproven.len());
+        self.sources.iter().max_by_key(crowded).map(|(source, _)| *source)
     }
 }
 

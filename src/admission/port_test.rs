@@ -64,6 +64,19 @@ fn members_have_places_that_strangers_cannot_take() {
 }
 
 #[test]
+fn a_handshake_of_a_member_is_not_given_up_for_strangers() {
+    let port = peers(SMALL);
+    port.know(&[IpAddr::from([10, 0, 0, 200])]);
+    let member = port.enter(ip(200)).expect("a place");
+    let mut strangers = Vec::new();
+    for n in 0..100 {
+        strangers.push(port.enter(ip(n)).expect("a place"));
+        strangers.retain(|place: &Place| !place.out().is_cancelled());
+    }
+    assert!(!member.out().is_cancelled(), "each stranger came from an address of his own, and was as crowded as the member");
+}
+
+#[test]
 fn all_ports_for_clients_share_the_descriptors() {
     let need = Need::default();
     let descriptors = Descriptors::with_limit(need.reserve() + 3, need);

@@ -22,6 +22,9 @@ use crate::tls::CertificateNames;
 const STALL: Duration = Duration::from_secs(20);
 
 /// The beginning of a protocol: a connection that has not sent so many bytes in time is closed.
+///
+/// Whoever serves the connection says when it is proven ([`Place::prove`]). Until then it may have to go for a newer one, whatever it has
+/// sent: bytes cost a stranger nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening {
     bytes: usize,
@@ -29,11 +32,11 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// HTTP/2: the preface, 24 bytes that each client sends at once (RFC 9113, section 3.4).
+    /// HTTP/2: the preface, 24 bytes that each client sends at once (RFC 9113, section 3.4). A permitted call proves the connection.
     pub const HTTP2: Self = Self { bytes: 24, within: Duration::from_secs(3) };
-    /// Whoever takes the connection says when it is proven (`Incoming::place`); until then it may be closed for a newer one.
+    /// A proof of its own (`Incoming::place`), which is all that is waited for.
     pub const PROOF: Self = Self { bytes: usize::MAX, within: Duration::from_secs(3) };
-    /// HTTP/1: the first byte; the limit on the header follows.
+    /// HTTP/1: the first byte; the limit on the header follows. A permitted request proves the connection.
     pub const HTTP1: Self = Self { bytes: 1, within: Duration::from_secs(5) };
 }
 
@@ -53,28 +56,29 @@ pub struct Incoming {
     place: Arc<Place>,
     /// Where its handshakes are computed, if not where it is served.
     elsewhere: Option<Handle>,
-    unopened: Option<Unopened>,
+    unproven: Option<Unproven>,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-/// A connection that has not shown yet that it speaks the protocol.
+/// A connection that is not proven yet.
 #[derive(Debug)]
-struct Unopened {
+struct Unproven {
     missing: usize,
-    due: Pin<Box<Sleep>>,
+    /// The end of the time for the bytes that are missing; none once they have come.
+    due: Option<Pin<Box<Sleep>>>,
     out: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl Incoming {
     pub(super) fn new(connection: Connection, place: Place, opening: Opening, elsewhere: Option<Handle>) -> Self {
-        let due = Box::pin(sleep_until(Instant::now() + opening.within));
+        let due = Some(Box::pin(sleep_until(Instant::now() + opening.within)));
         let out = Box::pin(place.out().clone().cancelled_owned());
-        let unopened = Some(Unopened { missing: opening.bytes, due, out });
-        Self { connection, place: Arc::new(place), elsewhere, unopened, stalled: None }
+        let unproven = Some(Unproven { missing: opening.bytes, due, out });
+        Self { connection, place: Arc::new(place), elsewhere, unproven, stalled: None }
     }
 
     /// Its place, to say that it is proven.
-    pub(super) fn place(&self) -> Arc<Place> {
+    pub fn place(&self) -> Arc<Place> {
         Arc::clone(&self.place)
     }
 
@@ -96,13 +100,12 @@ impl Incoming {
         self.connect_info().peer
     }
 
-    /// Notes bytes that came; with the last one of the beginning the connection may stay.
+    /// Notes bytes that came; with the last one of the beginning its time is no longer limited here.
     fn note_read(&mut self, bytes: usize) {
-        if let Some(unopened) = &mut self.unopened {
-            unopened.missing = unopened.missing.saturating_sub(bytes);
-            if unopened.missing == 0 {
-                self.unopened = None;
-                self.place.prove();
+        if let Some(unproven) = &mut self.unproven {
+            unproven.missing = unproven.missing.saturating_sub(bytes);
+            if unproven.missing == 0 {
+                unproven.due = None;
             }
         }
     }
@@ -121,12 +124,12 @@ impl Incoming {
     }
 }
 
-impl Unopened {
+impl Unproven {
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Option<io::Error> {
         if self.out.as_mut().poll(cx).is_ready() {
             return Some(io::Error::new(io::ErrorKind::ConnectionAborted, "it had to go for a newer connection"));
         }
-        let late = self.due.as_mut().poll(cx).is_ready();
+        let late = self.due.as_mut().is_some_and(|due| due.as_mut().poll(cx).is_ready());
         late.then(|| io::Error::new(io::ErrorKind::TimedOut, "nothing of the protocol came in time"))
     }
 }
@@ -138,19 +141,22 @@ pub struct ConnectInfo {
     pub peer: Option<SocketAddr>,
     /// The names in the certificate that was shown, and that was found to be of the authority.
     pub certificate: Option<Arc<CertificateNames>>,
+    /// Its place, to be proven by the first request that is permitted.
+    pub place: Option<Arc<Place>>,
 }
 
 impl Connected for Incoming {
     type ConnectInfo = ConnectInfo;
 
     fn connect_info(&self) -> ConnectInfo {
+        let place = Some(self.place());
         match &self.connection {
-            Connection::Plain(tcp) => ConnectInfo { peer: tcp.peer_addr().ok(), certificate: None },
+            Connection::Plain(tcp) => ConnectInfo { peer: tcp.peer_addr().ok(), certificate: None, place },
             Connection::Tls(tls) => {
                 let (tcp, session) = tls.get_ref();
                 let shown = session.peer_certificates().and_then(<[_]>::first);
                 let certificate = shown.map(|certificate| Arc::new(CertificateNames::of(certificate)));
-                ConnectInfo { peer: tcp.peer_addr().ok(), certificate }
+                ConnectInfo { peer: tcp.peer_addr().ok(), certificate, place }
             }
         }
     }
@@ -160,9 +166,9 @@ impl AsyncRead for Incoming {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.place.is_proven() {
-            this.unopened = None;
+            this.unproven = None;
         }
-        if let Some(error) = this.unopened.as_mut().and_then(|unopened| unopened.poll_overdue(cx)) {
+        if let Some(error) = this.unproven.as_mut().and_then(|unproven| unproven.poll_overdue(cx)) {
             return Poll::Ready(Err(error));
         }
         let before = buf.filled().len();

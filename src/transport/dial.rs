@@ -14,7 +14,6 @@ use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint, Error};
 
 use super::link::{AnyBytes, Proof};
-use super::proof;
 use crate::base::Addr;
 use crate::tls::ClientTls;
 
@@ -75,11 +74,11 @@ impl Dial {
 
     async fn prove(&self, host: &str, port: u16) -> io::Result<AnyBytes> {
         let bytes = self.open(host, port).await?;
-        let Some(Proof { secret, optional }) = &self.proof else { return Ok(bytes) };
-        match proof::connect(bytes, &secret.keys()).await {
+        let Some(proof) = &self.proof else { return Ok(bytes) };
+        match proof.give(bytes).await {
             Ok(proven) => Ok(Box::new(proven)),
             // A peer that has no secret yet. It hears HTTP/2 or nothing.
-            Err(error) if *optional && error.kind() == io::ErrorKind::PermissionDenied => self.open(host, port).await,
+            Err(error) if proof.optional && error.kind() == io::ErrorKind::PermissionDenied => self.open(host, port).await,
             Err(error) => Err(error),
         }
     }

@@ -28,7 +28,7 @@ pub struct Proof {
 
 /// A connection that was taken, and whether its other end has proven that it holds the secret.
 pub(super) enum Taken<S> {
-    Proven(Box<ProvenStream<Rewound<S>>>),
+    Proven(Box<Revocable<Rewound<S>>>),
     Unproven(Rewound<S>),
 }
 
@@ -41,7 +41,73 @@ impl Proof {
         if self.optional && first != MAGIC {
             return Ok(Taken::Unproven(rewound));
         }
-        proof::accept(rewound, &self.secret.keys()).await.map(|stream| Taken::Proven(Box::new(stream)))
+        let stream = proof::accept(rewound, &self.secret.keys()).await?;
+        Ok(Taken::Proven(Box::new(Revocable { stream, secret: self.secret.clone() })))
+    }
+
+    /// Gives the proof on a connection that was made, and asks for it.
+    pub(super) async fn give<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<Revocable<S>> {
+        let stream = proof::connect(stream, &self.secret.keys()).await?;
+        Ok(Revocable { stream, secret: self.secret.clone() })
+    }
+}
+
+/// A proven connection that lasts as long as the secret it was proven with is in the file: a secret is removed because somebody else may
+/// have it, and he may have a connection, too.
+#[derive(Debug)]
+pub(super) struct Revocable<S> {
+    stream: ProvenStream<S>,
+    secret: SecretFile,
+}
+
+impl<S> Revocable<S> {
+    fn check(&self) -> io::Result<()> {
+        let id = self.stream.key();
+        if self.secret.keys().find(id).is_some() {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("its secret {id} is no longer one of ours (raft secret-file)")))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Revocable<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let (this, before) = (self.get_mut(), buf.filled().len());
+        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if read.is_ready()
+            && let Err(revoked) = this.check()
+        {
+            // Nothing that came is passed on.
+            buf.set_filled(before);
+            return Poll::Ready(Err(revoked));
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Revocable<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.check()?;
+        Pin::new(&mut this.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.check()?;
+        Pin::new(&mut this.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }
 

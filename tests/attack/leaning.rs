@@ -8,9 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use raft_sentinel::proto::sentinel::StatusRequest;
+use tonic::Request;
+
 use crate::kit::certs::Authority;
+use crate::kit::http2::unfinished_requests;
 use crate::kit::sentinel::{Flavour, our_binary, use_binary};
-use crate::kit::{GROUP, Plan, Scratch, Sentinel};
+use crate::kit::{GROUP, Grpc, Plan, Scratch, Sentinel};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -200,6 +204,45 @@ fn a_header_that_never_ends_is_not_waited_for() {
     }
 }
 
+/// Opens so many connections one after the other, each of which says this, waits for the first bytes of an answer, and is silent then.
+fn crowd(addr: SocketAddr, count: usize, says: &[u8]) -> Vec<TcpStream> {
+    let say = |mut stream: TcpStream| {
+        let answered = stream.write_all(says).and_then(|()| stream.read(&mut [0; 4096]));
+        answered.ok().map(|_| stream)
+    };
+    (0..count).filter_map(|_| connect(addr).and_then(say)).collect()
+}
+
+#[test]
+fn connections_that_were_permitted_nothing_make_room_on_every_port() {
+    let lines = vec!["requirepass right".to_owned()];
+    let cluster =
+        Plan { replicas: 0, sentinels: 1, quorum: 1, password: Some("right".to_owned()), lines, ..Plan::new(Flavour::Ours) }.launch();
+    let (sentinel, ports) = (&cluster.sentinels[0], cluster.sentinels[0].ports);
+    let http = SocketAddr::from((ports.ip, ports.http));
+    // Requests that everybody may make: more than there are places.
+    let healthy = crowd(http, 150, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    let mut scraper = connect(http).expect("it listens");
+    let login = "authorization: Basic ZGVmYXVsdDpyaWdodA==";
+    scraper
+        .write_all(format!("GET /metrics HTTP/1.1\r\nhost: x\r\n{login}\r\nconnection: close\r\n\r\n").as_bytes())
+        .expect("it is taken in");
+    let mut answer = String::new();
+    scraper.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("raft_sentinel_connections_evicted"), "{answer:.300}");
+    drop(healthy);
+    // What every client of gRPC begins with, and calls that nobody may make without a password.
+    let preface = crowd(ports.grpc_addr(), 950, &unfinished_requests(0));
+    let calls = crowd(ports.grpc_addr(), 150, &unfinished_requests(1));
+    let grpc = Grpc::at(ports.grpc_addr());
+    let mut asked = Request::new(StatusRequest::default());
+    asked.metadata_mut().insert("authorization", "Basic ZGVmYXVsdDpyaWdodA==".parse().expect("it is ASCII"));
+    let status = grpc.wait(grpc.sentinel().status(asked)).expect("a user comes in").into_inner();
+    assert_eq!(status.node_id, 1, "{status:?}");
+    drop((preface, calls));
+    assert!(sentinel.conn().is_ok(), "the SENTINEL port has places of its own");
+}
+
 /// Whether the other side has closed a connection.
 fn ended(stream: &mut TcpStream) -> Result<(), String> {
     loop {
@@ -212,32 +255,6 @@ fn ended(stream: &mut TcpStream) -> Result<(), String> {
             Err(_) => return Ok(()),
         }
     }
-}
-
-/// The bytes of an HTTP/2 client that begins so many requests and ends none: RFC 9113, section 3.4 and 6.2; RFC 7541, section 6.2.2.
-fn unfinished_requests(count: u32) -> Vec<u8> {
-    let literal = |name: u8, value: &str| [&[name, value.len() as u8][..], value.as_bytes()].concat();
-    let headers = [
-        // :method POST, :scheme http.
-        vec![0x83, 0x86],
-        literal(0x04, "/raftsentinel.v1.Sentinel/GetMaster"),
-        literal(0x01, "localhost"),
-        [&[0x00, 12][..], b"content-type", &[16], b"application/grpc"].concat(),
-        [&[0x00, 2][..], b"te", &[8], b"trailers"].concat(),
-    ]
-    .concat();
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    // Empty SETTINGS.
-    bytes.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
-    for number in 0..count {
-        let (length, id) = (headers.len() as u32, 2 * number + 1);
-        bytes.extend(&length.to_be_bytes()[1..]);
-        // HEADERS, with all of them, and without the end of the request.
-        bytes.extend([1, 4]);
-        bytes.extend(id.to_be_bytes());
-        bytes.extend(&headers);
-    }
-    bytes
 }
 
 #[test]

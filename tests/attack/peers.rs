@@ -213,6 +213,35 @@ fn what_was_recorded_on_the_way_cannot_be_played_again() {
 }
 
 #[test]
+fn a_secret_that_was_removed_opens_nothing_and_keeps_nothing_open() {
+    let mut cluster = Plan::new(Flavour::Ours).start();
+    let leaked = write_secret(&cluster.scratch.path().join("leaked"), &[SECRET]);
+    let (papers, caller) = (Papers::of(&cluster, 2), Caller::at(raft_addr(&cluster, 1), Some(leaked.as_path())));
+    let ask = || caller.vote(peer::VoteRequest { envelope: papers.envelope(1), vote: papers.ballot(0, false), last_log: None });
+    let heard = ask();
+    assert!(heard.is_ok(), "{heard:?}");
+    for (step, secrets) in
+        [&["a-fresh-secret-that-nobody-has-learnt", SECRET][..], &["a-fresh-secret-that-nobody-has-learnt"]].into_iter().enumerate()
+    {
+        for id in 1..=3 {
+            write_secret(&cluster.sentinel(id).dir().join("secret"), secrets);
+        }
+        for id in 1..=3 {
+            cluster.timeline.wait_for(&format!("sentinel {id} has read its secrets {} times", step + 1), SOON, || {
+                let read = cluster.sentinel(id).log().matches("secret have changed and are in use").count();
+                if read > step { Ok(()) } else { Err(format!("{read}")) }
+            });
+        }
+        assert_eq!(ask().is_ok(), secrets.contains(&SECRET), "over the connection of before, with {} secrets in the file", secrets.len());
+    }
+    // The sentinels' own connections were proven with it as well, and are made anew.
+    unharmed(&mut cluster, &[1, 2, 3]);
+    let old = cluster.servers[0].port;
+    cluster.server_mut(old).kill();
+    cluster.wait_for_new_master(old, SOON);
+}
+
+#[test]
 fn where_nothing_is_asked_an_unknown_sentinel_changes_nothing() {
     let mut plan = Plan::new(Flavour::Ours);
     plan.lines.push("# no secret".to_owned());

@@ -6,7 +6,7 @@
 //! In reading order: [`ports`] and [`scratch`] (what a process needs), [`process`] (one child), [`timeline`] (what
 //! happened, and waiting for facts), [`resp`] (asking), [`server`] and [`sentinel`] (the two kinds of children),
 //! [`cluster`] (all of them together), [`beside`] (ours beside a deployment of stock's), [`writer`] (a client that never stops), [`history`] and [`grpc`] (our gRPC answers),
-//! [`looks`] (what many tests look at), [`failpoints`] (where a sentinel is to die), [`program`] (what runs to its end), [`python`] (other people's clients), [`net`]
+//! [`looks`] (what many tests look at), [`failpoints`] (where a sentinel is to die), [`program`] (what runs to its end), [`python`] (other people's clients), [`http2`] (clients that misbehave), [`net`]
 //! (hosts with a network between them that can be cut).
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "compiled into several binaries, none of which needs all of it")]
 
@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod failpoints;
 pub mod grpc;
 pub mod history;
+pub mod http2;
 pub mod looks;
 pub mod net;
 pub mod ports;

@@ -17,7 +17,7 @@ use crate::admission::Precedence;
 use crate::base::NodeId;
 use crate::machine::Asker;
 use crate::serve::Endpoint;
-use crate::serve::users::{Access, Arrival, Caller, Need, Port, Refusal};
+use crate::serve::users::{Access, Arrival, Caller, Category, Need, Port, Refusal};
 use crate::transport::ConnectInfo;
 
 /// What a call was let in as; among its extensions.
@@ -58,6 +58,11 @@ async fn permit(access: Arc<Access>, request: &Parts) -> Result<Permit, Status> 
         certificate: info.certificate.as_deref(),
     };
     let caller = access.caller(arrival, need).await.map_err(refused)?;
+    if need.category != Category::Open
+        && let Some(place) = &info.place
+    {
+        place.prove();
+    }
     Ok(Permit { access, caller, need: *need })
 }
 

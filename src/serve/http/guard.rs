@@ -1,21 +1,30 @@
 //! Who may read what over HTTP.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::admission::Place;
 use crate::serve::Endpoint;
 use crate::serve::users::{Access, Arrival, Category, Need, Port, Refusal};
 
 /// INFO is what the metrics are on the SENTINEL port.
 const METRICS: Need = Need { name: "metrics", category: Category::Read, commands: &[&["info"]] };
 
-/// Whether the metrics, and whatever else names groups and addresses, may be read.
-pub(super) async fn read(access: &Access, peer: SocketAddr, headers: &HeaderMap) -> Result<(), Refusal> {
+/// The other end of a connection, among the extensions of its requests.
+#[derive(Clone, Debug)]
+pub(super) struct Visitor {
+    pub(super) peer: SocketAddr,
+    pub(super) place: Arc<Place>,
+}
+
+/// Lets a visitor read the metrics, and whatever else names groups and addresses. His connection may stay from then on.
+pub(super) async fn read(access: &Access, visitor: &Visitor, headers: &HeaderMap) -> Result<(), Refusal> {
     let authorization = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-    let arrival = Arrival { port: Port::Http, peer: &Endpoint::Ip(peer), authorization, certificate: None };
-    access.caller(arrival, &METRICS).await.map(drop)
+    let arrival = Arrival { port: Port::Http, peer: &Endpoint::Ip(visitor.peer), authorization, certificate: None };
+    access.caller(arrival, &METRICS).await.map(|_| visitor.place.prove())
 }
 
 /// A refusal as HTTP has it.

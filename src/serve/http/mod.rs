@@ -20,7 +20,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -37,6 +37,7 @@ use tokio_util::task::TaskTracker;
 use tonic::transport::server::Connected;
 
 use self::counters::Counters;
+use self::guard::Visitor;
 use super::grpc::Context;
 use crate::admission::{Port, Precedence};
 use crate::hooks::Hooks;
@@ -117,7 +118,7 @@ async fn serve_one(listener: TcpListener, intake: Intake, router: Router, cancel
 async fn attend(stream: Incoming, router: Router, cancel: CancellationToken) {
     // A connection that is gone already: of no host.
     let peer = stream.connect_info().peer.unwrap_or_else(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
-    let router = router.layer(Extension(ConnectInfo(peer)));
+    let router = router.layer(Extension(Visitor { peer, place: stream.place() }));
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEADER_WITHIN).max_buf_size(HEADER_BYTES);
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
@@ -144,8 +145,8 @@ async fn in_turn(State(precedence): State<Precedence>, request: Request, next: N
     next.run(request).await
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
-    if let Err(refusal) = guard::read(&shared.ctx.access, peer, &headers).await {
+async fn metrics(State(shared): State<Arc<Shared>>, Extension(visitor): Extension<Visitor>, headers: HeaderMap) -> Response {
+    if let Err(refusal) = guard::read(&shared.ctx.access, &visitor, &headers).await {
         return guard::refused(&refusal);
     }
     let mut families = scrape::families(&shared.ctx, &shared.counters.read());
@@ -200,8 +201,8 @@ fn fence_problems(ctx: &Context, state: &machine::State) -> String {
 }
 
 /// Open to all, as kubelets and load balancers have no password; the details are for those who may read the metrics.
-async fn ready(State(shared): State<Arc<Shared>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, uri: Uri, headers: HeaderMap) -> Response {
-    let stranger = guard::read(&shared.ctx.access, peer, &headers).await.is_err();
+async fn ready(State(shared): State<Arc<Shared>>, Extension(visitor): Extension<Visitor>, uri: Uri, headers: HeaderMap) -> Response {
+    let stranger = guard::read(&shared.ctx.access, &visitor, &headers).await.is_err();
     let group = asked_group(&uri);
     match (shared.ctx.agreement.linearizable().await, group) {
         (Ok(state), Some(group)) => ready_of_group(&shared.ctx, &state, &group, stranger),

@@ -62,7 +62,7 @@ pub(in crate::transport) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(mut
         _ => error,
     })?;
     noise.read_message(&answer, &mut []).map_err(|_| denied("it does not hold our secret (raft secret-file)"))?;
-    let mut proven = ProvenStream::new(stream, noise.into_transport_mode().map_err(io::Error::other)?);
+    let mut proven = ProvenStream::new(stream, noise.into_transport_mode().map_err(io::Error::other)?, key.id());
     proven.queue_confirmation()?;
     Ok(proven)
 }
@@ -88,7 +88,7 @@ pub(in crate::transport) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(mut 
     noise.write_message(&[], &mut answer).map_err(io::Error::other)?;
     stream.write_all(&answer).await?;
     stream.flush().await?;
-    let mut proven = ProvenStream::new(stream, noise.into_transport_mode().map_err(io::Error::other)?);
+    let mut proven = ProvenStream::new(stream, noise.into_transport_mode().map_err(io::Error::other)?, key.id());
     proven.read_confirmation().await.map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => denied(format!("it repeats what was recorded of somebody who holds the secret {id}")),
         _ => error,

@@ -8,6 +8,8 @@ use std::task::{Context, Poll, ready};
 use snow::TransportState;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
+use crate::secret::KeyId;
+
 /// Bytes of clear text in one frame. Small enough that a frame is decrypted while the next one travels.
 const PLAIN_BYTES: usize = 16 * 1024;
 /// The tag that each frame ends with.
@@ -20,6 +22,7 @@ const FRAME_BYTES: usize = LENGTH_BYTES + PLAIN_BYTES + TAG_BYTES;
 pub(in crate::transport) struct ProvenStream<S> {
     inner: S,
     noise: TransportState,
+    key: KeyId,
     input: Input,
     output: Output,
 }
@@ -48,14 +51,20 @@ impl<S> fmt::Debug for ProvenStream<S> {
 }
 
 impl<S> ProvenStream<S> {
-    pub(super) fn new(inner: S, noise: TransportState) -> Self {
+    pub(super) fn new(inner: S, noise: TransportState, key: KeyId) -> Self {
         let bytes = |count| vec![0; count].into_boxed_slice();
         Self {
             inner,
             noise,
+            key,
             input: Input { frames: bytes(FRAME_BYTES), filled: 0, plain: bytes(PLAIN_BYTES + TAG_BYTES), plain_at: 0, plain_end: 0 },
             output: Output { plain: bytes(PLAIN_BYTES), frames: bytes(FRAME_BYTES), at: 0, end: 0 },
         }
+    }
+
+    /// The secret that both ends have proven to hold.
+    pub(in crate::transport) const fn key(&self) -> KeyId {
+        self.key
     }
 
     /// Encrypts the empty message that ends the handshake. It travels with the first bytes that are written.
