@@ -83,6 +83,8 @@ pub struct NodeView {
     pub fence: Option<(Mono, FenceSight)>,
     /// Whether it could write its file when it was last told to, and when that was; none if this process of it was not told by this sentinel.
     pub rewritten: Option<(Mono, Result<(), String>)>,
+    /// Its words when it last refused to close connections for us (CLIENT KILL), if the last answer was a refusal.
+    pub keeps_clients: Option<String>,
     /// Since when it has been the process that it is now.
     pub process_since: Mono,
     /// Since when it has reported its current role.
@@ -119,6 +121,7 @@ impl NodeView {
             report: None,
             fence: None,
             rewritten: None,
+            keeps_clients: None,
             process_since: now,
             role_since: now,
             busy: false,
