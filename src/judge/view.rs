@@ -319,6 +319,15 @@ impl GroupView {
         Some(replicas.iter().any(|listed| self.is_same(replica, &listed.addr)))
     }
 
+    /// The replicas that an operator's RESET forgets: those that are down, and have left where there is a fence.
+    ///
+    /// One that hangs is down, and may wake: as long as the master has it on its list it may hold what was confirmed and is nowhere else. Where
+    /// there is a fence it stays on record until the master is seen without it.
+    pub fn down_and_gone(&self, group: &Group) -> Vec<Addr> {
+        let gone = |addr: &Addr| group.fence.is_none() || self.is_listed(group, addr) == Some(false);
+        group.replicas.keys().filter(|addr| self.is_down(addr) && gone(addr)).cloned().collect()
+    }
+
     /// Whether this sentinel sees the node down.
     pub fn is_down(&self, addr: &Addr) -> bool {
         self.nodes.get(addr).is_some_and(|node| node.down_since.is_some())

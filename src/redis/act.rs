@@ -185,7 +185,8 @@ impl ActReport {
 
     /// Whether connections were closed, if that was among the steps: the first refusal, if there is one.
     pub fn killed(&self) -> Option<Result<(), String>> {
-        let mut kills = self.steps.iter().filter(|step| matches!(step.step, Step::KillClients | Step::KillSubscribers)).map(|step| &step.result);
+        let mut kills =
+            self.steps.iter().filter(|step| matches!(step.step, Step::KillClients | Step::KillSubscribers)).map(|step| &step.result);
         let first = kills.next()?;
         Some(std::iter::once(first).chain(kills).find(|result| result.is_err()).unwrap_or(first).clone())
     }

@@ -172,7 +172,10 @@ fn a_server_that_closes_no_connections_for_us_is_told_of_before_it_matters() {
     let cluster = armed(strict());
     let master = cluster.master();
     let ask = |words: &[&str]| cluster.server(master).ask(words).expect("it answers");
-    let said = || [1, 2, 3].map(|id| cluster.sentinel(id).answer(&["SENTINEL", "MASTER", crate::kit::GROUP]).field("fence-status").unwrap_or_default());
+    let said = || {
+        [1, 2, 3]
+            .map(|id| cluster.sentinel(id).answer(&["SENTINEL", "MASTER", crate::kit::GROUP]).field("fence-status").unwrap_or_default())
+    };
     assert!(ask(&["ACL", "SETUSER", "default", "-client|kill"]).is_ok());
     // The fence that somebody took away is set again, which is when it shows.
     assert!(ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]).is_ok());
