@@ -27,6 +27,9 @@ mod by_hand;
 #[path = "live/foreign.rs"]
 mod foreign;
 
+#[path = "live/moved.rs"]
+mod moved;
+
 #[path = "live/choosing.rs"]
 mod choosing;
 

@@ -40,8 +40,9 @@ pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc
             let well = report.is_some() || !matches!(errand.ask, Ask::Pause { .. });
             let rewritten =
                 done.steps.iter().find(|step| step.step == Step::ConfigRewrite).map(|step| Sight::Rewritten(step.result.clone()));
+            let killed = done.killed().map(Sight::ClientsKilled);
             // The file last: a report of another process makes what was known of it void.
-            for what in fence.into_iter().chain(report).chain(rewritten) {
+            for what in fence.into_iter().chain(report).chain(rewritten).chain(killed) {
                 let seen = Seen { addr: errand.node.clone(), at: parts.clock.mono(), what };
                 // An error means that the group is no longer monitored; the same goes for the send below.
                 let _ = sights.send(seen).await;
@@ -50,7 +51,11 @@ pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc
         }
         Err(why) => {
             let Errand { group, node, permit, .. } = &errand;
-            tracing::warn!(%group, %node, epoch = %permit.epoch, "could not {name} it: {why}; it is tried again if it is still due");
+            let next = match errand.ask {
+                Ask::Unpause => "its writes go on by themselves when the pause ends",
+                _ => "it is tried again if it is still due",
+            };
+            tracing::warn!(%group, %node, epoch = %permit.epoch, "could not {name} it: {why}; {next}");
             false
         }
     };
@@ -127,4 +132,7 @@ fn log_outcome(errand: &Errand, done: &ActReport) {
     let refused: Vec<String> =
         done.steps.iter().filter_map(|step| step.result.as_ref().err().map(|error| format!("{:?}: {error}", step.step))).collect();
     tracing::info!(%group, %node, epoch = %permit.epoch, refused = refused.join("; "), "asked to {}", ask.name());
+    if let Some(Err(why)) = done.killed() {
+        tracing::warn!(%group, %node, %why, "the server does not close connections for this cluster (CLIENT KILL): what a deposed sentinel sent it may take effect late");
+    }
 }

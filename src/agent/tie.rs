@@ -49,7 +49,8 @@ impl Shared {
 /// The group that acts on a data node in the place of this one: it has that server as well, and was there first.
 pub(super) fn owner<'a>(state: &'a State, group: &Group, node: &Addr) -> Option<&'a GroupName> {
     let process = group.process_at(node);
-    state.groups.values().find(|other| other.precedes(group) && other.has_server(node, process)).map(|other| &other.name)
+    let has = |other: &&Arc<Group>| other.precedes(group) && other.has_server(node, process);
+    state.groups.values().filter(has).min_by_key(|other| (other.created, &other.name)).map(|other| &other.name)
 }
 
 /// The data nodes of a group that others act on.

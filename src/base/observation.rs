@@ -36,6 +36,8 @@ pub enum Sight {
     Fence(FenceSight),
     /// CONFIG REWRITE was answered: the server keeps across restarts what it holds, or does not, in its own words.
     Rewritten(Result<(), String>),
+    /// CLIENT KILL was answered: the server closes connections for us, or does not, in its own words.
+    ClientsKilled(Result<(), String>),
 }
 
 /// Why there is no link.

@@ -28,6 +28,7 @@ impl NodeView {
             Sight::BadReport(_) => {}
             Sight::Fence(sight) => self.fence = Some((at, sight)),
             Sight::Rewritten(result) => self.rewritten = Some((at, result)),
+            Sight::ClientsKilled(result) => self.keeps_clients = result.err(),
         }
     }
 
@@ -117,6 +118,7 @@ impl NodeView {
             self.process_since = at;
             // Another process may have another file.
             self.rewritten = None;
+            self.keeps_clients = None;
         }
         if let Some((_, before)) = self.report.as_ref().filter(|(_, before)| before.run_id != report.run_id) {
             self.home = match installation(before) == installation(&report) {

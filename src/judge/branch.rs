@@ -49,7 +49,7 @@ impl Judge {
                 }
             }
             RoleReport::Replica(replica) => {
-                let follows_lender = group.replicas.keys().any(|node| self.lends(node) && self.view.is_same(node, &replica.master));
+                let follows_lender = self.is_lender(group, &replica.master);
                 // One that restarted as a master, and was taken off by a failover, is no more than it was then.
                 let restarted = !same_process && is_detached(report);
                 (holds_own(report) && !follows_lender && !restarted).then_some(Branch::MayHold)
@@ -60,6 +60,11 @@ impl Judge {
     /// Whether a server is a master by a failover that was given up, which let it lend its data. It has never taken a write.
     pub(super) fn lends(&self, addr: &Addr) -> bool {
         held_by(&self.view, addr) == Some(Fence::NO_WRITES)
+    }
+
+    /// Whether a replica follows one that lends, by the address that it names.
+    pub(super) fn is_lender(&self, group: &Group, followed: &Addr) -> bool {
+        group.replicas.keys().any(|node| self.lends(node) && self.view.is_same(node, followed))
     }
 
     /// Whether what a replica holds goes on under another name than the recorded one.

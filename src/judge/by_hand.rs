@@ -50,10 +50,12 @@ impl Judge {
     /// Asks for `ask` of a server that is not as recorded, unless something confirmed could be lost by that.
     ///
     /// A replica that follows another server of the group is taken off first: until then it may fetch what that one, as a master by hand,
-    /// has confirmed since it was seen.
+    /// has confirmed since it was seen. One that lends its data confirms nothing, and who has been with it would be nobody's afterwards: what it
+    /// holds could not be told from a history that was made by hand.
     pub(super) fn correct(&mut self, group: &Group, addr: &Addr, (at, report): (Mono, &NodeReport), ask: Ask) {
         let of_the_group = |master: &Addr| group.data_nodes().any(|node| self.view.is_same(node, master));
-        let attached = matches!(&report.role, RoleReport::Replica(replica) if group.is_strict() && of_the_group(&replica.master));
+        let attached = matches!(&report.role, RoleReport::Replica(replica)
+            if group.is_strict() && of_the_group(&replica.master) && !self.is_lender(group, &replica.master));
         match self.branch(group, addr, (at, report)) {
             Some(Branch::MayHold) => self.look_by_hand(group, addr),
             None if attached => {

@@ -292,12 +292,25 @@ impl Judge {
             return Some(format!("what {master} holds is not recorded yet"));
         }
         let ours = |addr: &&Addr| !self.is_foreign(group, addr);
+        if let Some(problem) = self.keeping_clients(group) {
+            return Some(problem);
+        }
         let held = group.replicas.keys().filter(ours).find_map(|addr| match self.view.fence(addr)? {
             FenceSight::Unknown(why) => Some(format!("{addr} does not say whether it holds the fence: {why}")),
             FenceSight::Holds(held) if *held != wanted => Some(format!("{addr} {} instead of {}", shown(*held), shown(wanted))),
             FenceSight::Holds(_) => self.forgets(addr).map(|why| forgetful(addr, &why)),
         });
         held.or_else(|| self.short_of_replicas(group))
+    }
+
+    /// A server that does not close connections when it is told to: what a deposed leader has sent it is bounded by the network's delivery alone.
+    fn keeping_clients(&self, group: &Group) -> Option<String> {
+        let why = |addr: &Addr| self.view.nodes.get(addr).and_then(|node| node.keeps_clients.as_ref());
+        let (addr, why) = group.data_nodes().filter(|addr| !self.is_foreign(group, addr)).find_map(|addr| Some((addr, why(addr)?)))?;
+        Some(format!(
+            "{addr} does not close connections for this cluster ({why}), so an order of a sentinel that was deposed may be carried out up to a second \
+             late: allow CLIENT KILL to the user of the sentinels"
+        ))
     }
 
     /// The master refuses writes for want of replicas.

@@ -9,7 +9,7 @@
 
 use super::intent::{Intent, Remark};
 use super::mind::Judge;
-use super::view::{Home, NodeView, Owner};
+use super::view::{Home, NodeView, Owner, Tie};
 use crate::base::observation::{NodeReport, RoleReport};
 use crate::base::{Addr, ReplId, RunId, limits};
 use crate::machine::{Group, Identity};
@@ -52,7 +52,9 @@ impl Judge {
 
     /// Tells those who listen when a server turns out to be foreign, or no longer is there.
     pub(super) fn note_foreign(&mut self, addr: &Addr) {
-        let owner = self.owner(&self.world.group, addr);
+        // Of a group that follows another one as a whole that is told at once, not server by server.
+        let follows = matches!(self.world.tie, Some(Tie::Shared(_)));
+        let owner = self.owner(&self.world.group, addr).filter(|_| !follows);
         let Some(node) = self.view.nodes.get_mut(addr).filter(|node| node.foreign != owner) else { return };
         node.foreign.clone_from(&owner);
         self.want(Intent::Notify { node: addr.clone(), what: Remark::Foreign { owner } });

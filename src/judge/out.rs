@@ -14,9 +14,10 @@ const NOTICE_S: u64 = 2;
 impl Judge {
     /// Why the old master can take no writes any more, if that is so; `since` is when enough replicas had left it, `off` how many have.
     pub(super) fn out_of_writes(&self, group: &Group, needed: Needed, (since, off): (Mono, u32)) -> Option<Basis> {
+        // It may be elsewhere by now.
+        let at = self.masters_address(group);
         // Seen by this one as well, and now: a process that was gone when the votes were cast may be back.
-        let gone =
-            matches!(self.view.nodes.get(&group.master.addr).map(|node| &node.link), Some(Link::Down { loss: LinkLoss::Refused, .. }));
+        let gone = matches!(self.view.nodes.get(at).map(|node| &node.link), Some(Link::Down { loss: LinkLoss::Refused, .. }));
         let refusing = group.ballot.votes().values().filter(|vote| vote.testimony.evidence == Evidence::Refused).count();
         if gone && refusing >= self.world.majority {
             return Some(Basis::Gone);
@@ -26,7 +27,7 @@ impl Judge {
         }
         let ended = self.silence_ends(group, needed, (since, off)).is_some_and(|end| self.now() >= end);
         // Not if it is seen to hold less than it is relied on for.
-        let held = self.view.fence(&group.master.addr).and_then(FenceSight::held);
+        let held = self.view.fence(at).and_then(FenceSight::held);
         let relied_on = group.fence.map_or(0, |fence| fence.min_replicas);
         let holds = held.is_none_or(|held| held.min_replicas >= relied_on);
         (ended && holds).then_some(Basis::LagWindow)
@@ -78,7 +79,7 @@ impl Judge {
 
     /// Whether the old master itself says, later than `since`, that it takes no writes: it is a replica, or it counts too few.
     pub(super) fn seen_out(&self, group: &Group, since: Mono) -> bool {
-        let master = &group.master.addr;
+        let master = self.masters_address(group);
         let Some((_, report)) = self.view.live_report(master).filter(|(at, _)| *at > since) else { return false };
         match (&report.role, self.view.fence(master)) {
             (RoleReport::Replica(_), _) => true,

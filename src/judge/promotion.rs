@@ -32,6 +32,9 @@ impl Judge {
         let group = Arc::clone(&self.world.group);
         let Some(failover) = &group.failover else { return };
         let attempt = self.attempt_at(failover);
+        if failover.phase.is_undecided() && matches!(failover.cause, Cause::Down { .. }) {
+            self.seek_moved_master(&group);
+        }
         match &failover.phase {
             Phase::Choosing => self.choose_master(&group, failover, &attempt),
             Phase::Detaching => self.lead_detaching(&group, failover, &attempt),

@@ -24,6 +24,7 @@ impl Judge {
         let reports = self.live_reports();
         let current = |at: Mono| self.is_fresh(at) && self.view.is_of_this_link(master, at);
         let Some((master_at, of_master)) = reports.get(master).filter(|(at, _)| current(*at)) else {
+            self.seek_moved_master(&group);
             self.attach_detached(&group, &reports);
             self.demote_former(&group, &reports);
             return;

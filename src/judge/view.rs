@@ -83,6 +83,8 @@ pub struct NodeView {
     pub fence: Option<(Mono, FenceSight)>,
     /// Whether it could write its file when it was last told to, and when that was; none if this process of it was not told by this sentinel.
     pub rewritten: Option<(Mono, Result<(), String>)>,
+    /// Its words when it last refused to close connections for us (CLIENT KILL), if the last answer was a refusal.
+    pub keeps_clients: Option<String>,
     /// Since when it has been the process that it is now.
     pub process_since: Mono,
     /// Since when it has reported its current role.
@@ -119,6 +121,7 @@ impl NodeView {
             report: None,
             fence: None,
             rewritten: None,
+            keeps_clients: None,
             process_since: now,
             role_since: now,
             busy: false,
@@ -314,6 +317,15 @@ impl GroupView {
         let (_, report) = self.live_report(&group.master.addr)?;
         let RoleReport::Master { replicas, .. } = &report.role else { return None };
         Some(replicas.iter().any(|listed| self.is_same(replica, &listed.addr)))
+    }
+
+    /// The replicas that an operator's RESET forgets: those that are down, and have left where there is a fence.
+    ///
+    /// One that hangs is down, and may wake: as long as the master has it on its list it may hold what was confirmed and is nowhere else. Where
+    /// there is a fence it stays on record until the master is seen without it.
+    pub fn down_and_gone(&self, group: &Group) -> Vec<Addr> {
+        let gone = |addr: &Addr| group.fence.is_none() || self.is_listed(group, addr) == Some(false);
+        group.replicas.keys().filter(|addr| self.is_down(addr) && gone(addr)).cloned().collect()
     }
 
     /// Whether this sentinel sees the node down.

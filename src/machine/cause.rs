@@ -64,7 +64,7 @@ pub enum AbortReason {
     MasterDown,
     /// A planned change: the next master did not have every write in time, or the old one could not be kept from taking more.
     NotDrained,
-    /// A planned change: the leader holds back because of sentinels that are not of this cluster.
+    /// A planned change: the leader holds back, because of sentinels that are not of this cluster or of another group that has the servers.
     HeldBack,
     /// The group went into shadow.
     StoodDown,
@@ -80,7 +80,7 @@ impl AbortReason {
             Self::NoGoodReplica => "no replica could be promoted in time",
             Self::MasterDown => "the master went down before the planned change was decided",
             Self::NotDrained => "the next master did not have every write in time",
-            Self::HeldBack => "sentinels that are not of this cluster watch the master, so nothing is done",
+            Self::HeldBack => "the cluster holds back from this group (status says why), so nothing is done",
             Self::StoodDown => "the group went into shadow",
             Self::MovedByOthers => "others changed the master first",
         }

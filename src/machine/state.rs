@@ -128,7 +128,8 @@ impl State {
 
     /// Why a group of this name cannot have this master: it is a data node of another group, and two would fight over it.
     pub fn taken(&self, name: &GroupName, master: &Addr) -> Option<String> {
-        let other = self.groups.values().filter(|_| !self.groups.contains_key(name)).find(|group| group.has_server(master, None))?;
+        let all = self.groups.values().filter(|_| !self.groups.contains_key(name));
+        let other = all.filter(|group| group.has_server(master, None)).min_by_key(|group| (group.created, &group.name))?;
         Some(format!(
             "{master} is a data node of '{}' (master {}), and two groups would fight over it; remove that one first (SENTINEL REMOVE), or let it \
              forget {master} (SENTINEL FORGET)",

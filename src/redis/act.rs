@@ -115,6 +115,8 @@ impl Act {
         let rewrite = step(Step::ConfigRewrite, "CONFIG", &["REWRITE"]).or_not();
         let info = step(Step::Info, "INFO", &[]);
         let kill_normal = step(Step::KillClients, "CLIENT", &["KILL", "TYPE", "normal"]).or_not();
+        // Closes no connection: ids are given from 1 on. It shows whether the server would, before that is needed.
+        let kill_nobody = step(Step::KillClients, "CLIENT", &["KILL", "ID", &i64::MAX.to_string()]).or_not();
         let kill_all = || vec![kill_normal.clone(), step(Step::KillSubscribers, "CLIENT", &["KILL", "TYPE", "pubsub"]).or_not()];
         let unpause = step(Step::Unpause, "CLIENT", &["UNPAUSE"]).or_not();
         let hold = |fence: &Fence| {
@@ -142,7 +144,7 @@ impl Act {
                 [hold, vec![follow(&Addr::nobody()), rewrite, kill_normal, held.or_not(), info]].concat()
             }
             Self::Lend => [hold(&Fence::NO_WRITES), vec![replicaof("NO", "ONE"), kill_normal, held.or_not(), info]].concat(),
-            Self::Arm(fence) => [hold(fence), vec![held, rewrite, info]].concat(),
+            Self::Arm(fence) => [hold(fence), vec![held, rewrite, kill_nobody, info]].concat(),
             Self::Pause { ms } => vec![step(Step::Pause, "CLIENT", &["PAUSE", &ms.to_string(), "WRITE"]), info],
             Self::Unpause => vec![step(Step::Unpause, "CLIENT", &["UNPAUSE"]), info],
             Self::KillScript => vec![step(Step::KillScript, "SCRIPT", &["KILL"])],
@@ -179,6 +181,14 @@ impl ActReport {
     /// The report, if there is a readable one.
     pub fn node(&self) -> Option<&NodeReport> {
         self.report.as_ref().and_then(|report| report.as_ref().ok()).map(AsRef::as_ref)
+    }
+
+    /// Whether connections were closed, if that was among the steps: the first refusal, if there is one.
+    pub fn killed(&self) -> Option<Result<(), String>> {
+        let mut kills =
+            self.steps.iter().filter(|step| matches!(step.step, Step::KillClients | Step::KillSubscribers)).map(|step| &step.result);
+        let first = kills.next()?;
+        Some(std::iter::once(first).chain(kills).find(|result| result.is_err()).unwrap_or(first).clone())
     }
 
     /// Puts steps and replies together. `refused` are optional steps that were left out, with the server's reason.

@@ -76,6 +76,7 @@ fn an_empty_server_at_a_dead_replicas_address_is_attached() {
     drop(foreign);
 }
 
+/// The one that the file names first was there first.
 #[test]
 fn a_master_under_two_names_is_acted_on_by_one_group() {
     let (scratch, timeline) = (Scratch::new(), Timeline::default());
@@ -84,28 +85,28 @@ fn a_master_under_two_names_is_acted_on_by_one_group() {
     options.replica_of = Some(old.addr());
     let replica = RedisServer::start("shared-replica", scratch.path(), &timeline, &options);
     let mut plan = Plan::new(Flavour::Ours);
-    for group in ["one", "two"] {
+    for group in ["zeta", "alpha"] {
         plan.lines.push(format!("sentinel monitor {group} 127.0.0.1 {} 2", old.port));
         plan.lines.push(format!("sentinel down-after-milliseconds {group} 1000"));
     }
     let cluster = plan.start();
-    let asked = cluster.sentinel(1).ask(&["SENTINEL", "MONITOR", "three", "127.0.0.1", &old.port.to_string(), "2"]).expect("it answers");
-    assert!(asked.error().is_some_and(|why| why.contains("is a data node of 'one'")), "{asked}");
+    let asked = cluster.sentinel(1).ask(&["SENTINEL", "MONITOR", "third", "127.0.0.1", &old.port.to_string(), "2"]).expect("it answers");
+    assert!(asked.error().is_some_and(|why| why.contains("is a data node of 'zeta'")), "{asked}");
     let named = |group: &str| cluster.sentinel(1).ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", group]).ok().as_ref().and_then(master_port);
     let told = || cluster.sentinels.iter().all(|sentinel| sentinel.log().contains("two groups have the same server"));
     timeline.wait_until("it is told", SOON, told);
     let ready = |group: &str| cluster.sentinel(1).answer(&["SENTINEL", "MASTER", group]);
-    timeline.wait_for("the other one is not ready, and says why", SOON, || match ready("two") {
-        said if said.field("failover-obstacle").is_some_and(|why| why.contains("is a data node of 'one'")) => Ok(()),
+    timeline.wait_for("the other one is not ready, and says why", SOON, || match ready("alpha") {
+        said if said.field("failover-obstacle").is_some_and(|why| why.contains("is a data node of 'zeta'")) => Ok(()),
         said => Err(said.to_string()),
     });
-    let known = || cluster.sentinel(1).ask(&["SENTINEL", "REPLICAS", "one"]).is_ok_and(|reply| reply.items().len() == 1);
+    let known = || cluster.sentinel(1).ask(&["SENTINEL", "REPLICAS", "zeta"]).is_ok_and(|reply| reply.items().len() == 1);
     timeline.wait_until("the replica is known", SOON, known);
     old.kill();
-    timeline.wait_until("one group acts", SOON, || named("one") == Some(replica.port));
+    timeline.wait_until("one group acts", SOON, || named("zeta") == Some(replica.port));
     old.restart();
     timeline.wait_until("the old master follows", SOON, || old.linked_to() == Some(replica.port));
-    timeline.wait_until("the other group follows", SOON, || named("two") == Some(replica.port));
+    timeline.wait_until("the other group follows", SOON, || named("alpha") == Some(replica.port));
     let changes = |server: &RedisServer| {
         let told = server.ask(&["INFO", "commandstats"]).ok().and_then(|reply| reply.text()).unwrap_or_default();
         let calls = told.lines().find_map(|line| line.strip_prefix("cmdstat_replicaof:calls=").map(str::to_owned));
@@ -114,6 +115,17 @@ fn a_master_under_two_names_is_acted_on_by_one_group() {
     timeline.holds("nobody fights over them", Duration::from_secs(6), || match changes(&old) + changes(&replica) {
         0..=4 => Ok(()),
         many => Err(format!("{many} changes of role")),
+    });
+    let planned = cluster.sentinel(1).answer(&["SENTINEL", "FAILOVER", "alpha", "COORDINATED"]);
+    timeline.note(format!("a planned change of the one that follows: {planned}"));
+    timeline.holds("it changes nothing", Duration::from_secs(3), || match old.linked_to() {
+        Some(port) if port == replica.port => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    cluster.sentinel(1).expect_ok(&["SENTINEL", "REMOVE", "zeta"]);
+    timeline.wait_for("the other one takes over", SOON, || match ready("alpha") {
+        said if said.field("failover-ready").as_deref() == Some("yes") => Ok(()),
+        said => Err(said.to_string()),
     });
     assert_eq!(
         cluster.sentinel(1).ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", GROUP]).ok().as_ref().and_then(master_port),

@@ -165,3 +165,28 @@ fn a_second_failure_right_after_a_rejoin_ends_once_all_are_back() {
     let (lost, _) = written.lost(second, third);
     assert!(lost.len() <= 20, "what was acknowledged without WAIT in the last moment may be gone, not {}", lost.len());
 }
+
+/// Nothing but the network's delivery bounds what a deposed sentinel has sent to such a server.
+#[test]
+fn a_server_that_closes_no_connections_for_us_is_told_of_before_it_matters() {
+    let cluster = armed(strict());
+    let master = cluster.master();
+    let ask = |words: &[&str]| cluster.server(master).ask(words).expect("it answers");
+    let said = || {
+        [1, 2, 3]
+            .map(|id| cluster.sentinel(id).answer(&["SENTINEL", "MASTER", crate::kit::GROUP]).field("fence-status").unwrap_or_default())
+    };
+    assert!(ask(&["ACL", "SETUSER", "default", "-client|kill"]).is_ok());
+    // The fence that somebody took away is set again, which is when it shows.
+    assert!(ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]).is_ok());
+    cluster.timeline.wait_for("the leading sentinel says so", LIMIT, || {
+        let tells = |text: &String| text.contains("does not close connections for this cluster") && text.contains("NOPERM");
+        if said().iter().any(tells) { Ok(()) } else { Err(format!("{:?}", said())) }
+    });
+    assert!(ask(&["ACL", "SETUSER", "default", "+client|kill"]).is_ok());
+    assert!(ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]).is_ok());
+    cluster.timeline.wait_for("and no more when it does", LIMIT, || match said() {
+        all if all.iter().all(|text| text == "ok") => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+}

@@ -92,6 +92,7 @@ impl Run {
             hooks: Vec::new(),
             stats: Stats::default(),
             violation: None,
+            resetting: false,
             calm: true,
             booted: false,
             deadline: u64::MAX,

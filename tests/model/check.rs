@@ -188,7 +188,8 @@ impl Run {
     }
 
     pub(crate) fn note_forgotten(&mut self, team: usize, replica: &Addr) {
-        if self.node_at(replica).is_some_and(|node| !self.nodes[node].gone_for_good) {
+        let there = self.node_at(replica).is_some_and(|node| !self.nodes[node].gone_for_good);
+        if there && !self.resetting {
             self.teams[team].ledger.void = true;
         }
     }

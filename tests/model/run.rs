@@ -43,6 +43,8 @@ pub struct Run {
     pub(crate) stats: Stats,
     pub(crate) violation: Option<Violation>,
     pub(crate) calm: bool,
+    /// An operator's RESET is being applied.
+    pub(crate) resetting: bool,
     /// The groups have found themselves.
     pub(crate) booted: bool,
     pub(crate) deadline: u64,

@@ -192,6 +192,8 @@ impl Run {
                 }
             }
             81..=90 => self.request(),
+            // What an operator moves by hand is a search of its own.
+            91 if !self.setup.adversary.by_hand => self.reset(),
             91..=93 => self.change_settings(),
             94..=96 => self.lose_for_good(),
             _ => {
@@ -218,6 +220,20 @@ impl Run {
             team,
             &Command::FailoverRequested { group: group.name.clone(), epoch: group.epoch, by, manner, target, at, asked: None },
         );
+    }
+
+    /// An operator says RESET to a sentinel: nothing is lost by that, whatever the sentinel sees.
+    fn reset(&mut self) {
+        let (team, sentinel) = (self.a_team(), self.a_sentinel());
+        if !self.sentinels[sentinel].up {
+            return;
+        }
+        let group = Arc::clone(self.group_at(sentinel, team));
+        let down = self.sentinels[sentinel].minds[team].judge.view().down_and_gone(&group);
+        let at = WallTime(self.net.now);
+        self.resetting = true;
+        self.order(team, &Command::ResetGroup { group: group.name.clone(), down, at, asked: None });
+        self.resetting = false;
     }
 
     fn change_settings(&mut self) {

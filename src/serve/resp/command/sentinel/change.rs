@@ -9,7 +9,7 @@ use super::super::super::reply::{Answer, Reply};
 use super::{argument, group, no_such_master, options, parameters};
 use crate::base::{Addr, GroupName, GroupSettings};
 use crate::machine::command::Origin;
-use crate::machine::{Command, Group, Outcome, Refusal};
+use crate::machine::{Command, Outcome, Refusal};
 use crate::serve::{adoption, glob};
 
 /// The outcome of a change as a reply.
@@ -170,7 +170,7 @@ pub(super) async fn reset(client: &mut Client, words: &[Bytes]) -> Answer {
     for group in state.groups.values().filter(|group| glob::matches(pattern, group.name.as_str().as_bytes())) {
         let command = Command::ResetGroup {
             group: group.name.clone(),
-            down: down_replicas(client, group),
+            down: client.context().board.group(&group.name).unwrap_or_default().down_and_gone(group),
             at: client.context().clock.wall(),
             asked: None,
         };
@@ -181,14 +181,6 @@ pub(super) async fn reset(client: &mut Client, words: &[Bytes]) -> Answer {
         }
     }
     Ok(Reply::Int(count))
-}
-
-/// One that hangs is down, and may wake: as long as the master has it on its list it may hold what was confirmed and is nowhere else. Where
-/// there is a fence it stays on record until the master is seen without it.
-fn down_replicas(client: &Client, group: &Group) -> Vec<Addr> {
-    let view = client.context().board.group(&group.name).unwrap_or_default();
-    let gone = |addr: &Addr| group.fence.is_none() || view.is_listed(group, addr) == Some(false);
-    group.replicas.keys().filter(|addr| view.is_down(addr) && gone(addr)).cloned().collect()
 }
 
 /// A name that a group may have; others are certainly not monitored.
