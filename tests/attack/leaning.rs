@@ -204,6 +204,45 @@ fn a_header_that_never_ends_is_not_waited_for() {
     }
 }
 
+/// A request but for its last word: so many of this length.
+fn unfinished_words(count: usize, length: usize) -> Vec<u8> {
+    let word = [format!("${length}\r\n").as_bytes(), &vec![b'x'; length], b"\r\n"].concat();
+    [format!("*{}\r\n", count + 1).as_bytes(), &word.repeat(count)].concat()
+}
+
+#[test]
+fn requests_that_grow_and_never_end_hold_a_bounded_share_of_memory() {
+    let cluster = Plan { replicas: 0, sentinels: 1, quorum: 1, ..Plan::new(Flavour::Ours) }.launch();
+    let (sentinel, pid) = (&cluster.sentinels[0], cluster.sentinels[0].pid().expect("it runs"));
+    let at = SocketAddr::from((sentinel.ports.ip, sentinel.ports.resp));
+    let before = resident_kib(pid);
+    // 270 MB of them.
+    let piece = unfinished_words(30, 30_000);
+    let begin = |_| {
+        let mut stream = connect(at)?;
+        // Whoever holds much is disconnected while it still writes.
+        let _ = stream.write_all(&piece);
+        Some(stream)
+    };
+    let held: Vec<TcpStream> = (0..300).filter_map(begin).collect();
+    cluster.timeline.wait_for("they hold a bounded amount of memory", SOON, || match resident_kib(pid).saturating_sub(before) {
+        grown if grown <= 128 * 1024 => Ok(()),
+        grown => Err(format!("it has grown by {grown} KiB")),
+    });
+    assert!(sentinel.ask(&["PING"]).is_ok());
+    drop(held);
+}
+
+#[test]
+fn a_stranger_has_no_room_for_a_large_request() {
+    let lines = vec!["requirepass right".to_owned()];
+    let cluster = Plan { replicas: 0, sentinels: 1, quorum: 1, lines, ..Plan::new(Flavour::Ours) }.launch();
+    let ports = cluster.sentinels[0].ports;
+    let mut stranger = connect((ports.ip, ports.resp).into()).expect("it listens");
+    let _ = stranger.write_all(&unfinished_words(5, 10_000));
+    cluster.timeline.wait_for("its connection is closed", SOON, || ended(&mut stranger));
+}
+
 /// Opens so many connections one after the other, each of which says this, waits for the first bytes of an answer, and is silent then.
 fn crowd(addr: SocketAddr, count: usize, says: &[u8]) -> Vec<TcpStream> {
     let say = |mut stream: TcpStream| {
