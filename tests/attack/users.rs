@@ -20,13 +20,15 @@ use calls::{Caller, all_calls};
 const SOON: Duration = Duration::from_secs(30);
 
 /// Calls that change something, or show who did.
-const CHANGES: [&str; 15] = [
+const CHANGES: [&str; 17] = [
     "AddLearner",
     "AdoptReplica",
     "ForgetReplica",
+    "HandOver",
     "History",
     "MonitorGroup",
     "Promote",
+    "Recover",
     "RemoveGroup",
     "RemoveMember",
     "ReplaceMember",
