@@ -29,6 +29,9 @@ const ADOPT_MS: u64 = 2000;
 const AGAIN_MS: u64 = 3000;
 /// How often servers that changed by hand are looked at.
 const LOOK_MS: u64 = 50;
+/// A server is changed by what was seen of it within this time; by anything older it is looked at first.
+const RECENT_MS: u64 = 250;
+
 /// The recorded master, beside a server that leads by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum GivenUp {
@@ -53,6 +56,10 @@ impl Judge {
     /// has confirmed since it was seen. One that lends its data confirms nothing, and who has been with it would be nobody's afterwards: what it
     /// holds could not be told from a history that was made by hand.
     pub(super) fn correct(&mut self, group: &Group, addr: &Addr, (at, report): (Mono, &NodeReport), ask: Ask) {
+        // What it was a second ago it may have been before an operator came.
+        if group.is_strict() && self.now().ms_since(at) > RECENT_MS {
+            return self.look_every(addr, RECENT_MS);
+        }
         let of_the_group = |master: &Addr| group.data_nodes().any(|node| self.view.is_same(node, master));
         let attached = matches!(&report.role, RoleReport::Replica(replica)
             if group.is_strict() && of_the_group(&replica.master) && !self.is_lender(group, &replica.master));
@@ -163,10 +170,13 @@ impl Judge {
         let heir = holders().filter(branched).max_by_key(|addr| sight(addr).map(|(_, report)| report.offset))?;
         let (_, most) = sight(heir)?;
         let agrees = |addr: &Addr| sight(addr).is_some_and(|(_, report)| report.replid == most.replid && left_alone(report));
+        // The recorded master may have been told to follow the one that is gone, and have confirmed for it what nobody else has.
+        let (_, old) = sight(&group.master.addr)?;
+        let old_has_no_more = old.replid != most.replid || (left_alone(old) && old.offset <= most.offset);
         let unseen = holders().filter(|addr| sight(addr).is_none()).count();
         let needed = group.fence.map_or(0, |fence| fence.min_replicas) as usize;
         // The one that is gone is among those; with the others that are out of sight it could not have met the fence.
-        (holders().filter(branched).all(agrees) && unseen <= needed).then_some(heir)
+        (old_has_no_more && holders().filter(branched).all(agrees) && unseen <= needed).then_some(heir)
     }
 
     /// Begins to adopt a server that leads the group by hand; whether there is one.
