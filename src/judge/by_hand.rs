@@ -29,8 +29,6 @@ const ADOPT_MS: u64 = 2000;
 const AGAIN_MS: u64 = 3000;
 /// How often servers that changed by hand are looked at.
 const LOOK_MS: u64 = 50;
-/// A server is changed by what was seen of it within this time; by anything older it is looked at first.
-const RECENT_MS: u64 = 250;
 
 /// The recorded master, beside a server that leads by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +54,6 @@ impl Judge {
     /// has confirmed since it was seen. One that lends its data confirms nothing, and who has been with it would be nobody's afterwards: what it
     /// holds could not be told from a history that was made by hand.
     pub(super) fn correct(&mut self, group: &Group, addr: &Addr, (at, report): (Mono, &NodeReport), ask: Ask) {
-        // What it was a second ago it may have been before an operator came.
-        if group.is_strict() && self.now().ms_since(at) > RECENT_MS {
-            return self.look_every(addr, RECENT_MS);
-        }
         let of_the_group = |master: &Addr| group.data_nodes().any(|node| self.view.is_same(node, master));
         let attached = matches!(&report.role, RoleReport::Replica(replica)
             if group.is_strict() && of_the_group(&replica.master) && !self.is_lender(group, &replica.master));

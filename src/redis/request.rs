@@ -132,6 +132,9 @@ impl Link {
             }
             let mut replies = self.exchange(&commands, deadline).await.map_err(AskError::Lost)?;
             if !in_transaction {
+                if replies.iter().any(|reply| matches!(reply, Reply::Status(status) if status == "QUEUED")) {
+                    return Err(AskError::NoLink(LinkLoss::Other("it is in a transaction that was not begun here".to_owned())));
+                }
                 return attempt.report(replies);
             }
             match replies.pop().unwrap_or(Reply::Nil) {
@@ -164,10 +167,19 @@ impl Link {
             Ok(()) => Ok(in_transaction),
             Err(why) => {
                 if in_transaction {
-                    self.exchange(&[self.access().command("DISCARD", &[])], deadline).await.map_err(AskError::NoLink)?;
+                    self.leave_transaction(&why, deadline).await?;
                 }
                 Err(AskError::NotPermitted(why))
             }
+        }
+    }
+
+    /// Whatever comes over a link that cannot leave its transaction is queued and never done: such a link is given up, which ends the transaction as well.
+    async fn leave_transaction(&mut self, why: &str, deadline: Instant) -> Result<(), AskError> {
+        let left = self.exchange(&[self.access().command("DISCARD", &[])], deadline).await.map_err(AskError::NoLink)?;
+        match left.first() {
+            Some(Reply::Status(_)) => Ok(()),
+            _ => Err(AskError::NoLink(LinkLoss::Other(format!("{why}; the server does not let this user DISCARD, so the link is closed")))),
         }
     }
 

@@ -59,6 +59,21 @@ async fn without_permission_nothing_is_done_and_the_link_goes_on() {
     promote(&hands, LIMIT, Scripted::default()).await.expect("the next one is permitted, over the same link");
 }
 
+/// A link that stayed in its transaction had all later acts queued, answered well and never done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_user_who_may_not_discard_is_given_a_fresh_link() {
+    let server = Server::start("");
+    server.say("ACL SETUSER default -discard");
+    let watched = watch(server.addr(), settings(1000));
+    let hands = watched.probe.hands().expect("it was given hands");
+    let refused = Scripted { confirms: [deposed()].into(), ..Scripted::default() };
+    let told = promote(&hands, LIMIT, refused).await.expect_err("another leads");
+    assert!(matches!(&told, AskError::NoLink(_)) && told.to_string().contains("another leads"), "{told}");
+    let follow = Act::Follow { master: "127.0.0.1:1".parse().expect("an address"), clients: raft_sentinel::redis::Clients::Keep };
+    hands.act_by(follow, (Instant::now() + LIMIT).into(), Box::new(Scripted::default())).await.expect("the next one is permitted");
+    assert!(server.say("INFO replication").contains("role:slave"), "and done");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_confirmation_that_grew_old_is_asked_for_again() {
     let server = Server::start("");
