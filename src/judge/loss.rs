@@ -60,7 +60,8 @@ impl Judge {
         let intact: Vec<&NodeReport> =
             seen.iter().filter(|(addr, replica)| check_intact(group, addr, replica).is_ok()).map(|(_, replica)| *replica).collect();
         let enough = seen.len() == group.holders() as usize || intact.len() >= group.needed().detached as usize;
-        enough && !intact.iter().any(|replica| has_more(group, &known.replid, replica, report))
+        // One that restarted may lack something, and so cannot vouch for the others; what it has is there all the same.
+        enough && !seen.iter().any(|(_, replica)| has_more(group, &known.replid, replica, report))
     }
 
     /// Whether every server on record is back, and what they hold together is all that is left: the old master returned as another process
