@@ -106,6 +106,12 @@ impl Judge {
         }
         match check_intact(group, addr, report) {
             Err(Ineligible::Restarted) if self.nothing_more_will_come(group, attempt) => Ok(()),
+            // It counts as one that has left the old master; to be chosen it holds too little.
+            Err(Ineligible::ForeignHistory { .. })
+                if self.has_copied_nothing(group, report) && self.nothing_more_will_come(group, attempt) =>
+            {
+                Ok(())
+            }
             checked => checked,
         }
     }

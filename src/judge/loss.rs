@@ -6,14 +6,14 @@ use super::mind::{Attempt, Judge};
 use super::repair::is_detached;
 use crate::base::observation::{NodeReport, Role, RoleReport};
 use crate::base::{Addr, ReplId, RunId, limits};
-use crate::machine::Group;
+use crate::machine::{Group, Ineligible};
 
 impl Judge {
     /// For how long the recorded master has been there again without data that replicas still hold, if so.
     ///
     /// They would copy the emptiness as soon as they attach to it. Only as long as enough of them have the data for one to be
     /// promoted: then what the master has is all there is. One that came back with no key at all is not followed
-    /// even if a single replica has more: then it is for an operator to choose.
+    /// even if a single replica has more, be it one that restarted: that one is promoted when nothing else will come, or an operator chooses.
     pub(super) fn lost_history(&self, group: &Group) -> Option<u64> {
         let expected = expected_process(group).filter(|_| group.is_strict())?;
         let (at, report) = self.view.live_report(&group.master.addr)?;
@@ -25,18 +25,35 @@ impl Judge {
             return Some(self.now().ms_since(at));
         };
         let known = &known.replid;
-        let mut intact = 0;
-        let (mut anybody_has_more, mut anybody_has_keys) = (false, false);
+        let (mut intact, mut intact_has_more, mut anybody_has_keys) = (0, false, false);
         for addr in group.replicas.keys() {
             // On a fresh link the report before it may be of a process that is gone.
-            if let Some(replica) = self.in_sight(addr).filter(|replica| check_intact(group, addr, replica).is_ok()) {
+            let Some(replica) = self.in_sight(addr) else { continue };
+            let more = has_more(group, known, replica, report);
+            let checked = check_intact(group, addr, replica);
+            if checked.is_ok() {
                 intact += 1;
-                anybody_has_more |= has_more(group, known, replica, report);
-                anybody_has_keys |= has_keys(replica);
+                intact_has_more |= more;
             }
+            anybody_has_keys |= more && has_keys(replica) && (checked.is_ok() || is_whole_again(group, replica, checked));
         }
-        let enough = intact >= group.needed().detached || (anybody_has_keys && !has_keys(report));
-        (anybody_has_more && enough).then(|| self.now().ms_since(at))
+        let replaceable = intact_has_more && intact >= group.needed().detached;
+        (replaceable || (anybody_has_keys && !has_keys(report))).then(|| self.now().ms_since(at))
+    }
+
+    /// Whether the recorded master is there without a key, as another process than before, and a replica that counts is out of sight for the
+    /// moment: its link is made anew, and what it has may be all that is left. Until that is seen, or it is down, nobody is pointed at the master.
+    pub(super) fn may_have_lost_history(&self, group: &Group, of_master: &NodeReport) -> bool {
+        let other = expected_process(group).is_some_and(|expected| *expected != of_master.run_id);
+        let unseen = |addr: &Addr| group.may_hold(addr) && self.in_sight(addr).is_none() && !self.view.is_down(addr);
+        group.is_strict() && other && !has_keys(of_master) && group.replicas.keys().any(unseen)
+    }
+
+    /// Whether a replica has copied what the recorded master came back with, which is nothing.
+    pub(super) fn has_copied_nothing(&self, group: &Group, report: &NodeReport) -> bool {
+        self.master_returned_empty(group)
+            && !has_keys(report)
+            && self.in_sight(&group.master.addr).is_some_and(|master| master.replid == report.replid)
     }
 
     /// Whether the recorded master was told to be nobody's, and everybody is in sight and has nothing that it lacks: then it is the master after all.
@@ -72,11 +89,13 @@ impl Judge {
             let node = self.view.nodes.get(addr);
             known_since(node, attempt.since).is_ok_and(|(at, report)| {
                 let standing = matches!(&report.role, RoleReport::Replica(replica) if !replica.syncing && !replica.place_lost);
-                let ours = lineage(group, report) == Lineage::Same || continues(group, report);
-                self.is_there(addr, at) && standing && ours && !report.loading && report.offset > 0
+                let kept = is_of_ours(group, report) && report.offset > 0;
+                self.is_there(addr, at) && standing && !report.loading && (kept || self.has_copied_nothing(group, report))
             })
         };
-        group.replicas.len() > 1 && self.master_returned_empty(group) && group.replicas.keys().all(whole)
+        let kept = |addr: &Addr| self.in_sight(addr).is_some_and(|report| is_of_ours(group, report) && report.offset > 0);
+        let all = || group.replicas.keys();
+        group.replicas.len() > 1 && self.master_returned_empty(group) && all().all(whole) && all().any(kept)
     }
 
     /// Whether the recorded master is there as another process than before, and has no key: INFO says so, by a section of databases
@@ -122,6 +141,17 @@ fn has_more(group: &Group, known: &ReplId, replica: &NodeReport, master: &NodeRe
     }
     let continued = continues(group, master) || *known == master.replid;
     !continued || master.second_offset.is_some_and(|until| replica.offset >= until)
+}
+
+/// Whether a server holds the recorded master's history, or what it continued.
+fn is_of_ours(group: &Group, report: &NodeReport) -> bool {
+    lineage(group, report) == Lineage::Same || continues(group, report)
+}
+
+/// Whether nothing but a restart speaks against a replica. It may lack something; what it has is of the group.
+fn is_whole_again(group: &Group, report: &NodeReport, checked: Result<(), Ineligible>) -> bool {
+    let syncing = matches!(&report.role, RoleReport::Replica(replica) if replica.syncing);
+    checked == Err(Ineligible::Restarted) && !report.loading && !syncing && is_of_ours(group, report)
 }
 
 /// INFO has a line for each database that is not empty.

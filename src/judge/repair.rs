@@ -35,6 +35,9 @@ impl Judge {
                 if self.lost_history(&group).is_some() {
                     return;
                 }
+                if self.may_have_lost_history(&group, of_master) {
+                    return self.look_at_replicas_every(RIVAL_LOOK_MS);
+                }
                 // One that was with a server that leads by hand, and was made a master again, is known by what it was before.
                 if !self.is_led_elsewhere(&group) {
                     self.record_master(&group, of_master);
@@ -106,7 +109,8 @@ impl Judge {
     /// that was given up, are given back all the same: a master without them takes no writes, and nobody else would do it.
     fn attach_detached(&mut self, group: &Group, reports: &BTreeMap<Addr, (Mono, Arc<NodeReport>)>) {
         let emptied = group.ballot.votes().values().any(|vote| vote.testimony.evidence == Evidence::LostHistory);
-        if emptied || self.lost_history(group).is_some() {
+        // Nor to another process in its place, of which it is not seen now what it has.
+        if emptied || self.lost_history(group).is_some() || !self.may_be_promoted(group) {
             return;
         }
         for (addr, (at, report)) in reports.iter().filter(|(addr, _)| group.replicas.contains_key(*addr)) {

@@ -191,3 +191,25 @@ fn a_second_failure_right_after_a_rejoin_ends_when_all_are_back() {
     bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(2) && bench.settled());
     assert_eq!(decision(&bench).basis, Basis::SeenOut);
 }
+
+#[test]
+fn one_that_just_rejoined_is_not_emptied_because_another_replica_was() {
+    let mut bench = armed(&["blue", "green"]);
+    bench.node("red").alive = false;
+    bench.run_until("blue or green is the master", |bench| bench.group().epoch == Epoch(1) && bench.settled());
+    let master = bench.group().master.addr.clone();
+    let at = master.host().to_owned();
+    let fence = bench.node(&at).fence;
+    // It has begun the new master's history, and was not seen in sync yet.
+    bench.before = None;
+    *bench.node("red") = Node { follows: Some(master), fence, ..Node::new(2) };
+    bench.node(&at).alive = false;
+    bench.run(10_000);
+    assert_eq!(bench.group().epoch, Epoch(1), "the one that is away may have what the others lack");
+    *bench.node(&at) = Node { history: "of nothing", offset: 0, fence, empty: true, ..Node::new(2) };
+    // Redis makes the copy by itself, before anybody can act.
+    let other = if at == "blue" { "green" } else { "blue" };
+    *bench.node(other) = Node { history: "of nothing", offset: 0, empty: true, ..bench.nodes[&addr(other)].clone() };
+    bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(2) && bench.settled());
+    assert_eq!(bench.group().master.addr, addr("red"), "the one that has it all");
+}
