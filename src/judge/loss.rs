@@ -43,10 +43,9 @@ impl Judge {
 
     /// Whether the recorded master is there without a key, as another process than before, and a replica that counts is out of sight for the
     /// moment: its link is made anew, and what it has may be all that is left. Until that is seen, or it is down, nobody is pointed at the master.
-    pub(super) fn may_have_lost_history(&self, group: &Group, of_master: &NodeReport) -> bool {
-        let other = expected_process(group).is_some_and(|expected| *expected != of_master.run_id);
+    pub(super) fn may_have_lost_history(&self, group: &Group) -> bool {
         let unseen = |addr: &Addr| group.may_hold(addr) && self.in_sight(addr).is_none() && !self.view.is_down(addr);
-        group.is_strict() && other && !has_keys(of_master) && group.replicas.keys().any(unseen)
+        group.is_strict() && self.master_returned_empty(group) && group.replicas.keys().any(unseen)
     }
 
     /// Whether a replica has copied what the recorded master came back with, which is nothing.

@@ -35,7 +35,7 @@ impl Judge {
                 if self.lost_history(&group).is_some() {
                     return;
                 }
-                if self.may_have_lost_history(&group, of_master) {
+                if self.may_have_lost_history(&group) {
                     return self.look_at_replicas_every(RIVAL_LOOK_MS);
                 }
                 // One that was with a server that leads by hand, and was made a master again, is known by what it was before.
