@@ -73,11 +73,19 @@ impl Judge {
         let (Some(report), Some(known)) = (self.in_sight(&group.master.addr), &group.master.identity) else { return false };
         let holders = group.replicas.keys().filter(|addr| group.may_hold(addr));
         let seen: Vec<(&Addr, &NodeReport)> = holders.filter_map(|addr| Some((addr, self.in_sight(addr)?))).collect();
-        let intact: Vec<&NodeReport> =
-            seen.iter().filter(|(addr, replica)| check_intact(group, addr, replica).is_ok()).map(|(_, replica)| *replica).collect();
-        let enough = seen.len() == group.holders() as usize || intact.len() >= group.needed().detached as usize;
-        // One that restarted may lack something, and so cannot vouch for the others; what it has is there all the same.
-        enough && !seen.iter().any(|(_, replica)| has_more(group, &known.replid, replica, report))
+        let intact = seen.iter().filter(|(addr, replica)| check_intact(group, addr, replica).is_ok()).count();
+        if seen.len() < group.holders() as usize && intact < group.needed().detached as usize {
+            return false;
+        }
+        // One that restarted may lack something, and so cannot vouch for the others; what it has of this history is there all the same. One
+        // that began another history when it restarted (from an append-only file) cannot be compared but by whether there are any keys at all.
+        let speaks = |addr: &Addr, replica: &NodeReport| {
+            let checked = check_intact(group, addr, replica);
+            checked.is_ok() || is_whole_again(group, replica, checked)
+        };
+        let lacks = seen.iter().any(|(addr, replica)| speaks(addr, replica) && has_more(group, &known.replid, replica, report));
+        let emptied = self.master_returned_empty(group) && seen.iter().any(|(_, replica)| has_keys(replica));
+        !lacks && !emptied
     }
 
     /// Whether every server on record is back, and what they hold together is all that is left: the old master returned as another process

@@ -70,8 +70,7 @@ pub(super) async fn recover(core: &Core, record: Command) -> Result<Vec<Left>, M
     if let Leadership::Following { leader } = *core.leadership.borrow() {
         return refused(format!("sentinel {leader} leads: the group has its quorum"));
     }
-    let document = propose::proposable(&record).map_err(|problem| MembershipError::Refused(problem.to_string()))?;
-    drop(document);
+    propose::proposable(&record).map_err(|problem| MembershipError::Refused(problem.to_string()))?;
     let signs = signs_of(core, standing.members.keys().copied().filter(|id| *id != core.me)).await;
     let alive = signs.iter().filter(|(_, sign)| matches!(sign, Sign::Alive(_))).map(|(id, _)| *id);
     let alive: BTreeSet<NodeId> = alive.chain([core.me]).collect();

@@ -213,3 +213,29 @@ fn one_that_just_rejoined_is_not_emptied_because_another_replica_was() {
     bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(2) && bench.settled());
     assert_eq!(bench.group().master.addr, addr("red"), "the one that has it all");
 }
+
+/// Every server restarts from its append-only file, which begins a history of its own, and is held back by the gate.
+fn all_restarted(master: Node) -> Bench {
+    let mut bench = armed(&["blue", "green"]);
+    let fence = bench.node("red").fence;
+    let held_back = |history| Node { follows: Some(Addr::nobody()), fence, history, ..Node::new(2) };
+    *bench.node("red") = Node { follows: Some(Addr::nobody()), fence, ..master };
+    *bench.node("blue") = held_back("of blue's file");
+    *bench.node("green") = held_back("of green's file");
+    bench
+}
+
+#[test]
+fn with_every_server_restarted_from_its_file_the_recorded_master_is_one_again() {
+    let mut bench = all_restarted(Node { history: "of red's file", ..Node::new(2) });
+    bench.run_until("red is the master", |bench| bench.nodes[&addr("red")].follows.is_none() && bench.settled());
+    assert_eq!(bench.group().epoch, Epoch(0));
+}
+
+#[test]
+fn with_every_server_restarted_a_master_without_a_key_is_none_again_while_another_has_keys() {
+    let mut bench = all_restarted(Node { history: "of nothing", offset: 0, empty: true, ..Node::new(2) });
+    bench.run(20_000);
+    assert!(bench.nodes[&addr("red")].follows.is_some(), "the others would throw away what they have");
+    assert!(["blue", "green"].iter().all(|name| bench.nodes[&addr(name)].history != "of nothing"));
+}
