@@ -299,9 +299,9 @@ impl Keeper {
                     probe.look();
                 }
             }
-            Intent::Ask { node, ask, permit } => {
+            Intent::Ask { node, ask, permit, judged } => {
                 let Some(probe) = self.probes.get(&node) else { return };
-                let errand = Errand { group: self.name.clone(), node, ask, permit };
+                let errand = Errand { group: self.name.clone(), node, ask, permit, judged };
                 let (parts, sights, results) = (self.parts.clone(), self.sights.clone(), self.results.clone());
                 let Some(hands) = probe.hands() else {
                     // An error means that the group is no longer monitored.

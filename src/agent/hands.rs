@@ -5,12 +5,12 @@ use tokio::sync::mpsc;
 
 use super::{Parts, tie};
 use crate::base::observation::{Seen, Sight};
-use crate::base::{Addr, FenceSight, GroupName};
+use crate::base::{Addr, FenceSight, GroupName, Standing};
 use crate::failpoint;
 use crate::judge::{Ask, Input, Permit};
 use crate::probe::Hands;
 use crate::raft::LeaderProof;
-use crate::redis::{Act, ActReport, Clients, Permission, Step};
+use crate::redis::{Act, ActReport, AskError, Clients, Permission, Step};
 
 /// How long a data node may take to carry out a change of role.
 const ACT_LIMIT_MS: u64 = 1000;
@@ -23,6 +23,8 @@ pub(super) struct Errand {
     pub(super) ask: Ask,
     /// What permits it: if the log says otherwise by now it must not be done.
     pub(super) permit: Permit,
+    /// What the node was when it was judged: if it is something else by now, that is to be judged first.
+    pub(super) judged: Option<Standing>,
 }
 
 /// Carries out the errand and sends what came of it: first what was seen, then that it has ended.
@@ -56,6 +58,11 @@ pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc
                 _ => "it is tried again if it is still due",
             };
             tracing::warn!(%group, %node, epoch = %permit.epoch, "could not {name} it: {why}; {next}");
+            if let AskError::Changed { report, .. } = why {
+                let seen = Seen { addr: errand.node.clone(), at: parts.clock.mono(), what: Sight::Report(report) };
+                // An error means that the group is no longer monitored.
+                let _ = sights.send(seen).await;
+            }
             false
         }
     };
@@ -65,12 +72,12 @@ pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc
 /// Acts only while this sentinel certainly leads and the epoch is still the one it acts for.
 ///
 /// The limit counts from before the check: if this process is stopped in between, the check is worth nothing when it goes on.
-async fn attempt(parts: &Parts, errand: &Errand, hands: &Hands) -> Result<ActReport, String> {
+async fn attempt(parts: &Parts, errand: &Errand, hands: &Hands) -> Result<ActReport, AskError> {
     let deadline = parts.clock.instant(parts.clock.mono().plus_ms(ACT_LIMIT_MS));
     let due = Due { parts: parts.clone(), errand: errand.clone(), proof: None };
     // Cheaper than to bother the server and the other sentinels.
-    due.check()?;
-    hands.act_by(act(&errand.ask), deadline.into(), Box::new(due)).await.map_err(|error| error.to_string())
+    due.check().map_err(AskError::NotPermitted)?;
+    hands.act_by(act(&errand.ask), deadline.into(), Box::new(due)).await
 }
 
 /// The permission for an errand: this sentinel leads, and the state that a quorum vouches for still says what it is to be done for.
@@ -108,6 +115,10 @@ impl Permission for Due {
         self.check()
     }
 
+    fn judged(&self) -> Option<&Standing> {
+        self.errand.judged.as_ref()
+    }
+
     fn holds(&self) -> bool {
         self.proof.as_ref().is_some_and(LeaderProof::holds) && self.check().is_ok()
     }
@@ -128,7 +139,7 @@ fn act(ask: &Ask) -> Act {
 }
 
 fn log_outcome(errand: &Errand, done: &ActReport) {
-    let Errand { group, node, ask, permit } = errand;
+    let Errand { group, node, ask, permit, .. } = errand;
     let refused: Vec<String> =
         done.steps.iter().filter_map(|step| step.result.as_ref().err().map(|error| format!("{:?}: {error}", step.step))).collect();
     tracing::info!(%group, %node, epoch = %permit.epoch, refused = refused.join("; "), "asked to {}", ask.name());

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::base::observation::{LinkLoss, NodeReport, Role, RoleReport};
-use crate::base::{Addr, FenceSight, GroupName, Mono, ReplId};
+use crate::base::{Addr, FenceSight, GroupName, Mono, ReplId, Standing};
 use crate::machine::{Candidate, Group};
 
 /// The command link to a data node.
@@ -266,6 +266,11 @@ pub struct GroupView {
 }
 
 impl GroupView {
+    /// What a node was by its newest report.
+    pub(super) fn standing(&self, addr: &Addr) -> Option<Standing> {
+        self.nodes.get(addr)?.report.as_ref().map(|(_, report)| Standing::of(report))
+    }
+
     /// Why this sentinel holds back, where that is more than the short while in which it listens first.
     pub fn held_back(&self) -> Option<&Tie> {
         self.tie.as_ref().filter(|tie| **tie != Tie::Listening)

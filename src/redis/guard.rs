@@ -2,6 +2,8 @@
 
 use async_trait::async_trait;
 
+use crate::base::Standing;
+
 /// Permits one act on a server. The link holds it; whoever ordered the act says what it means.
 ///
 /// An act that was permitted before its link was ready may reach the server much later: connecting takes time, and this process may be
@@ -14,6 +16,11 @@ pub trait Permission: Send {
     /// # Errors
     /// Why it may not.
     async fn confirm(&mut self) -> Result<(), String>;
+
+    /// What the server was when the act was decided: on one that is something else by now it is not done. None if that does not matter.
+    fn judged(&self) -> Option<&Standing> {
+        None
+    }
 
     /// Looks once more, without waiting: the last confirmation is young by every clock, and nothing that is known here speaks against it.
     fn holds(&self) -> bool;
