@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent;
+use crate::base::paces::Paces;
 use crate::base::{Addr, Credentials, RunId, limits};
 use crate::board::Board;
 use crate::clock::Clock;
@@ -205,7 +206,9 @@ impl House {
         self.tasks.spawn(self.event_sources().run(self.hub.clone(), self.cancel.clone()));
 
         let (credentials, stock_credentials) = watch::channel(self.config.sentinel.credentials.clone());
+        let paces = Paces::default();
         let parts = agent::Parts {
+            paces: paces.clone(),
             raft: self.raft.clone(),
             board: self.board.clone(),
             clock: self.clock,
@@ -222,7 +225,7 @@ impl House {
         let (heard, inbox) = mpsc::channel(limits::HELLOS_WAITING);
         let hellos = agent::Hellos { heard, inbox };
         self.tasks.spawn(agent::run(parts, self.config.groups.clone(), hellos, self.cancel.clone()));
-        self.tasks.spawn_on(resp::serve(resp, Arc::new(self.resp_context(credentials)), self.cancel.clone()), clients);
+        self.tasks.spawn_on(resp::serve(resp, Arc::new(self.resp_context(credentials, paces)), self.cancel.clone()), clients);
 
         let ctx = grpc::Context {
             deny_renames: self.config.sentinel.deny_rename_reconfig,
@@ -301,7 +304,7 @@ impl House {
         }
     }
 
-    fn resp_context(&self, credentials: watch::Sender<Credentials>) -> resp::Context {
+    fn resp_context(&self, credentials: watch::Sender<Credentials>, paces: Paces) -> resp::Context {
         let (config, sentinel) = (&self.config, &self.config.sentinel);
         let shown = |path: PathBuf| absolute(&path).display().to_string();
         resp::Context {
@@ -340,6 +343,7 @@ impl House {
                 telemetry::set_level,
                 credentials,
             ),
+            paces,
             simulation: self.simulation.clone(),
             stop: self.cancel.clone(),
         }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::live::Live;
 use crate::admission::{Port, Precedence};
+use crate::base::paces::Paces;
 use crate::base::{CallRules, Mono, RunId};
 use crate::board::Board;
 use crate::clock::Clock;
@@ -86,6 +87,8 @@ pub struct Context {
     pub dir: PathBuf,
     /// What an operator may change of this process while it runs.
     pub live: Live,
+    /// How often data nodes are asked.
+    pub paces: Paces,
     /// Where this process is to fail in a drill.
     pub simulation: Simulation,
     /// Cancelled when a client says SHUTDOWN.

@@ -23,6 +23,7 @@ mod registry;
 mod reply;
 mod server;
 mod session;
+mod tunables;
 mod writer;
 
 pub use context::{Context, LocalFacts, Manners};

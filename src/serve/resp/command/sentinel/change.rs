@@ -6,6 +6,7 @@ use super::super::super::client::Client;
 use super::super::super::context::Context;
 use super::super::super::number::integer;
 use super::super::super::reply::{Answer, Reply};
+use super::super::super::tunables::Meaning;
 use super::{argument, group, no_such_master, options, parameters};
 use crate::base::{Addr, GroupName, GroupSettings};
 use crate::machine::command::Origin;
@@ -85,8 +86,8 @@ fn starting_settings(context: &Context, quorum: u32) -> GroupSettings {
     let facts = context.live.facts();
     GroupSettings {
         quorum,
-        down_after_ms: facts.default_down_after_ms,
-        failover_timeout_ms: facts.default_failover_timeout_ms,
+        down_after_ms: facts.tunables.of(Meaning::DownAfter),
+        failover_timeout_ms: facts.tunables.of(Meaning::FailoverTimeout),
         ..GroupSettings::default()
     }
 }
