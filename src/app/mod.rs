@@ -28,10 +28,11 @@ use crate::clock::Clock;
 use crate::conf::Config;
 use crate::events::{self, Hub};
 use crate::hooks::{self, Hooks, OwnFile, Teller};
-use crate::machine::SentinelRecord;
+use crate::machine::{Group, SentinelRecord};
 use crate::raft::{Raft, RaftConfig, StartError};
 use crate::renewal::keep_fresh;
 use crate::secret::SecretError;
+use crate::serve::names::Names;
 use crate::serve::resp::live::{Facts, Live};
 use crate::serve::{grpc, http, resp, users};
 use crate::simulate::Simulation;
@@ -290,7 +291,18 @@ impl House {
 
     fn event_sources(&self) -> events::Sources {
         let raft = self.raft.clone();
-        events::Sources { facts: raft.events(), sights: self.board.notices(), me: raft.id(), state: Box::new(move || raft.state()) }
+        let (states, board, announced) = (raft.clone(), self.board.clone(), self.config.sentinel.announce_hostnames);
+        let names = move |group: &Group| {
+            let announced = states.state().parameters.announce_hostnames.unwrap_or(announced);
+            board.group(&group.name).map(|view| Names { view: &view, announced }.differing(group)).unwrap_or_default()
+        };
+        events::Sources {
+            facts: raft.events(),
+            sights: self.board.notices(),
+            me: raft.id(),
+            state: Box::new(move || raft.state()),
+            names: Box::new(names),
+        }
     }
 
     fn hook_sources(&self) -> hooks::Sources {

@@ -182,7 +182,13 @@ pub(crate) async fn world_with(options: Options) -> World {
         start: Mono(0),
     };
     let (hub, told) = (Hub::default(), Arc::clone(&fake));
-    let sources = events::Sources { facts: fake.events(), sights: board.notices(), me: fake.id(), state: Box::new(move || told.state()) };
+    let sources = events::Sources {
+        facts: fake.events(),
+        sights: board.notices(),
+        me: fake.id(),
+        state: Box::new(move || told.state()),
+        names: Box::new(|_| Vec::new()),
+    };
     tokio::spawn(sources.run(hub.clone(), cancel.clone()));
     let dir = std::env::temp_dir();
     let credentials = Credentials { user: None, pass: Some(Secret::new("hunter2")) };

@@ -127,6 +127,7 @@ pub(super) async fn forget(client: &mut Client, words: &[Bytes]) -> Answer {
         }
         _ => return Err(Reply::error("ERR syntax error")),
     };
+    let replica = super::recorded(client, &name, replica);
     let command = Command::ReplicaForgotten { group: name, replica, at: client.context().clock.wall(), asked: None };
     settled(client.propose(command).await?)
 }
@@ -138,7 +139,7 @@ fn is_recorded(client: &Client, group: &GroupName, replica: &Addr) -> bool {
 /// Names a replica: where the replicas of the group are fixed, no other counts or is promoted.
 pub(super) async fn known_replica(client: &mut Client, words: &[Bytes]) -> Answer {
     let name = known_name(argument(words))?;
-    let replica = replica_named(&words[3..])?;
+    let replica = super::recorded(client, &name, replica_named(&words[3..])?);
     let command = Command::ReplicaNamed { group: name, replica, adopts: None, at: client.context().clock.wall(), asked: None };
     settled(client.propose(command).await?)
 }
@@ -146,7 +147,7 @@ pub(super) async fn known_replica(client: &mut Client, words: &[Bytes]) -> Answe
 /// Gives up what a server holds that is at an address of the group and shows nothing of it, so that it is made a replica.
 pub(super) async fn adopt(client: &mut Client, words: &[Bytes]) -> Answer {
     let name = known_name(argument(words))?;
-    let replica = replica_named(&words[3..])?;
+    let replica = super::recorded(client, &name, replica_named(&words[3..])?);
     let state = client.confirmed().await?;
     let view = client.context().board.group(&name).unwrap_or_default();
     let process = adoption::process_at(group(&state, argument(words))?, &view, &replica);
