@@ -9,15 +9,17 @@
 //!
 //! In reading order: [`view`] and `belief` (what was seen of a node), [`down`] (when a node is down), `vote`,
 //! [`candidate`] and `intact` (whom to promote), `promotion` (the steps of a failover; of a strict one
-//! `detach`, `out` (whether the old master can write no more) and `loan`, of a planned one `drain`), `fence` (kept in force meanwhile), `tenure` (which replicas count), `loss` (a master without its data), `repair` (everything that is not as recorded), `branch` and `by_hand` (roles that an operator changed), `foreign` (servers that are not the group's), `moved` (a master at another address), `script` (what keeps a node from answering), `looks` (how often a node is looked at), `readiness` (what would come of the loss of the master), `alarm` (when operators are told),
+//! `detach`, `out` (whether the old master can write no more) and `loan`, of a planned one `drain` and `cut_again`; `attempt` is what is remembered of it), `fence` (kept in force meanwhile), `tenure` (which replicas count), `loss` (a master without its data), `repair` (everything that is not as recorded), `branch` and `by_hand` (roles that an operator changed), `foreign` (servers that are not the group's), `moved` (a master at another address), `script` (what keeps a node from answering), `looks` (how often a node is looked at), `readiness` (what would come of the loss of the master), `alarm` (when operators are told),
 //! `shadow` (where nothing is carried out), [`reach`] (who should lead),
 //! [`mind`] (the step that calls them), [`intent`] and [`pending`].
 
 mod alarm;
+mod attempt;
 mod belief;
 mod branch;
 mod by_hand;
 pub mod candidate;
+mod cut_again;
 mod detach;
 pub mod down;
 mod drain;

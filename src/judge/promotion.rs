@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::candidate::{Look, by_data, choose, rank_candidates};
+use super::cut_again::CutAgain;
 use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{Attempt, FRESH_MS, Judge};
 use super::repair::{deviation, identity_of, is_detached};
@@ -63,7 +64,18 @@ impl Judge {
         let now = self.now();
         let first = known.filter(|known| known.id == failover.id).map_or(now, |known| known.first);
         let (id, left) = (failover.id, BTreeMap::new());
-        let attempt = Attempt { id, first, since: now, looked: now, left, quorum_at: None, returned: None, loan: None, pause: None };
+        let attempt = Attempt {
+            id,
+            first,
+            since: now,
+            looked: now,
+            left,
+            quorum_at: None,
+            returned: None,
+            loan: None,
+            pause: None,
+            cut_again: CutAgain::default(),
+        };
         self.attempt = Some(attempt.clone());
         self.look_at_replicas();
         self.want(Intent::Look(self.world.group.master.addr.clone()));
@@ -259,7 +271,8 @@ impl Judge {
             self.propose(ProposalKey::Follows(addr), command);
         }
         let deadline = attempt.first.plus_ms(group.settings.failover_timeout_ms);
-        if waiting.is_empty() || now >= deadline {
+        let cutting = self.is_to_cut_again(group, failover, attempt);
+        if (waiting.is_empty() && !cutting) || now >= deadline {
             let left = group.replicas.keys().filter(|addr| !followed.contains(*addr)).cloned().collect();
             self.propose(ProposalKey::Step, Command::FailoverDone { group: name, id, left, at });
         } else {

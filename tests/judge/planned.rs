@@ -22,6 +22,21 @@ fn a_planned_change_waits_for_the_last_write() {
 }
 
 #[test]
+fn the_old_master_closes_its_connections_again_once_clients_were_told() {
+    let demote = |master: &str| Ask::Demote { master: addr(master) };
+    let mut bench = armed(&["blue", "green"]);
+    request(&mut bench, Manner::Plain, Some(addr("green")));
+    bench.run_until("clients are told", |bench| bench.group().epoch == Epoch(1) && bench.group().master.identity.is_some());
+    bench.run(40);
+    let closed = |bench: &mut Bench| bench.node("red").obeyed.iter().filter(|ask| **ask == demote("green")).count();
+    assert_eq!(closed(&mut bench), 1, "when it gave up its place");
+    bench.run_until("it has ended", |bench| bench.group().failover.is_none());
+    assert_eq!(closed(&mut bench), 2);
+    bench.run(2000);
+    assert_eq!((closed(&mut bench), bench.node("red").obeyed.last()), (2, Some(&demote("green"))), "once, and by the change itself");
+}
+
+#[test]
 fn a_planned_change_that_cannot_be_without_loss_is_given_up_in_time() {
     let mut bench = armed(&["blue", "green"]);
     bench.node("blue").lags = true;

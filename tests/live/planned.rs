@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::operators::operator;
 use super::strict::{Written, armed, strict, with_too_few};
-use crate::kit::GROUP;
+use crate::kit::{Conn, GROUP};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -37,6 +37,30 @@ fn a_switchover_goes_to_the_replica_that_was_named_and_loses_nothing() {
         if ok && told.matches("1 within 1 s").count() == 3 { Ok(()) } else { Err(told) }
     };
     timeline.wait_for("all hold the fence of the new master", LIMIT, status);
+}
+
+/// A pool that comes back to the address it knows before it hears of the change must not stay there.
+#[test]
+fn a_client_that_comes_back_to_the_old_master_is_sent_away_again() {
+    let cluster = armed(strict());
+    let old = cluster.master();
+    let open = || Conn::open(old, LIMIT).and_then(|mut conn| conn.ask(&["PING"]).map(|_| conn)).map_err(|e| e.to_string());
+    let mut conn = open().expect("the master answers");
+    let (done, changed) = std::sync::mpsc::channel();
+    let (sentinel, timeline) = (cluster.sentinel(1).ports.resp, cluster.timeline.clone());
+    let request = std::thread::spawn(move || {
+        let asked = Conn::open(sentinel, LIMIT).and_then(|mut conn| conn.ask(&["SENTINEL", "FAILOVER", GROUP]));
+        done.send(asked.map(|reply| reply.is_ok()).unwrap_or_default()).expect("the test waits");
+    });
+    for closing in ["it gives up its place", "clients have been told"] {
+        assert!(conn.read().is_err(), "it is closed when {closing}");
+        conn = timeline.wait_for("the old master answers", LIMIT, open);
+    }
+    assert!(changed.recv().expect("it was asked for"), "the change was refused");
+    request.join().expect("it has ended");
+    cluster
+        .timeline
+        .holds("now it may stay, as a reader", Duration::from_secs(1), || conn.ask(&["PING"]).map(|_| ()).map_err(|e| e.to_string()));
 }
 
 #[test]
