@@ -63,6 +63,8 @@ mod tls;
 
 #[path = "live/acl.rs"]
 mod acl;
+#[path = "live/addresses.rs"]
+mod addresses;
 
 #[path = "live/proof.rs"]
 mod proof;
@@ -79,6 +81,8 @@ mod operators;
 #[path = "live/handover.rs"]
 mod handover;
 
+#[path = "live/rights.rs"]
+mod rights;
 #[path = "live/scripts.rs"]
 mod scripts;
 

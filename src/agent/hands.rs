@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use super::{Parts, tie};
 use crate::base::observation::{Seen, Sight};
-use crate::base::{Addr, FenceSight, GroupName};
+use crate::base::{Addr, FenceSight, GroupName, RunId};
 use crate::failpoint;
 use crate::judge::{Ask, Input, Permit};
 use crate::probe::Hands;
@@ -21,6 +21,8 @@ pub(super) struct Errand {
     pub(super) group: GroupName,
     pub(super) node: Addr,
     pub(super) ask: Ask,
+    /// The process that it was ordered for, if one was seen there.
+    pub(super) process: Option<RunId>,
     /// What permits it: if the log says otherwise by now it must not be done.
     pub(super) permit: Permit,
 }
@@ -108,6 +110,10 @@ impl Permission for Due {
         self.check()
     }
 
+    fn process(&self) -> Option<&RunId> {
+        self.errand.process.as_ref()
+    }
+
     fn holds(&self) -> bool {
         self.proof.as_ref().is_some_and(LeaderProof::holds) && self.check().is_ok()
     }
@@ -128,7 +134,7 @@ fn act(ask: &Ask) -> Act {
 }
 
 fn log_outcome(errand: &Errand, done: &ActReport) {
-    let Errand { group, node, ask, permit } = errand;
+    let Errand { group, node, ask, permit, .. } = errand;
     let refused: Vec<String> =
         done.steps.iter().filter_map(|step| step.result.as_ref().err().map(|error| format!("{:?}: {error}", step.step))).collect();
     tracing::info!(%group, %node, epoch = %permit.epoch, refused = refused.join("; "), "asked to {}", ask.name());

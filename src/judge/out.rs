@@ -73,7 +73,7 @@ impl Judge {
     /// From when on the old master has the time to notice: not while it answers that a script keeps it busy. That one goes on writing,
     /// whatever became of the replicas since it began.
     fn counts_since(&self, group: &Group, since: Mono) -> Mono {
-        let busy = self.view.nodes.get(&group.master.addr).filter(|node| node.last_reply > node.last_valid);
+        let busy = self.view.nodes.get(&group.master.addr).filter(|node| node.last_reply > node.last_valid && node.error.is_none());
         busy.map_or(since, |node| since.max(node.last_reply))
     }
 

@@ -141,6 +141,7 @@ impl Judge {
             Some(Ending::Blocked(reasons)) => limits.push(only_if_gone(in_words(&reasons).join("; "))),
             Some(Ending::Stuck(why)) => limits.push(only_if_gone(why)),
         }
+        limits.extend(self.lacking_rights(group));
         let would = if limits.is_empty() { Outlook::Yes } else { Outlook::Partly };
         Readiness { would, next: Some(choice.chosen), why: limits }
     }

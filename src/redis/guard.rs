@@ -2,6 +2,8 @@
 
 use async_trait::async_trait;
 
+use crate::base::RunId;
+
 /// Permits one act on a server. The link holds it; whoever ordered the act says what it means.
 ///
 /// An act that was permitted before its link was ready may reach the server much later: connecting takes time, and this process may be
@@ -14,6 +16,11 @@ pub trait Permission: Send {
     /// # Errors
     /// Why it may not.
     async fn confirm(&mut self) -> Result<(), String>;
+
+    /// The process that the act is for: another one at the same address is not to be changed. None where any will do.
+    fn process(&self) -> Option<&RunId> {
+        None
+    }
 
     /// Looks once more, without waiting: the last confirmation is young by every clock, and nothing that is known here speaks against it.
     fn holds(&self) -> bool;

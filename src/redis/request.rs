@@ -123,7 +123,20 @@ impl Link {
     /// [`AskError`]; after [`AskError::Lost`] and [`AskError::NoLink`] the link is of no use.
     pub async fn act(&mut self, act: &Act, limit: Duration, permission: &mut dyn Permission) -> Result<ActReport, AskError> {
         let deadline = Instant::now() + limit;
-        let mut attempt = Attempt { commands: act.commands(self.access()), refused: Vec::new() };
+        if let (Some(meant), Some(there)) = (permission.process(), self.process())
+            && meant != there
+        {
+            let why = format!(
+                "the process there is {there}, and it was {meant} when this was ordered: it restarted, or the address leads elsewhere"
+            );
+            return Err(AskError::NoLink(LinkLoss::Other(why)));
+        }
+        let mut names = self.access().replicaof();
+        if self.dialect().uses_other_name() {
+            names.reverse();
+        }
+        let [name, other_name] = names;
+        let mut attempt = Attempt { commands: act.commands(self.access(), &name), refused: Vec::new(), other_name: Some(other_name) };
         loop {
             let in_transaction = self.begin(act, deadline, permission).await?;
             let mut commands: Vec<_> = attempt.commands.iter().map(|command| command.words.clone()).collect();
@@ -131,16 +144,28 @@ impl Link {
                 commands.push(self.access().command("EXEC", &[]));
             }
             let mut replies = self.exchange(&commands, deadline).await.map_err(AskError::Lost)?;
+            let before = attempt.other_name.is_some();
             if !in_transaction {
                 if replies.iter().any(|reply| matches!(reply, Reply::Status(status) if status == "QUEUED")) {
                     return Err(AskError::NoLink(LinkLoss::Other("it is in a transaction that was not begun here".to_owned())));
                 }
-                return attempt.report(replies);
+                if !attempt.takes_other_name(&replies) {
+                    return attempt.report(replies);
+                }
+            } else {
+                match replies.pop().unwrap_or(Reply::Nil) {
+                    Reply::Array(replies) => return attempt.report(replies),
+                    Reply::Error(error) => {
+                        // The transaction stays open: the link is given up, and the next one does without.
+                        let stuck = is_refused(&error) && replies.iter().all(|reply| reply.error().is_none());
+                        self.dialect().speak_one_by_one(stuck);
+                        attempt.adapt(&replies, &error)?;
+                    }
+                    last => return attempt.report(vec![last]),
+                }
             }
-            match replies.pop().unwrap_or(Reply::Nil) {
-                Reply::Array(replies) => return attempt.report(replies),
-                Reply::Error(error) => attempt.adapt(&replies, &error)?,
-                last => return attempt.report(vec![last]),
+            if before && attempt.other_name.is_none() {
+                self.dialect().use_other_name(!self.dialect().uses_other_name());
             }
         }
     }
@@ -149,7 +174,7 @@ impl Link {
     /// refuses MULTI carries out each command by itself.
     async fn begin(&mut self, act: &Act, deadline: Instant, permission: &mut dyn Permission) -> Result<bool, AskError> {
         let too_late = || "it was not confirmed in time that it may be done".to_owned();
-        let multi = act.is_transaction().then(|| self.access().command("MULTI", &[]));
+        let multi = (act.is_transaction() && !self.dialect().is_one_by_one()).then(|| self.access().command("MULTI", &[]));
         let opening = async {
             match &multi {
                 Some(multi) => self.exchange(std::slice::from_ref(multi), deadline).await.map(|mut replies| replies.pop()),
@@ -184,7 +209,7 @@ impl Link {
     }
 
     /// Sends commands and waits for as many replies.
-    async fn exchange(&mut self, commands: &[Vec<String>], deadline: Instant) -> Result<Vec<Reply>, LinkLoss> {
+    pub(super) async fn exchange(&mut self, commands: &[Vec<String>], deadline: Instant) -> Result<Vec<Reply>, LinkLoss> {
         self.send(commands).await?;
         let mut replies = Vec::with_capacity(commands.len());
         for _ in commands {
@@ -198,6 +223,8 @@ impl Link {
 struct Attempt {
     commands: Vec<StepCommand>,
     refused: Vec<StepReply>,
+    /// The other name of REPLICAOF, until it is used.
+    other_name: Option<String>,
 }
 
 impl Attempt {
@@ -212,7 +239,7 @@ impl Attempt {
                     self.refused.push(StepReply { step: command.step, result: Err(excerpt(error)) });
                     continue;
                 }
-                if !(is_unknown(error) && command.use_old_name()) {
+                if !(is_refused(error) && self.use_other_name(&mut command)) {
                     return Err(refusal(error));
                 }
             }
@@ -220,6 +247,24 @@ impl Attempt {
         }
         self.commands = kept;
         if changed { Ok(()) } else { Err(refusal(exec_error)) }
+    }
+
+    /// Words REPLICAOF by its other name; false if that is not what the command says, or was done before.
+    fn use_other_name(&mut self, command: &mut StepCommand) -> bool {
+        let name = if command.step == Step::ReplicaOf { self.other_name.take() } else { None };
+        let Some((word, name)) = command.words.first_mut().zip(name) else { return false };
+        *word = name;
+        true
+    }
+
+    /// The commands went one by one: whether REPLICAOF was refused, and goes by its other name now.
+    fn takes_other_name(&mut self, replies: &[Reply]) -> bool {
+        let refused = |(command, reply): (&StepCommand, &Reply)| command.step == Step::ReplicaOf && reply.error().is_some_and(is_refused);
+        let Some(at) = self.commands.iter().zip(replies).position(refused) else { return false };
+        let mut command = self.commands[at].clone();
+        let changed = self.use_other_name(&mut command);
+        self.commands[at] = command;
+        changed
     }
 
     /// The steps were answered. One that failed and that the act cannot do without means that the act was not done.
@@ -237,17 +282,9 @@ impl Attempt {
     }
 }
 
-impl StepCommand {
-    /// Says SLAVEOF for REPLICAOF; false if that is not what it says.
-    fn use_old_name(&mut self) -> bool {
-        let mut name = self.words.first_mut().filter(|name| *name == "REPLICAOF");
-        if let Some(name) = &mut name {
-            **name = "SLAVEOF".to_owned();
-        }
-        name.is_some()
-    }
-}
-
-fn is_unknown(error: &str) -> bool {
-    error.to_ascii_lowercase().contains("unknown command")
+/// Whether an error says that the command is not for this user: forbidden, or not known there.
+pub(super) fn is_refused(error: &str) -> bool {
+    let lower = error.to_ascii_lowercase();
+    // EXEC words it as the reason why the transaction is discarded.
+    error.contains("NOPERM ") || lower.contains("unknown command") || lower.contains("unknown subcommand")
 }
