@@ -1,7 +1,10 @@
-//! The long pages: why things are as they are, how this sentinel differs from stock Redis Sentinel and how to come from there, what to do with members, and what
+//! The long pages: what clients and scripts are told, why things are as they are, how this sentinel differs from stock Redis Sentinel and how to come from there, what to do with members, and what
 //! was done to it to see whether it keeps its promises.
 //!
 //! They are part of the documentation build, so that a link to something that was renamed breaks it.
+
+#[doc = include_str!("docs/clients.md")]
+pub mod clients {}
 
 #[doc = include_str!("docs/decisions.md")]
 pub mod decisions {}

@@ -24,7 +24,13 @@ fn main() -> ExitCode {
             eprintln!("raft-sentinel gate: {ended}");
             return ExitCode::from(ended.code());
         }
-        Command::Ask(command) => ask(command),
+        Command::Ask(command) => match ask(command) {
+            Ok(()) => Ok(()),
+            Err((code, message)) => {
+                eprintln!("raft-sentinel: {message}");
+                return code;
+            }
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -62,10 +68,15 @@ impl Drop for Written {
 /// How long the last log lines may take to be written.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-fn ask(command: ctl::Command) -> Result<(), String> {
+/// Scripts learn the reason from the exit code of `master`; the other commands fail with 1, as they always did.
+fn ask(command: ctl::Command) -> Result<(), (ExitCode, String)> {
+    let for_scripts = matches!(command, ctl::Command::Master { .. });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot start the runtime: {error}"))?;
-    runtime.block_on(ctl::run(command, &mut std::io::stdout())).map_err(|error| format!("{error:#}"))
+    let runtime = runtime.map_err(|error| (ExitCode::FAILURE, format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(ctl::run(command, &mut std::io::stdout())).map_err(|error| {
+        let unanswered = error.downcast_ref::<ctl::Unanswered>().filter(|_| for_scripts);
+        (unanswered.map_or(ExitCode::FAILURE, |unanswered| ExitCode::from(unanswered.code())), format!("{error:#}"))
+    })
 }
 
 /// A broken invariant in one task must not leave a sentinel that goes on without it.

@@ -72,6 +72,8 @@ mod proof;
 #[path = "live/tls_peers.rs"]
 mod tls_peers;
 
+#[path = "live/cut_off.rs"]
+mod cut_off;
 #[path = "live/honesty.rs"]
 mod honesty;
 

@@ -299,11 +299,11 @@ impl Keeper {
                     probe.look();
                 }
             }
-            Intent::Ask { node, ask, permit } => {
+            Intent::Ask { node, ask, permit, judged } => {
                 let Some(probe) = self.probes.get(&node) else { return };
                 let newest = self.judge.view().nodes.get(&node).and_then(|node| node.report.as_ref());
                 let process = newest.map(|(_, report)| report.run_id.clone());
-                let errand = Errand { group: self.name.clone(), node, ask, process, permit };
+                let errand = Errand { group: self.name.clone(), node, ask, process, permit, judged };
                 let (parts, sights, results) = (self.parts.clone(), self.sights.clone(), self.results.clone());
                 let Some(hands) = probe.hands() else {
                     // An error means that the group is no longer monitored.

@@ -5,12 +5,12 @@ use tokio::sync::mpsc;
 
 use super::{Parts, tie};
 use crate::base::observation::{Seen, Sight};
-use crate::base::{Addr, FenceSight, GroupName, RunId};
+use crate::base::{Addr, FenceSight, GroupName, RunId, Standing};
 use crate::failpoint;
 use crate::judge::{Ask, Input, Permit};
 use crate::probe::Hands;
 use crate::raft::LeaderProof;
-use crate::redis::{Act, ActReport, Clients, Permission, Step};
+use crate::redis::{Act, ActReport, AskError, Clients, Permission, Step};
 
 /// How long a data node may take to carry out a change of role.
 const ACT_LIMIT_MS: u64 = 1000;
@@ -25,6 +25,8 @@ pub(super) struct Errand {
     pub(super) process: Option<RunId>,
     /// What permits it: if the log says otherwise by now it must not be done.
     pub(super) permit: Permit,
+    /// What the node was when it was judged: if it is something else by now, that is to be judged first.
+    pub(super) judged: Option<Standing>,
 }
 
 /// Carries out the errand and sends what came of it: first what was seen, then that it has ended.
@@ -58,6 +60,11 @@ pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc
                 _ => "it is tried again if it is still due",
             };
             tracing::warn!(%group, %node, epoch = %permit.epoch, "could not {name} it: {why}; {next}");
+            if let AskError::Changed { report, .. } = why {
+                let seen = Seen { addr: errand.node.clone(), at: parts.clock.mono(), what: Sight::Report(report) };
+                // An error means that the group is no longer monitored.
+                let _ = sights.send(seen).await;
+            }
             false
         }
     };
@@ -67,12 +74,12 @@ pub(super) async fn run(parts: Parts, errand: Errand, hands: Hands, sights: mpsc
 /// Acts only while this sentinel certainly leads and the epoch is still the one it acts for.
 ///
 /// The limit counts from before the check: if this process is stopped in between, the check is worth nothing when it goes on.
-async fn attempt(parts: &Parts, errand: &Errand, hands: &Hands) -> Result<ActReport, String> {
+async fn attempt(parts: &Parts, errand: &Errand, hands: &Hands) -> Result<ActReport, AskError> {
     let deadline = parts.clock.instant(parts.clock.mono().plus_ms(ACT_LIMIT_MS));
     let due = Due { parts: parts.clone(), errand: errand.clone(), proof: None };
     // Cheaper than to bother the server and the other sentinels.
-    due.check()?;
-    hands.act_by(act(&errand.ask), deadline.into(), Box::new(due)).await.map_err(|error| error.to_string())
+    due.check().map_err(AskError::NotPermitted)?;
+    hands.act_by(act(&errand.ask), deadline.into(), Box::new(due)).await
 }
 
 /// The permission for an errand: this sentinel leads, and the state that a quorum vouches for still says what it is to be done for.
@@ -112,6 +119,10 @@ impl Permission for Due {
 
     fn process(&self) -> Option<&RunId> {
         self.errand.process.as_ref()
+    }
+
+    fn judged(&self) -> Option<&Standing> {
+        self.errand.judged.as_ref()
     }
 
     fn holds(&self) -> bool {

@@ -331,7 +331,12 @@ impl House {
             call_rules: Arc::new(config.call_rules()),
             dir: absolute(&config.dir),
             live: Live::new(
-                Facts { log_level: config.log.level, credentials: sentinel.credentials.clone(), ..Facts::default() },
+                Facts {
+                    log_level: config.log.level,
+                    no_quorum_reply: sentinel.no_quorum_reply,
+                    credentials: sentinel.credentials.clone(),
+                    ..Facts::default()
+                },
                 telemetry::set_level,
                 credentials,
             ),

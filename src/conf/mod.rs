@@ -7,6 +7,7 @@
 //!
 //! Called by `main` (the [`cli`]) and `app` (the settings); `serve` uses [`options`].
 
+mod choices;
 pub mod cli;
 mod compare;
 mod cross;
@@ -24,11 +25,12 @@ mod users;
 mod value;
 pub mod words;
 
+pub use choices::{LogLevel, NoQuorumReply};
 pub use load::{load, parse};
 pub use place::{ConfError, Note, Place};
 pub use proof::SecretIds;
 pub use settings::{
-    AclSettings, Bind, CertificateUser, Config, Connections, GrpcAccess, Listen, LogLevel, LogSettings, PortConnections, RaftSettings,
-    RespSettings, SentinelSettings, Supervised, UnixSocket,
+    AclSettings, Bind, CertificateUser, Config, Connections, GrpcAccess, Listen, LogSettings, PortConnections, RaftSettings, RespSettings,
+    SentinelSettings, Supervised, UnixSocket,
 };
 pub use users::UserLine;

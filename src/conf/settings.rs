@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::choices::{LogLevel, NoQuorumReply};
 use super::place::Note;
 use super::users::UserLine;
 use crate::base::places::Place as NetworkPlace;
@@ -221,43 +222,6 @@ impl Default for AclSettings {
     }
 }
 
-/// `loglevel`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// Everything.
-    Debug,
-    /// A lot.
-    Verbose,
-    /// What an operator wants to read.
-    #[default]
-    Notice,
-    /// Only what needs attention.
-    Warning,
-    /// No line at all.
-    Nothing,
-}
-
-impl LogLevel {
-    /// Every level, the most talkative first.
-    pub const ALL: [Self; 5] = [Self::Debug, Self::Verbose, Self::Notice, Self::Warning, Self::Nothing];
-
-    /// Stock's word for it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Debug => "debug",
-            Self::Verbose => "verbose",
-            Self::Notice => "notice",
-            Self::Warning => "warning",
-            Self::Nothing => "nothing",
-        }
-    }
-
-    /// The level of that word, in any case.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(word))
-    }
-}
-
 /// What is logged, and where to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogSettings {
@@ -298,6 +262,8 @@ pub struct SentinelSettings {
     pub webhook_places: Option<Vec<NetworkPlace>>,
     /// `sentinel stale-answers`: whether to answer from what is known here when no quorum confirms it.
     pub stale_answers: bool,
+    /// `sentinel no-quorum-reply`: the answer to clients where no quorum confirms one.
+    pub no_quorum_reply: NoQuorumReply,
     /// `sentinel shadow`: groups begin in shadow, beside the sentinels that lead them, and nothing is carried out.
     pub shadow: bool,
     /// `sentinel sentinel-user` and `sentinel sentinel-pass`: how to get in where stock sentinels listen.
@@ -343,6 +309,7 @@ impl Default for SentinelSettings {
             deny_rename_reconfig: true,
             webhook_places: None,
             stale_answers: false,
+            no_quorum_reply: NoQuorumReply::default(),
             shadow: false,
             credentials: Credentials::default(),
             foreign: ForeignPlaces::default(),

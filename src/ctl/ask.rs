@@ -2,10 +2,12 @@
 
 use std::io::Write;
 
-use super::command::Target;
-use super::{client, json, show, tables};
+use anyhow::bail;
+
+use super::command::{MasterForm, Target};
+use super::{client, json, show, tables, words};
 use crate::proto::sentinel::sentinel_client::SentinelClient;
-use crate::proto::sentinel::{Consistency, ListDecisionsRequest, ListMastersRequest, ListReplicasRequest, StatusRequest};
+use crate::proto::sentinel::{Consistency, GetMasterRequest, ListDecisionsRequest, ListMastersRequest, ListReplicasRequest, StatusRequest};
 
 type Out<'a> = &'a mut (dyn Write + Send);
 
@@ -13,6 +15,20 @@ pub(super) async fn status(target: &Target, out: Out<'_>) -> anyhow::Result<()> 
     let call = async |channel| client_of(channel).status(StatusRequest::default()).await;
     let (from, answer) = client::ask(target, client::ASK_LIMIT, call).await?;
     show(target, out, || json::status(&answer), || tables::status(&from, &answer))
+}
+
+/// One line for scripts, or nothing and an error.
+pub(super) async fn master(target: &Target, group: String, form: &MasterForm, stale: bool, out: Out<'_>) -> anyhow::Result<()> {
+    let request = GetMasterRequest { group, consistency: consistency(stale) };
+    let call = async |channel| client_of(channel).get_master(request.clone()).await;
+    let (from, answer) = client::ask(target, client::ASK_LIMIT, call).await?;
+    let Some(at) = answer.master.as_ref().and_then(|master| master.address.as_ref()) else { bail!("{from} names no address") };
+    let line = || match form {
+        MasterForm { host_only: true, .. } => at.host.clone(),
+        MasterForm { port_only: true, .. } => at.port.to_string(),
+        MasterForm { .. } => words::address(Some(at)),
+    };
+    show(target, out, || json::one_master(&answer), line)
 }
 
 pub(super) async fn masters(target: &Target, stale: bool, out: Out<'_>) -> anyhow::Result<()> {

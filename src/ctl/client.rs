@@ -1,7 +1,6 @@
 //! Which sentinel is asked: one after the other until one can answer, the leader where it takes the leader.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -11,6 +10,7 @@ use tonic::{Code, Response, Status};
 
 use super::command::{Login, Target, TlsTarget};
 use super::login::Credentials;
+use super::unanswered::{Attempt, Unanswered};
 use crate::base::{Addr, KeyPair, TlsSettings};
 use crate::tls::{self, ClientTls};
 use crate::transport::Dial;
@@ -80,7 +80,7 @@ async fn connect(dial: &Dial, addr: &Addr, limit: Option<Duration>) -> Result<Ch
     dial.connect(&endpoint).await.map_err(bad)
 }
 
-/// Asks the sentinels in order until one answers.
+/// Asks the sentinels in order until one answers. A refusal is an [`Unanswered`].
 ///
 /// The next one is asked only where the last one certainly did nothing: it could not be reached, it said UNAVAILABLE, or it
 /// named the leader. Every other refusal is final.
@@ -91,14 +91,14 @@ pub(super) async fn ask<T>(
 ) -> anyhow::Result<(Addr, T)> {
     let access = Access::new(&target.tls, &target.login, &target.addr)?;
     let mut left: VecDeque<Addr> = target.addr.iter().cloned().collect();
-    let mut tried: Vec<(Addr, Status)> = Vec::new();
+    let mut tried: Vec<Attempt> = Vec::new();
     while let Some(addr) = left.pop_front() {
-        if tried.len() >= ATTEMPTS || tried.iter().any(|(asked, _)| *asked == addr) {
+        if tried.len() >= ATTEMPTS || tried.iter().any(|attempt| attempt.addr == addr) {
             continue;
         }
-        let answer = match access.connect(&addr, Some(limit)).await {
-            Ok(channel) => call(channel).await,
-            Err(status) => Err(status),
+        let (connected, answer) = match access.connect(&addr, Some(limit)).await {
+            Ok(channel) => (true, call(channel).await),
+            Err(status) => (false, Err(status)),
         };
         let status = match answer {
             Ok(response) => return Ok((addr, response.into_inner())),
@@ -107,17 +107,11 @@ pub(super) async fn ask<T>(
         match (status.code(), leader_hint(&status)) {
             (_, Some(leader)) => left.push_front(leader),
             (Code::Unavailable, None) => {}
-            (_, None) => bail!("{addr}: {}", phrase(&status)),
+            (_, None) => return Err(Unanswered::refused(addr, status).into()),
         }
-        tried.push((addr, status));
+        tried.push(Attempt { addr, connected, status });
     }
-    bail!("no sentinel could answer{}", tried.iter().fold(String::new(), |text, (addr, status)| listed(text, addr, status)))
-}
-
-fn listed(mut text: String, addr: &Addr, status: &Status) -> String {
-    // Writing to a String cannot fail.
-    let _ = write!(text, "\n  {addr}: {}", phrase(status));
-    text
+    Err(Unanswered::by_all(tried).into())
 }
 
 /// Where the leader answers, if this refusal names it.

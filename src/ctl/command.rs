@@ -55,6 +55,24 @@ pub struct TlsTarget {
     pub key: Option<PathBuf>,
 }
 
+const MASTER_HELP: &str = "\
+Print where the master of a group is, in one line, for scripts. Nothing is printed unless it is known.
+
+Exit codes: 0 it is known; 3 no group has that name; 4 no quorum of sentinels confirms an answer (ask again: the name says nothing about the
+master); 5 no sentinel could be reached; 1 a sentinel refused to answer (a password, TLS); 2 the command line cannot be read.";
+
+/// The line that `raft-sentinel master` prints.
+#[derive(Args, Clone, Copy, Debug)]
+#[group(multiple = false)]
+pub struct MasterForm {
+    /// Print the host alone
+    #[arg(long, conflicts_with = "json")]
+    pub host_only: bool,
+    /// Print the port alone
+    #[arg(long, conflicts_with = "json")]
+    pub port_only: bool,
+}
+
 /// Questions and changes for running sentinels.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Command {
@@ -63,6 +81,21 @@ pub enum Command {
         /// Whom to ask.
         #[command(flatten)]
         target: Target,
+    },
+    /// Print where the master of a group is, for scripts
+    #[command(long_about = MASTER_HELP)]
+    Master {
+        /// The group
+        group: String,
+        /// What to print.
+        #[command(flatten)]
+        form: MasterForm,
+        /// Whom to ask.
+        #[command(flatten)]
+        target: Target,
+        /// Take an answer that no quorum confirms
+        #[arg(long)]
+        stale: bool,
     },
     /// Show the master of every group
     Masters {

@@ -6,6 +6,10 @@ use super::words;
 use crate::proto::admin;
 use crate::proto::sentinel as pb;
 
+pub(super) fn one_master(answer: &pb::GetMasterResponse) -> Value {
+    json!({ "master": answer.master.as_ref().map(master), "answer": answer.answer.as_ref().map(basis) })
+}
+
 pub(super) fn masters(answer: &pb::ListMastersResponse) -> Value {
     json!({ "masters": all(&answer.masters, master), "answer": answer.answer.as_ref().map(basis) })
 }

@@ -2,7 +2,7 @@
 //!
 //! [`Command`] is what may be typed (embedded by `conf`), [`run`] does it. Answers are tables for people or, with `--json`,
 //! one JSON document (one in a line for `watch`). In reading order: [`command`], `client` (which sentinel is asked, and how it is reached), `login` (as whom),
-//! `ask` and `history` (questions), `change` and `recover` (changes), `watch`, `shadow`, `tables` and `json` (how answers look), `words` (small phrases).
+//! `ask` and `history` (questions), `change` and `recover` (changes), `watch`, `shadow`, `tables` and `json` (how answers look), `unanswered` (that there is none), `words` (small phrases).
 
 mod ask;
 mod change;
@@ -14,6 +14,7 @@ pub(crate) mod login;
 mod recover;
 mod shadow;
 mod tables;
+mod unanswered;
 mod watch;
 mod words;
 
@@ -21,14 +22,16 @@ use std::io::Write;
 
 pub use self::command::Command;
 use self::command::Target;
+pub use self::unanswered::Unanswered;
 
 /// Does what was asked, and writes the answer to `out`.
 ///
 /// # Errors
-/// When no sentinel could do it; the text says what each of them answered.
+/// When no sentinel could do it (then it is an [`Unanswered`]); the text says what each of them answered.
 pub async fn run(command: Command, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
     match command {
         Command::Status { target } => ask::status(&target, out).await,
+        Command::Master { group, form, target, stale } => ask::master(&target, group, &form, stale, out).await,
         Command::Masters { target, stale } => ask::masters(&target, stale, out).await,
         Command::Replicas { group, target, stale } => ask::replicas(&target, group, stale, out).await,
         Command::Decisions { group, limit, target, stale } => ask::decisions(&target, group, limit, stale, out).await,

@@ -52,9 +52,16 @@ impl Judge {
                 let follows_lender = self.is_lender(group, &replica.master);
                 // One that restarted as a master, and was taken off by a failover, is no more than it was then.
                 let restarted = !same_process && is_detached(report);
-                (holds_own(report) && !follows_lender && !restarted).then_some(Branch::MayHold)
+                let own = holds_own(report) && !self.is_of_master(group, report);
+                (own && !follows_lender && !restarted).then_some(Branch::MayHold)
             }
         }
+    }
+
+    /// Whether what a report shows goes on as the recorded master itself does, which began another history when it restarted: it has come from there.
+    fn is_of_master(&self, group: &Group, report: &NodeReport) -> bool {
+        let master = self.view.live_report(&group.master.addr).map(|(_, master)| master);
+        master.is_some_and(|master| master.role() == Role::Master && master.replid == report.replid)
     }
 
     /// Whether a server is a master by a failover that was given up, which let it lend its data. It has never taken a write.

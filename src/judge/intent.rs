@@ -1,7 +1,7 @@
 //! What the judge wants done. Values; `agent` performs them.
 
 use super::view::Owner;
-use crate::base::{Addr, Epoch, Fence};
+use crate::base::{Addr, Epoch, Fence, Standing};
 use crate::machine::{Command, FailoverId, Group};
 
 /// Something to be done. Each may be done twice without harm, and is wanted again until it is seen done.
@@ -24,6 +24,8 @@ pub enum Intent {
         ask: Ask,
         /// What permits it.
         permit: Permit,
+        /// What the node was when it was judged: to another one the change is not made. None where that does not matter, or was not seen.
+        judged: Option<Standing>,
     },
     /// Tell those who listen what changed in this sentinel's eyes.
     Notify {
@@ -95,6 +97,14 @@ impl Ask {
         match self {
             Self::Lend | Self::Pause { .. } | Self::Detach { .. } => true,
             Self::Promote { .. } | Self::Demote { .. } | Self::Repoint { .. } | Self::Arm(_) | Self::Unpause | Self::KillScript => false,
+        }
+    }
+
+    /// Whether it changes whom the node follows, or whether it follows: that is right only for what the node was when it was judged.
+    pub(super) const fn is_of_role(&self) -> bool {
+        match self {
+            Self::Promote { .. } | Self::Demote { .. } | Self::Repoint { .. } | Self::Detach { .. } | Self::Lend => true,
+            Self::Arm(_) | Self::Pause { .. } | Self::Unpause | Self::KillScript => false,
         }
     }
 

@@ -39,7 +39,8 @@ impl Judge {
         let begun = self.asks.begin(node.clone(), self.now());
         if begun {
             let permit = Permit::of(&self.world.group);
-            self.want(Intent::Ask { node: node.clone(), ask, permit });
+            let judged = self.view.standing(node).filter(|_| ask.is_of_role());
+            self.want(Intent::Ask { node: node.clone(), ask, permit, judged });
         }
         begun
     }

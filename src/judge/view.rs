@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::base::observation::{LinkLoss, NodeReport, Role, RoleReport};
-use crate::base::{Addr, FenceSight, GroupName, Mono, Refusals, ReplId};
+use crate::base::{Addr, FenceSight, GroupName, Mono, Refusals, ReplId, Standing};
 use crate::machine::{Candidate, Group};
 
 /// The command link to a data node.
@@ -286,6 +286,11 @@ pub struct GroupView {
 }
 
 impl GroupView {
+    /// What a node was by its newest report.
+    pub(super) fn standing(&self, addr: &Addr) -> Option<Standing> {
+        self.nodes.get(addr)?.report.as_ref().map(|(_, report)| Standing::of(report))
+    }
+
     /// Why this sentinel holds back, where that is more than the short while in which it listens first.
     pub fn held_back(&self) -> Option<&Tie> {
         self.tie.as_ref().filter(|tie| **tie != Tie::Listening)
@@ -337,6 +342,12 @@ impl GroupView {
         let (_, report) = self.live_report(&group.master.addr)?;
         let RoleReport::Master { replicas, .. } = &report.role else { return None };
         Some(replicas.iter().any(|listed| self.is_same(replica, &listed.addr)))
+    }
+
+    /// Whether the master lists replicas, by whatever they are named.
+    pub fn is_followed(&self, master: &Addr) -> bool {
+        let lists = |report: &NodeReport| matches!(&report.role, RoleReport::Master { replicas, misnamed, .. } if !replicas.is_empty() || !misnamed.is_empty());
+        self.live_report(master).is_some_and(|(_, report)| lists(report))
     }
 
     /// The replicas that an operator's RESET forgets: those that are down, and have left where there is a fence.

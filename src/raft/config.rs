@@ -148,8 +148,8 @@ pub(super) const SNAPSHOT_WITHIN: Duration = Duration::from_secs(60);
 pub(super) const DISK_WITHIN: Duration = Duration::from_secs(2);
 /// How long a proposal is pursued.
 pub(super) const PROPOSE_WITHIN: Duration = Duration::from_secs(2);
-/// How long a linearizable read is pursued.
-pub(super) const READ_WITHIN: Duration = Duration::from_secs(1);
+/// How long a linearizable read is pursued. Many clients wait for one second, and should hear why there is no answer.
+pub(super) const READ_WITHIN: Duration = Duration::from_millis(800);
 /// How often peers are asked for a sign of life, and how long they may take.
 pub(super) const PING_EVERY: Duration = Duration::from_millis(1000);
 /// See [`PING_EVERY`].

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use openraft::{RaftMetrics, ServerState};
@@ -57,6 +57,8 @@ pub(super) struct Core {
     pub states: watch::Receiver<Arc<State>>,
     pub events: broadcast::Sender<Arc<Logged>>,
     pub leadership: watch::Sender<Leadership>,
+    /// Since when no leader with a quorum is known, in microseconds; `u64::MAX` while one is.
+    pub leaderless_since: AtomicU64,
     pub reads: ReadDesk,
     pub log: LogStore,
     pub vouched: Vouched,
@@ -174,6 +176,16 @@ impl Core {
     pub(super) fn applied_already(&self, index: LogIndex) -> Option<Arc<State>> {
         let state = self.states.borrow();
         (state.applied >= index).then(|| Arc::clone(&state))
+    }
+
+    /// For how long no leader with a quorum has been known, where that is longer than the others need to elect one: reads and proposals
+    /// that wait now wait in vain.
+    ///
+    /// A follower gives a leader up two leases after its last call, a leader itself one lease after its last acknowledgement, so this
+    /// begins two or three leases (0.6 to 0.9 s) after the last contact with a quorum.
+    pub(super) fn lost_ms(&self) -> Option<u64> {
+        let lost_us = self.clock.mono().0.checked_sub(self.leaderless_since.load(Ordering::Relaxed))?;
+        Some(lost_us / 1000).filter(|lost_ms| *lost_ms >= self.spans.lease_ms)
     }
 
     /// Waits until this node has applied the entry, and returns the state then.

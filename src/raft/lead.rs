@@ -1,6 +1,7 @@
 //! Who leads, as far as it may be trusted: openraft's word, checked against fresh acknowledgements.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::core::Core;
 use super::error::ReadError;
@@ -43,6 +44,10 @@ pub(super) async fn watch(core: Arc<Core>) {
 fn publish(core: &Core, leadership: Leadership) {
     let changed = core.leadership.send_if_modified(|known| {
         let changes = *known != leadership;
+        if changes {
+            let since = if leadership == Leadership::Unknown { core.clock.mono().0 } else { u64::MAX };
+            core.leaderless_since.store(since, Ordering::Relaxed);
+        }
         *known = leadership;
         changes
     });

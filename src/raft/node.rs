@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::acks::Acks;
 use super::calls::Calls;
-use super::config::RaftConfig;
+use super::config::{READ_WITHIN, RaftConfig, ms};
 use super::core::Core;
 use super::disk_marks::DiskMarks;
 use super::diverged::Suspicion;
@@ -94,6 +94,8 @@ impl Raft {
             states: opened.states,
             events: opened.events,
             leadership: watch::Sender::new(Leadership::Unknown),
+            // The group may have to form first.
+            leaderless_since: AtomicU64::new(clock.mono().plus_ms(ms(READ_WITHIN)).0),
             reads,
             log,
             vouched: Vouched::default(),

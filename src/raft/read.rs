@@ -78,6 +78,10 @@ impl ReadDesk {
         let begun = Instant::now();
         let deadline = begun + READ_WITHIN;
         let failed = |reason: String| ReadError { waited_ms: ms(begun.elapsed()), reason };
+        // Clients with a limit of their own ask the next sentinel sooner if they need not wait for this one.
+        if let Some(reason) = lost(core) {
+            return Err(failed(reason));
+        }
         let Round { index, .. } = self.round(deadline).await.map_err(failed)?;
         if let Some(state) = core.applied_already(index) {
             return Ok(state);
@@ -122,7 +126,7 @@ impl ReadClerk {
         // Calls are bounded; so is the answer of a log that waits for its disk.
         let patience = core.spans.call_within() * 3;
         while self.gather(&core).await {
-            let done = self.see_through(timeout(patience, round(&core))).await;
+            let done = self.see_through(&core, timeout(patience, round(&core))).await;
             match done.unwrap_or_else(|_| Err(format!("no round was finished within {} ms", patience.as_millis()))) {
                 Ok(round) => {
                     for waiter in self.waiting.drain(..) {
@@ -131,7 +135,7 @@ impl ReadClerk {
                     }
                 }
                 Err(reason) => {
-                    give_up_on_overdue(&mut self.waiting, &reason);
+                    give_up_on_overdue(&core, &mut self.waiting, &reason);
                     if !core.rest(RETRY_AFTER).await {
                         return;
                     }
@@ -160,7 +164,7 @@ impl ReadClerk {
     }
 
     /// Waits for a round, and for nobody longer than it wants to be waited for.
-    async fn see_through<T>(&mut self, round: impl Future<Output = T>) -> T {
+    async fn see_through<T>(&mut self, core: &Core, round: impl Future<Output = T>) -> T {
         let mut round = pin!(round);
         loop {
             tokio::select! {
@@ -170,8 +174,8 @@ impl ReadClerk {
                     while let Ok(waiter) = self.waiters.try_recv() {
                         self.late.push(waiter);
                     }
-                    give_up_on_overdue(&mut self.waiting, SLOW);
-                    give_up_on_overdue(&mut self.late, SLOW);
+                    give_up_on_overdue(core, &mut self.waiting, SLOW);
+                    give_up_on_overdue(core, &mut self.late, SLOW);
                 }
             }
         }
@@ -181,12 +185,18 @@ impl ReadClerk {
 const SLOW: &str = "no round was finished in time";
 const STOPPING: &str = "this sentinel is stopping";
 
-fn give_up_on_overdue(waiting: &mut Vec<Waiter>, reason: &str) {
-    let now = Instant::now();
-    for waiter in waiting.extract_if(.., |waiter| waiter.deadline <= now) {
+/// Answers those that have waited long enough, or all of them once the quorum is lost.
+fn give_up_on_overdue(core: &Core, waiting: &mut Vec<Waiter>, reason: &str) {
+    let (now, lost) = (Instant::now(), lost(core));
+    for waiter in waiting.extract_if(.., |waiter| lost.is_some() || waiter.deadline <= now) {
         // Whoever gave up does not listen any more.
-        let _ = waiter.answer.send(Err(reason.to_owned()));
+        let _ = waiter.answer.send(Err(lost.as_deref().unwrap_or(reason).to_owned()));
     }
+}
+
+/// Why a read need not wait at all, if so.
+fn lost(core: &Core) -> Option<String> {
+    core.lost_ms().map(|lost_ms| format!("no leader with a quorum has been known for {lost_ms} ms"))
 }
 
 /// One round: here if this sentinel leads, else by asking the one that does.

@@ -9,8 +9,8 @@ use super::guard::Permission;
 use super::info;
 use super::link::Link;
 use super::wire::{Reply, excerpt};
-use crate::base::FenceSight;
 use crate::base::observation::{InvalidReply, LinkLoss, NodeReport, ValidReply};
+use crate::base::{FenceSight, Standing};
 
 /// Why there is no answer to a question or an act.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +21,14 @@ pub enum AskError {
     /// The act was no longer permitted when the link was ready: certainly nothing was done.
     #[error("{0}; nothing was done")]
     NotPermitted(String),
+    /// The server is not what it was when the act was decided: certainly nothing was done.
+    #[error("{why}; nothing was done")]
+    Changed {
+        /// How it differs.
+        why: String,
+        /// What it is.
+        report: Box<NodeReport>,
+    },
     /// The link ended before the answer: it may have been done, or may still be. Look, and repeat.
     #[error("the link ended before the answer ({}); the server may have done it all the same", phrase(.0))]
     Lost(LinkLoss),
@@ -115,7 +123,8 @@ impl Link {
 
     /// Does something to the server and reports what it is afterwards.
     ///
-    /// The server begins the transaction while `permission` is confirmed, so that the question costs no time of its own; a last look at the
+    /// The server begins the transaction while `permission` is confirmed, so that the question costs no time of its own; before that it says what
+    /// it is, which is compared with what it was when the act was decided, where that matters. A last look at the
     /// permission comes right before the commands and EXEC are sent. A server that does not know REPLICAOF is asked with the old name. Steps
     /// that the act can do without are left out if the server refuses them, and reported.
     ///
@@ -123,7 +132,7 @@ impl Link {
     /// [`AskError`]; after [`AskError::Lost`] and [`AskError::NoLink`] the link is of no use.
     pub async fn act(&mut self, act: &Act, limit: Duration, permission: &mut dyn Permission) -> Result<ActReport, AskError> {
         let deadline = Instant::now() + limit;
-        if let (Some(meant), Some(there)) = (permission.process(), self.process())
+        if let (Some(meant), Some(there), None) = (permission.process(), self.process(), permission.judged())
             && meant != there
         {
             let why = format!(
@@ -174,15 +183,24 @@ impl Link {
     /// refuses MULTI carries out each command by itself.
     async fn begin(&mut self, act: &Act, deadline: Instant, permission: &mut dyn Permission) -> Result<bool, AskError> {
         let too_late = || "it was not confirmed in time that it may be done".to_owned();
+        let judged = permission.judged().cloned();
+        let info = judged.as_ref().map(|_| self.access().command("INFO", &[]));
         let multi = (act.is_transaction() && !self.dialect().is_one_by_one()).then(|| self.access().command("MULTI", &[]));
-        let opening = async {
-            match &multi {
-                Some(multi) => self.exchange(std::slice::from_ref(multi), deadline).await.map(|mut replies| replies.pop()),
-                None => Ok(None),
+        let begins = multi.is_some();
+        let first: Vec<_> = info.into_iter().chain(multi).collect();
+        let (opened, confirmed) = tokio::join!(self.exchange(&first, deadline), timeout_at(deadline, permission.confirm()));
+        let mut opened = opened.map_err(AskError::NoLink)?;
+        let in_transaction = begins && matches!(opened.pop(), Some(Reply::Status(_)));
+        // A server that cannot say what it is (busy, say) answers the act itself.
+        let seen = judged.and_then(|judged| Some((judged, read_info(opened.first()?).ok()?)));
+        if let Some((judged, report)) = seen
+            && let Some(why) = judged.change(&Standing::of(&report))
+        {
+            if in_transaction {
+                self.leave_transaction(&why, deadline).await?;
             }
-        };
-        let (opened, confirmed) = tokio::join!(opening, timeout_at(deadline, permission.confirm()));
-        let in_transaction = matches!(opened.map_err(AskError::NoLink)?, Some(Reply::Status(_)));
+            return Err(AskError::Changed { why, report: Box::new(report) });
+        }
         let mut permitted = confirmed.unwrap_or_else(|_| Err(too_late()));
         // The server may have taken longer to answer than the confirmation is good for.
         while permitted.is_ok() && !permission.holds() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use raft_sentinel::base::settings::PromotionPolicy;
 use raft_sentinel::base::{Addr, ClusterId, Epoch, NodeId, Secret, SentinelId, StoredSecret};
-use raft_sentinel::conf::{CertificateUser, Config, GrpcAccess, Listen, LogLevel, Supervised};
+use raft_sentinel::conf::{CertificateUser, Config, GrpcAccess, Listen, LogLevel, NoQuorumReply, Supervised};
 
 use crate::{accepted, read_raw};
 
@@ -31,6 +31,7 @@ fn stock_defaults_hold() {
     assert!(!config.resp.protected_mode && config.resp.requirepass.is_none());
     assert_eq!((config.dir.as_path(), config.log.file.clone(), config.log.level), (Path::new("."), None, LogLevel::Notice));
     assert!(config.sentinel.deny_scripts_reconfig && !config.sentinel.resolve_hostnames && !config.sentinel.stale_answers);
+    assert_eq!(config.sentinel.no_quorum_reply, NoQuorumReply::Nil);
     assert_eq!((config.raft.heartbeat_ms, config.raft.election_timeout_min_ms, config.raft.election_timeout_max_ms), (50, 150, 300));
     assert_eq!(notes(&config), "s.conf: dir is not set: the log is kept in the working directory\n");
 }
@@ -90,7 +91,7 @@ fn groups_are_read_whatever_the_order_of_the_lines() {
          sentinel crash-down-after-milliseconds m 80\nsentinel promotion-policy m available\nsentinel fence-max-lag m 5\n\
          sentinel replica-forget-after m 86400000\nsentinel rename-command m config x1\n\
          sentinel known-slave m 10.0.0.9 6380\nsentinel myid {ID}\nsentinel announce-ip 10.1.1.1\nsentinel announce-port 26000\n\
-         sentinel announce-hostnames yes\nsentinel stale-answers yes\nsentinel deny-scripts-reconfig no\nsentinel\n"
+         sentinel announce-hostnames yes\nsentinel stale-answers yes\nsentinel no-quorum-reply CLOSE\nsentinel deny-scripts-reconfig no\nsentinel\n"
     ));
     let [m, n] = config.groups.as_slice() else { panic!("{:?}", config.groups) };
     assert_eq!((m.name.as_str(), &m.master, m.epoch), ("m", &Addr::new("host-a", 6379).expect("an address"), Epoch(7)));
@@ -110,6 +111,7 @@ fn groups_are_read_whatever_the_order_of_the_lines() {
     assert_eq!((sentinel.id_seed.clone(), sentinel.current_epoch_seed), (Some(SentinelId::new(ID).expect("an id")), Epoch(7)));
     assert_eq!((sentinel.announce_ip.as_deref(), sentinel.announce_port), (Some("10.1.1.1"), Some(26000)));
     assert!(sentinel.resolve_hostnames && sentinel.announce_hostnames && sentinel.stale_answers && !sentinel.deny_scripts_reconfig);
+    assert_eq!(sentinel.no_quorum_reply, NoQuorumReply::Close);
 }
 
 #[test]

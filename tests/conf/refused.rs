@@ -80,6 +80,7 @@ const LINES: &[(&str, &str)] = &[
     ("raft election-timeout-ms 300 300", "the shortest election timeout (300 ms) must be less than the longest (300 ms)"),
     ("grpc listen nowhere", "grpc listen: 'nowhere' is not an address"),
     ("http listen ::1:80", "http listen: '::1:80' is not an address"),
+    ("sentinel no-quorum-reply perhaps", "'perhaps' is neither nil nor error nor close"),
     ("sentinel stale-answers perhaps", "Please specify yes or no for the stale-answers option."),
 ];
 

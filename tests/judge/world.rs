@@ -7,7 +7,9 @@ use raft_sentinel::base::observation::{
     AttachedReplica, InvalidReply, LinkLoss, NodeReport, ReplicaReport, RoleReport, Seen, Sight, ValidReply,
 };
 use raft_sentinel::base::settings::PromotionPolicy;
-use raft_sentinel::base::{Addr, Epoch, Fence, FenceSight, GroupName, GroupSettings, LogIndex, Mono, NodeId, ReplId, RunId, WallTime};
+use raft_sentinel::base::{
+    Addr, Epoch, Fence, FenceSight, GroupName, GroupSettings, LogIndex, Mono, NodeId, ReplId, RunId, Standing, WallTime,
+};
 use raft_sentinel::judge::{Ask, Input, Intent, Judge, Link, Permit, Remark, Tie, World};
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Command, Event, Group, Outcome, Phase, State, invariants};
@@ -379,7 +381,7 @@ impl Bench {
                 self.inbox[at].push(Input::Proposed { key, well });
                 self.dies(at, &place, false);
             }
-            Intent::Ask { node, ask, permit } => {
+            Intent::Ask { node, ask, permit, judged } => {
                 let place = format!("ask-{}", ask.name());
                 assert_eq!(self.leader, Some(at), "only the leader asks");
                 self.meet(&place);
@@ -387,12 +389,15 @@ impl Bench {
                     return;
                 }
                 self.intents.push(place.clone());
-                let well = self.reaches(at, &node) && self.obey(&node, &ask);
+                let is = self.report(&node).map(|report| Standing::of(&report));
+                let as_judged = judged.zip(is).is_none_or(|(judged, is)| judged == is);
+                self.meet(&format!("exec-{}", ask.name()));
+                let well = self.reaches(at, &node) && as_judged && self.obey(&node, &ask);
                 if well {
                     let fence = self.see_fence(&node);
                     self.inbox[at].extend(fence);
                 }
-                if let (true, Some(report)) = (well, self.report(&node)) {
+                if let (true, Some(report)) = (well || !as_judged, self.report(&node)) {
                     let seen = self.see(&node, Sight::Report(Box::new(report)));
                     self.inbox[at].push(seen);
                     let written = if self.nodes[&node].unwritable { Err("ERR Read-only file system".to_owned()) } else { Ok(()) };

@@ -340,6 +340,9 @@ pub fn write_secret(path: &Path, secrets: &[&str]) -> PathBuf {
     path.to_owned()
 }
 
+/// Lines after which a sentinel without a quorum does not say `-NOQUORUM`, which most tests can tell apart from "no such name".
+const DECIDES_ON_REPLY: [&str; 2] = ["sentinel no-quorum-reply ", "# default no-quorum-reply"];
+
 fn config_text(flavour: Flavour, dir: &Path, orders: &Orders) -> String {
     let mine = orders.own();
     let mut lines = vec![format!("port {}", mine.resp), format!("bind {}", mine.ip), format!("dir {}", dir.display())];
@@ -351,6 +354,9 @@ fn config_text(flavour: Flavour, dir: &Path, orders: &Orders) -> String {
         lines.push(format!("http listen {}:{}", mine.ip, mine.http));
         if !orders.lines.iter().any(|line| DECIDES_ON_PROOF.iter().any(|begin| line.starts_with(begin))) {
             lines.push(format!("raft secret-file {}", write_secret(&dir.join("secret"), &[SECRET]).display()));
+        }
+        if !orders.lines.iter().any(|line| DECIDES_ON_REPLY.iter().any(|begin| line.starts_with(begin))) {
+            lines.push("sentinel no-quorum-reply error".to_owned());
         }
         if !mine.ip.is_loopback() {
             // A network that the test made, and in which nobody else is.

@@ -10,7 +10,7 @@ use crate::kit::program;
 use crate::kit::{Flavour, GROUP, Plan};
 
 const SOON: Duration = Duration::from_secs(20);
-const INSTALL: &str = "apt-get install -y nodejs npm";
+pub(crate) const INSTALL: &str = "apt-get install -y nodejs npm";
 const FILES: [&str; 4] = ["package.json", "package-lock.json", "ioredis.js", "node-redis.js"];
 
 #[test]
@@ -48,7 +48,7 @@ fn follows(library: &str) {
 }
 
 /// A folder below `target/` with the libraries and the scripts, made once for each version of them.
-fn home_with_libraries() -> PathBuf {
+pub(crate) fn home_with_libraries() -> PathBuf {
     let (root, sources) = (Path::new(env!("CARGO_TARGET_TMPDIR")), Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/live/javascript"));
     fs::create_dir_all(root).expect("target is ours");
     let lock = File::create(root.join("javascript.lock")).expect("target is ours");

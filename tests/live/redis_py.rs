@@ -10,7 +10,7 @@ use crate::kit::{Flavour, GROUP, Plan};
 
 const SOON: Duration = Duration::from_secs(15);
 
-const REDIS_PY: &str = "redis==6.4.0";
+pub(crate) const REDIS_PY: &str = "redis==6.4.0";
 
 /// Writes through `master_for` and reads through `slave_for` for ever; one line for each round.
 const PY_CLIENT: &str = r#"

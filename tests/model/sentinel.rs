@@ -5,7 +5,7 @@ use crate::base::observation::{Seen, Sight};
 use crate::consensus::Proposal;
 use crate::data::addr;
 use crate::eyes::Eye;
-use crate::hands::Hand;
+use crate::hands::{Hand, Wanted};
 use crate::judge::{Input, Intent, Judge};
 use crate::net::Event;
 use crate::run::Run;
@@ -89,7 +89,7 @@ impl Run {
                 let proposal = Proposal { sentinel, team, life, key, command: *command, orphan: false };
                 self.net.after(after, Event::Propose(Box::new(proposal)));
             }
-            Intent::Ask { node, ask, permit } => self.begin_act(sentinel, team, node, ask, permit),
+            Intent::Ask { node, ask, permit, judged } => self.begin_act(sentinel, team, node, Wanted { ask, permit, judged }),
         }
     }
 

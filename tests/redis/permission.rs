@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use raft_sentinel::base::Standing;
 use raft_sentinel::probe::Hands;
 use raft_sentinel::redis::{Act, ActReport, AskError, Permission};
 use rustix::process::Signal;
@@ -23,6 +24,7 @@ struct Scripted {
     /// To [`Permission::holds`]; yes when there is nothing left.
     holds: std::sync::Mutex<VecDeque<bool>>,
     confirmed: Arc<AtomicU32>,
+    judged: Option<Standing>,
 }
 
 #[async_trait]
@@ -30,6 +32,10 @@ impl Permission for Scripted {
     async fn confirm(&mut self) -> Result<(), String> {
         self.confirmed.fetch_add(1, Ordering::Relaxed);
         self.confirms.pop_front().unwrap_or(Ok(()))
+    }
+
+    fn judged(&self) -> Option<&Standing> {
+        self.judged.as_ref()
     }
 
     fn holds(&self) -> bool {
@@ -57,6 +63,22 @@ async fn without_permission_nothing_is_done_and_the_link_goes_on() {
     let said = server.say("INFO commandstats");
     assert!(!said.contains("cmdstat_replicaof") && said.contains("cmdstat_discard:calls=2"), "{said}");
     promote(&hands, LIMIT, Scripted::default()).await.expect("the next one is permitted, over the same link");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_server_that_changed_since_it_was_judged_is_left_as_it_is() {
+    let server = Server::start("");
+    let watched = watch(server.addr(), settings(1000));
+    let hands = watched.probe.hands().expect("it was given hands");
+    let look = async || Standing::of(hands.act(Act::Unpause, LIMIT).await.expect("it is harmless").node().expect("it has an INFO"));
+    let master = look().await;
+    server.say("REPLICAOF 127.0.0.1 2");
+    let judged = |judged: &Standing| Scripted { judged: Some(judged.clone()), ..Scripted::default() };
+    let error = promote(&hands, LIMIT, judged(&master)).await.expect_err("somebody made it a replica");
+    let AskError::Changed { report, why } = error else { panic!("{error:?}") };
+    assert_eq!((Standing::of(&report), why.as_str()), (look().await, "it follows 127.0.0.1:2 by now"));
+    promote(&hands, LIMIT, judged(&look().await)).await.expect("it is what it was judged to be, over the same link");
+    assert_eq!(look().await.follows, None);
 }
 
 /// A link that stayed in its transaction had all later acts queued, answered well and never done.

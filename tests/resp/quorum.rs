@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use raft_sentinel::base::WallTime;
+use raft_sentinel::conf::NoQuorumReply;
 use raft_sentinel::judge::{Outlook, Readiness};
 use raft_sentinel::machine::Command;
 
@@ -57,6 +58,64 @@ async fn stale_answers_are_an_explicit_choice() {
     // Changes are another thing.
     assert!(wire.ask("SENTINEL REMOVE mymaster").await.starts_with("-NOQUORUM "));
     assert!(wire.ask("SENTINEL FAILOVER mymaster").await.starts_with("-NOQUORUM "));
+}
+
+/// The questions by which clients look for a master.
+const LOOK_UP: [&str; 2] = ["SENTINEL GET-MASTER-ADDR-BY-NAME mymaster", "SENTINEL MASTERS"];
+
+async fn without_a_quorum(no_quorum_reply: NoQuorumReply) -> super::world::World {
+    let world = world_with(Options { no_quorum_reply, ..Options::default() }).await;
+    world.fake.quorum.store(false, Ordering::SeqCst);
+    world
+}
+
+#[tokio::test]
+async fn without_a_quorum_a_null_reply_sends_clients_to_the_next_sentinel() {
+    let world = without_a_quorum(NoQuorumReply::default()).await;
+    for (hello, null) in [("HELLO 2", "*-1\r\n"), ("HELLO 3", "_\r\n")] {
+        let mut wire = Wire::open(world.addr).await;
+        wire.ask(hello).await;
+        assert_eq!([wire.ask(LOOK_UP[0]).await, wire.ask(LOOK_UP[1]).await], [null, "*0\r\n"]);
+        // Clients of this one expect an error where there is no master, and changes must not seem to be made.
+        for words in ["SENTINEL MASTER mymaster", "SENTINEL REMOVE mymaster", "SENTINEL SET mymaster quorum 1"] {
+            assert!(wire.ask(words).await.starts_with("-NOQUORUM "), "{words}");
+        }
+        // This sentinel's own view needs no quorum: clients read on, and know the other sentinels.
+        for words in ["SENTINEL REPLICAS mymaster", "SENTINEL SENTINELS mymaster"] {
+            assert!(wire.ask(words).await.starts_with("*2\r\n"), "{words}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_without_a_quorum_can_be_chosen() {
+    let world = without_a_quorum(NoQuorumReply::Error).await;
+    let mut wire = Wire::open(world.addr).await;
+    for words in LOOK_UP {
+        assert!(wire.ask(words).await.starts_with("-NOQUORUM "), "{words}");
+    }
+    assert_eq!(wire.ask("SENTINEL CONFIG SET no-quorum-reply close").await, "+OK\r\n");
+    assert!(wire.ask("SENTINEL CONFIG GET no-quorum*").await.ends_with("$5\r\nclose\r\n"));
+    for words in LOOK_UP.into_iter().chain(["SENTINEL MASTER mymaster"]) {
+        let mut wire = Wire::open(world.addr).await;
+        wire.send(format!("PING\r\n{words}\r\nPING\r\n")).await;
+        assert_eq!(wire.until_closed().await, "+PONG\r\n", "{words}");
+    }
+    let mut wire = Wire::open(world.addr).await;
+    assert!(wire.ask("SENTINEL REMOVE mymaster").await.starts_with("-NOQUORUM "), "a change is refused, and the connection stays");
+    assert!(wire.ask("SENTINEL CONFIG SET no-quorum-reply perhaps").await.starts_with("-ERR Invalid value 'perhaps'"));
+}
+
+#[tokio::test]
+async fn clients_that_take_a_null_reply_for_final_are_told_otherwise() {
+    let world = without_a_quorum(NoQuorumReply::Nil).await;
+    let mut person = Wire::open(world.addr).await;
+    person.ask("COMMAND DOCS").await;
+    assert!(person.ask(LOOK_UP[0]).await.starts_with("-NOQUORUM "), "redis-cli as a person uses it");
+    let mut predis = Wire::open(world.addr).await;
+    predis.ask("CLIENT SETINFO LIB-NAME predis").await;
+    predis.send(format!("{}\r\n", LOOK_UP[0])).await;
+    assert_eq!(predis.until_closed().await, "");
 }
 
 #[tokio::test]

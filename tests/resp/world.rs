@@ -13,7 +13,7 @@ use raft_sentinel::base::{
 };
 use raft_sentinel::board::Board;
 use raft_sentinel::clock::Clock;
-use raft_sentinel::conf::{AclSettings, GrpcAccess};
+use raft_sentinel::conf::{AclSettings, GrpcAccess, NoQuorumReply};
 use raft_sentinel::events::{self, Hub};
 use raft_sentinel::hooks::{self, Hooks};
 use raft_sentinel::judge::{GroupView, Link, NodeView};
@@ -147,6 +147,7 @@ pub(crate) struct Options {
     pub(crate) password: Option<&'static str>,
     pub(crate) maxclients: Option<usize>,
     pub(crate) stale_answers: bool,
+    pub(crate) no_quorum_reply: NoQuorumReply,
     pub(crate) manners: Manners,
     pub(crate) users: AclSettings,
     pub(crate) scripts_allowed: bool,
@@ -203,7 +204,11 @@ pub(crate) async fn world_with(options: Options) -> World {
         deny_rename_reconfig: !options.scripts_allowed,
         call_rules: Arc::new(CallRules { own_only: !options.scripts_allowed, ..CallRules::default() }),
         dir,
-        live: Live::new(Facts { credentials: credentials.clone(), ..Facts::default() }, |_| (), watch::Sender::new(credentials)),
+        live: Live::new(
+            Facts { credentials: credentials.clone(), no_quorum_reply: options.no_quorum_reply, ..Facts::default() },
+            |_| (),
+            watch::Sender::new(credentials),
+        ),
         simulation: Simulation::default(),
         stop: stop.clone(),
     };

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::{Args, Directive, Stage, Treatment};
 use crate::base::Secret;
+use crate::conf::choices::LogLevel;
 use crate::conf::draft::Draft;
-use crate::conf::settings::{Bind, LogLevel, Supervised};
+use crate::conf::settings::{Bind, Supervised};
 use crate::conf::value::{Problem, is_host, listening_host, optional, shown, whole, yes_no};
 
 /// Entries that ACL LOG may be told to keep.

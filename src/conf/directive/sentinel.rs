@@ -4,6 +4,7 @@ use super::{Args, Directive, Stage, Treatment};
 use crate::base::GroupSeed;
 use crate::base::places::Place;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, Secret, SentinelId, limits};
+use crate::conf::choices::NoQuorumReply;
 use crate::conf::draft::Draft;
 use crate::conf::options;
 use crate::conf::value::{Problem, is_host, is_ip, optional, shown, whole, yes_no};
@@ -37,6 +38,11 @@ pub(super) static ROWS: &[Directive] = &[
     },
     all("sentinel stale-answers", |draft, args| {
         draft.sentinel.stale_answers = asked(&args[0], "Please specify yes or no for the stale-answers option.")?;
+        Ok(())
+    }),
+    all("sentinel no-quorum-reply", |draft, args| {
+        let expected = || format!("{} is neither nil nor error nor close", shown(&args[0]));
+        draft.sentinel.no_quorum_reply = NoQuorumReply::from_word(&args[0]).ok_or_else(expected)?;
         Ok(())
     }),
     all("sentinel shadow", |draft, args| {

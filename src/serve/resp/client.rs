@@ -15,6 +15,7 @@ use super::writer::Protocol;
 use crate::admission::{Place, Refused, Source};
 use crate::base::GroupName;
 use crate::base::told::{Told, left_out};
+use crate::conf::NoQuorumReply;
 use crate::events::News;
 use crate::machine::{Asker, Command, Outcome, State};
 use crate::raft::ProposeError;
@@ -142,6 +143,8 @@ pub(crate) struct Client {
     pub(crate) tracking: bool,
     /// Whether to close once the reply is out.
     pub(crate) closing: bool,
+    /// Whether a person types the requests: redis-cli asks for COMMAND DOCS then, to complete what is typed, and no client library does.
+    pub(crate) by_hand: bool,
     confirmed: Option<Arc<State>>,
 }
 
@@ -160,6 +163,7 @@ impl Client {
             replies: Replies::On,
             tracking: false,
             closing: false,
+            by_hand: false,
             confirmed: None,
         }
     }
@@ -222,11 +226,31 @@ impl Client {
         Ok(state)
     }
 
-    /// The state to answer from: confirmed, or with `stale-answers` the local one where there is no quorum.
-    pub(crate) async fn answerable(&mut self) -> Result<Arc<State>, Reply> {
+    /// The state to answer from: confirmed, or with `stale-answers` the local one where there is no quorum. Without either, the reply is
+    /// that of `no-quorum-reply`; `nil` is the null or empty one for this question.
+    pub(crate) async fn answerable(&mut self, nil: Option<Reply>) -> Result<Arc<State>, Reply> {
         match self.confirmed().await {
             Err(_) if self.context().stale_answers => Ok(self.context().agreement.state()),
+            Err(error) => Err(match (self.no_quorum_reply(), nil) {
+                (NoQuorumReply::Nil, Some(nil)) => nil,
+                (NoQuorumReply::Nil, None) | (NoQuorumReply::Error, _) => error,
+                (NoQuorumReply::Close, _) => {
+                    self.closing = true;
+                    Reply::NOTHING
+                }
+            }),
             answer => answer,
+        }
+    }
+
+    /// As configured, but for two clients that can be told apart where that is nil. A null reply would be final for predis, which asks the
+    /// next sentinel once the connection is closed (`SentinelReplication::querySentinelForMaster`). It would tell a person at redis-cli that
+    /// the name is not known.
+    fn no_quorum_reply(&self) -> NoQuorumReply {
+        match self.context().live.facts().no_quorum_reply {
+            NoQuorumReply::Nil if self.by_hand => NoQuorumReply::Error,
+            NoQuorumReply::Nil if self.entry.facts().lib_name.to_ascii_lowercase().starts_with("predis") => NoQuorumReply::Close,
+            configured => configured,
         }
     }
 
@@ -288,7 +312,6 @@ fn not_proposed(error: &ProposeError) -> Reply {
     }
 }
 
-/// An error that makes clients ask another sentinel.
 fn no_quorum(error: &dyn std::error::Error) -> Reply {
     Reply::error(format!("NOQUORUM {error}"))
 }

@@ -6,13 +6,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::base::{Credentials, GroupSettings};
-use crate::conf::LogLevel;
+use crate::conf::{LogLevel, NoQuorumReply};
 
 /// The values. `Debug` shows no password.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// `loglevel`.
     pub log_level: LogLevel,
+    /// `sentinel no-quorum-reply`.
+    pub no_quorum_reply: NoQuorumReply,
     /// `sentinel sentinel-user` and `sentinel sentinel-pass`. The sentinels of this cluster know each other by their place in the Raft
     /// group: these are for stock sentinels. The password is only shown to be there.
     pub credentials: Credentials,
@@ -27,6 +29,7 @@ impl Default for Facts {
         let defaults = GroupSettings::default();
         Self {
             log_level: LogLevel::default(),
+            no_quorum_reply: NoQuorumReply::default(),
             credentials: Credentials::default(),
             default_down_after_ms: defaults.down_after_ms,
             default_failover_timeout_ms: defaults.failover_timeout_ms,

@@ -106,7 +106,8 @@ fn info(_: &mut Client, words: &[Bytes]) -> Answer {
     Ok(Reply::array(wanted.map(|found| found.map_or(Reply::Null, |found| entry(found.row, &found.full_name, found.subject)))))
 }
 
-fn docs(_: &mut Client, words: &[Bytes]) -> Answer {
+fn docs(client: &mut Client, words: &[Bytes]) -> Answer {
+    client.by_hand = true;
     if words.len() == 2 {
         return Ok(Reply::Prepared(&EVERY_DOC));
     }

@@ -16,15 +16,23 @@ use super::super::echoed;
 use super::change;
 use crate::base::Secret;
 use crate::base::parameters::ParameterChange;
-use crate::conf::LogLevel;
+use crate::conf::{LogLevel, NoQuorumReply};
 use crate::machine::Command;
 use crate::serve::glob;
 
-/// In the order of stock's reply.
-const NAMES: [&str; 7] =
-    ["resolve-hostnames", "announce-hostnames", "announce-ip", "announce-port", "sentinel-user", "sentinel-pass", "loglevel"];
+/// In the order of stock's reply; the last one is ours.
+const NAMES: [&str; 8] = [
+    "resolve-hostnames",
+    "announce-hostnames",
+    "announce-ip",
+    "announce-port",
+    "sentinel-user",
+    "sentinel-pass",
+    "loglevel",
+    "no-quorum-reply",
+];
 /// Those of them that are kept by this process.
-const OWN: [&str; 3] = ["sentinel-user", "sentinel-pass", "loglevel"];
+const OWN: [&str; 4] = ["sentinel-user", "sentinel-pass", "loglevel", "no-quorum-reply"];
 const SHAPE: &str = "ERR Only SENTINEL CONFIG GET <param> [<param> <param> ...] / SET <param> <value> [<param> <value> ...] are supported.";
 
 pub(super) async fn config(client: &mut Client, words: &[Bytes]) -> Answer {
@@ -57,7 +65,8 @@ fn value(context: &Context, name: &str) -> String {
         "sentinel-user" => facts.credentials.user.unwrap_or_default(),
         // Stock Sentinel shows it in clear to whoever reaches the port.
         "sentinel-pass" => facts.credentials.pass.map_or("", |_| "******").to_owned(),
-        _ => facts.log_level.as_str().to_owned(),
+        "loglevel" => facts.log_level.as_str().to_owned(),
+        _ => facts.no_quorum_reply.as_str().to_owned(),
     }
 }
 
@@ -129,9 +138,13 @@ fn wish(name: &'static str, value: &[u8]) -> Option<Wish> {
             let pass = given().map(Secret::new);
             Wish::Own(Box::new(move |facts| facts.credentials.pass = pass))
         }
-        _ => {
+        "loglevel" => {
             let level = LogLevel::from_word(text)?;
             Wish::Own(Box::new(move |facts| facts.log_level = level))
+        }
+        _ => {
+            let reply = NoQuorumReply::from_word(text)?;
+            Wish::Own(Box::new(move |facts| facts.no_quorum_reply = reply))
         }
     })
 }

@@ -11,7 +11,7 @@ use super::super::super::reply::{Answer, Reply};
 use super::{argument, group, local_state};
 
 pub(super) async fn get_master_addr(client: &mut Client, words: &[Bytes]) -> Answer {
-    let state = client.answerable().await?;
+    let state = client.answerable(Some(Reply::NullArray)).await?;
     Ok(match group(&state, argument(words)) {
         Ok(group) => {
             let master = &group.master.addr;
@@ -21,13 +21,14 @@ pub(super) async fn get_master_addr(client: &mut Client, words: &[Bytes]) -> Ans
     })
 }
 
+/// Stock's answer for a name that it does not know is an error, which is what clients of this command can take.
 pub(super) async fn master(client: &mut Client, words: &[Bytes]) -> Answer {
-    let state = client.answerable().await?;
+    let state = client.answerable(None).await?;
     Ok(Portrait::new(client.context(), &state, group(&state, argument(words))?).master())
 }
 
 pub(super) async fn masters(client: &mut Client, _: &[Bytes]) -> Answer {
-    let state = client.answerable().await?;
+    let state = client.answerable(Some(Reply::Array(Vec::new()))).await?;
     let context = client.context();
     Ok(Reply::array(state.groups.values().map(|group| Portrait::new(context, &state, group).master())))
 }
