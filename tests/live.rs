@@ -127,6 +127,8 @@ mod shadow;
 #[path = "live/take_over.rs"]
 mod take_over;
 
+#[path = "live/remonitor.rs"]
+mod remonitor;
 #[path = "live/removal.rs"]
 mod removal;
 

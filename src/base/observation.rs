@@ -124,7 +124,7 @@ pub enum Role {
 pub struct NodeReport {
     /// `run_id`.
     pub run_id: RunId,
-    /// `redis_version` (empty if the server does not say).
+    /// `valkey_version`, or `redis_version` (empty if the server does not say).
     pub version: String,
     /// `role`, with what belongs to it.
     pub role: RoleReport,

@@ -74,7 +74,7 @@ impl Judge {
     pub(super) fn fence_problem(&self) -> Option<String> {
         let group = &self.world.group;
         let master = &group.master.addr;
-        if let Some(why) = self.stand_in_problem(master) {
+        if let Some(why) = self.stand_in_problem(master).or_else(|| self.never_a_master(group)) {
             return Some(why);
         }
         let asked = group.settings.promotion_policy;

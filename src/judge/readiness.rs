@@ -118,6 +118,9 @@ impl Judge {
         if usable < self.world.majority {
             return no(vec![format!("{usable} sentinels are in touch, and a decision takes {}", self.world.majority)]);
         }
+        if let Some(why) = self.never_a_master(group) {
+            return no(vec![why]);
+        }
         if group.replicas.is_empty() {
             return no(vec!["no replica is known".to_owned()]);
         }

@@ -59,6 +59,17 @@ impl Judge {
         Some(due(since, self.world.group.settings.down_after_ms, Evidence::Elsewhere, self.now()))
     }
 
+    /// What was monitored as a master, has never been one, and says that it is a replica.
+    pub(super) fn never_a_master(&self, group: &Group) -> Option<String> {
+        let (addr, unseen) = (&group.master.addr, group.master.identity.is_none() && group.announced == group.master.addr);
+        let (_, report) = self.view.live_report(addr).filter(|_| unseen)?;
+        let RoleReport::Replica(replica) = &report.role else { return None };
+        Some(format!(
+            "{addr} says that it is a replica of {}, and was never seen as a master: SENTINEL REMOVE it, and MONITOR that one",
+            replica.master
+        ))
+    }
+
     /// The same for people.
     pub(super) fn stand_in_problem(&self, master: &Addr) -> Option<String> {
         let (_, who) = self.view.nodes.get(master)?.stand_in.as_ref()?;

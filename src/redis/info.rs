@@ -57,7 +57,8 @@ pub fn parse(text: &str) -> Result<NodeReport, BadInfo> {
     };
     Ok(NodeReport {
         run_id: RunId::new(fields.hex("run_id")?).map_err(|_| bad("run_id", "", ID))?,
-        version: fields.find("redis_version").unwrap_or_default().to_owned(),
+        // Valkey tells, beside its own, the version of Redis that it is compatible with.
+        version: fields.find("valkey_version").or_else(|| fields.find("redis_version")).unwrap_or_default().to_owned(),
         role,
         replid: fields.history()?,
         replid2: fields.older_history()?,

@@ -152,6 +152,12 @@ proptest! {
     }
 }
 
+#[test]
+fn valkeys_version_is_valkeys() {
+    let text = MASTER.replace("redis_version:7.0.15", "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1");
+    assert_eq!(parse(&text).expect("it is one").version, "8.1.1");
+}
+
 /// Kvrocks, and Redis before 4.0: no history, no priority, and no state of what is attached.
 #[test]
 fn a_server_that_tells_no_history_is_read_all_the_same() {

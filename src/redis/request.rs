@@ -43,7 +43,8 @@ pub enum AskError {
     Garbled(String),
 }
 
-fn phrase(loss: &LinkLoss) -> &str {
+/// Why there is no link, for people.
+pub fn phrase(loss: &LinkLoss) -> &str {
     match loss {
         LinkLoss::Refused => "connection refused",
         LinkLoss::Closed => "connection closed by the server",

@@ -24,6 +24,16 @@ fn field(cluster: &Cluster, name: &str) -> String {
     master.field(name).unwrap_or_default()
 }
 
+/// Whether `check --online` is content, and what it says.
+fn checked_online(cluster: &Cluster) -> (bool, String) {
+    let done = std::process::Command::new(crate::kit::sentinel::our_binary())
+        .args(["check", "--online"])
+        .arg(&cluster.sentinels[0].config)
+        .output()
+        .expect("the program runs");
+    (done.status.success(), String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
 fn obstacles(master: &proto::Master) -> String {
     let blocked = master.failover.iter().flat_map(|failover| &failover.blocked);
     blocked.map(|obstacle| obstacle.reason.clone()).collect::<Vec<_>>().join("; ")
@@ -37,6 +47,8 @@ fn the_user_of_the_manual_is_enough_for_a_failover_as_stock_makes_it() {
         let told = fence.contains("config|set") && why.contains("+config|set") && field(&cluster, "failover-ready") == "partly";
         if told { Ok(()) } else { Err(format!("{fence} / {why}")) }
     });
+    let (well, said) = checked_online(&cluster);
+    assert!(well && said.contains("is a master, version") && said.contains("refuses CONFIG SET") && said.contains("+config|set"), "{said}");
     let (old, began) = (cluster.master(), Instant::now());
     let new = kill_the_master(&mut cluster);
     println!("a new master after {} ms, with the limit of 1000 ms", began.elapsed().as_millis());
@@ -53,8 +65,15 @@ fn a_server_that_takes_no_orders_is_never_called_ready_nor_chosen() {
         let (ready, why) = (field(&cluster, "failover-ready"), field(&cluster, "failover-obstacle"));
         if ready == "no" && why.contains("takes no orders") && why.contains("replicaof") { Ok(()) } else { Err(format!("{ready}: {why}")) }
     });
-    let quorum = cluster.sentinels[1].ask(&["SENTINEL", "CKQUORUM", GROUP]).expect("it answers");
-    assert!(quorum.error().is_some_and(|text| text.starts_with("NOFAILOVER") && text.contains("takes no orders")), "{quorum}");
+    for sentinel in &cluster.sentinels {
+        cluster.timeline.wait_for("CKQUORUM tells it", SOON, || {
+            let quorum = sentinel.ask(&["SENTINEL", "CKQUORUM", GROUP]).map_err(|error| error.to_string())?;
+            let told = quorum.error().is_some_and(|text| text.starts_with("NOFAILOVER") && text.contains("takes no orders"));
+            if told { Ok(()) } else { Err(quorum.to_string()) }
+        });
+    }
+    let (well, said) = checked_online(&cluster);
+    assert!(!well && said.contains("error: mymaster: ") && said.contains("it can be made neither a master nor a replica"), "{said}");
     let old = cluster.master();
     cluster.server_mut(old).kill();
     cluster.timeline.wait_for("the failover says what stands in its way", SOON, || match cluster.recorded(1)? {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::base::settings::PromotionPolicy;
 use crate::base::{Credentials, GroupSettings};
 use crate::conf::{LogLevel, NoQuorumReply};
 
@@ -22,6 +23,8 @@ pub struct Facts {
     pub default_down_after_ms: u64,
     /// `failover-timeout` of masters that are monitored from now on (SENTINEL DEBUG DEFAULT-FAILOVER-TIMEOUT).
     pub default_failover_timeout_ms: u64,
+    /// `sentinel default-promotion-policy`: the policy of masters that are monitored from now on.
+    pub default_promotion_policy: PromotionPolicy,
 }
 
 impl Default for Facts {
@@ -33,6 +36,7 @@ impl Default for Facts {
             credentials: Credentials::default(),
             default_down_after_ms: defaults.down_after_ms,
             default_failover_timeout_ms: defaults.failover_timeout_ms,
+            default_promotion_policy: defaults.promotion_policy,
         }
     }
 }
