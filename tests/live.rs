@@ -76,6 +76,8 @@ mod tls_peers;
 mod cut_off;
 #[path = "live/honesty.rs"]
 mod honesty;
+#[path = "live/names.rs"]
+mod names;
 
 #[path = "live/operators.rs"]
 mod operators;

@@ -19,4 +19,4 @@ pub use descriptors::{Descriptors, Need};
 pub use pause::Pause;
 pub use port::{Counts, Place, Port, Refused, Shares};
 pub use precedence::Precedence;
-pub use source::Source;
+pub use source::{Source, canonical};

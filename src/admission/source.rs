@@ -3,6 +3,11 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+/// One end of a connection as it is shown, counted and matched: a socket for both families tells of an IPv4 client as `::ffff:10.0.0.1`.
+pub fn canonical(end: SocketAddr) -> SocketAddr {
+    SocketAddr::new(end.ip().to_canonical(), end.port())
+}
+
 /// A source of connections. All addresses of one IPv6 network of 64 bits are one: whoever has one of them has them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {

@@ -234,6 +234,7 @@ impl Keeper {
         self.probes.retain(|addr, _| group.data_nodes().any(|node| node == addr));
         let (opened, locked) = self.open_password(&group);
         let mut settings = ProbeSettings::of(&opened, &self.parts.client_name);
+        settings.paces = self.parts.paces.clone();
         settings.access.locked = locked;
         let may_touch = tie::may_touch(&self.parts, &group);
         settings.watch_fence = may_touch && (group.wanted_fence().is_some() || group.fence.is_some());

@@ -22,6 +22,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::base::paces::Paces;
 use crate::base::{Credentials, Epoch, ForeignPlaces, GroupName, GroupSeed, Heard};
 use crate::board::Board;
 use crate::clock::Clock;
@@ -42,6 +43,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Where this process is to fail in a drill.
     pub simulation: Simulation,
+    /// How often they are asked and spoken to.
+    pub paces: Paces,
     /// The name under which the data nodes know our connections.
     pub client_name: String,
     /// `sentinel announce-ip`: where our hellos say that we are.

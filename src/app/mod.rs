@@ -22,16 +22,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent;
+use crate::base::paces::Paces;
 use crate::base::{Addr, Credentials, RunId, limits};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::conf::Config;
 use crate::events::{self, Hub};
 use crate::hooks::{self, Hooks, OwnFile, Teller};
-use crate::machine::SentinelRecord;
+use crate::machine::{Group, SentinelRecord};
 use crate::raft::{Raft, RaftConfig, StartError};
 use crate::renewal::keep_fresh;
 use crate::secret::SecretError;
+use crate::serve::names::Names;
 use crate::serve::resp::live::{Facts, Live};
 use crate::serve::{grpc, http, resp, users};
 use crate::simulate::Simulation;
@@ -207,7 +209,9 @@ impl House {
         self.tasks.spawn(self.event_sources().run(self.hub.clone(), self.cancel.clone()));
 
         let (credentials, stock_credentials) = watch::channel(self.config.sentinel.credentials.clone());
+        let paces = Paces::default();
         let parts = agent::Parts {
+            paces: paces.clone(),
             raft: self.raft.clone(),
             board: self.board.clone(),
             clock: self.clock,
@@ -224,7 +228,7 @@ impl House {
         let (heard, inbox) = mpsc::channel(limits::HELLOS_WAITING);
         let hellos = agent::Hellos { heard, inbox };
         self.tasks.spawn(agent::run(parts, self.config.groups.clone(), hellos, self.cancel.clone()));
-        self.tasks.spawn_on(resp::serve(resp, Arc::new(self.resp_context(credentials)), self.cancel.clone()), clients);
+        self.tasks.spawn_on(resp::serve(resp, Arc::new(self.resp_context(credentials, paces)), self.cancel.clone()), clients);
 
         let ctx = grpc::Context {
             deny_renames: self.config.sentinel.deny_rename_reconfig,
@@ -289,7 +293,18 @@ impl House {
 
     fn event_sources(&self) -> events::Sources {
         let raft = self.raft.clone();
-        events::Sources { facts: raft.events(), sights: self.board.notices(), me: raft.id(), state: Box::new(move || raft.state()) }
+        let (states, board, announced) = (raft.clone(), self.board.clone(), self.config.sentinel.announce_hostnames);
+        let names = move |group: &Group| {
+            let announced = states.state().parameters.announce_hostnames.unwrap_or(announced);
+            board.group(&group.name).map(|view| Names { view: &view, announced }.differing(group)).unwrap_or_default()
+        };
+        events::Sources {
+            facts: raft.events(),
+            sights: self.board.notices(),
+            me: raft.id(),
+            state: Box::new(move || raft.state()),
+            names: Box::new(names),
+        }
     }
 
     fn hook_sources(&self) -> hooks::Sources {
@@ -303,7 +318,7 @@ impl House {
         }
     }
 
-    fn resp_context(&self, credentials: watch::Sender<Credentials>) -> resp::Context {
+    fn resp_context(&self, credentials: watch::Sender<Credentials>, paces: Paces) -> resp::Context {
         let (config, sentinel) = (&self.config, &self.config.sentinel);
         let shown = |path: PathBuf| absolute(&path).display().to_string();
         resp::Context {
@@ -344,6 +359,7 @@ impl House {
                 credentials,
             ),
             removed: resp::Removed::default(),
+            paces,
             simulation: self.simulation.clone(),
             stop: self.cancel.clone(),
         }

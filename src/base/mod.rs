@@ -13,6 +13,7 @@ pub mod hello;
 pub mod ids;
 pub mod limits;
 pub mod observation;
+pub mod paces;
 pub mod parameters;
 pub mod places;
 pub mod rights;

@@ -20,9 +20,14 @@ use tokio_util::sync::CancellationToken;
 pub use hub::{Hub, News};
 pub use spoken::{Level, Origin, Spoken, Switch};
 
-use crate::base::NodeId;
+use wording::Wording;
+
+use crate::base::{Addr, GroupName, NodeId};
 use crate::board::Notice;
-use crate::machine::{Logged, State};
+use crate::machine::{Group, Logged, State};
+
+/// The data nodes of a group that are told by another address than the recorded one, with that.
+pub type NamesOf = Box<dyn Fn(&Group) -> Vec<(Addr, Addr)> + Send>;
 
 /// Where events come from. Whoever makes it listens from that moment on.
 pub struct Sources {
@@ -34,6 +39,8 @@ pub struct Sources {
     pub state: Box<dyn Fn() -> Arc<State> + Send>,
     /// This sentinel.
     pub me: NodeId,
+    /// How the data nodes of a group are told.
+    pub names: NamesOf,
 }
 
 impl fmt::Debug for Sources {
@@ -60,13 +67,18 @@ impl Sources {
     }
 
     fn of_fact(&self, fact: &Logged) -> Vec<Spoken> {
-        let origin = Origin::Agreed { index: fact.index, at: fact.at };
-        let wordings = fact::worded(fact, &(self.state)(), self.me);
-        wordings.into_iter().map(|wording| Spoken::new(wording, fact.group.clone(), origin)).collect()
+        let (origin, state) = (Origin::Agreed { index: fact.index, at: fact.at }, (self.state)());
+        self.spoken(fact::worded(fact, &state, self.me), fact.group.clone(), &state, origin)
     }
 
     fn of_sight(&self, sight: &Notice) -> Vec<Spoken> {
-        let wordings = sight::worded(sight, &(self.state)());
-        wordings.into_iter().map(|wording| Spoken::new(wording, Some(sight.group.clone()), Origin::Local)).collect()
+        let state = (self.state)();
+        self.spoken(sight::worded(sight, &state), Some(sight.group.clone()), &state, Origin::Local)
+    }
+
+    fn spoken(&self, wordings: Vec<Wording>, name: Option<GroupName>, state: &State, origin: Origin) -> Vec<Spoken> {
+        let group = name.as_ref().and_then(|name| state.groups.get(name));
+        let names = group.map(|group| (self.names)(group)).unwrap_or_default();
+        wordings.into_iter().map(|wording| Spoken::new(wording.telling(&names), name.clone(), origin)).collect()
     }
 }

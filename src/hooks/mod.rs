@@ -83,6 +83,11 @@ impl Hooks {
         self.scripts.pending()
     }
 
+    /// How long the next run of a script may take, and the pause after a first run that asks for another.
+    pub fn set_script_times(&self, run_ms: u64, retry_ms: u64) {
+        self.scripts.set_times(run_ms, retry_ms);
+    }
+
     /// What was counted of the scripts.
     pub fn counts(&self) -> script::Counts {
         self.scripts.counts()

@@ -19,7 +19,10 @@ impl NodeView {
                 // A new link proves nothing: a stopped server's kernel accepts connections too. A PING follows.
                 self.waiting_since = self.waiting_since.or(Some(at));
             }
-            Sight::Reached(ip) => self.ip = Some(ip),
+            Sight::Reached(ip) => {
+                self.last_ip = Some(ip.clone());
+                self.ip = Some(ip);
+            }
             Sight::Unlinked(loss) => self.note_loss(loss, at),
             Sight::Pinged => self.waiting_since = self.waiting_since.or(Some(at)),
             Sight::Valid(reply) => self.note_valid(reply, at),

@@ -67,6 +67,8 @@ pub struct NodeView {
     pub link: Link,
     /// The IP address that its name stands for, as long as the link to that is up.
     pub ip: Option<String>,
+    /// The IP address that its name stood for when it was last reached. For those who are told of it; nothing is decided by it.
+    pub last_ip: Option<String>,
     /// When the oldest unanswered PING was sent.
     pub waiting_since: Option<Mono>,
     /// The last valid reply to a PING; the moment we began to look before there was one.
@@ -119,6 +121,7 @@ impl NodeView {
         Self {
             link: Link::Untried,
             ip: None,
+            last_ip: None,
             waiting_since: None,
             last_valid: now,
             last_reply: now,

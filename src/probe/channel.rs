@@ -8,11 +8,12 @@ use tokio::time::{Instant, sleep};
 
 use super::redial::Redial;
 use crate::base::observation::LinkLoss;
+use crate::base::paces::HELLO_PERIOD_MS;
 use crate::base::{Addr, Claim, GroupName, Heard, NoChannel, OnChannel};
 use crate::clock::Clock;
 
 /// How often a sentinel says hello on each data node: stock's period.
-pub(super) const HELLO_PERIOD: Duration = Duration::from_millis(2000);
+pub(super) const HELLO_PERIOD: Duration = Duration::from_millis(HELLO_PERIOD_MS);
 /// From the end of one link to the next attempt. Nothing hurries here.
 const RETRY: Duration = Duration::from_millis(1000);
 /// The same for a server that has been gone for long.

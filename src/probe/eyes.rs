@@ -11,6 +11,7 @@ use super::redial::Redial;
 use super::rhythm::{Due, Periods, Rhythm};
 use crate::base::Addr;
 use crate::base::observation::{InvalidReply, LinkLoss, Seen, Sight};
+use crate::base::paces::Pace;
 use crate::clock::Clock;
 use crate::redis::wire::Reply;
 use crate::redis::{Access, Dialer, Link, request};
@@ -133,8 +134,8 @@ impl Eyes {
                 return Err(End::Access);
             }
             let periods = Periods {
-                ping: Duration::from_millis(settings.ping_period_ms),
-                info: Duration::from_millis(settings.info_period_ms),
+                ping: Duration::from_millis(settings.ping_period_ms.min(settings.paces.ms(Pace::Ping))),
+                info: Duration::from_millis(settings.paces.ms(Pace::Info)),
                 fence: settings.watch_fence,
             };
             self.ask(link, &mut rhythm, periods).await?;

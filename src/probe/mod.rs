@@ -29,7 +29,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::base::observation::Seen;
-use crate::base::{Addr, GroupSettings, settings};
+use crate::base::paces::Paces;
+use crate::base::{Addr, GroupSettings};
 use crate::clock::Clock;
 use crate::redis::{Access, Dialect, Dialer};
 
@@ -45,8 +46,8 @@ pub struct ProbeSettings {
     pub subscriber_name: String,
     /// From one PING to the next.
     pub ping_period_ms: u64,
-    /// From one INFO to the next.
-    pub info_period_ms: u64,
+    /// From one INFO to the next, from one hello to the next, and the longest time from one PING to the next.
+    pub paces: Paces,
     /// Whether the server is asked for its fence (`CONFIG GET`) whenever it is asked for INFO in turn.
     pub watch_fence: bool,
     /// The limit after which silence is taken for death. Decides only how long a link may be silent before a fresh one is tried.
@@ -61,7 +62,7 @@ impl ProbeSettings {
             access: Access::of(settings, format!("{client_name}-cmd")),
             subscriber_name: format!("{client_name}-pubsub"),
             ping_period_ms: settings.ping_period_ms(),
-            info_period_ms: settings::INFO_PERIOD_MS,
+            paces: Paces::default(),
             watch_fence: false,
             down_after_ms: settings.down_after_ms,
         }

@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 
 use super::ProbeSettings;
-use super::channel::{End, HELLO_PERIOD, Reporter, Side};
+use super::channel::{End, Reporter, Side};
 use crate::base::hello::HELLO_CHANNEL;
 use crate::base::observation::LinkLoss;
+use crate::base::paces::Pace;
 use crate::base::{Claim, NoChannel, OnChannel};
 use crate::redis::wire::{Reply, excerpt};
 use crate::redis::{Dialer, Link};
@@ -55,7 +56,7 @@ impl Side for Voice {
                 self.say(&mut link, claim).await?;
             }
             // After the answer: a server that wakes from a long sleep is not spoken to twice at once.
-            speak_at = Instant::now() + period();
+            speak_at = Instant::now() + period(self.settings.borrow().paces.ms(Pace::Hello));
             said = claim.or(said);
         }
     }
@@ -121,6 +122,6 @@ impl Voice {
     }
 }
 
-fn period() -> Duration {
-    HELLO_PERIOD + Duration::from_millis(rand::thread_rng().gen_range(0..JITTER_MS))
+fn period(period_ms: u64) -> Duration {
+    Duration::from_millis(period_ms + rand::thread_rng().gen_range(0..JITTER_MS))
 }

@@ -182,10 +182,10 @@ impl Core {
     /// that wait now wait in vain.
     ///
     /// A follower gives a leader up two leases after its last call, a leader itself one lease after its last acknowledgement, so this
-    /// begins two or three leases (0.6 to 0.9 s) after the last contact with a quorum.
+    /// begins three or four leases (0.9 to 1.2 s) after the last contact with a quorum.
     pub(super) fn lost_ms(&self) -> Option<u64> {
         let lost_us = self.clock.mono().0.checked_sub(self.leaderless_since.load(Ordering::Relaxed))?;
-        Some(lost_us / 1000).filter(|lost_ms| *lost_ms >= self.spans.lease_ms)
+        Some(lost_us / 1000).filter(|lost_ms| *lost_ms >= 2 * self.spans.lease_ms)
     }
 
     /// Waits until this node has applied the entry, and returns the state then.

@@ -10,7 +10,7 @@ use crate::admission::Source;
 /// One end of a client's connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// An address.
+    /// An address, [`canonical`](crate::admission::canonical).
     Ip(SocketAddr),
     /// A socket in the file system, which has no other end.
     Unix(Arc<Path>),

@@ -11,6 +11,7 @@ mod fence;
 mod glob;
 pub mod grpc;
 pub mod http;
+pub mod names;
 mod removal;
 pub mod resp;
 pub mod users;

@@ -15,7 +15,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
 
-use crate::admission::Place;
+use crate::admission::{Place, canonical};
 use crate::tls::CertificateNames;
 
 /// How long the other side may take no byte while there is something for it.
@@ -137,7 +137,7 @@ impl Unproven {
 /// Where a connection comes from. It is among the extensions of each request.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectInfo {
-    /// The other end; none if it was gone before it was asked for.
+    /// The other end, an IPv4 address as one; none if it was gone before it was asked for.
     pub peer: Option<SocketAddr>,
     /// The names in the certificate that was shown, and that was found to be of the authority.
     pub certificate: Option<Arc<CertificateNames>>,
@@ -151,12 +151,12 @@ impl Connected for Incoming {
     fn connect_info(&self) -> ConnectInfo {
         let place = Some(self.place());
         match &self.connection {
-            Connection::Plain(tcp) => ConnectInfo { peer: tcp.peer_addr().ok(), certificate: None, place },
+            Connection::Plain(tcp) => ConnectInfo { peer: tcp.peer_addr().ok().map(canonical), certificate: None, place },
             Connection::Tls(tls) => {
                 let (tcp, session) = tls.get_ref();
                 let shown = session.peer_certificates().and_then(<[_]>::first);
                 let certificate = shown.map(|certificate| Arc::new(CertificateNames::of(certificate)));
-                ConnectInfo { peer: tcp.peer_addr().ok(), certificate, place }
+                ConnectInfo { peer: tcp.peer_addr().ok().map(canonical), certificate, place }
             }
         }
     }

@@ -36,7 +36,7 @@ pub(crate) const KNOWN: &[Known] = &[
     known("SENTINEL CONFIG GET *", "$loglevel", "`SENTINEL CONFIG GET`, `SET`"),
     known("SENTINEL CONFIG PUT a", "-ERR Only SENTINEL CONFIG GET <param>", "`SENTINEL CONFIG GET`, `SET`"),
     known("SENTINEL CONFIG SET announce-port", "-ERR Missing argument 'announce-port' value", "`SENTINEL CONFIG GET`, `SET`"),
-    known("SENTINEL DEBUG", "$DEFAULT-DOWN-AFTER", "`SENTINEL DEBUG`"),
+    known("SENTINEL DEBUG", "$INFO-PERIOD", "`SENTINEL DEBUG`"),
     known("SENTINEL MONITOR a,b 127.0.0.1 1 2", "-ERR 'a,b' cannot name a master", "names of masters"),
     known("SENTINEL REMOVE a,b", "-ERR No such master with that name", "names of masters"),
     known("SENTINEL MONITOR other 127.0.0.1 1 2", "+OK", "`SENTINEL MONITOR` with what is already so"),

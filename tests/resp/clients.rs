@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use raft_sentinel::base::paces::Pace;
+
 use super::wire::Wire;
 use super::world::{Options, eventually, world, world_with};
 
@@ -117,6 +119,108 @@ async fn clients_are_listed_and_killed() {
     eventually("both are forgotten", || world.fake.reads.load(Ordering::SeqCst) == 0).await;
     let mut three = Wire::open(world.addr).await;
     assert!(three.ask("CLIENT LIST").await.contains("id=3 "));
+}
+
+#[tokio::test]
+async fn clients_are_chosen_by_every_filter() {
+    let world = world().await;
+    let (mut one, mut two) = (Wire::open(world.addr).await, Wire::open(world.addr).await);
+    two.ask("CLIENT SETNAME victim").await;
+    two.ask("CLIENT SETINFO LIB-NAME lib").await;
+    two.ask("CLIENT SETINFO LIB-VER 1.2").await;
+    two.ask("SUBSCRIBE x").await;
+    let (at, to) = (two.stream.local_addr().unwrap(), world.addr);
+    let mut listed = async |filter: &str| {
+        let list = one.ask(&format!("CLIENT LIST {filter}")).await;
+        [1, 2].map(|id| list.contains(&format!("id={id} ")))
+    };
+    let of_second = [
+        "ID 2".to_owned(),
+        "ID 2 3 4 USER default".to_owned(),
+        format!("ADDR {at}"),
+        format!("ADDR [::ffff:127.0.0.1]:{}", at.port()),
+        "TYPE pubsub".to_owned(),
+        "NAME victim".to_owned(),
+        "LIB-NAME lib LIB-VER 1.2".to_owned(),
+        "FLAGS P".to_owned(),
+        "SKIPME yes".to_owned(),
+        "NOT-ID 1 7".to_owned(),
+        "NOT-TYPE normal".to_owned(),
+        "NOT-FLAGS N".to_owned(),
+        "NOT-NAME x NOT-LIB-NAME \"\"".to_owned(),
+        format!("NOT-ADDR 1.2.3.4:5 NAME victim LADDR {to} IP 127.0.0.1 DB 0 NOT-CAPA r NOT-DB 1"),
+    ];
+    for filter in of_second {
+        assert_eq!(listed(&filter).await, [false, true], "{filter}");
+    }
+    for filter in ["", "ID 1 2", "USER default", "IP ::ffff:127.0.0.1", "NOT-USER default NOT-USER default SKIPME no ID 1"] {
+        let both = !filter.starts_with("NOT");
+        assert_eq!(listed(filter).await, [both, both], "{filter}");
+    }
+    for filter in ["MAXAGE 60", "IDLE 60", "CAPA r", "DB 1", "NOT-IP 127.0.0.1", "TYPE replica", "ID 1 ID 3"] {
+        assert_eq!(listed(filter).await, [false, false], "{filter}");
+    }
+    for (words, error) in [
+        ("LIST ID", "syntax error"),
+        ("LIST ID x", "Invalid client ID"),
+        ("KILL ID 0 SKIPME no", "client-id should be greater than 0"),
+        ("KILL ID 1 -3", "client-id should be greater than 0"),
+        ("KILL USER nobody", "No such user 'nobody'"),
+        ("KILL MAXAGE 0", "maxage should be greater than 0"),
+        ("KILL MAXAGE x", "maxage is not an integer or out of range"),
+        ("KILL NOT-MAXAGE 1", "syntax error"),
+        ("KILL FLAGS ?", "Unknown flags found in the provided filter: ?"),
+        ("KILL SKIPME perhaps", "syntax error"),
+        ("KILL TYPE friend", "Unknown client type 'friend'"),
+        ("KILL a b c", "syntax error"),
+    ] {
+        assert_eq!(one.ask(&format!("CLIENT {words}")).await, format!("-ERR {error}\r\n"), "{words}");
+    }
+    assert_eq!(one.ask("CLIENT KILL USER default MAXAGE 60").await, ":0\r\n");
+    assert_eq!(one.ask("CLIENT KILL USER default").await, ":1\r\n", "the one that asks is spared");
+    assert_eq!(two.until_closed().await, "");
+}
+
+#[tokio::test]
+async fn a_client_of_a_socket_for_both_families_has_its_own_address() {
+    let world = world_with(Options { both_families: true, ..Options::default() }).await;
+    let mut wire = Wire::open(world.addr).await;
+    let at = wire.stream.local_addr().unwrap();
+    assert!(at.ip().is_ipv4());
+    let info = wire.ask("CLIENT INFO").await;
+    assert!(info.contains(&format!(" addr={at} laddr={} ", world.addr)), "{info}");
+    wire.ask("AUTH nobody wrong").await;
+    let denied = wire.ask("ACL LOG").await;
+    assert!(denied.contains(&format!(" addr={at} ")), "{denied}");
+    wire.send(format!("CLIENT KILL {at}\r\n")).await;
+    assert_eq!(wire.until_closed().await, "+OK\r\n");
+}
+
+#[tokio::test]
+async fn tunables_are_taken_shown_and_put_into_effect() {
+    let world = world().await;
+    let mut wire = Wire::open(world.addr).await;
+    let before = wire.ask("SENTINEL DEBUG").await;
+    assert!(before.starts_with("*26\r\n$11\r\nINFO-PERIOD\r\n$4\r\n1000\r\n$11\r\nPING-PERIOD\r\n"), "{before}");
+    let words = "SENTINEL DEBUG info-period 2000 Ping-Period 50 ask-period 50 publish-period 250 default-down-after 4321 \
+                 default-failover-timeout 9876 tilt-trigger 77 tilt-period 88 slave-reconf-timeout 5 min-link-reconnect-period 6 election-timeout 7 \
+                 script-max-runtime 8 script-retry-delay 9";
+    assert_eq!(wire.ask(words).await, "+OK\r\n");
+    let after = wire.ask("SENTINEL DEBUG").await;
+    let values: Vec<&str> = after.split("\r\n").skip(4).step_by(4).collect();
+    assert_eq!(
+        values,
+        ["1000", "50", "50", "250", "4321", "9876", "77", "88", "5", "6", "7", "8", "9"],
+        "INFO is never asked for less often"
+    );
+    assert_eq!([Pace::Info, Pace::Ping, Pace::Hello].map(|pace| world.paces.ms(pace)), [1000, 50, 250]);
+    assert_eq!(wire.ask("SENTINEL MONITOR new 127.0.0.1 7000 2").await, "+OK\r\n");
+    let new = wire.ask("SENTINEL MASTER new").await;
+    assert!(new.contains("\r\n4321\r\n") && new.contains("\r\n9876\r\n"), "{new}");
+    for bad in ["tilt-period 0", "tilt-period", "tilt-period x", "nosuch 1", "ask-period 7 nosuch 1"] {
+        assert!(wire.ask(&format!("SENTINEL DEBUG {bad}")).await.starts_with("-ERR "), "{bad}");
+    }
+    assert_eq!(wire.ask("SENTINEL DEBUG").await, after, "all or none");
 }
 
 #[tokio::test]

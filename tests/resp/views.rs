@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use raft_sentinel::base::observation::{LinkLoss, ReplicaReport, RoleReport};
 use raft_sentinel::base::{Addr, Epoch, Fence, FenceSight, GroupName, GroupSettings, NodeId, WallTime};
-use raft_sentinel::judge::{GroupView, Link};
+use raft_sentinel::judge::{GroupView, Link, NodeView};
 use raft_sentinel::machine::Command;
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::serve::Agreement;
@@ -179,4 +179,38 @@ async fn the_fence_shows_behind_stocks_fields() {
     let replicas = ask(&world, "SENTINEL REPLICAS mymaster").await;
     assert_eq!((field(&replicas, "min-replicas-to-write"), field(&replicas, "min-replicas-max-lag")), ("0", "10"));
     assert_eq!(replicas.matches("min-replicas-to-write").count(), 1, "the other was not seen");
+}
+
+#[tokio::test]
+async fn a_node_with_a_name_is_told_by_its_address_unless_names_are_announced() {
+    let world = world().await;
+    let mut wire = Wire::open(world.addr).await;
+    let named = |port| Addr::new("redis", port).expect("a name");
+    world.fake.done(&Command::ConfigureGroup {
+        name: GroupName::new("byname").unwrap(),
+        master: named(6379),
+        settings: GroupSettings { quorum: 2, ..GroupSettings::default() },
+        replicas: vec![named(6380), named(6381)],
+        epoch: Epoch(1),
+        origin: Origin::Operator,
+        at: WallTime(0),
+        asked: None,
+    });
+    let mut view = GroupView::default();
+    for (port, ip) in [(6379, Some("10.0.0.1")), (6380, Some("fd00::2")), (6381, None)] {
+        let node = NodeView { last_ip: ip.map(str::to_owned), ..NodeView::new(world.clock.mono()) };
+        view.nodes.insert(named(port), node);
+    }
+    world.board.show(&GroupName::new("byname").unwrap(), view);
+    assert_eq!(wire.ask("SENTINEL GET-MASTER-ADDR-BY-NAME byname").await, "*2\r\n$8\r\n10.0.0.1\r\n$4\r\n6379\r\n");
+    assert!(wire.ask("SENTINEL MASTER byname").await.contains("\r\nip\r\n$8\r\n10.0.0.1\r\n"));
+    assert!(wire.ask("INFO sentinel").await.contains("address=10.0.0.1:6379,"));
+    let replicas = wire.ask("SENTINEL REPLICAS byname").await;
+    assert!(replicas.contains("\r\n[fd00::2]:6380\r\n$2\r\nip\r\n$7\r\nfd00::2\r\n"), "{replicas}");
+    assert!(replicas.contains("\r\nredis:6381\r\n$2\r\nip\r\n$5\r\nredis\r\n"), "never reached, so there is no other: {replicas}");
+    // What was told can be said.
+    assert_eq!(wire.ask("SENTINEL FORGET byname fd00::2 6380").await, "+OK\r\n");
+    assert!(wire.ask("SENTINEL REPLICAS byname").await.starts_with("*1\r\n"));
+    assert_eq!(wire.ask("SENTINEL CONFIG SET announce-hostnames yes").await, "+OK\r\n");
+    assert_eq!(wire.ask("SENTINEL GET-MASTER-ADDR-BY-NAME byname").await, "*2\r\n$5\r\nredis\r\n$4\r\n6379\r\n");
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use raft_sentinel::admission::{Descriptors, Need, Port, Precedence, Shares};
 use raft_sentinel::base::observation::{AttachedReplica, NodeReport, ReplicaReport, RoleReport};
+use raft_sentinel::base::paces::Paces;
 use raft_sentinel::base::{
     Addr, CallRules, Credentials, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, Mono, NodeId, ReplId, RunId, Secret, SentinelId,
     WallTime,
@@ -34,6 +35,7 @@ pub(crate) struct World {
     pub(crate) fake: Arc<super::fake::Fake>,
     pub(crate) board: Board,
     pub(crate) clock: Clock,
+    pub(crate) paces: Paces,
     pub(crate) addr: SocketAddr,
     pub(crate) stop: CancellationToken,
     pub(crate) cancel: CancellationToken,
@@ -151,6 +153,8 @@ pub(crate) struct Options {
     pub(crate) manners: Manners,
     pub(crate) users: AclSettings,
     pub(crate) scripts_allowed: bool,
+    /// Listens on `[::]` with a socket that takes IPv4 clients, too.
+    pub(crate) both_families: bool,
 }
 
 pub(crate) async fn world() -> World {
@@ -165,8 +169,9 @@ pub(crate) async fn world_with(options: Options) -> World {
     *fake.peers.lock().unwrap() = BTreeMap::from([heard(2), heard(3)]);
     let board = Board::default();
     board.show(&group(), view(clock));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (at, stop, cancel) = (listener.local_addr().unwrap(), CancellationToken::new(), CancellationToken::new());
+    let listener = TcpListener::bind(if options.both_families { "[::]:0" } else { "127.0.0.1:0" }).await.unwrap();
+    let (at, stop, cancel) =
+        (SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port())), CancellationToken::new(), CancellationToken::new());
     let me = LocalFacts {
         port: at.port(),
         announce_ip: None,
@@ -177,11 +182,18 @@ pub(crate) async fn world_with(options: Options) -> World {
         start: Mono(0),
     };
     let (hub, told) = (Hub::default(), Arc::clone(&fake));
-    let sources = events::Sources { facts: fake.events(), sights: board.notices(), me: fake.id(), state: Box::new(move || told.state()) };
+    let sources = events::Sources {
+        facts: fake.events(),
+        sights: board.notices(),
+        me: fake.id(),
+        state: Box::new(move || told.state()),
+        names: Box::new(|_| Vec::new()),
+    };
     tokio::spawn(sources.run(hub.clone(), cancel.clone()));
     let dir = std::env::temp_dir();
     let credentials = Credentials { user: None, pass: Some(Secret::new("hunter2")) };
     let acl = Arc::new(Acl::new(&options.users, options.password.map(Secret::new).as_ref()).unwrap());
+    let paces = Paces::default();
     let context = Context {
         agreement: Arc::clone(&fake) as Arc<dyn Agreement>,
         board: board.clone(),
@@ -210,11 +222,12 @@ pub(crate) async fn world_with(options: Options) -> World {
             watch::Sender::new(credentials),
         ),
         removed: raft_sentinel::serve::resp::Removed::default(),
+        paces: paces.clone(),
         simulation: Simulation::default(),
         stop: stop.clone(),
     };
     let task = tokio::spawn(serve(vec![listener.into()], Arc::new(context), cancel.clone()));
-    World { fake, board, clock, addr: at, stop, cancel, task }
+    World { fake, board, clock, paces, addr: at, stop, cancel, task }
 }
 
 /// Looks again and again until it is so, for at most five seconds.

@@ -26,7 +26,6 @@ struct Shared {
     queue: Mutex<Queue>,
     /// There may be something to start.
     changed: Notify,
-    limits: Limits,
     clock: Clock,
     dir: PathBuf,
     hub: Hub,
@@ -58,7 +57,7 @@ impl Desk {
         let zero = || AtomicU64::new(0);
         let queue = Mutex::new(Queue::new(limits));
         let (runs, failed, timed_out, dropped) = (zero(), zero(), zero(), zero());
-        Self { shared: Arc::new(Shared { queue, changed: Notify::new(), limits, clock, dir, hub, runs, failed, timed_out, dropped }) }
+        Self { shared: Arc::new(Shared { queue, changed: Notify::new(), clock, dir, hub, runs, failed, timed_out, dropped }) }
     }
 
     /// Puts a script into the queue. Never waits.
@@ -90,6 +89,11 @@ impl Desk {
                 () = due => {}
             }
         }
+    }
+
+    pub(in crate::hooks) fn set_times(&self, run_ms: u64, retry_ms: u64) {
+        let mut queue = self.queue();
+        (queue.limits.run_ms, queue.limits.retry_ms) = (run_ms, retry_ms);
     }
 
     pub(in crate::hooks) fn pending(&self) -> Vec<Pending> {
@@ -131,7 +135,7 @@ impl Desk {
         let pid = child.id().unwrap_or_default();
         self.queue().started(ticket, pid);
         debug!("+script-child {pid}");
-        let limit = Duration::from_millis(self.shared.limits.run_ms);
+        let limit = Duration::from_millis(self.queue().limits.run_ms);
         let end = run::wait(&mut child, limit, || self.report_overdue(argv, pid)).await;
         debug!("-script-child {pid} {} {}", end.code, end.signal);
         end

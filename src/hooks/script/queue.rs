@@ -112,7 +112,7 @@ struct Entry {
 /// The queue, oldest first.
 #[derive(Debug)]
 pub(super) struct Queue {
-    limits: Limits,
+    pub(super) limits: Limits,
     entries: BTreeMap<Ticket, Entry>,
     next: Ticket,
 }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::live::Live;
 use super::removed::Removed;
 use crate::admission::{Port, Precedence};
+use crate::base::paces::Paces;
 use crate::base::{CallRules, Mono, RunId};
 use crate::board::Board;
 use crate::clock::Clock;
@@ -89,6 +90,8 @@ pub struct Context {
     pub live: Live,
     /// Groups that were removed a moment ago.
     pub removed: Removed,
+    /// How often data nodes are asked.
+    pub paces: Paces,
     /// Where this process is to fail in a drill.
     pub simulation: Simulation,
     /// Cancelled when a client says SHUTDOWN.

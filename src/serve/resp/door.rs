@@ -8,6 +8,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
+use crate::admission::canonical;
 use crate::serve::Endpoint;
 use crate::tls::ServerTls;
 
@@ -73,5 +74,5 @@ fn prepare(stream: &TcpStream, keepalive_s: u32) -> io::Result<(Endpoint, Endpoi
         let between = Duration::from_secs((keepalive_s / 3).max(1).into());
         SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(quiet).with_interval(between).with_retries(3))?;
     }
-    Ok((Endpoint::Ip(stream.peer_addr()?), Endpoint::Ip(stream.local_addr()?)))
+    Ok((Endpoint::Ip(canonical(stream.peer_addr()?)), Endpoint::Ip(canonical(stream.local_addr()?))))
 }

@@ -5,12 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::tunables::Tunables;
+use crate::base::Credentials;
 use crate::base::settings::PromotionPolicy;
-use crate::base::{Credentials, GroupSettings};
 use crate::conf::{LogLevel, NoQuorumReply};
 
 /// The values. `Debug` shows no password.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// `loglevel`.
     pub log_level: LogLevel,
@@ -19,26 +20,10 @@ pub struct Facts {
     /// `sentinel sentinel-user` and `sentinel sentinel-pass`. The sentinels of this cluster know each other by their place in the Raft
     /// group: these are for stock sentinels. The password is only shown to be there.
     pub credentials: Credentials,
-    /// `down-after-milliseconds` of masters that are monitored from now on (SENTINEL DEBUG DEFAULT-DOWN-AFTER).
-    pub default_down_after_ms: u64,
-    /// `failover-timeout` of masters that are monitored from now on (SENTINEL DEBUG DEFAULT-FAILOVER-TIMEOUT).
-    pub default_failover_timeout_ms: u64,
     /// `sentinel default-promotion-policy`: the policy of masters that are monitored from now on.
     pub default_promotion_policy: PromotionPolicy,
-}
-
-impl Default for Facts {
-    fn default() -> Self {
-        let defaults = GroupSettings::default();
-        Self {
-            log_level: LogLevel::default(),
-            no_quorum_reply: NoQuorumReply::default(),
-            credentials: Credentials::default(),
-            default_down_after_ms: defaults.down_after_ms,
-            default_failover_timeout_ms: defaults.failover_timeout_ms,
-            default_promotion_policy: defaults.promotion_policy,
-        }
-    }
+    /// Those of SENTINEL DEBUG.
+    pub tunables: Tunables,
 }
 
 /// The values, and the way to put them into effect.

@@ -24,6 +24,7 @@ mod removed;
 mod reply;
 mod server;
 mod session;
+mod tunables;
 mod writer;
 
 pub use context::{Context, LocalFacts, Manners};

@@ -56,6 +56,18 @@ pub(crate) struct Facts {
     pub(crate) protocol: Protocol,
 }
 
+impl Facts {
+    /// Its flags in CLIENT LIST.
+    pub(crate) const fn flags(&self) -> &'static str {
+        match (self.channels + self.patterns > 0, self.no_evict) {
+            (false, false) => "N",
+            (true, false) => "P",
+            (false, true) => "e",
+            (true, true) => "Pe",
+        }
+    }
+}
+
 impl Entry {
     /// What changes, to read or write.
     pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
@@ -71,12 +83,7 @@ impl Entry {
     /// Its line in CLIENT LIST.
     pub(crate) fn line(&self, now: Mono) -> String {
         let facts = self.facts().clone();
-        let flags = match (facts.channels + facts.patterns > 0, facts.no_evict) {
-            (false, false) => "N",
-            (true, false) => "P",
-            (false, true) => "e",
-            (true, true) => "Pe",
-        };
+        let flags = facts.flags();
         let mut line = format!("id={} addr={} laddr={} name={}", self.id, self.peer, self.local, facts.name);
         let (age_s, idle_s) = (now.ms_since(self.since) / 1000, now.ms_since(facts.last) / 1000);
         let _ = write!(line, " age={age_s} idle={idle_s} flags={flags} db=0 sub={} psub={}", facts.channels, facts.patterns);

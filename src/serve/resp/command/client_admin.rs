@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::super::client::Client;
 use super::super::number::integer;
-use super::super::registry::Entry;
 use super::super::reply::{Answer, Reply};
+use super::client_filter::Filter;
 use super::connection::{client_name, word};
 use super::row::{Arity, Row, Run};
 use super::{catalogue, client_modes};
@@ -23,11 +23,18 @@ pub(super) static ROWS: &[Row] = &[
     Row::new(
         "kill",
         Arity::AtLeast(3),
-        "<ip:port> | [ID <id>] [ADDR <ip:port>] [LADDR <ip:port>] [TYPE normal|pubsub] [SKIPME yes|no]",
-        "Closes connections.",
+        "<ip:port> | <filter> ... [SKIPME yes|no]",
+        "Closes connections. Filters: ID <id> ..., TYPE normal|pubsub, ADDR and LADDR <ip:port>, IP, USER, NAME, LIB-NAME, LIB-VER, FLAGS, DB, CAPA \
+         (all of them also as NOT-...), MAXAGE and IDLE <seconds>.",
         Run::Now(kill),
     ),
-    Row::new("list", Arity::AtLeast(2), "[TYPE normal|pubsub] [ID <id> ...]", "Describes all connections.", Run::Now(list)),
+    Row::new(
+        "list",
+        Arity::AtLeast(2),
+        "[<filter> ...] [SKIPME yes|no]",
+        "Describes connections; filters as in CLIENT KILL.",
+        Run::Now(list),
+    ),
     Row::new("no-evict", Arity::Exactly(3), "on|off", "Noted, and without effect: no client is evicted here.", Run::Now(no_evict)),
     Row::new(
         "pause",
@@ -98,86 +105,34 @@ fn no_evict(client: &mut Client, words: &[Bytes]) -> Answer {
 }
 
 fn list(client: &mut Client, words: &[Bytes]) -> Answer {
-    let filter = match &words[2..] {
-        [] => Filter::default(),
-        [kind, name] if kind.eq_ignore_ascii_case(b"type") => Filter { kind: Some(client_kind(name)?), ..Filter::default() },
-        [kind, ids @ ..] if kind.eq_ignore_ascii_case(b"id") && !ids.is_empty() => {
-            Filter { ids: Some(ids.iter().map(|id| listed_id(id)).collect::<Result<_, _>>()?), ..Filter::default() }
-        }
-        _ => return Err(syntax_error()),
-    };
+    if let [_, _, option, value, ..] = words
+        && option.eq_ignore_ascii_case(b"id")
+        && integer(value).is_none_or(|id| id < 1)
+    {
+        // Redis words it differently in CLIENT KILL.
+        return Err(Reply::error("ERR Invalid client ID"));
+    }
+    let filter = Filter::read(client, &words[2..], false)?;
     let now = client.context().clock.mono();
     let entries = client.shared.registry.all();
-    Ok(Reply::Verbatim(entries.iter().filter(|entry| filter.fits(entry)).map(|entry| entry.line(now) + "\n").collect()))
+    Ok(Reply::Verbatim(entries.iter().filter(|entry| filter.fits(entry, now)).map(|entry| entry.line(now) + "\n").collect()))
 }
 
 fn kill(client: &mut Client, words: &[Bytes]) -> Answer {
     if let [_, _, addr] = words {
-        let addr = String::from_utf8_lossy(addr).into_owned();
-        let filter = Filter { peer: Some(addr), ..Filter::default() };
-        return match kill_all(client, &filter) {
+        return match kill_all(client, &Filter::at(addr)) {
             0 => Err(Reply::error("ERR No such client")),
             _ => Ok(Reply::OK),
         };
     }
-    let mut filter = Filter { skip: Some(client.entry.id), ..Filter::default() };
-    let (pairs, odd) = words[2..].as_chunks::<2>();
-    if !odd.is_empty() {
-        return Err(syntax_error());
-    }
-    for [option, value] in pairs {
-        let text = || String::from_utf8_lossy(value).into_owned();
-        match option.to_ascii_lowercase().as_slice() {
-            b"id" => filter.ids = Some(vec![client_id(value)?]),
-            b"addr" => filter.peer = Some(text()),
-            b"laddr" => filter.local = Some(text()),
-            b"type" => filter.kind = Some(client_kind(value)?),
-            b"skipme" if value.eq_ignore_ascii_case(b"yes") => filter.skip = Some(client.entry.id),
-            b"skipme" if value.eq_ignore_ascii_case(b"no") => filter.skip = None,
-            _ => return Err(syntax_error()),
-        }
-    }
+    let filter = Filter::read(client, &words[2..], true)?;
     Ok(Reply::Int(number(kill_all(client, &filter))))
-}
-
-/// The kinds of clients that Redis knows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Normal,
-    Pubsub,
-    /// A master or a replica: a sentinel has none.
-    Replication,
-}
-
-impl Kind {
-    fn of(entry: &Entry) -> Self {
-        if entry.subscribed() { Self::Pubsub } else { Self::Normal }
-    }
-}
-
-/// Which clients are meant; what is none does not matter.
-#[derive(Default)]
-struct Filter {
-    ids: Option<Vec<u64>>,
-    peer: Option<String>,
-    local: Option<String>,
-    kind: Option<Kind>,
-    skip: Option<u64>,
-}
-
-impl Filter {
-    fn fits(&self, entry: &Entry) -> bool {
-        self.ids.as_ref().is_none_or(|ids| ids.contains(&entry.id))
-            && self.peer.as_ref().is_none_or(|peer| *peer == entry.peer.to_string())
-            && self.local.as_ref().is_none_or(|local| *local == entry.local.to_string())
-            && self.kind.is_none_or(|kind| kind == Kind::of(entry))
-            && self.skip != Some(entry.id)
-    }
 }
 
 fn kill_all(client: &mut Client, filter: &Filter) -> u64 {
     let mut killed = 0;
-    for entry in client.shared.registry.all().iter().filter(|entry| filter.fits(entry)) {
+    let now = client.context().clock.mono();
+    for entry in client.shared.registry.all().iter().filter(|entry| filter.fits(entry, now)) {
         killed += 1;
         if Arc::ptr_eq(entry, &client.entry) {
             // It still gets the reply.
@@ -187,25 +142,6 @@ fn kill_all(client: &mut Client, filter: &Filter) -> u64 {
         }
     }
     killed
-}
-
-fn client_id(text: &[u8]) -> Result<u64, Reply> {
-    let id = integer(text).and_then(|id| u64::try_from(id).ok()).filter(|id| *id > 0);
-    id.ok_or_else(|| Reply::error("ERR client-id should be greater than 0"))
-}
-
-/// Redis words it differently in CLIENT LIST.
-fn listed_id(text: &[u8]) -> Result<u64, Reply> {
-    client_id(text).map_err(|_| Reply::error("ERR Invalid client ID"))
-}
-
-fn client_kind(text: &[u8]) -> Result<Kind, Reply> {
-    match text.to_ascii_lowercase().as_slice() {
-        b"normal" => Ok(Kind::Normal),
-        b"pubsub" => Ok(Kind::Pubsub),
-        b"master" | b"replica" | b"slave" => Ok(Kind::Replication),
-        _ => Err(Reply::error(format!("ERR Unknown client type '{}'", super::echoed(text, 128)))),
-    }
 }
 
 fn number(count: u64) -> i64 {

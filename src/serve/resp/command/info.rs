@@ -106,13 +106,14 @@ fn sentinel(client: &Client, text: &mut String) {
     put(text, "sentinel_scripts_queue_length", scripts.queued);
     put(text, "sentinel_simulate_failure_flags", context.simulation.bits());
     for (number, group) in state.groups.values().enumerate() {
-        let down = Portrait::new(context, &state, group).master_is_down();
+        let portrait = Portrait::new(context, &state, group);
+        let down = portrait.master_is_down();
         let status = match (group.objectively_down(), down) {
             (true, _) => "odown",
             (false, true) => "sdown",
             (false, false) => "ok",
         };
-        let (master, replicas) = (&group.master.addr, group.replicas.len());
+        let (master, replicas) = (portrait.master_addr(), group.replicas.len());
         // Stock Sentinel does not put an IPv6 address in brackets here.
         let address = format!("{}:{}", master.host(), master.port());
         let sentinels = state.sentinels.keys().filter(|id| **id != context.agreement.id()).count() + 1;

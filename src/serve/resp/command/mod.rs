@@ -6,6 +6,7 @@
 mod acl_admin;
 mod catalogue;
 mod client_admin;
+mod client_filter;
 mod client_modes;
 mod connection;
 mod info;

@@ -38,7 +38,7 @@ pub(super) fn fields(portrait: &Portrait<'_>) -> Fields {
 fn put_readiness(fields: &mut Fields, portrait: &Portrait<'_>) {
     let readiness = &portrait.view.readiness;
     fields.put("failover-ready", readiness.would.as_str());
-    fields.put_some("failover-next", readiness.next.as_ref());
+    fields.put_some("failover-next", readiness.next.as_ref().map(|next| portrait.names().told(next)));
     let reasons = readiness.reasons();
     fields.put_some("failover-obstacle", (!reasons.is_empty()).then_some(&reasons));
 }

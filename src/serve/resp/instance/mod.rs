@@ -16,6 +16,7 @@ use crate::board::Neighbours;
 use crate::judge::GroupView;
 use crate::machine::{Group, State};
 use crate::raft::PeerHealth;
+use crate::serve::names::Names;
 
 /// Name and value, in order.
 #[derive(Debug, Default)]
@@ -39,6 +40,11 @@ impl From<Fields> for Reply {
     }
 }
 
+/// How the data nodes of a group are told: by `announce-hostnames` as set at run time, or else as this sentinel's file says.
+pub(crate) fn names<'a>(context: &Context, state: &State, view: &'a GroupView) -> Names<'a> {
+    Names { view, announced: state.parameters.announce_hostnames.unwrap_or(context.announce_hostnames) }
+}
+
 /// One group at one moment, as it is told to a client.
 #[derive(Debug)]
 pub(crate) struct Portrait<'a> {
@@ -57,6 +63,16 @@ impl<'a> Portrait<'a> {
         let view = context.board.group(&group.name).unwrap_or_default();
         let neighbours = context.board.neighbours(&group.name);
         Self { context, state, group, view, neighbours, now: context.clock.mono(), wall: context.clock.wall() }
+    }
+
+    /// How the data nodes are told.
+    pub(crate) fn names(&self) -> Names<'_> {
+        names(self.context, self.state, &self.view)
+    }
+
+    /// The master's address, as it is told.
+    pub(crate) fn master_addr(&self) -> Addr {
+        self.names().told(&self.group.master.addr)
     }
 
     /// Whether this sentinel sees the recorded master down.

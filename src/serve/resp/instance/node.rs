@@ -59,8 +59,9 @@ pub(super) fn fields(portrait: &Portrait<'_>, shown: Shown<'_>) -> Fields {
     let age = |moment: fn(&NodeView) -> crate::base::Mono| portrait.now.ms_since(node.map_or(portrait.context.me.start, moment));
     let mut fields = Fields::default();
     fields.put("name", shown.name);
-    fields.put("ip", shown.addr.host());
-    fields.put("port", shown.addr.port());
+    let told = portrait.names().told(shown.addr);
+    fields.put("ip", told.host());
+    fields.put("port", told.port());
     fields.put("runid", report.map(|report| &report.run_id).or(shown.run_id).map_or("", RunId::as_str));
     fields.put("flags", shown.flags.join(","));
     let waiting_since = node.and_then(|node| node.waiting_since);

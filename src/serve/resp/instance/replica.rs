@@ -11,7 +11,7 @@ pub(super) fn fields(portrait: &Portrait<'_>, addr: &Addr) -> Fields {
     let mut fields = node::fields(
         portrait,
         node::Shown {
-            name: addr.to_string(),
+            name: portrait.names().told(addr).to_string(),
             addr,
             role: Role::Replica,
             run_id: record.and_then(|record| record.identity.as_ref()).map(|identity| &identity.run_id),

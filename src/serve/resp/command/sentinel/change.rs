@@ -6,6 +6,7 @@ use super::super::super::client::Client;
 use super::super::super::context::Context;
 use super::super::super::number::integer;
 use super::super::super::reply::{Answer, Reply};
+use super::super::super::tunables::Meaning;
 use super::{argument, group, no_such_master, options, parameters};
 use crate::base::{Addr, GroupName, GroupSettings};
 use crate::machine::command::Origin;
@@ -87,8 +88,8 @@ fn starting_settings(context: &Context, quorum: u32) -> GroupSettings {
     let facts = context.live.facts();
     GroupSettings {
         quorum,
-        down_after_ms: facts.default_down_after_ms,
-        failover_timeout_ms: facts.default_failover_timeout_ms,
+        down_after_ms: facts.tunables.of(Meaning::DownAfter),
+        failover_timeout_ms: facts.tunables.of(Meaning::FailoverTimeout),
         promotion_policy: facts.default_promotion_policy,
         ..GroupSettings::default()
     }
@@ -132,6 +133,7 @@ pub(super) async fn forget(client: &mut Client, words: &[Bytes]) -> Answer {
         }
         _ => return Err(Reply::error("ERR syntax error")),
     };
+    let replica = super::recorded(client, &name, replica);
     let command = Command::ReplicaForgotten { group: name, replica, at: client.context().clock.wall(), asked: None };
     settled(client.propose(command).await?)
 }
@@ -143,7 +145,7 @@ fn is_recorded(client: &Client, group: &GroupName, replica: &Addr) -> bool {
 /// Names a replica: where the replicas of the group are fixed, no other counts or is promoted.
 pub(super) async fn known_replica(client: &mut Client, words: &[Bytes]) -> Answer {
     let name = known_name(argument(words))?;
-    let replica = replica_named(&words[3..])?;
+    let replica = super::recorded(client, &name, replica_named(&words[3..])?);
     let command = Command::ReplicaNamed { group: name, replica, adopts: None, at: client.context().clock.wall(), asked: None };
     settled(client.propose(command).await?)
 }
@@ -151,7 +153,7 @@ pub(super) async fn known_replica(client: &mut Client, words: &[Bytes]) -> Answe
 /// Gives up what a server holds that is at an address of the group and shows nothing of it, so that it is made a replica.
 pub(super) async fn adopt(client: &mut Client, words: &[Bytes]) -> Answer {
     let name = known_name(argument(words))?;
-    let replica = replica_named(&words[3..])?;
+    let replica = super::recorded(client, &name, replica_named(&words[3..])?);
     let state = client.confirmed().await?;
     let view = client.context().board.group(&name).unwrap_or_default();
     let process = adoption::process_at(group(&state, argument(words))?, &view, &replica);

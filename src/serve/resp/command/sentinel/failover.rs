@@ -5,6 +5,7 @@
 use bytes::Bytes;
 
 use super::super::super::client::Client;
+use super::super::super::instance::names;
 use super::super::super::number::integer;
 use super::super::super::reply::{Answer, Reply};
 use super::change::{refused, settled};
@@ -14,7 +15,7 @@ use crate::judge::GroupView;
 use crate::machine::{Command, Group, Ineligible, Manner, Outcome, Refusal};
 
 pub(super) async fn failover(client: &mut Client, words: &[Bytes]) -> Answer {
-    let wish = Wish::parse(&words[3..])?;
+    let mut wish = Wish::parse(&words[3..])?;
     let state = client.confirmed().await?;
     let group = group(&state, argument(words))?;
     let context = client.context();
@@ -25,6 +26,7 @@ pub(super) async fn failover(client: &mut Client, words: &[Bytes]) -> Answer {
         return Err(refused(&Refusal::FailoverInProgress));
     }
     let view = context.board.group(&group.name).unwrap_or_default();
+    wish.target = wish.target.map(|target| names(context, &state, &view).recorded(group, &target));
     if group.failover.is_none() && !wish.has_candidates(group, &view) {
         return Err(Reply::error("NOGOODSLAVE No suitable replica to promote"));
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::super::super::client::Client;
-use super::super::super::instance::sentinel_is_down;
+use super::super::super::instance::{names, sentinel_is_down};
 use super::super::super::number::integer;
 use super::super::super::reply::{Answer, Reply};
 use super::{argument, group, local_state};
@@ -50,10 +50,11 @@ pub(super) fn is_master_down(client: &mut Client, words: &[Bytes]) -> Answer {
     integer(&words[4]).ok_or_else(not_an_integer)?;
     let addr = u16::try_from(port).ok().and_then(|port| Addr::new(String::from_utf8_lossy(&words[2]), port).ok());
     let state = local_state(client);
-    let board = &client.context().board;
+    let context = client.context();
     let seen_down = |addr: &Addr| {
-        let at_address = state.groups.values().filter(|group| group.master.addr == *addr);
-        at_address.filter_map(|group| board.group(&group.name)).any(|view| view.is_down(addr))
+        let views = state.groups.values().filter_map(|group| Some((group, context.board.group(&group.name)?)));
+        let mut at_address = views.filter(|(group, view)| names(context, &state, view).recorded(group, addr) == group.master.addr);
+        at_address.any(|(group, view)| view.is_down(&group.master.addr))
     };
     let down = addr.is_some_and(|addr| seen_down(&addr));
     Ok(Reply::array([Reply::Int(down.into()), Reply::text("*"), Reply::Int(0)]))

@@ -13,10 +13,11 @@ mod query;
 use bytes::Bytes;
 
 use super::super::client::Client;
+use super::super::instance::names;
 use super::super::reply::Reply;
 use super::catalogue;
 use super::row::{Arity, Row, Run};
-use crate::base::GroupName;
+use crate::base::{Addr, GroupName};
 use crate::machine::{Group, State};
 
 /// Turns an async handler into what the table holds.
@@ -144,6 +145,15 @@ fn group<'a>(state: &'a State, name: &[u8]) -> Result<&'a Group, Reply> {
 
 fn no_such_master() -> Reply {
     Reply::error("ERR No such master with that name")
+}
+
+/// The recorded address of a data node that a client names as it was told.
+fn recorded(client: &Client, name: &GroupName, told: Addr) -> Addr {
+    let (context, state) = (client.context(), local_state(client));
+    match (state.groups.get(name), context.board.group(name)) {
+        (Some(group), Some(view)) => names(context, &state, &view).recorded(group, &told),
+        _ => told,
+    }
 }
 
 /// The state as applied here.

@@ -14,7 +14,7 @@ pub(super) async fn get_master_addr(client: &mut Client, words: &[Bytes]) -> Ans
     let state = client.answerable(Some(Reply::NullArray)).await?;
     Ok(match group(&state, argument(words)) {
         Ok(group) => {
-            let master = &group.master.addr;
+            let master = Portrait::new(client.context(), &state, group).master_addr();
             Reply::array([Reply::bulk(master.host()), Reply::bulk(master.port().to_string())])
         }
         Err(_) => Reply::NullArray,
