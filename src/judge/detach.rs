@@ -165,12 +165,13 @@ impl Judge {
     }
 
     /// Too few have left. They are told to only where enough of them are there: a master that keeps its quorum all the same must not
-    /// lose the rest of its replicas for nothing.
+    /// lose the rest of its replicas for nothing. One whose process is gone has nothing to lose; what comes back in its place without data would
+    /// be copied by them before anybody could act, and would take writes with their help.
     fn gather(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, muster: &Muster, needed: Needed) {
         let have = muster.off + muster.attached;
         let hopeful = have >= needed.detached;
         let emptied = self.lost_history(group).is_some();
-        if hopeful || emptied {
+        if hopeful || emptied || self.is_gone(group) {
             self.detach_attached(group, muster);
         }
         if emptied && self.view.live_report(&group.master.addr).is_some_and(|(_, report)| report.role() == Role::Master) {
