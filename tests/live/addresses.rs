@@ -13,9 +13,9 @@ fn at_two(plan: Plan) -> Plan {
     Plan { server_lines: vec!["bind 127.0.0.1 127.0.0.2".to_owned()], ..plan }
 }
 
+/// What a sentinel says; nothing where it does not answer in time, as on a busy machine.
 fn field(cluster: &Cluster, name: &str) -> String {
-    let master = cluster.sentinels[0].ask(&["SENTINEL", "MASTER", GROUP]).expect("it answers");
-    master.field(name).unwrap_or_default()
+    cluster.sentinels[0].ask(&["SENTINEL", "MASTER", GROUP]).ok().and_then(|master| master.field(name)).unwrap_or_default()
 }
 
 /// Where the sentinels know the replica that listens on `port`.

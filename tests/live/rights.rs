@@ -19,9 +19,9 @@ fn launch(rights: &str) -> Cluster {
     Plan { lines: lines.into(), server_lines, ..Plan::new(Flavour::Ours) }.start()
 }
 
+/// What a sentinel says; nothing where it does not answer in time, as on a busy machine.
 fn field(cluster: &Cluster, name: &str) -> String {
-    let master = cluster.sentinels[0].ask(&["SENTINEL", "MASTER", GROUP]).expect("it answers");
-    master.field(name).unwrap_or_default()
+    cluster.sentinels[0].ask(&["SENTINEL", "MASTER", GROUP]).ok().and_then(|master| master.field(name)).unwrap_or_default()
 }
 
 /// Whether `check --online` is content, and what it says.
