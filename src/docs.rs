@@ -18,6 +18,9 @@ pub mod fence {}
 #[doc = include_str!("docs/faults.md")]
 pub mod faults {}
 
+#[doc = include_str!("docs/field.md")]
+pub mod field {}
+
 #[doc = include_str!("docs/members.md")]
 pub mod members {}
 

@@ -14,7 +14,13 @@ fn main() -> ExitCode {
         Command::Check(check) => {
             let report = check.run(app::check_named_files);
             print!("{report}");
-            return if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            let mut well = report.is_ok();
+            if check.online {
+                let (answered, lines) = app::ask_servers(report.configs());
+                lines.iter().for_each(|line| println!("{line}"));
+                well &= answered;
+            }
+            return if well { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
         Command::Secret(Secret::New) => {
             secret::generate().map(|line| println!("{}", *line)).ok_or_else(|| "the system has no random numbers".to_owned())

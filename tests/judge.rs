@@ -1,5 +1,7 @@
 //! The judge, with the real machine, in a small world of made-up data nodes: what three sentinels come to want.
 
+#[path = "judge/addresses.rs"]
+mod addresses;
 #[path = "judge/alarm.rs"]
 mod alarm;
 #[path = "judge/failover.rs"]

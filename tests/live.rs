@@ -63,6 +63,8 @@ mod tls;
 
 #[path = "live/acl.rs"]
 mod acl;
+#[path = "live/addresses.rs"]
+mod addresses;
 
 #[path = "live/proof.rs"]
 mod proof;
@@ -83,6 +85,8 @@ mod operators;
 #[path = "live/handover.rs"]
 mod handover;
 
+#[path = "live/rights.rs"]
+mod rights;
 #[path = "live/scripts.rs"]
 mod scripts;
 
@@ -125,6 +129,8 @@ mod shadow;
 #[path = "live/take_over.rs"]
 mod take_over;
 
+#[path = "live/remonitor.rs"]
+mod remonitor;
 #[path = "live/removal.rs"]
 mod removal;
 

@@ -12,6 +12,8 @@ mod partitions;
 mod permission;
 #[path = "redis/proxy.rs"]
 mod proxy;
+#[path = "redis/rights.rs"]
+mod rights;
 #[path = "redis/seeing.rs"]
 mod seeing;
 #[path = "redis/server.rs"]

@@ -122,7 +122,10 @@ const fn evidence(evidence: proto::Evidence) -> &'static str {
         proto::Evidence::Busy => "a script keeps it busy",
         proto::Evidence::Unresolved => "its name does not resolve",
         proto::Evidence::WrongRole => "it reports to be a replica",
-        proto::Evidence::LostHistory => "restarted without its data",
+        proto::Evidence::LostHistory => "it restarted, and may lack what its replicas hold",
+        proto::Evidence::Emptied => "it restarted without its data",
+        proto::Evidence::Elsewhere => "another server answers at its address",
+        proto::Evidence::Error => "it answers PING with an error",
         proto::Evidence::Loading => "it is loading its data",
     }
 }

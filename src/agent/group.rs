@@ -302,7 +302,9 @@ impl Keeper {
             }
             Intent::Ask { node, ask, permit, judged } => {
                 let Some(probe) = self.probes.get(&node) else { return };
-                let errand = Errand { group: self.name.clone(), node, ask, permit, judged };
+                let newest = self.judge.view().nodes.get(&node).and_then(|node| node.report.as_ref());
+                let process = newest.map(|(_, report)| report.run_id.clone());
+                let errand = Errand { group: self.name.clone(), node, ask, process, permit, judged };
                 let (parts, sights, results) = (self.parts.clone(), self.sights.clone(), self.results.clone());
                 let Some(hands) = probe.hands() else {
                     // An error means that the group is no longer monitored.

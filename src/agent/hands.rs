@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use super::{Parts, tie};
 use crate::base::observation::{Seen, Sight};
-use crate::base::{Addr, FenceSight, GroupName, Standing};
+use crate::base::{Addr, FenceSight, GroupName, RunId, Standing};
 use crate::failpoint;
 use crate::judge::{Ask, Input, Permit};
 use crate::probe::Hands;
@@ -21,6 +21,8 @@ pub(super) struct Errand {
     pub(super) group: GroupName,
     pub(super) node: Addr,
     pub(super) ask: Ask,
+    /// The process that it was ordered for, if one was seen there.
+    pub(super) process: Option<RunId>,
     /// What permits it: if the log says otherwise by now it must not be done.
     pub(super) permit: Permit,
     /// What the node was when it was judged: if it is something else by now, that is to be judged first.
@@ -113,6 +115,10 @@ impl Permission for Due {
         self.proof = Some(proof.map_err(|error| format!("it is not certain that this sentinel leads: {error}"))?);
         failpoint::pass(&format!("permitted-{}", self.errand.ask.name()));
         self.check()
+    }
+
+    fn process(&self) -> Option<&RunId> {
+        self.errand.process.as_ref()
     }
 
     fn judged(&self) -> Option<&Standing> {

@@ -6,6 +6,7 @@
 mod encryption;
 mod listen;
 mod manager;
+mod online;
 mod places;
 mod signals;
 pub mod telemetry;
@@ -41,6 +42,7 @@ use crate::transport::Proof;
 use encryption::Encryption;
 pub use encryption::check_named_files;
 use manager::{Manager, PidFile};
+pub use online::ask_servers;
 use places::Places;
 use signals::Signals;
 pub use threads::Threads;
@@ -349,12 +351,14 @@ impl House {
                 Facts {
                     log_level: config.log.level,
                     no_quorum_reply: sentinel.no_quorum_reply,
+                    default_promotion_policy: sentinel.default_promotion_policy,
                     credentials: sentinel.credentials.clone(),
                     ..Facts::default()
                 },
                 telemetry::set_level,
                 credentials,
             ),
+            removed: resp::Removed::default(),
             paces,
             simulation: self.simulation.clone(),
             stop: self.cancel.clone(),

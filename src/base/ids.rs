@@ -107,6 +107,18 @@ text_id! {
     Incarnation, 16
 }
 
+impl ReplId {
+    /// What stands for the history of a server that tells none (Redis before 4.0, Kvrocks). Redis itself says so where there is no history.
+    pub fn unknown() -> Self {
+        Self("0".repeat(40))
+    }
+
+    /// Whether the server told none.
+    pub fn is_unknown(&self) -> bool {
+        self.0.bytes().all(|byte| byte == b'0')
+    }
+}
+
 /// The name of a monitored master and its replicas, as in `sentinel monitor <name> ...`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -1,6 +1,6 @@
 //! What this sentinel saw of one data node. Emitted by `probe`, believed or not by `judge`.
 
-use super::{Addr, FenceSight, Mono, ReplId, RunId};
+use super::{Addr, FenceSight, Mono, Refusals, ReplId, RunId};
 
 /// One thing seen of one data node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub enum Sight {
     Rewritten(Result<(), String>),
     /// CLIENT KILL was answered: the server closes connections for us, or does not, in its own words.
     ClientsKilled(Result<(), String>),
+    /// The orders that may have to be given were tried, without effect: what the server refuses.
+    Refusals(Refusals),
 }
 
 /// Why there is no link.
@@ -122,7 +124,7 @@ pub enum Role {
 pub struct NodeReport {
     /// `run_id`.
     pub run_id: RunId,
-    /// `redis_version` (empty if the server does not say).
+    /// `valkey_version`, or `redis_version` (empty if the server does not say).
     pub version: String,
     /// `role`, with what belongs to it.
     pub role: RoleReport,

@@ -40,6 +40,11 @@ impl PromotionPolicy {
             Self::Available => "available",
         }
     }
+
+    /// The policy that a word of the configuration means.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Auto, Self::Strict, Self::Available].into_iter().find(|policy| policy.as_str().eq_ignore_ascii_case(word))
+    }
 }
 
 /// The settings of one group. Replicated: every sentinel works with the same ones.

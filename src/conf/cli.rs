@@ -1,14 +1,15 @@
 //! The command line: what the program is asked to do. Doing it is for others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::ToSocketAddrs as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::compare::{Finding, Weight, compare};
 use super::proof::{self, SecretIds};
-use super::{ConfError, Config, load};
+use super::{ConfError, Config, load, load_all};
 
 /// A replacement for Redis Sentinel whose decisions are entries of a Raft log.
 ///
@@ -99,6 +100,9 @@ pub struct Check {
     /// The configurations: each by itself, and those of one deployment beside each other.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// Ask the data nodes as well, without changing anything: whether they are there, what they are, and what they would refuse.
+    #[arg(long)]
+    pub online: bool,
 }
 
 impl Serve {
@@ -116,7 +120,9 @@ impl Serve {
 /// What came of checking files: its `Display` is for people.
 #[derive(Debug)]
 pub struct Report {
-    results: Vec<(PathBuf, Result<Config, ConfError>)>,
+    results: Vec<(PathBuf, Result<Config, Vec<ConfError>>)>,
+    /// What its names stand for, where that is worth knowing.
+    addresses: BTreeMap<PathBuf, Vec<String>>,
     /// What is wrong with the files that they name.
     named: BTreeMap<PathBuf, String>,
     between: Vec<Finding>,
@@ -125,17 +131,23 @@ pub struct Report {
 impl Check {
     /// Reads the files. `further` looks at what a configuration names: it says which secrets those are, or what is wrong.
     pub fn run(&self, further: impl Fn(&Config) -> Result<Option<SecretIds>, String>) -> Report {
-        let results: Vec<_> = self.files.iter().map(|file| (file.clone(), load(file, &[]))).collect();
+        let results: Vec<_> = self.files.iter().map(|file| (file.clone(), load_all(file, &[]))).collect();
         let readable: Vec<_> = results.iter().filter_map(|(file, result)| Some((file.as_path(), result.as_ref().ok()?))).collect();
         let looked: BTreeMap<_, _> = readable.iter().map(|(file, config)| ((*file).to_owned(), further(config))).collect();
         let mut between = compare(&readable);
         between.extend(proof::compare(&readable, &proof::by_file(&looked)));
+        let addresses = readable.iter().map(|(file, config)| ((*file).to_owned(), names_of_many(config))).collect();
         let named = looked.into_iter().filter_map(|(file, looked)| Some((file, looked.err()?))).collect();
-        Report { results, named, between }
+        Report { results, addresses, named, between }
     }
 }
 
 impl Report {
+    /// The configurations that can be served.
+    pub fn configs(&self) -> impl Iterator<Item = &Config> {
+        self.results.iter().filter_map(|(_, result)| result.as_ref().ok())
+    }
+
     /// Whether every file could be served, and all of them together.
     pub fn is_ok(&self) -> bool {
         self.results.iter().all(|(_, result)| result.is_ok())
@@ -149,15 +161,38 @@ impl fmt::Display for Report {
         self.results.iter().try_for_each(|(file, result)| match result {
             Ok(config) => {
                 config.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))?;
+                let addresses = self.addresses.get(file).into_iter().flatten();
+                addresses.into_iter().try_for_each(|text| writeln!(f, "note: {}: {text}", file.display()))?;
                 match self.named.get(file) {
                     None => show_accepted(f, file, config),
                     Some(problem) => writeln!(f, "error: {}: {problem}", file.display()),
                 }
             }
-            Err(error) => writeln!(f, "error: {error}"),
+            Err(errors) => errors.iter().try_for_each(|error| writeln!(f, "error: {error}")),
         })?;
         self.between.iter().try_for_each(|finding| writeln!(f, "{finding}"))
     }
+}
+
+/// The names of data nodes that stand for several addresses. One that stands for none now is the resolver's affair.
+fn names_of_many(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    for group in &config.groups {
+        for addr in std::iter::once(&group.master).chain(&group.replicas).filter(|addr| !addr.is_literal()) {
+            let ips: BTreeSet<_> = (addr.host(), addr.port()).to_socket_addrs().into_iter().flatten().map(|addr| addr.ip()).collect();
+            if ips.len() > 1 {
+                let listed: Vec<String> = ips.iter().map(ToString::to_string).collect();
+                found.push(format!(
+                    "'{}' of {} stands for {} ({}): a data node needs a name, or an address, that leads to it alone",
+                    addr.host(),
+                    group.name,
+                    if ips.len() == 2 { "two addresses".to_owned() } else { format!("{} addresses", ips.len()) },
+                    listed.join(", ")
+                ));
+            }
+        }
+    }
+    found
 }
 
 fn show_accepted(f: &mut fmt::Formatter<'_>, file: &Path, config: &Config) -> fmt::Result {

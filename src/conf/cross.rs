@@ -76,6 +76,15 @@ pub(super) fn notes(config: &Config, main: &Place, groups: &[Place]) -> Vec<Note
     grpc_notes(config, |text| note(main, text));
     for (place, group) in groups.iter().zip(&config.groups) {
         let (name, quorum) = (&group.name, group.settings.quorum);
+        if let Some(nowhere) = std::iter::once(&group.master).chain(&group.replicas).find(|addr| is_wildcard(addr.host())) {
+            note(
+                place,
+                format!("{nowhere} of {name} is no server's address: each sentinel would watch its own host; name the server's own"),
+            );
+        }
+        if let Some(why) = shared_servers(&config.groups, group) {
+            note(place, why);
+        }
         if quorum as usize > peers {
             note(place, format!("the quorum of {name} is {quorum}, but there are {peers} raft peers: no failover will ever start"));
         }
@@ -100,6 +109,21 @@ pub(super) fn notes(config: &Config, main: &Place, groups: &[Place]) -> Vec<Note
         }
     }
     notes
+}
+
+/// Servers that an earlier group has as well, its master aside.
+fn shared_servers(groups: &[GroupSeed], group: &GroupSeed) -> Option<String> {
+    let nodes = |seed: &GroupSeed| std::iter::once(seed.master.clone()).chain(seed.replicas.clone()).collect::<Vec<_>>();
+    let earlier = groups.iter().take_while(|other| other.name != group.name).filter(|other| !is_same(&other.master, &group.master));
+    earlier
+        .filter_map(|other| {
+            let shared = nodes(group).into_iter().find(|node| nodes(other).iter().any(|known| is_same(known, node)))?;
+            let (name, first) = (&group.name, &other.name);
+            Some(format!(
+                "{shared} is a server of {name} and of {first}: {first} acts on it, and {name} leaves it alone; give each its own servers"
+            ))
+        })
+        .next()
 }
 
 /// What should be known of who may ask and change over gRPC.

@@ -37,6 +37,8 @@ pub(super) struct Draft {
     pub(super) unix_path: Option<PathBuf>,
     pub(super) unix_mode: Option<u32>,
     pub(super) pidfile: Option<PathBuf>,
+    /// The line that asks for a process in the background, unless a later one takes it back.
+    pub(super) daemonize: Option<Place>,
     pub(super) sentinel: SentinelSettings,
     pub(super) raft: RaftDraft,
     pub(super) connections: PortConnections,
@@ -64,6 +66,7 @@ impl Draft {
             unix_path: None,
             unix_mode: None,
             pidfile: None,
+            daemonize: None,
             sentinel: SentinelSettings::default(),
             raft: RaftDraft::default(),
             connections: PortConnections::default(),
@@ -101,6 +104,10 @@ impl Draft {
     pub(super) fn take_user(&mut self, args: &[String]) -> Result<(), Problem> {
         let users = &mut self.resp.acl.users;
         let line = UserLine::new(self.place.clone(), args)?;
+        if users.iter().any(|known| (&known.name, &known.rules) == (&line.name, &line.rules)) {
+            self.note(format!("user {} has this line already: the second has no effect", shown(&line.name)));
+            return Ok(());
+        }
         if users.iter().any(|known| known.name == line.name) {
             return Err(format!("Duplicate user found. {} has two lines; a user can only be defined once", shown(&line.name)));
         }
@@ -157,9 +164,13 @@ impl Draft {
             let path = self.dir.as_deref().unwrap_or(Path::new("")).join(change.shown_value());
             return Err(format!("{complaint}. It is {}", shown(&path.to_string_lossy())));
         }
-        if let SettingChange::RenameCommand { command, .. } = &change
-            && self.group(group)?.settings.rename_commands.contains_key(command)
+        if let SettingChange::RenameCommand { command, to } = &change
+            && let Some(known) = self.group(group)?.settings.rename_commands.get(command)
         {
+            if known == to {
+                self.note(format!("{} is renamed so already: the line has no effect", shown(command)));
+                return Ok(());
+            }
             return Err(format!("Same command renamed multiple times with rename-command. It is {}", shown(command)));
         }
         self.group(group)?.settings.change(&change).map_err(|error| error.to_string())

@@ -37,26 +37,71 @@ pub fn parse(file: &Path, text: &[u8], overrides: &[String]) -> Result<Config, C
     settle(file, source)
 }
 
-fn settle(file: &Path, source: Source) -> Result<Config, ConfError> {
-    let mut draft = Draft::new(file);
-    apply_lines(&mut draft, &source.lines)?;
-    finish(draft, source.files, &Place::File(file.into()))
+/// The same as [`load`], for those who want to know all that is wrong.
+///
+/// # Errors
+/// Everything that is wrong with the lines, in their order; at least one.
+pub fn load_all(file: &Path, overrides: &[String]) -> Result<Config, Vec<ConfError>> {
+    let mut source = Source::default();
+    let read = source.read_file(file, &Place::File(file.into())).and_then(|()| source.read_overrides(overrides));
+    read.map_err(|first| vec![first])?;
+    settle_all(file, source)
 }
 
-/// Applies the lines in stages; within a stage in the order in which they stand.
-fn apply_lines(draft: &mut Draft, lines: &[Line]) -> Result<(), ConfError> {
-    let mut found = Vec::with_capacity(lines.len());
-    for line in lines {
-        let at_line = |problem| ConfError::new(&line.place, problem);
-        found.extend(directive::find(&line.words).map_err(at_line)?.map(|(row, args)| (line, row, args)));
+fn settle(file: &Path, source: Source) -> Result<Config, ConfError> {
+    settle_all(file, source).map_err(|errors| {
+        let main = || ConfError::new(&Place::File(file.into()), "it cannot be read");
+        errors.into_iter().next().unwrap_or_else(main)
+    })
+}
+
+fn settle_all(file: &Path, source: Source) -> Result<Config, Vec<ConfError>> {
+    let mut draft = Draft::new(file);
+    let mut errors = apply_lines(&mut draft, &source.lines);
+    if errors.is_empty() {
+        return finish(draft, source.files, &Place::File(file.into())).map_err(|error| vec![error]);
     }
-    for stage in [Stage::Process, Stage::AllGroups, Stage::Monitor, Stage::OneGroup] {
-        for (line, row, args) in found.iter().filter(|(_, row, _)| row.stage == stage) {
-            draft.place = line.place.clone();
-            apply(draft, *row, args).map_err(|problem| ConfError::new(&line.place, problem))?;
+    // What does not fit together is told as well, unless it may only follow from a line that was left out.
+    let left_out: Vec<&str> = source.lines.iter().filter(|line| errors.iter().any(|error| error.place == line.place)).map(kind).collect();
+    if left_out.iter().all(|kind| *kind == "sentinel")
+        && let Err(error) = finish(draft, source.files, &Place::File(file.into()))
+    {
+        errors.push(error);
+    }
+    Err(errors)
+}
+
+/// The first word of a line.
+fn kind(line: &Line) -> &str {
+    line.words.first().map_or("", String::as_str)
+}
+
+/// Applies the lines in stages; within a stage in the order in which they stand. Returns what is wrong, the lines that nobody knows first.
+fn apply_lines(draft: &mut Draft, lines: &[Line]) -> Vec<ConfError> {
+    let (mut found, mut errors) = (Vec::with_capacity(lines.len()), Vec::new());
+    for line in lines {
+        match directive::find(&line.words) {
+            Ok(known) => found.extend(known.map(|(row, args)| (line, row, args))),
+            Err(problem) => errors.push(ConfError::new(&line.place, problem)),
         }
     }
-    Ok(())
+    let mut unmonitored: Vec<&String> = Vec::new();
+    for stage in [Stage::Process, Stage::AllGroups, Stage::Monitor, Stage::OneGroup] {
+        for (line, row, args) in found.iter().filter(|(_, row, _)| row.stage == stage) {
+            // That a group is not known where its own line is wrong is no news.
+            if stage == Stage::OneGroup && args.first().is_some_and(|group| unmonitored.contains(&group)) {
+                continue;
+            }
+            draft.place = line.place.clone();
+            if let Err(problem) = apply(draft, *row, args) {
+                errors.push(ConfError::new(&line.place, problem));
+                if stage == Stage::Monitor {
+                    unmonitored.extend(args.first());
+                }
+            }
+        }
+    }
+    errors
 }
 
 fn apply(draft: &mut Draft, row: Directive, args: &[String]) -> Result<(), Problem> {
@@ -132,6 +177,10 @@ fn finish(mut draft: Draft, sources: Vec<PathBuf>, main: &Place) -> Result<Confi
     proof::check(&config.raft).map_err(refused)?;
     if draft.dir.is_none() {
         config.notes.push(Note { place: main.clone(), text: "dir is not set: the log is kept in the working directory".to_owned() });
+    }
+    if let Some(place) = draft.daemonize {
+        let text = "'daemonize yes' has no effect here: raft-sentinel stays in the foreground; let a service manager such as systemd start it (supervised auto)";
+        config.notes.push(Note { place, text: text.to_owned() });
     }
     let more = cross::notes(&config, main, &monitored_at);
     config.notes.extend(more);

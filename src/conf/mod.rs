@@ -26,7 +26,7 @@ mod value;
 pub mod words;
 
 pub use choices::{LogLevel, NoQuorumReply};
-pub use load::{load, parse};
+pub use load::{load, load_all, parse};
 pub use place::{ConfError, Note, Place};
 pub use proof::SecretIds;
 pub use settings::{

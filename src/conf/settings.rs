@@ -7,6 +7,7 @@ use super::choices::{LogLevel, NoQuorumReply};
 use super::place::Note;
 use super::users::UserLine;
 use crate::base::places::Place as NetworkPlace;
+use crate::base::settings::PromotionPolicy;
 use crate::base::{
     Addr, CallRules, ClusterId, Credentials, Epoch, ForeignPlaces, GroupSeed, NodeId, ScriptKind, Secret, SentinelId, StoredWebhook,
     TlsSettings, limits,
@@ -252,6 +253,8 @@ pub struct SentinelSettings {
     pub announce_port: Option<u16>,
     /// `sentinel resolve-hostnames`: whether a data node may be named instead of numbered.
     pub resolve_hostnames: bool,
+    /// `sentinel default-promotion-policy`: of masters that are named without one.
+    pub default_promotion_policy: PromotionPolicy,
     /// `sentinel announce-hostnames`.
     pub announce_hostnames: bool,
     /// `sentinel deny-scripts-reconfig`: whether SENTINEL SET may not name scripts.
@@ -304,6 +307,7 @@ impl Default for SentinelSettings {
             announce_ip: None,
             announce_port: None,
             resolve_hostnames: false,
+            default_promotion_policy: PromotionPolicy::default(),
             announce_hostnames: false,
             deny_scripts_reconfig: true,
             deny_rename_reconfig: true,

@@ -139,8 +139,11 @@ pub(super) const fn evidence(evidence: pb::Evidence) -> &'static str {
         pb::Evidence::Busy => "busy with a script",
         pb::Evidence::Unresolved => "name does not resolve",
         pb::Evidence::WrongRole => "reports the role of a replica",
-        pb::Evidence::LostHistory => "restarted without its data",
+        pb::Evidence::LostHistory => "restarted, and may lack what its replicas hold",
         pb::Evidence::Loading => "restarted and still loading",
+        pb::Evidence::Elsewhere => "another server answers at its address",
+        pb::Evidence::Error => "answers PING with an error",
+        pb::Evidence::Emptied => "restarted without its data",
     }
 }
 

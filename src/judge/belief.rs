@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::foreign::installation;
 use super::view::{Home, Link, NodeView};
-use crate::base::Mono;
 use crate::base::observation::{InvalidReply, LinkLoss, NodeReport, Sight, ValidReply};
+use crate::base::{Mono, Refusals};
 
 impl NodeView {
     /// Takes in what was seen at `at`.
@@ -32,6 +32,7 @@ impl NodeView {
             Sight::Fence(sight) => self.fence = Some((at, sight)),
             Sight::Rewritten(result) => self.rewritten = Some((at, result)),
             Sight::ClientsKilled(result) => self.keeps_clients = result.err(),
+            Sight::Refusals(refusals) => self.refusals = refusals,
         }
     }
 
@@ -91,6 +92,7 @@ impl NodeView {
         self.last_reply = at;
         self.last_valid = at;
         self.busy = false;
+        self.error = None;
         self.counts_from = at;
         self.cannot_judge = None;
         self.loading_since = match reply {
@@ -103,12 +105,17 @@ impl NodeView {
         self.waiting_since = None;
         self.last_reply = at;
         self.busy = reply == InvalidReply::Busy;
+        self.error = None;
         match reply {
             InvalidReply::Credentials(text) => {
                 self.cannot_judge = Some(text);
                 self.counts_from = at;
             }
-            InvalidReply::Busy | InvalidReply::Other(_) => self.cannot_judge = None,
+            InvalidReply::Busy => self.cannot_judge = None,
+            InvalidReply::Other(text) => {
+                self.cannot_judge = None;
+                self.error = Some(text);
+            }
         }
     }
 
@@ -122,6 +129,7 @@ impl NodeView {
             // Another process may have another file.
             self.rewritten = None;
             self.keeps_clients = None;
+            self.refusals = Refusals::new();
         }
         if let Some((_, before)) = self.report.as_ref().filter(|(_, before)| before.run_id != report.run_id) {
             self.home = match installation(before) == installation(&report) {

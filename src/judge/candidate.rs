@@ -126,6 +126,9 @@ fn refuse(group: &Group, view: &GroupView, addr: &Addr, node: &NodeView, look: L
     if node.down_since.is_some() || matches!(node.link, Link::Down { .. }) {
         return Some(Ineligible::Down);
     }
+    if let Some(reason) = node.takes_no_orders() {
+        return Some(reason);
+    }
     let Some((at, report)) = node.report.as_ref().filter(|(at, _)| *at >= look.not_before) else {
         return Some(Ineligible::NoReport);
     };
@@ -171,7 +174,7 @@ fn refuse_data(
     now: Mono,
 ) -> Option<Ineligible> {
     if lineage(group, report) == Lineage::Foreign && view.shared_history(group) != Some(&report.replid) {
-        return Some(Ineligible::ForeignHistory { replid: report.replid.clone() });
+        return Some(foreign(report));
     }
     let master_silent_ms = view.nodes.get(&group.master.addr).map_or(0, |master| now.ms_since(master.last_valid));
     let limit_ms = STALE_AFTER_LIMITS.saturating_mul(group.settings.down_after_ms).saturating_add(master_silent_ms);
@@ -231,6 +234,10 @@ pub fn lineage(group: &Group, report: &NodeReport) -> Lineage {
         });
         return if ours { Lineage::Same } else { Lineage::Foreign };
     };
+    if report.replid.is_unknown() {
+        // Nothing can be said against it, and only stock's policy does with that.
+        return Lineage::Same;
+    }
     let prefix_of =
         |history: Option<&ReplId>, until: Option<u64>| history == Some(&report.replid) && until.is_none_or(|until| report.offset <= until);
     if report.replid == master.replid || prefix_of(master.replid2.as_ref(), master.second_offset) {
@@ -239,6 +246,15 @@ pub fn lineage(group: &Group, report: &NodeReport) -> Lineage {
         Lineage::Former
     } else {
         Lineage::Foreign
+    }
+}
+
+/// What to say of a server whose history is another one: that its link is down, if that is why.
+pub(super) fn foreign(report: &NodeReport) -> Ineligible {
+    let replid = report.replid.clone();
+    match as_replica(report).filter(|replica| !replica.link_up && replica.master != Addr::nobody()) {
+        Some(replica) => Ineligible::OutOfSync { replid, down_s: replica.link_down_s },
+        None => Ineligible::ForeignHistory { replid },
     }
 }
 

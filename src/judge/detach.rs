@@ -13,7 +13,7 @@ use super::mind::{Attempt, FRESH_MS, Judge};
 use super::out::window_end;
 use super::view::Link;
 use crate::base::observation::{LinkLoss, NodeReport, Role, RoleReport};
-use crate::base::{Addr, FenceSight, Mono};
+use crate::base::{Addr, Mono};
 use crate::machine::{Basis, Candidate, Choice, ChosenFor, Command, Failover, Group, Ineligible, Needed};
 
 /// How long the decision waits for replicas that are still being detached when enough of them are.
@@ -88,26 +88,30 @@ impl Judge {
                 }
             }
             Ok((_, report)) if self.is_off(addr, report, attempt) => Standing::Useless(Ineligible::Down),
-            Ok((at, report)) => Standing::Attached(self.check_reliable(group, addr, (at, report), attempt).err()),
+            Ok(seen) => self.attached(group, addr, seen, attempt),
             // Not seen since this began: a link that is up and a look of lately are as much as can be known before it is told.
             Err(reason) => match (node.map(|node| &node.link), known_since(node, Mono(self.now().0.saturating_sub(FRESH_MS * 1000)))) {
-                (Some(Link::Up { .. }), Ok((at, report))) => {
-                    Standing::Attached(self.check_reliable(group, addr, (at, report), attempt).err())
-                }
+                (Some(Link::Up { .. }), Ok(seen)) => self.attached(group, addr, seen, attempt),
                 _ => Standing::Useless(reason),
             },
         }
     }
 
     /// Whether a replica has what it confirmed and says nothing impossible; or has what is left of that, where no server is missing.
-    fn check_reliable(&self, group: &Group, addr: &Addr, (at, report): (Mono, &NodeReport), attempt: &Attempt) -> Result<(), Ineligible> {
+    pub(super) fn check_reliable(
+        &self,
+        group: &Group,
+        addr: &Addr,
+        (at, report): (Mono, &NodeReport),
+        attempt: &Attempt,
+    ) -> Result<(), Ineligible> {
         if let Some(reason) = overreach(group, &self.view, addr, (at, report)) {
             return Err(reason);
         }
         match check_intact(group, addr, report) {
             Err(Ineligible::Restarted) if self.nothing_more_will_come(group, attempt) => Ok(()),
             // It counts as one that has left the old master; to be chosen it holds too little.
-            Err(Ineligible::ForeignHistory { .. })
+            Err(Ineligible::ForeignHistory { .. } | Ineligible::OutOfSync { .. })
                 if self.has_copied_nothing(group, report) && self.nothing_more_will_come(group, attempt) =>
             {
                 Ok(())
@@ -161,12 +165,13 @@ impl Judge {
     }
 
     /// Too few have left. They are told to only where enough of them are there: a master that keeps its quorum all the same must not
-    /// lose the rest of its replicas for nothing.
+    /// lose the rest of its replicas for nothing. One whose process is gone has nothing to lose; what comes back in its place without data would
+    /// be copied by them before anybody could act, and would take writes with their help.
     fn gather(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, muster: &Muster, needed: Needed) {
         let have = muster.off + muster.attached;
         let hopeful = have >= needed.detached;
         let emptied = self.lost_history(group).is_some();
-        if hopeful || emptied {
+        if hopeful || emptied || self.is_gone(group) {
             self.detach_attached(group, muster);
         }
         if emptied && self.view.live_report(&group.master.addr).is_some_and(|(_, report)| report.role() == Role::Master) {
@@ -239,7 +244,7 @@ impl Judge {
             if role == Role::Master && self.lost_history(group).is_some() {
                 // What came back in its place has nothing that anybody wants, and perhaps no fence.
                 self.ask(master, Ask::Detach { fence: group.promotion_fence() });
-            } else if at <= since {
+            } else if at <= since && self.stand_in_problem(master).is_none() {
                 self.want(Intent::Look(master.clone()));
             }
         }
@@ -343,13 +348,9 @@ impl Judge {
     fn row(&self, group: &Group, addr: &Addr, standing: &Standing) -> Row {
         let report = self.view.nodes.get(addr).and_then(|node| node.report.as_ref()).map(|(_, report)| report);
         let priority = self.priority_of(addr);
-        let unarmable = match self.view.fence(addr) {
-            Some(FenceSight::Unknown(why)) if group.promotion_fence().is_some() => Some(Ineligible::Unarmable { why: why.clone() }),
-            Some(FenceSight::Unknown(_) | FenceSight::Holds(_)) | None => None,
-        };
         let ineligible = match standing {
             Standing::Off(_) if priority == Some(0) => Some(Ineligible::PriorityZero),
-            Standing::Off(_) => unarmable,
+            Standing::Off(_) => self.unpromotable(group, addr),
             Standing::Attached(None) => Some(Ineligible::Attached),
             Standing::Attached(Some(reason)) | Standing::Useless(reason) => Some(reason.clone()),
         };

@@ -69,15 +69,16 @@ fn graver(a: Verdict, b: Verdict) -> Verdict {
     }
 }
 
-fn due(since: Mono, limit_ms: u64, evidence: Evidence, now: Mono) -> Verdict {
+pub(super) fn due(since: Mono, limit_ms: u64, evidence: Evidence, now: Mono) -> Verdict {
     let deadline = since.plus_ms(limit_ms);
     if now >= deadline { Verdict::Down(Grounds { evidence, for_ms: now.ms_since(since), limit_ms }) } else { Verdict::Late { deadline } }
 }
 
 fn judge_silence(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict {
-    let busy = node.last_reply > node.last_valid;
+    let invalid = node.last_reply > node.last_valid;
     let evidence = match &node.link {
-        Link::Up { .. } | Link::Untried if busy => Evidence::Busy,
+        Link::Up { .. } | Link::Untried if invalid && node.error.is_some() => Evidence::Error,
+        Link::Up { .. } | Link::Untried if invalid => Evidence::Busy,
         Link::Up { .. } | Link::Untried => Evidence::Silent,
         Link::Down { loss, .. } => match loss {
             LinkLoss::Refused => Evidence::Refused,
@@ -87,7 +88,7 @@ fn judge_silence(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict 
             LinkLoss::TimedOut | LinkLoss::Other(_) | LinkLoss::Credentials(_) | LinkLoss::Local(_) => Evidence::Silent,
         },
     };
-    let answer_due = busy || node.waiting_since.is_some() || !matches!(node.link, Link::Up { .. });
+    let answer_due = invalid || node.waiting_since.is_some() || !matches!(node.link, Link::Up { .. });
     if answer_due {
         graver(due(node.counts_from, standard.settings.down_after_ms, evidence, now), judge_crash(node, standard, now))
     } else {
@@ -126,7 +127,7 @@ fn judge_loading(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::observation::{LocalLack, Sight, ValidReply};
+    use crate::base::observation::{InvalidReply, LocalLack, Sight, ValidReply};
 
     fn settings() -> GroupSettings {
         GroupSettings { down_after_ms: 1000, ..GroupSettings::default() }
@@ -161,6 +162,16 @@ mod tests {
         assert_eq!(judge(&node, &settings(), 1499), Verdict::Late { deadline: at(1500) });
         let down = Verdict::Down(Grounds { evidence: Evidence::Silent, for_ms: 1000, limit_ms: 1000 });
         assert_eq!(judge(&node, &settings(), 1500), down);
+    }
+
+    #[test]
+    fn an_error_is_told_as_what_it_is_and_not_as_a_script() {
+        let answered = |reply| [(0, Sight::Linked), (500, Sight::Valid(ValidReply::Pong)), (600, Sight::Invalid(reply))];
+        let misconf = node(&answered(InvalidReply::Other("MISCONF Redis is configured to save".to_owned())));
+        assert_eq!(evidence(&judge(&misconf, &settings(), 1500)), Some(Evidence::Error));
+        assert!(misconf.answers().is_some_and(|said| said.contains("MISCONF")) && !misconf.busy);
+        let busy = node(&answered(InvalidReply::Busy));
+        assert_eq!(evidence(&judge(&busy, &settings(), 1500)), Some(Evidence::Busy));
     }
 
     #[test]

@@ -3,17 +3,12 @@
 //! More is relied on only after it was seen; less is relied on before it is asked for. So at no moment does the log say more than
 //! the master holds, but for somebody else's change, which the next look finds.
 
-use super::alarm::{self, Call};
-use super::candidate::overreach;
 use super::intact::check_intact;
-use super::intent::{Ask, Intent, ProposalKey, Remark};
+use super::intent::{Ask, ProposalKey};
 use super::mind::Judge;
 use super::repair::deviation;
 use super::view::{GroupView, NodeView};
-use std::sync::Arc;
-
 use crate::base::observation::{NodeReport, RoleReport};
-use crate::base::settings::PromotionPolicy;
 use crate::base::{Addr, Fence, FenceSight, Mono};
 use crate::machine::{ArmedFence, Command, Group};
 
@@ -81,7 +76,7 @@ impl Judge {
         self.smaller.note(told(before), told(self.world.group.fence), self.now());
     }
 
-    fn held_by(&self, addr: &Addr) -> Option<Fence> {
+    pub(super) fn held_by(&self, addr: &Addr) -> Option<Fence> {
         held_by(&self.view, addr)
     }
 
@@ -89,6 +84,9 @@ impl Judge {
         let Some(held) = self.held_by(&group.master.addr) else { return };
         // What was seen before an order that is under way is no ground for relying on it.
         if self.asks.is_under_way(&group.master.addr, self.now()) {
+            return;
+        }
+        if record.is_none() && of_master.replid.is_unknown() {
             return;
         }
         let forgets = self.forgets(&group.master.addr).is_some();
@@ -122,7 +120,7 @@ impl Judge {
         }
     }
 
-    fn forgets(&self, addr: &Addr) -> Option<String> {
+    pub(super) fn forgets(&self, addr: &Addr) -> Option<String> {
         self.view.nodes.get(addr).and_then(NodeView::forgets)
     }
 
@@ -218,148 +216,11 @@ impl Judge {
             self.propose(ProposalKey::Fence, Command::FenceCovered { group: name, epoch, covered, replicas, at });
         }
     }
-
-    /// Keeps what is wrong in the view, and calls for operators when it lasts.
-    pub(super) fn note_fence_problem(&mut self) {
-        let now = self.now();
-        self.view.fence_problem = self.fence_problem();
-        let why = self.view.fence_problem.clone();
-        let what = match alarm::note(&mut self.fence_trouble, &mut self.view.fence_alarm, why, now) {
-            Call::Nothing(due) => return due.into_iter().for_each(|due| self.wake_by(due)),
-            Call::Wrong(why) => Remark::FenceProblem { why },
-            Call::Well => Remark::FenceWell,
-        };
-        let node = self.world.group.master.addr.clone();
-        self.want(Intent::Notify { node, what });
-    }
-
-    /// A replica that the master counts and that nobody can reach.
-    fn misnamed(&self, master: &Addr) -> Option<String> {
-        let (_, report) = self.view.nodes.get(master)?.report.as_ref()?;
-        let RoleReport::Master { misnamed, .. } = &report.role else { return None };
-        let named = misnamed.first()?;
-        Some(format!(
-            "a replica of {master} announces '{named}', which is not an address: it is not known as a replica, and never promoted (set \
-             replica-announce-ip and replica-announce-port there, or stop it)"
-        ))
-    }
-
-    /// What is wrong with the group's fence as this sentinel sees it.
-    pub(super) fn fence_problem(&self) -> Option<String> {
-        let group = &self.world.group;
-        let master = &group.master.addr;
-        let asked = group.settings.promotion_policy;
-        let Some(wanted) = group.wanted_fence() else {
-            let lone = asked == PromotionPolicy::Strict;
-            let lone = lone.then(|| "no replica is known, so that nothing can be fenced and nobody promoted".to_owned());
-            return lone.or_else(|| self.misnamed(master));
-        };
-        if group.is_unprotected() {
-            return Some(format!(
-                "{master} was promoted by force and takes writes without a fence until {} replicas follow it closely: what it takes until then \
-                 may be lost with it",
-                wanted.min_replicas
-            ));
-        }
-        if let Some(why) = self.forgets(master) {
-            return Some(forgetful(master, &why));
-        }
-        match self.view.fence(master) {
-            Some(FenceSight::Unknown(why)) => return Some(format!("{master} does not say whether it holds the fence: {why}")),
-            Some(FenceSight::Holds(held)) if *held != wanted && group.fence.is_some() => {
-                return Some(format!("{master} {} instead of {}", shown(*held), shown(wanted)));
-            }
-            Some(FenceSight::Holds(held)) if *held != wanted => {
-                return Some(format!("it is not armed: fewer than {} replicas follow {master} closely", wanted.min_replicas));
-            }
-            Some(FenceSight::Holds(_)) | None => {}
-        }
-        if let Some(problem) = self.hand_problem(group) {
-            return Some(problem);
-        }
-        if let Some(problem) = self.misnamed(master).or_else(|| self.unmet(group)).or_else(|| self.overreaching(group)) {
-            return Some(problem);
-        }
-        let hangers_on = self.hangers_on(master);
-        if hangers_on > 0 {
-            return Some(format!(
-                "{master} counts {hangers_on} that are no data nodes (they listen on no port, or appear under the address of another): while \
-                 it is silent it cannot be told whether it takes writes, and WAIT counts them too"
-            ));
-        }
-        let Some(record) = group.fence else { return Some("it is not armed yet".to_owned()) };
-        if record.min_replicas < wanted.min_replicas {
-            return Some(format!("what {master} holds is not recorded yet"));
-        }
-        let ours = |addr: &&Addr| !self.is_foreign(group, addr);
-        if let Some(problem) = self.keeping_clients(group) {
-            return Some(problem);
-        }
-        let held = group.replicas.keys().filter(ours).find_map(|addr| match self.view.fence(addr)? {
-            FenceSight::Unknown(why) => Some(format!("{addr} does not say whether it holds the fence: {why}")),
-            FenceSight::Holds(held) if *held != wanted => Some(format!("{addr} {} instead of {}", shown(*held), shown(wanted))),
-            FenceSight::Holds(_) => self.forgets(addr).map(|why| forgetful(addr, &why)),
-        });
-        held.or_else(|| self.short_of_replicas(group))
-    }
-
-    /// A server that does not close connections when it is told to: what a deposed leader has sent it is bounded by the network's delivery alone.
-    fn keeping_clients(&self, group: &Group) -> Option<String> {
-        let why = |addr: &Addr| self.view.nodes.get(addr).and_then(|node| node.keeps_clients.as_ref());
-        let (addr, why) = group.data_nodes().filter(|addr| !self.is_foreign(group, addr)).find_map(|addr| Some((addr, why(addr)?)))?;
-        Some(format!(
-            "{addr} does not close connections for this cluster ({why}), so an order of a sentinel that was deposed may be carried out up to a second \
-             late: allow CLIENT KILL to the user of the sentinels"
-        ))
-    }
-
-    /// The master refuses writes for want of replicas.
-    fn unmet(&self, group: &Group) -> Option<String> {
-        let master = &group.master.addr;
-        let (_, report) = self.view.live_report(master)?;
-        let RoleReport::Master { good_replicas: Some(good), .. } = report.role else { return None };
-        let held = self.held_by(master)?.min_replicas;
-        (good < held).then(|| format!("{master} takes no writes: {good} replicas follow it closely, and it needs {held}"))
-    }
-
-    /// A replica that says what cannot be.
-    fn overreaching(&self, group: &Group) -> Option<String> {
-        let seen = |addr: &Addr| {
-            let (at, report) = self.view.nodes.get(addr)?.report.as_ref()?;
-            overreach(group, &self.view, addr, (*at, report)).map(|why| format!("{addr} {why}: it does not count and is not promoted"))
-        };
-        group.replicas.keys().find_map(seen)
-    }
-
-    /// A failover would be blocked for want of replicas.
-    pub(super) fn short_of_replicas(&self, group: &Group) -> Option<String> {
-        if !group.is_strict() || group.failover.is_some() {
-            return None;
-        }
-        let need = group.needed().detached;
-        let ready = |addr: &&Addr| {
-            let intact = |(_, report): (Mono, &Arc<NodeReport>)| check_intact(group, addr, report).is_ok();
-            group.may_hold(addr) && !self.view.is_down(addr) && self.view.live_report(addr).is_some_and(intact)
-        };
-        let have = group.replicas.keys().filter(ready).count();
-        ((have as u64) < u64::from(need))
-            .then(|| format!("a failover would be blocked: {have} replicas are in reach and in sync, and it needs {need}"))
-    }
 }
 
 /// What a server was seen to hold, over the present link.
 pub(super) fn held_by(view: &GroupView, addr: &Addr) -> Option<Fence> {
     view.fence(addr).and_then(FenceSight::held)
-}
-
-fn forgetful(addr: &Addr, why: &str) -> String {
-    format!(
-        "{addr} would come back without its fence, which is not relied on there: {why} (give it a file that it can write, and start it with that)"
-    )
-}
-
-fn shown(fence: Fence) -> String {
-    format!("holds min-replicas-to-write {} and min-replicas-max-lag {}", fence.min_replicas, fence.max_lag_s)
 }
 
 const fn recorded(record: ArmedFence) -> Fence {

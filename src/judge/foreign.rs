@@ -72,6 +72,9 @@ fn is_known(group: &Group, report: &NodeReport) -> bool {
     let known: Vec<&Identity> = master.identity.iter().chain(&master.inherits).chain(of_replicas).collect();
     let process = |run_id: &RunId| known.iter().any(|identity| identity.run_id == *run_id);
     let history = |replid: &ReplId| {
+        if replid.is_unknown() {
+            return false;
+        }
         let recorded = known.iter().any(|identity| identity.replid == *replid || identity.replid2.as_ref() == Some(replid));
         recorded || master.former_history.as_ref() == Some(replid) || master.earlier.as_ref() == Some(replid)
     };

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::candidate::{Lineage, continues, lineage};
+use super::candidate::{Lineage, continues, foreign, lineage};
 use super::view::NodeView;
 use crate::base::observation::{NodeReport, RoleReport};
 use crate::base::{Addr, Mono};
@@ -54,8 +54,10 @@ pub(super) fn check_intact(group: &Group, addr: &Addr, report: &NodeReport) -> R
             return Err(Ineligible::PlaceLost);
         }
     }
-    let foreign = lineage(group, report) != Lineage::Same && !continues(group, report);
-    if foreign { Err(Ineligible::ForeignHistory { replid: report.replid.clone() }) } else { Ok(()) }
+    if report.replid.is_unknown() {
+        return Err(Ineligible::NoHistory);
+    }
+    if lineage(group, report) != Lineage::Same && !continues(group, report) { Err(foreign(report)) } else { Ok(()) }
 }
 
 /// How much of the group's data a node holds; greater is more.

@@ -6,7 +6,7 @@ use super::mind::{Attempt, Judge};
 use super::repair::is_detached;
 use crate::base::observation::{NodeReport, Role, RoleReport};
 use crate::base::{Addr, ReplId, RunId, limits};
-use crate::machine::{Group, Ineligible};
+use crate::machine::{Evidence, Group, Ineligible};
 
 impl Judge {
     /// For how long the recorded master has been there again without data that replicas still hold, if so.
@@ -105,6 +105,11 @@ impl Judge {
         group.replicas.len() > 1 && self.master_returned_empty(group) && all().all(whole) && all().any(kept)
     }
 
+    /// As what a master that lost history is voted down: without any key, or with some that may not be all.
+    pub(super) fn loss_evidence(&self, group: &Group) -> Evidence {
+        if self.master_returned_empty(group) { Evidence::Emptied } else { Evidence::LostHistory }
+    }
+
     /// Whether the recorded master is there as another process than before, and has no key: INFO says so, by a section of databases
     /// that lists none.
     fn master_returned_empty(&self, group: &Group) -> bool {
@@ -131,7 +136,7 @@ impl Judge {
 }
 
 /// The process that the recorded master was last seen to be; of one that was never seen as a master, the one that was chosen.
-fn expected_process(group: &Group) -> Option<&RunId> {
+pub(super) fn expected_process(group: &Group) -> Option<&RunId> {
     if let Some(seen) = &group.master.identity {
         return Some(&seen.run_id);
     }

@@ -7,14 +7,14 @@ use super::alarm::Trouble;
 pub(super) use super::attempt::Attempt;
 use super::down::{Grounds, Standard, Verdict, judge_node};
 use super::fence::{Mark, Smaller};
-use super::intent::{Ask, Intent, Permit, ProposalKey, Remark};
+use super::intent::{Ask, Intent, ProposalKey, Remark};
 use super::pending::Pending;
 use super::readiness::Played;
 use super::tenure::Tenures;
 use super::view::{GroupView, NodeView, Tie};
 use crate::base::observation::{Role, Seen, Sight};
 use crate::base::{Addr, GroupName, Mono, NodeId, WallTime};
-use crate::machine::{Command, Evidence, Group};
+use crate::machine::{Command, Group};
 
 /// The judge wants to be woken at least this often, so that it notices when it was not.
 const PULSE_MS: u64 = 250;
@@ -194,20 +194,6 @@ impl Judge {
         }
     }
 
-    /// Asks a node to change, unless it is being asked; false in that case.
-    pub(super) fn ask(&mut self, node: &Addr, ask: Ask) -> bool {
-        if self.only_watches() || self.is_foreign(&self.world.group, node) {
-            return false;
-        }
-        let begun = self.asks.begin(node.clone(), self.now());
-        if begun {
-            let permit = Permit::of(&self.world.group);
-            let judged = self.view.standing(node).filter(|_| ask.is_of_role());
-            self.want(Intent::Ask { node: node.clone(), ask, permit, judged });
-        }
-        begun
-    }
-
     /// A sentinel that was paused, or starved, has heard nothing and must not take that for silence.
     fn notice_own_absence(&mut self, now: Mono) {
         let late_ms = now.ms_since(self.wake_at);
@@ -270,6 +256,9 @@ impl Judge {
     }
 
     fn note(&mut self, seen: Seen) {
+        if self.is_of_stand_in(&seen) {
+            return;
+        }
         let expected = if seen.addr == self.world.group.master.addr { Role::Master } else { Role::Replica };
         let Some(node) = self.view.nodes.get_mut(&seen.addr) else { return };
         let before = node.role();
@@ -294,6 +283,9 @@ impl Judge {
         let now = self.now();
         // What is still wanted after it was done is asked again a little later; what follows from it comes at once.
         self.asks.end(node.clone(), well && ask.is_step(), now);
+        if let Some(node) = self.view.nodes.get_mut(&node).filter(|_| well) {
+            node.note_obeyed(ask);
+        }
         let remark = match ask {
             Ask::Pause { .. } => {
                 self.note_paused(well);
@@ -346,7 +338,10 @@ impl Judge {
     fn verdict(&self, node: &NodeView, is_master: bool) -> Verdict {
         let group = &self.world.group;
         if is_master && let Some(for_ms) = self.lost_history(group) {
-            return Verdict::Down(Grounds { evidence: Evidence::LostHistory, for_ms, limit_ms: 0 });
+            return Verdict::Down(Grounds { evidence: self.loss_evidence(group), for_ms, limit_ms: 0 });
+        }
+        if is_master && let Some(verdict) = self.judge_stand_in(node) {
+            return verdict;
         }
         // As long as nothing is put right, nobody is blamed for a wrong role.
         let master_since = is_master.then(|| self.master_since.max(self.listened));

@@ -26,7 +26,8 @@ impl Judge {
         };
         self.look_every(&known, LOOK_MS);
         let Some((_, report)) = self.seen_now(&known) else { return };
-        if matches!(&report.role, RoleReport::Master { .. }) && self.is_shared_by_all(group, report) && goes_on(group, report) {
+        let told = !report.replid.is_unknown();
+        if told && matches!(&report.role, RoleReport::Master { .. }) && self.is_shared_by_all(group, report) && goes_on(group, report) {
             let report = report.clone();
             self.record_master(group, &report);
         }

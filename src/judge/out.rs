@@ -14,12 +14,7 @@ const NOTICE_S: u64 = 2;
 impl Judge {
     /// Why the old master can take no writes any more, if that is so; `since` is when enough replicas had left it, `off` how many have.
     pub(super) fn out_of_writes(&self, group: &Group, needed: Needed, (since, off): (Mono, u32)) -> Option<Basis> {
-        // It may be elsewhere by now.
-        let at = self.masters_address(group);
-        // Seen by this one as well, and now: a process that was gone when the votes were cast may be back.
-        let gone = matches!(self.view.nodes.get(at).map(|node| &node.link), Some(Link::Down { loss: LinkLoss::Refused, .. }));
-        let refusing = group.ballot.votes().values().filter(|vote| vote.testimony.evidence == Evidence::Refused).count();
-        if gone && refusing >= self.world.majority {
+        if self.is_gone(group) {
             return Some(Basis::Gone);
         }
         if self.seen_out(group, since) {
@@ -27,10 +22,20 @@ impl Judge {
         }
         let ended = self.silence_ends(group, needed, (since, off)).is_some_and(|end| self.now() >= end);
         // Not if it is seen to hold less than it is relied on for.
-        let held = self.view.fence(at).and_then(FenceSight::held);
+        let held = self.view.fence(self.masters_address(group)).and_then(FenceSight::held);
         let relied_on = group.fence.map_or(0, |fence| fence.min_replicas);
         let holds = held.is_none_or(|held| held.min_replicas >= relied_on);
         (ended && holds).then_some(Basis::LagWindow)
+    }
+
+    /// Whether the old master's process is gone: a majority found that its port refuses.
+    pub(super) fn is_gone(&self, group: &Group) -> bool {
+        // It may be elsewhere by now.
+        let at = self.masters_address(group);
+        // Seen by this one as well, and now: a process that was gone when the votes were cast may be back.
+        let gone = matches!(self.view.nodes.get(at).map(|node| &node.link), Some(Link::Down { loss: LinkLoss::Refused, .. }));
+        let refusing = group.ballot.votes().values().filter(|vote| vote.testimony.evidence == Evidence::Refused).count();
+        gone && refusing >= self.world.majority
     }
 
     /// When a silent master has noticed for certain that it is left; none while that cannot be said.
@@ -73,7 +78,7 @@ impl Judge {
     /// From when on the old master has the time to notice: not while it answers that a script keeps it busy. That one goes on writing,
     /// whatever became of the replicas since it began.
     fn counts_since(&self, group: &Group, since: Mono) -> Mono {
-        let busy = self.view.nodes.get(&group.master.addr).filter(|node| node.last_reply > node.last_valid);
+        let busy = self.view.nodes.get(&group.master.addr).filter(|node| node.last_reply > node.last_valid && node.error.is_none());
         busy.map_or(since, |node| since.max(node.last_reply))
     }
 

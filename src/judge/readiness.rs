@@ -118,6 +118,9 @@ impl Judge {
         if usable < self.world.majority {
             return no(vec![format!("{usable} sentinels are in touch, and a decision takes {}", self.world.majority)]);
         }
+        if let Some(why) = self.never_a_master(group) {
+            return no(vec![why]);
+        }
         if group.replicas.is_empty() {
             return no(vec!["no replica is known".to_owned()]);
         }
@@ -141,6 +144,7 @@ impl Judge {
             Some(Ending::Blocked(reasons)) => limits.push(only_if_gone(in_words(&reasons).join("; "))),
             Some(Ending::Stuck(why)) => limits.push(only_if_gone(why)),
         }
+        limits.extend(self.lacking_rights(group));
         let would = if limits.is_empty() { Outlook::Yes } else { Outlook::Partly };
         Readiness { would, next: Some(choice.chosen), why: limits }
     }

@@ -108,7 +108,8 @@ impl Judge {
     /// This sentinel does not see the master, and not enough others agree for a failover. Replicas that a failover had taken from it, and
     /// that was given up, are given back all the same: a master without them takes no writes, and nobody else would do it.
     fn attach_detached(&mut self, group: &Group, reports: &BTreeMap<Addr, (Mono, Arc<NodeReport>)>) {
-        let emptied = group.ballot.votes().values().any(|vote| vote.testimony.evidence == Evidence::LostHistory);
+        let emptied =
+            group.ballot.votes().values().any(|vote| matches!(vote.testimony.evidence, Evidence::LostHistory | Evidence::Emptied));
         // Nor to another process in its place, of which it is not seen now what it has.
         if emptied || self.lost_history(group).is_some() || !self.may_be_promoted(group) {
             return;

@@ -92,7 +92,8 @@ type Reports = BTreeMap<Addr, (Mono, Arc<NodeReport>)>;
 impl Judge {
     pub(super) fn tend_replicas(&mut self, group: &Group, (master_at, of_master): (Mono, &NodeReport), reports: &Reports) {
         self.note_unlisted(group, (master_at, of_master));
-        self.forget_second_names(group, reports);
+        self.forget_second_names(group, of_master, reports);
+        self.forget_addresses_of_master(group, reports);
         let now = self.now();
         for (addr, since) in self.tenures.unlisted.clone() {
             let Some(record) = group.replicas.get(&addr) else { continue };
@@ -303,18 +304,19 @@ impl Judge {
     }
 
     /// A replica that is recorded under two addresses would be counted twice by the fence. A name is kept rather than the address that
-    /// it stands for, since that may become another one; an address at which it answers rather than one at which it did.
-    fn forget_second_names(&mut self, group: &Group, reports: &Reports) {
+    /// it stands for, since that may become another one; else the address under which the master lists it, which would be found again; and an
+    /// address at which it answers rather than one at which it did.
+    fn forget_second_names(&mut self, group: &Group, of_master: &NodeReport, reports: &Reports) {
         let mut kept: BTreeMap<&RunId, &Addr> = BTreeMap::new();
         let mut second = Vec::new();
+        let worth = |addr: &Addr| (!addr.is_literal(), self.is_listed(of_master, addr, false));
         for (addr, (_, report)) in reports.iter().filter(|(addr, _)| group.replicas.contains_key(*addr)) {
-            match kept.insert(&report.run_id, addr) {
-                Some(first) if !first.is_literal() || addr.is_literal() => {
-                    kept.insert(&report.run_id, first);
-                    second.push((addr.clone(), first.clone()));
-                }
-                Some(first) => second.push((first.clone(), addr.clone())),
-                None => {}
+            let Some(first) = kept.insert(&report.run_id, addr) else { continue };
+            let (left, to) = if worth(addr) > worth(first) { (first, addr) } else { (addr, first) };
+            kept.insert(&report.run_id, to);
+            // It takes the place once it is known for what it is.
+            if group.process_at(to) == Some(&report.run_id) {
+                second.push((left.clone(), to.clone()));
             }
         }
         // Another's server may be where it was.
@@ -326,5 +328,29 @@ impl Judge {
         for (replica, to) in second {
             self.retire(group, &replica, Retirement::Moved { to }, group.fence.map_or(0, |fence| fence.covered));
         }
+    }
+
+    /// An address of a replica at which the master itself answers (a virtual one, that went over with its role) is no server: it stops counting as
+    /// soon as the others hold what the server that was there may have confirmed.
+    fn forget_addresses_of_master(&mut self, group: &Group, reports: &Reports) {
+        for addr in self.second_addresses_of_master(group, reports) {
+            self.retire_covered(group, &addr, Retirement::Moved { to: group.master.addr.clone() });
+        }
+    }
+
+    fn second_addresses_of_master(&self, group: &Group, reports: &Reports) -> Vec<Addr> {
+        let masters = reports.get(&group.master.addr).map(|(_, report)| &report.run_id);
+        let same = |addr: &&Addr| masters.is_some() && reports.get(*addr).map(|(_, report)| &report.run_id) == masters;
+        group.replicas.keys().filter(same).cloned().collect()
+    }
+
+    /// A replica's address at which the master answers, for people.
+    pub(super) fn second_address_problem(&self, group: &Group) -> Option<String> {
+        let (second, master) = (self.second_addresses_of_master(group, &self.live_reports()), &group.master.addr);
+        let second = second.first()?;
+        Some(format!(
+            "{second} leads to the master {master} (a virtual address?): it is no server of its own, and the one that is recorded there is out of \
+             sight (monitor servers by addresses that are theirs alone, and let the group forget this one: SENTINEL FORGET)"
+        ))
     }
 }

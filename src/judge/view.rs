@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::base::observation::{LinkLoss, NodeReport, Role, RoleReport};
-use crate::base::{Addr, FenceSight, GroupName, Mono, ReplId, Standing};
+use crate::base::{Addr, FenceSight, GroupName, Mono, Refusals, ReplId, Standing};
 use crate::machine::{Candidate, Group};
 
 /// The command link to a data node.
@@ -87,12 +87,18 @@ pub struct NodeView {
     pub rewritten: Option<(Mono, Result<(), String>)>,
     /// Its words when it last refused to close connections for us (CLIENT KILL), if the last answer was a refusal.
     pub keeps_clients: Option<String>,
+    /// Since when another server has answered at its address, and which one; nothing that it says is kept.
+    pub stand_in: Option<(Mono, String)>,
+    /// What it was last found to refuse to the sentinels' user.
+    pub refusals: Refusals,
     /// Since when it has been the process that it is now.
     pub process_since: Mono,
     /// Since when it has reported its current role.
     pub role_since: Mono,
     /// Whether its last reply said that a script keeps it busy.
     pub busy: bool,
+    /// The error with which it answered the last PING, if it was another one.
+    pub error: Option<String>,
     /// Whether it was told to end that script, since it is down.
     pub script_kill_sent: bool,
     /// Since when it has been down in this sentinel's eyes.
@@ -125,9 +131,12 @@ impl NodeView {
             fence: None,
             rewritten: None,
             keeps_clients: None,
+            stand_in: None,
+            refusals: Refusals::new(),
             process_since: now,
             role_since: now,
             busy: false,
+            error: None,
             script_kill_sent: false,
             down_since: None,
             cannot_judge: None,
@@ -156,6 +165,17 @@ impl NodeView {
         }
         let (_, result) = self.rewritten.as_ref()?;
         result.as_ref().err().map(|why| format!("it cannot write its configuration file: {why}"))
+    }
+
+    /// What it answers instead of PONG, or who does in its place; none if all is well with that.
+    pub fn answers(&self) -> Option<String> {
+        if let Some((_, who)) = &self.stand_in {
+            return Some(format!("its address leads to {who}"));
+        }
+        if self.busy {
+            return Some("it is busy with a script".to_owned());
+        }
+        self.error.as_ref().map(|error| format!("it answers PING with '{error}'"))
     }
 
     /// The role it reports, if it was ever seen.
@@ -325,6 +345,12 @@ impl GroupView {
         let (_, report) = self.live_report(&group.master.addr)?;
         let RoleReport::Master { replicas, .. } = &report.role else { return None };
         Some(replicas.iter().any(|listed| self.is_same(replica, &listed.addr)))
+    }
+
+    /// Whether the master lists replicas, by whatever they are named.
+    pub fn is_followed(&self, master: &Addr) -> bool {
+        let lists = |report: &NodeReport| matches!(&report.role, RoleReport::Master { replicas, misnamed, .. } if !replicas.is_empty() || !misnamed.is_empty());
+        self.live_report(master).is_some_and(|(_, report)| lists(report))
     }
 
     /// The replicas that an operator's RESET forgets: those that are down, and have left where there is a fence.

@@ -23,10 +23,16 @@ pub enum Evidence {
     Unresolved,
     /// It answers, but has reported the role of a replica for longer than repair may take.
     WrongRole,
-    /// It restarted without the data that replicas of it still hold.
+    /// It restarted, and may lack data that replicas of it still hold.
     LostHistory,
     /// It restarted and has been loading for longer than `master-reboot-down-after-period`.
     Loading,
+    /// Another server answers at its address: its name leads elsewhere, say.
+    Elsewhere,
+    /// No valid reply for the limit; it answers PING with an error, which is none that a script causes.
+    Error,
+    /// It restarted without any key, while replicas of it have some.
+    Emptied,
 }
 
 impl Evidence {
@@ -39,8 +45,11 @@ impl Evidence {
             Self::Busy => "busy with a script",
             Self::Unresolved => "name does not resolve",
             Self::WrongRole => "reports the role of a replica",
-            Self::LostHistory => "restarted without its data",
+            Self::LostHistory => "restarted, and may lack what its replicas hold",
             Self::Loading => "restarted and still loading",
+            Self::Elsewhere => "another server answers at its address",
+            Self::Error => "answers PING with an error",
+            Self::Emptied => "restarted without its data",
         }
     }
 }

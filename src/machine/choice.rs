@@ -38,6 +38,21 @@ pub enum Ineligible {
         /// The history it reports.
         replid: ReplId,
     },
+    /// Its link to the master is down, and what it holds is of another history than the master's: it never got in sync.
+    #[error(
+        "is not in sync: its link to the master is down{since}, and what it holds belongs to another replication history ({replid}); its log says \
+         why the link is down (a wrong masterauth, a copy that it cannot read, the network)",
+        since = .down_s.map_or_else(String::new, |seconds| format!(" for {seconds} s"))
+    )]
+    OutOfSync {
+        /// The history it reports.
+        replid: ReplId,
+        /// For how many seconds its link has been down, if it says so.
+        down_s: Option<u64>,
+    },
+    /// It tells no replication history, so that its data cannot be compared.
+    #[error("tells no replication history (INFO has no master_replid; Redis 4 or newer has), so that the policy strict cannot rely on it")]
+    NoHistory,
     /// It is another process than when it was last seen in sync: what it confirmed then it may have lost.
     #[error("restarted since it was last seen in sync")]
     Restarted,
@@ -69,6 +84,12 @@ pub enum Ineligible {
     /// It cannot be made to hold a fence.
     #[error("cannot be made to hold a fence: {why}")]
     Unarmable {
+        /// The server's words.
+        why: String,
+    },
+    /// It refuses to be made a master or a replica to the sentinels' user.
+    #[error("takes no orders from this cluster: {why}")]
+    TakesNoOrders {
         /// The server's words.
         why: String,
     },

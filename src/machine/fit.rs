@@ -34,7 +34,7 @@ fn addr(addr: &Addr) -> usize {
 fn reason(reason: &Ineligible) -> usize {
     REASON_BYTES
         + match reason {
-            Ineligible::Unarmable { why } => text(why),
+            Ineligible::Unarmable { why } | Ineligible::TakesNoOrders { why } => text(why),
             Ineligible::Behind { ahead, .. } => addr(ahead),
             _ => 0,
         }
@@ -45,7 +45,7 @@ fn row(candidate: &Candidate) -> usize {
 }
 
 fn cut(reason: &mut Ineligible) {
-    if let Ineligible::Unarmable { why } = reason {
+    if let Ineligible::Unarmable { why } | Ineligible::TakesNoOrders { why } = reason {
         *why = why.chars().take(WORDS_KEPT).collect();
     }
 }

@@ -10,7 +10,7 @@ use super::redial::Redial;
 use crate::base::Addr;
 use crate::base::observation::LinkLoss;
 use crate::redis::wire::Reply;
-use crate::redis::{Access, Act, ActReport, Always, AskError, Dialer, Link, Permission};
+use crate::redis::{Access, Act, ActReport, Always, AskError, Dialect, Dialer, Link, Permission};
 
 /// Acts that may wait for one server. More are held back at their source.
 const ACTS_WAITING: usize = 16;
@@ -49,6 +49,7 @@ pub(super) struct Arms {
     orders: mpsc::Receiver<Order>,
     settings: watch::Receiver<ProbeSettings>,
     dialer: Dialer,
+    dialect: Dialect,
     link: Option<IdleLink>,
     timeouts: u32,
     redial: Redial,
@@ -66,15 +67,16 @@ struct IdleLink {
 enum Next {
     Order(Option<Order>),
     Settings(Result<(), watch::error::RecvError>),
-    Linked(Result<Link, LinkLoss>),
+    Linked(Result<Box<Link>, LinkLoss>),
     Said(Result<Reply, LinkLoss>),
     Time,
 }
 
 /// A pair of hands and the task that moves them.
-pub(super) fn hands(addr: Addr, settings: watch::Receiver<ProbeSettings>) -> (Hands, Arms) {
+pub(super) fn hands(addr: Addr, settings: watch::Receiver<ProbeSettings>, dialect: Dialect) -> (Hands, Arms) {
     let (acts, orders) = mpsc::channel(ACTS_WAITING);
-    (Hands { acts }, Arms { orders, settings, dialer: Dialer::new(addr), link: None, timeouts: 0, redial: Redial::default() })
+    let (dialer, redial) = (Dialer::new(addr), Redial::default());
+    (Hands { acts }, Arms { orders, settings, dialer, dialect, link: None, timeouts: 0, redial })
 }
 
 impl Hands {
@@ -120,7 +122,7 @@ impl Arms {
                 Next::Order(None) | Next::Settings(Err(_)) => return,
                 Next::Settings(Ok(())) => {}
                 Next::Linked(link) => {
-                    self.keep(link);
+                    self.keep(link.map(|link| *link));
                     retry_at = self.retry_at(settings.retry_pause());
                 }
                 Next::Said(said) => self.hear(&said),
@@ -141,7 +143,7 @@ impl Arms {
 
     /// An order goes before everything else: even an attempt to connect is given up for it, since the order makes its own.
     async fn next(&mut self, settings: &ProbeSettings, retry_at: Instant) -> Next {
-        let Self { orders, settings: changes, dialer, link, timeouts, .. } = self;
+        let Self { orders, settings: changes, dialer, dialect, link, timeouts, .. } = self;
         let check_at = link.as_ref().map(|idle| idle.check_at);
         let limit = settings.connect_limit() * (1 << (*timeouts).min(PATIENCE_DOUBLINGS));
         let link_or_reply = async {
@@ -149,7 +151,7 @@ impl Arms {
                 Some(idle) => Next::Said(idle.link.next().await),
                 None => {
                     sleep_until(retry_at).await;
-                    Next::Linked(open(dialer, settings.access.clone(), limit).await)
+                    Next::Linked(open(dialer, dialect, settings.access.clone(), limit).await.map(Box::new))
                 }
             }
         };
@@ -207,7 +209,7 @@ impl Arms {
         };
         if !usable {
             let access = self.settings.borrow().access.clone();
-            let link = open(&mut self.dialer, access, left()).await;
+            let link = open(&mut self.dialer, &self.dialect, access, left()).await;
             self.link = None;
             self.link = Some(IdleLink::new(link.map_err(AskError::NoLink)?));
             self.redial.linked();
@@ -220,9 +222,10 @@ impl Arms {
 }
 
 /// A link for acts. What is written to it and not delivered soon must never be.
-async fn open(dialer: &mut Dialer, access: Access, limit: Duration) -> Result<Link, LinkLoss> {
-    let link = Link::open(dialer, access, limit).await?;
+async fn open(dialer: &mut Dialer, dialect: &Dialect, access: Access, limit: Duration) -> Result<Link, LinkLoss> {
+    let mut link = Link::open_for_acts(dialer, access, limit).await?;
     link.deliver_within(DELIVERY_LIMIT)?;
+    link.speak(dialect);
     Ok(link)
 }
 

@@ -3,6 +3,7 @@
 //! The eyes (`eyes`) ping, ask for INFO, and report each thing seen as a [`Seen`]; the hands (`hands`) keep a second link
 //! ready, so that an act needs no connect and never waits behind a PING that a busy server has not answered. The ears (`ears`)
 //! and the voice (`voice`) are on the server's hello channel; what they report goes another way and never means up or down.
+//! Beside the hands it is tried now and then which of their orders the server would refuse (`rights`).
 //! Nothing is decided here: not whether a node is down, nor what to do about it. Used by `agent`, one [`Probe`] for each node.
 //!
 //! A probe begins with eyes and nothing else: all that they say changes nothing. Ears only listen. What changes a
@@ -18,6 +19,7 @@ mod eyes;
 mod hands;
 mod redial;
 mod rhythm;
+mod rights;
 mod voice;
 
 use std::sync::Arc;
@@ -30,7 +32,7 @@ use crate::base::observation::Seen;
 use crate::base::paces::Paces;
 use crate::base::{Addr, GroupSettings};
 use crate::clock::Clock;
-use crate::redis::{Access, Dialer};
+use crate::redis::{Access, Dialect, Dialer};
 
 pub use channel::HelloChannel;
 pub use hands::Hands;
@@ -93,9 +95,10 @@ pub struct Probe {
     addr: Addr,
     settings: watch::Sender<ProbeSettings>,
     looks: Arc<Notify>,
-    hands: Option<(Hands, AbortHandle)>,
+    hands: Option<(Hands, [AbortHandle; 2])>,
     voice: Option<AbortHandle>,
     clock: Clock,
+    out: mpsc::Sender<Seen>,
     tasks: Vec<AbortHandle>,
 }
 
@@ -105,9 +108,9 @@ pub struct Probe {
 pub fn spawn(addr: Addr, settings: ProbeSettings, clock: Clock, out: mpsc::Sender<Seen>) -> Probe {
     let (settings, followed) = watch::channel(settings);
     let looks = Arc::new(Notify::new());
-    let eyes = eyes::Eyes::new(addr.clone(), followed, Arc::clone(&looks), clock, out);
+    let eyes = eyes::Eyes::new(addr.clone(), followed, Arc::clone(&looks), clock, out.clone());
     let tasks = vec![tokio::spawn(eyes.run()).abort_handle()];
-    Probe { addr, settings, looks, hands: None, voice: None, clock, tasks }
+    Probe { addr, settings, looks, hands: None, voice: None, clock, out, tasks }
 }
 
 impl Probe {
@@ -146,18 +149,27 @@ impl Probe {
         }
     }
 
-    /// Gives the probe hands, over a link of their own that is kept ready; nothing new if it has some.
+    /// Gives the probe hands, over a link of their own that is kept ready; nothing new if it has some. From then on it reports, too, what the
+    /// server would refuse them.
     pub fn arm(&mut self) {
         if self.hands.is_none() {
-            let (hands, arms) = hands::hands(self.addr.clone(), self.settings.subscribe());
-            self.hands = Some((hands, tokio::spawn(arms.run()).abort_handle()));
+            let dialect = Dialect::default();
+            let (hands, arms) = hands::hands(self.addr.clone(), self.settings.subscribe(), dialect.clone());
+            let rights = rights::RightsCheck {
+                dialer: Dialer::new(self.addr.clone()),
+                settings: self.settings.subscribe(),
+                dialect,
+                clock: self.clock,
+                out: self.out.clone(),
+            };
+            self.hands = Some((hands, [tokio::spawn(arms.run()).abort_handle(), tokio::spawn(rights.run()).abort_handle()]));
         }
     }
 
     /// Takes hands and voice away: what they have not begun, they will not do.
     pub fn disarm(&mut self) {
-        let hands = self.hands.take().map(|(_, arms)| arms);
-        for task in hands.into_iter().chain(self.voice.take()) {
+        let hands = self.hands.take().map(|(_, tasks)| tasks);
+        for task in hands.into_iter().flatten().chain(self.voice.take()) {
             task.abort();
         }
     }

@@ -26,6 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn run(core: Arc<Core>, record: SentinelRecord) {
     let mut states = core.states.clone();
     let mut repeat = Repeat::default();
+    let mut told_of_twin = false;
     loop {
         // Only members present themselves: one that was removed must not come back by its own word.
         let member = core.standing().members.contains_key(&core.me) && !core.leaving.load(Ordering::Relaxed);
@@ -36,6 +37,13 @@ pub(super) async fn run(core: Arc<Core>, record: SentinelRecord) {
             let level = Some(levels::own());
             let record = SentinelRecord { key_ids, level, ..as_set(&record, &state.parameters.of(core.me)) };
             repeat.look(core.me, &state.sentinels);
+            if let Some(twin) = twin(core.me, &record, &state.sentinels).filter(|_| !std::mem::replace(&mut told_of_twin, true)) {
+                tracing::warn!(
+                    "sentinel {twin} has the same id as this one, {}: clients and tools take the two for one. The files of both said 'sentinel myid' \
+                     before their first start; to give one an id of its own, replace that member ('raft-sentinel check' with all files shows such lines)",
+                    record.sentinel_id
+                );
+            }
             let known = !repeat.due && state.sentinels.get(&core.me) == Some(&record);
             (record, known)
         };
@@ -93,6 +101,11 @@ impl Repeat {
     }
 }
 
+/// Another sentinel with the same public id.
+fn twin(me: NodeId, record: &SentinelRecord, sentinels: &BTreeMap<NodeId, SentinelRecord>) -> Option<NodeId> {
+    sentinels.iter().find(|(id, other)| **id != me && other.sentinel_id == record.sentinel_id).map(|(id, _)| *id)
+}
+
 /// What an operator set at run time (SENTINEL CONFIG SET announce-ip) counts more than the file.
 fn as_set(file: &SentinelRecord, set: &Announced) -> SentinelRecord {
     let at = |file: &Addr, port| Addr::new(set.host(file.host()), port).unwrap_or_else(|_| file.at_port(port));
@@ -109,6 +122,16 @@ mod tests {
         let at = |port| Addr::new("127.0.0.1", port).expect("an address");
         let (sentinel_id, incarnation) = (SentinelId::new("1".repeat(40)).expect("an id"), Incarnation::new("i").expect("an id"));
         SentinelRecord { sentinel_id, incarnation, resp: at(1), grpc: at(2), raft: at(3), shadow: false, key_ids, level: None }
+    }
+
+    #[test]
+    fn one_that_has_the_same_id_is_found() {
+        let other = SentinelRecord { sentinel_id: SentinelId::new("2".repeat(40)).expect("an id"), ..record(None) };
+        let twins = |records: &[(u64, SentinelRecord)]| {
+            twin(NodeId(1), &record(None), &records.iter().map(|(id, record)| (NodeId(*id), record.clone())).collect())
+        };
+        assert_eq!(twins(&[(1, record(None)), (2, other.clone())]), None);
+        assert_eq!(twins(&[(1, record(None)), (2, other), (3, record(None))]), Some(NodeId(3)));
     }
 
     #[test]

@@ -56,9 +56,14 @@ impl Access {
         self.renamed(name).unwrap_or(name).to_owned()
     }
 
-    /// REPLICAOF over there. Its old name counts too, since stock configuration files rename that one.
-    pub fn replicaof(&self) -> String {
-        self.renamed("REPLICAOF").or_else(|| self.renamed("SLAVEOF")).unwrap_or("REPLICAOF").to_owned()
+    /// REPLICAOF over there, and the name to use where that one is refused: an ACL may allow the command under one of its names only. A
+    /// renamed SLAVEOF comes first, since stock configuration files rename that one.
+    pub fn replicaof(&self) -> [String; 2] {
+        let names = match (self.renamed("REPLICAOF"), self.renamed("SLAVEOF")) {
+            (None, Some(old)) => [old, "REPLICAOF"],
+            (new, old) => [new.unwrap_or("REPLICAOF"), old.unwrap_or("SLAVEOF")],
+        };
+        names.map(ToOwned::to_owned)
     }
 
     fn renamed(&self, name: &str) -> Option<&str> {
@@ -93,14 +98,16 @@ mod tests {
     fn every_command_goes_by_its_name_over_there() {
         let mut access = Access { auth_pass: Some(Secret::new("pw")), client_name: "me".into(), ..Access::default() };
         assert_eq!(access.auth(), Some(vec!["AUTH".to_owned(), "pw".to_owned()]));
-        assert_eq!(access.replicaof(), "REPLICAOF");
+        assert_eq!(access.replicaof(), ["REPLICAOF", "SLAVEOF"]);
         for (stock, renamed) in [("AUTH", "A"), ("CLIENT", "C"), ("SLAVEOF", "S")] {
             access.rename_commands.insert(stock.to_owned(), renamed.to_owned());
         }
         access.auth_user = Some("u".into());
         assert_eq!(access.auth(), Some(vec!["A".to_owned(), "u".to_owned(), "pw".to_owned()]));
         assert_eq!(access.set_name(), Some(vec!["C".to_owned(), "SETNAME".to_owned(), "me".to_owned()]));
-        assert_eq!(access.replicaof(), "S", "a stock file renames SLAVEOF");
+        assert_eq!(access.replicaof(), ["S", "REPLICAOF"], "a stock file renames SLAVEOF");
+        access.rename_commands.insert("REPLICAOF".to_owned(), "R".to_owned());
+        assert_eq!(access.replicaof(), ["R", "S"]);
     }
 
     #[test]

@@ -103,13 +103,12 @@ impl StepCommand {
 }
 
 impl Act {
-    /// Its commands in order, by their names over there.
-    pub(super) fn commands(&self, access: &Access) -> Vec<StepCommand> {
+    /// Its commands in order, by their names over there; `replicaof` is the one that is used for REPLICAOF.
+    pub(super) fn commands(&self, access: &Access, replicaof: &str) -> Vec<StepCommand> {
         let step = |step, name: &str, arguments: &[&str]| StepCommand { step, words: access.command(name, arguments), optional: false };
-        let replicaof = |host: &str, port: &str| StepCommand {
-            step: Step::ReplicaOf,
-            words: vec![access.replicaof(), host.to_owned(), port.to_owned()],
-            optional: false,
+        let replicaof = |host: &str, port: &str| {
+            let words = [replicaof, host, port].map(ToOwned::to_owned).to_vec();
+            StepCommand { step: Step::ReplicaOf, words, optional: false }
         };
         let follow = |master: &Addr| replicaof(master.host(), &master.port().to_string());
         let rewrite = step(Step::ConfigRewrite, "CONFIG", &["REWRITE"]).or_not();

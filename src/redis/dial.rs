@@ -42,7 +42,9 @@ impl Dialer {
     /// the name still stands for the host at which the server was last reached: that nobody listens on another host says nothing of it.
     pub async fn dial(&mut self, limit: Duration) -> Result<TcpStream, LinkLoss> {
         let deadline = Instant::now() + limit;
-        let targets = self.resolve(deadline).await?;
+        let mut targets = self.resolve(deadline).await?;
+        // A name may stand for several servers, in another order each time: the one that was reached is the one that is meant.
+        targets.sort_by_key(|target| Some(target.ip()) != self.reached);
         let nowhere = LinkLoss::Unresolved(format!("'{}' stands for no address", self.addr.host()));
         match reach(&targets, deadline).await {
             Ok(stream) => {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::base::Standing;
+use crate::base::{RunId, Standing};
 
 /// Permits one act on a server. The link holds it; whoever ordered the act says what it means.
 ///
@@ -16,6 +16,12 @@ pub trait Permission: Send {
     /// # Errors
     /// Why it may not.
     async fn confirm(&mut self) -> Result<(), String>;
+
+    /// The process that the act is for, where it matters no further what that is: another one at the same address is not to be changed. None
+    /// where any will do.
+    fn process(&self) -> Option<&RunId> {
+        None
+    }
 
     /// What the server was when the act was decided: on one that is something else by now it is not done. None if that does not matter.
     fn judged(&self) -> Option<&Standing> {

@@ -7,7 +7,7 @@ use crate::base::addr::shown;
 use crate::base::observation::{AttachedReplica, NodeReport, ReplicaReport, RoleReport};
 use crate::base::{Addr, ReplId, RunId, limits};
 
-use super::wire::excerpt;
+use super::wire::{Reply, excerpt};
 
 /// Why a text is not an INFO that we can use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,15 +57,22 @@ pub fn parse(text: &str) -> Result<NodeReport, BadInfo> {
     };
     Ok(NodeReport {
         run_id: RunId::new(fields.hex("run_id")?).map_err(|_| bad("run_id", "", ID))?,
-        version: fields.find("redis_version").unwrap_or_default().to_owned(),
+        // Valkey tells, beside its own, the version of Redis that it is compatible with.
+        version: fields.find("valkey_version").or_else(|| fields.find("redis_version")).unwrap_or_default().to_owned(),
         role,
-        replid: ReplId::new(fields.hex("master_replid")?).map_err(|_| bad("master_replid", "", ID))?,
+        replid: fields.history()?,
         replid2: fields.older_history()?,
         second_offset: fields.natural("second_repl_offset")?,
         offset,
         loading: fields.find("loading") == Some("1"),
         raw: kept(text).to_owned(),
     })
+}
+
+/// The process that a reply to `INFO server` names.
+pub(super) fn process(reply: &Reply) -> Option<RunId> {
+    let Reply::Bulk(text) = reply else { return None };
+    RunId::new(Fields::of(text).hex("run_id").ok()?).ok()
 }
 
 /// What is kept of a text for people: its beginning.
@@ -77,6 +84,9 @@ fn kept(text: &str) -> &str {
 fn bad(field: &str, value: &str, expected: &'static str) -> BadInfo {
     BadInfo::Bad { field: field.to_owned(), value: excerpt(value), expected }
 }
+
+/// The priority of a replica that tells none: the one that Redis begins with.
+const DEFAULT_PRIORITY: u32 = 100;
 
 const ID: &str = "an id of 40 hex digits";
 
@@ -142,6 +152,14 @@ impl<'a> Fields<'a> {
         Ok(self.natural("slave_repl_offset")? < self.natural("master_repl_offset")?)
     }
 
+    /// `master_replid`, which Redis before 4.0 and its like do not have.
+    fn history(&self) -> Result<ReplId, BadInfo> {
+        if self.find("master_replid").is_none() {
+            return Ok(ReplId::unknown());
+        }
+        ReplId::new(self.hex("master_replid")?).map_err(|_| bad("master_replid", "", ID))
+    }
+
     /// `master_replid2`, which is all zeros where there is none.
     fn older_history(&self) -> Result<Option<ReplId>, BadInfo> {
         if self.find("master_replid2").is_none_or(|value| !value.is_empty() && value.bytes().all(|byte| byte == b'0')) {
@@ -164,7 +182,10 @@ impl<'a> Fields<'a> {
             last_io_s: self.natural("master_last_io_seconds_ago")?,
             link_down_s: self.natural("master_link_down_since_seconds")?,
             syncing: self.find("master_sync_in_progress") == Some("1"),
-            priority: parsed("slave_priority", self.get("slave_priority")?, "a priority from 0")?,
+            // Some servers that speak this protocol tell none.
+            priority: self
+                .find("slave_priority")
+                .map_or(Ok(DEFAULT_PRIORITY), |value| parsed("slave_priority", value, "a priority from 0"))?,
             // Servers before 6.2 know no hidden replicas.
             announced: self.find("replica_announced") != Some("0"),
             place_lost: self.place_lost()?,
@@ -218,7 +239,12 @@ fn attached_replica(value: &str) -> Result<Option<AttachedReplica>, String> {
     // A clock that was set back makes a lag negative; an unknown offset is -1.
     let count =
         |text: Option<&str>| text.and_then(|text| text.parse::<i64>().ok()).and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
-    Ok(Some(AttachedReplica { addr, online: line.state == Some("online"), offset: count(line.offset), lag_s: count(line.lag) }))
+    Ok(Some(AttachedReplica {
+        addr,
+        online: line.state.is_none_or(|state| state == "online"),
+        offset: count(line.offset),
+        lag_s: count(line.lag),
+    }))
 }
 
 /// The parts of a `slaveN:` line: `ip=..,port=..,...`, or `ip,port,state` of servers before 2.8.

@@ -151,3 +151,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn valkeys_version_is_valkeys() {
+    let text = MASTER.replace("redis_version:7.0.15", "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1");
+    assert_eq!(parse(&text).expect("it is one").version, "8.1.1");
+}
+
+/// Kvrocks, and Redis before 4.0: no history, no priority, and no state of what is attached.
+#[test]
+fn a_server_that_tells_no_history_is_read_all_the_same() {
+    let bare = |text: &str| {
+        let without = ["master_replid:", "master_replid2:", "second_repl_offset:", "slave_priority:"];
+        text.lines().filter(|line| !without.iter().any(|field| line.starts_with(field))).collect::<Vec<_>>().join("\r\n")
+    };
+    let master = parse(&bare(MASTER).replace("state=online,", "")).expect("it is one");
+    assert!(master.replid.is_unknown() && master.replid2.is_none());
+    let RoleReport::Master { replicas, .. } = master.role else { panic!("role: {:?}", master.role) };
+    assert!(replicas.iter().all(|replica| replica.online), "what says nothing of its state is attached");
+    let replica = parse(&bare(REPLICA)).expect("it is one");
+    assert!(replica.replid.is_unknown());
+    assert!(matches!(replica.role, RoleReport::Replica(replica) if replica.priority == 100));
+    assert!(parse(&with(MASTER, "master_replid", Some("nonsense"))).is_err(), "what is told must be one");
+}

@@ -9,15 +9,21 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::access::Access;
 use super::dial::{Dialer, loss_of};
+use super::dialect::Dialect;
+use super::info;
 use super::renames::NameCheck;
 use super::stream::Stream;
-use super::wire::{self, BadWire, Bounds, Reply};
+use super::wire::{self, BadWire, Bounds, Reply, excerpt};
+use crate::base::RunId;
 use crate::base::observation::LinkLoss;
 
 /// Bytes asked of the system at once; an INFO is about 5 KB.
 const READ_BYTES: usize = 16 * 1024;
 /// How long the system may refuse to take a command. It has room for thousands, so this ends only links that are dead.
 const WRITE_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long the words of a server that has closed are waited for: they have arrived, or never will.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// What an answer to COMMAND INFO may be: each command has arrays for its flags, keys and subcommands.
 const COMMAND_INFO: Bounds = Bounds { elements: 512, bytes: 512 * 1024, depth: 16 };
@@ -32,6 +38,10 @@ pub struct Link {
     heard: bool,
     /// What was sent to a server with other names of commands; none for one without.
     names: Option<Box<NameCheck>>,
+    /// How acts are worded.
+    dialect: Dialect,
+    /// The process at the other end, where it was asked for.
+    process: Option<RunId>,
 }
 
 impl Link {
@@ -54,7 +64,8 @@ impl Link {
         };
         let access = Access { renames: access.renames.at(dialer.addr()), ..access };
         let names = (!access.rename_commands.is_empty()).then(Box::default);
-        let mut link = Self { stream, inbox: BytesMut::new(), access, heard: false, names };
+        let dialect = Dialect::default();
+        let mut link = Self { stream, inbox: BytesMut::new(), access, heard: false, names, dialect, process: None };
         timeout_at(deadline, link.prove_names()).await.map_err(|_| LinkLoss::TimedOut)??;
         Ok(link)
     }
@@ -113,12 +124,43 @@ impl Link {
         Ok(link)
     }
 
+    /// The same for acts: it is known which process is at the other end, if the server says so.
+    ///
+    /// # Errors
+    /// Why there is no link.
+    pub async fn open_for_acts(dialer: &mut Dialer, access: Access, limit: Duration) -> Result<Self, LinkLoss> {
+        let deadline = Instant::now() + limit;
+        let mut link = Self::connect(dialer, access, limit).await?;
+        let greetings = link.introduce().await?;
+        link.send(&[link.access.command("PING", &[]), link.access.command("INFO", &["server"])]).await?;
+        for _ in 0..greetings + 2 {
+            let reply = timeout_at(deadline, link.next()).await.map_err(|_| LinkLoss::TimedOut)??;
+            link.process = info::process(&reply);
+        }
+        Ok(link)
+    }
+
+    /// The process at the other end, if it is known.
+    pub const fn process(&self) -> Option<&RunId> {
+        self.process.as_ref()
+    }
+
     /// Our own address, as this link has it.
     ///
     /// # Errors
     /// The end of the link.
     pub fn local_host(&self) -> Result<String, LinkLoss> {
         self.stream.tcp().local_addr().map(|addr| addr.ip().to_canonical().to_string()).map_err(|error| loss_of(&error))
+    }
+
+    /// Words acts as the server was found to want them, and learns more of that.
+    pub fn speak(&mut self, dialect: &Dialect) {
+        self.dialect = dialect.clone();
+    }
+
+    /// How acts are worded.
+    pub(super) const fn dialect(&self) -> &Dialect {
+        &self.dialect
     }
 
     /// How to get in.
@@ -154,7 +196,13 @@ impl Link {
             self.stream.flush().await
         })
         .await;
-        written.map_err(|_| LinkLoss::TimedOut)?.map_err(|error| self.loss(&error))
+        let Err(error) = written.map_err(|_| LinkLoss::TimedOut)? else { return Ok(()) };
+        let loss = self.loss(&error);
+        // A server that closes at once may have said why before.
+        match timeout(LAST_WORDS, self.next()).await {
+            Ok(Err(refusal @ LinkLoss::Credentials(_))) => Err(refusal),
+            Ok(_) | Err(_) => Err(loss),
+        }
     }
 
     /// The next reply. Losing the future loses nothing: it may be dropped and asked again.
@@ -176,6 +224,10 @@ impl Link {
     async fn next_by(&mut self, decode: impl Fn(&mut BytesMut) -> Result<Option<Reply>, BadWire>) -> Result<Reply, LinkLoss> {
         loop {
             if let Some(reply) = decode(&mut self.inbox).map_err(|bad| LinkLoss::Other(bad.to_string()))? {
+                if let Some(refusal) = reply.error().filter(|error| error.starts_with("DENIED")) {
+                    // Protected mode: the server lives, lets nobody in from here, and closes.
+                    return Err(LinkLoss::Credentials(excerpt(refusal)));
+                }
                 if let Some(names) = &mut self.names {
                     names.check(&reply, &self.access.renames).map_err(LinkLoss::Other)?;
                 }

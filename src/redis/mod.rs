@@ -13,18 +13,21 @@
 pub mod access;
 pub mod act;
 mod dial;
+mod dialect;
 pub mod guard;
 pub mod info;
 mod lack;
 pub mod link;
 mod renames;
 pub mod request;
+mod rights;
 mod stream;
 pub mod wire;
 
 pub use access::Access;
 pub use act::{Act, ActReport, Clients, Step, StepReply};
 pub use dial::Dialer;
+pub use dialect::Dialect;
 pub use guard::{Always, Permission};
 pub use link::Link;
 pub use renames::{RefusedRename, RenameTrust};

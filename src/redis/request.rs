@@ -43,7 +43,8 @@ pub enum AskError {
     Garbled(String),
 }
 
-fn phrase(loss: &LinkLoss) -> &str {
+/// Why there is no link, for people.
+pub fn phrase(loss: &LinkLoss) -> &str {
     match loss {
         LinkLoss::Refused => "connection refused",
         LinkLoss::Closed => "connection closed by the server",
@@ -132,7 +133,20 @@ impl Link {
     /// [`AskError`]; after [`AskError::Lost`] and [`AskError::NoLink`] the link is of no use.
     pub async fn act(&mut self, act: &Act, limit: Duration, permission: &mut dyn Permission) -> Result<ActReport, AskError> {
         let deadline = Instant::now() + limit;
-        let mut attempt = Attempt { commands: act.commands(self.access()), refused: Vec::new() };
+        if let (Some(meant), Some(there), None) = (permission.process(), self.process(), permission.judged())
+            && meant != there
+        {
+            let why = format!(
+                "the process there is {there}, and it was {meant} when this was ordered: it restarted, or the address leads elsewhere"
+            );
+            return Err(AskError::NoLink(LinkLoss::Other(why)));
+        }
+        let mut names = self.access().replicaof();
+        if self.dialect().uses_other_name() {
+            names.reverse();
+        }
+        let [name, other_name] = names;
+        let mut attempt = Attempt { commands: act.commands(self.access(), &name), refused: Vec::new(), other_name: Some(other_name) };
         loop {
             let in_transaction = self.begin(act, deadline, permission).await?;
             let mut commands: Vec<_> = attempt.commands.iter().map(|command| command.words.clone()).collect();
@@ -140,16 +154,28 @@ impl Link {
                 commands.push(self.access().command("EXEC", &[]));
             }
             let mut replies = self.exchange(&commands, deadline).await.map_err(AskError::Lost)?;
+            let before = attempt.other_name.is_some();
             if !in_transaction {
                 if replies.iter().any(|reply| matches!(reply, Reply::Status(status) if status == "QUEUED")) {
                     return Err(AskError::NoLink(LinkLoss::Other("it is in a transaction that was not begun here".to_owned())));
                 }
-                return attempt.report(replies);
+                if !attempt.takes_other_name(&replies) {
+                    return attempt.report(replies);
+                }
+            } else {
+                match replies.pop().unwrap_or(Reply::Nil) {
+                    Reply::Array(replies) => return attempt.report(replies),
+                    Reply::Error(error) => {
+                        // The transaction stays open: the link is given up, and the next one does without.
+                        let stuck = is_refused(&error) && replies.iter().all(|reply| reply.error().is_none());
+                        self.dialect().speak_one_by_one(stuck);
+                        attempt.adapt(&replies, &error)?;
+                    }
+                    last => return attempt.report(vec![last]),
+                }
             }
-            match replies.pop().unwrap_or(Reply::Nil) {
-                Reply::Array(replies) => return attempt.report(replies),
-                Reply::Error(error) => attempt.adapt(&replies, &error)?,
-                last => return attempt.report(vec![last]),
+            if before && attempt.other_name.is_none() {
+                self.dialect().use_other_name(!self.dialect().uses_other_name());
             }
         }
     }
@@ -160,11 +186,12 @@ impl Link {
         let too_late = || "it was not confirmed in time that it may be done".to_owned();
         let judged = permission.judged().cloned();
         let info = judged.as_ref().map(|_| self.access().command("INFO", &[]));
-        let multi = act.is_transaction().then(|| self.access().command("MULTI", &[]));
+        let multi = (act.is_transaction() && !self.dialect().is_one_by_one()).then(|| self.access().command("MULTI", &[]));
+        let begins = multi.is_some();
         let first: Vec<_> = info.into_iter().chain(multi).collect();
         let (opened, confirmed) = tokio::join!(self.exchange(&first, deadline), timeout_at(deadline, permission.confirm()));
         let mut opened = opened.map_err(AskError::NoLink)?;
-        let in_transaction = act.is_transaction() && matches!(opened.pop(), Some(Reply::Status(_)));
+        let in_transaction = begins && matches!(opened.pop(), Some(Reply::Status(_)));
         // A server that cannot say what it is (busy, say) answers the act itself.
         let seen = judged.and_then(|judged| Some((judged, read_info(opened.first()?).ok()?)));
         if let Some((judged, report)) = seen
@@ -201,7 +228,7 @@ impl Link {
     }
 
     /// Sends commands and waits for as many replies.
-    async fn exchange(&mut self, commands: &[Vec<String>], deadline: Instant) -> Result<Vec<Reply>, LinkLoss> {
+    pub(super) async fn exchange(&mut self, commands: &[Vec<String>], deadline: Instant) -> Result<Vec<Reply>, LinkLoss> {
         self.send(commands).await?;
         let mut replies = Vec::with_capacity(commands.len());
         for _ in commands {
@@ -215,6 +242,8 @@ impl Link {
 struct Attempt {
     commands: Vec<StepCommand>,
     refused: Vec<StepReply>,
+    /// The other name of REPLICAOF, until it is used.
+    other_name: Option<String>,
 }
 
 impl Attempt {
@@ -229,7 +258,7 @@ impl Attempt {
                     self.refused.push(StepReply { step: command.step, result: Err(excerpt(error)) });
                     continue;
                 }
-                if !(is_unknown(error) && command.use_old_name()) {
+                if !(is_refused(error) && self.use_other_name(&mut command)) {
                     return Err(refusal(error));
                 }
             }
@@ -237,6 +266,24 @@ impl Attempt {
         }
         self.commands = kept;
         if changed { Ok(()) } else { Err(refusal(exec_error)) }
+    }
+
+    /// Words REPLICAOF by its other name; false if that is not what the command says, or was done before.
+    fn use_other_name(&mut self, command: &mut StepCommand) -> bool {
+        let name = if command.step == Step::ReplicaOf { self.other_name.take() } else { None };
+        let Some((word, name)) = command.words.first_mut().zip(name) else { return false };
+        *word = name;
+        true
+    }
+
+    /// The commands went one by one: whether REPLICAOF was refused, and goes by its other name now.
+    fn takes_other_name(&mut self, replies: &[Reply]) -> bool {
+        let refused = |(command, reply): (&StepCommand, &Reply)| command.step == Step::ReplicaOf && reply.error().is_some_and(is_refused);
+        let Some(at) = self.commands.iter().zip(replies).position(refused) else { return false };
+        let mut command = self.commands[at].clone();
+        let changed = self.use_other_name(&mut command);
+        self.commands[at] = command;
+        changed
     }
 
     /// The steps were answered. One that failed and that the act cannot do without means that the act was not done.
@@ -254,17 +301,9 @@ impl Attempt {
     }
 }
 
-impl StepCommand {
-    /// Says SLAVEOF for REPLICAOF; false if that is not what it says.
-    fn use_old_name(&mut self) -> bool {
-        let mut name = self.words.first_mut().filter(|name| *name == "REPLICAOF");
-        if let Some(name) = &mut name {
-            **name = "SLAVEOF".to_owned();
-        }
-        name.is_some()
-    }
-}
-
-fn is_unknown(error: &str) -> bool {
-    error.to_ascii_lowercase().contains("unknown command")
+/// Whether an error says that the command is not for this user: forbidden, or not known there.
+pub(super) fn is_refused(error: &str) -> bool {
+    let lower = error.to_ascii_lowercase();
+    // EXEC words it as the reason why the transaction is discarded.
+    error.contains("NOPERM ") || lower.contains("unknown command") || lower.contains("unknown subcommand")
 }

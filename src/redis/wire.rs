@@ -39,6 +39,16 @@ pub enum Reply {
     Array(Vec<Reply>),
 }
 
+impl Reply {
+    /// The server's words, if it is an error.
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Error(text) => Some(text),
+            Self::Status(_) | Self::Number(_) | Self::Bulk(_) | Self::Nil | Self::Array(_) => None,
+        }
+    }
+}
+
 /// Why bytes are not a reply that we accept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadWire {

@@ -199,3 +199,26 @@ fn tls_and_users_are_read() {
     let every = GrpcAccess { certificate_user: CertificateUser::San, admin_without_password: true, admin_with_any_certificate: true };
     assert_eq!((config.grpc_access, config.grpc_ca_file), (every, Some(path("/var/lib/clients.crt"))));
 }
+
+/// What stock starts with, and has left behind by its own rewriting.
+#[test]
+fn what_has_no_meaning_here_is_noted_and_what_is_said_twice_counts_once() {
+    for (line, note) in [
+        ("daemonize yes", "stays in the foreground"),
+        ("loadmodule /x.so", "loads no modules"),
+        ("bind-source-addr 10.0.0.1", "has no effect"),
+        ("user bob on nopass\nuser bob on nopass", "has this line already"),
+        ("sentinel monitor m 127.0.0.1 6379 1\nsentinel known-replica m 10.0.0.1 1\nsentinel known-slave m 10.0.0.1 1", "is said twice"),
+        (
+            "sentinel monitor m 127.0.0.1 6379 1\nsentinel rename-command m CONFIG a\nsentinel rename-command m config a",
+            "renamed so already",
+        ),
+    ] {
+        let config = accepted(line);
+        assert!(config.notes.iter().any(|said| said.text.contains(note)), "{line}: {:?}", config.notes);
+    }
+    let text = format!("daemonize yes\n{}", crate::RAFT);
+    let overrides = ["--daemonize", "no"].map(ToOwned::to_owned);
+    let config = raft_sentinel::conf::parse(std::path::Path::new("s.conf"), text.as_bytes(), &overrides).unwrap();
+    assert!(config.notes.iter().all(|note| !note.text.contains("daemonize")), "the command line wins: {:?}", config.notes);
+}

@@ -144,3 +144,26 @@ fn secrets_fit_when_each_holds_what_the_other_dials_with() {
     let (ok, said) = check(&[files[0].clone(), files[1].replace("node-id 1", "node-id 2")]);
     assert!(ok && said.contains("fine while the secret is being replaced"), "{said}");
 }
+
+#[test]
+fn all_that_is_wrong_with_a_file_is_told_at_once() {
+    let text = usual(1).replace("dir /tmp", "dir /tmp\nnonsense 1\nport x").replace(
+        "sentinel monitor mymaster 10.0.0.11 6379 2",
+        "sentinel monitor mymaster 10.0.0.11 99999 2\nsentinel down-after-milliseconds other 5",
+    );
+    let (ok, said) = check(&[text]);
+    assert!(!ok);
+    for expected in ["1.conf:2: ", "1.conf:3: port: 'x'", "Invalid port number.", "No 'sentinel monitor' line names 'other'"] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert_eq!(said.lines().filter(|line| line.starts_with("error: ")).count(), 4, "what follows from another mistake is not told: {said}");
+}
+
+#[test]
+fn what_will_not_work_is_found_before_it_happens() {
+    let with = |more: &str| check(&[usual(1) + more]).1;
+    assert!(with("sentinel monitor other 0.0.0.0 6379 2\n").contains("0.0.0.0:6379 of other is no server's address"));
+    let shared = "sentinel known-replica mymaster 10.0.0.12 6379\nsentinel monitor other 10.0.0.12 6379 2\n";
+    assert!(with(shared).contains("10.0.0.12:6379 is a server of other and of mymaster"));
+    assert!(with("sentinel monitor other 10.0.0.13 6379 4\n").contains("the quorum of other is 4"));
+}

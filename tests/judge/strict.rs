@@ -140,6 +140,27 @@ fn with_too_few_replicas_nobody_is_touched() {
     bench.run_until("it goes on", |bench| bench.group().epoch == Epoch(1) && bench.settled());
 }
 
+#[test]
+fn with_too_few_replicas_and_the_master_gone_what_they_hold_is_kept_from_what_comes_back() {
+    for empty in [false, true] {
+        let mut bench = armed(&["blue", "green"]);
+        let fence = bench.node("red").fence;
+        bench.node("green").alive = false;
+        bench.run(2000);
+        bench.node("red").alive = false;
+        bench.run_until("it is blocked", |bench| bench.group().failover.as_ref().is_some_and(|failover| failover.blocked.is_some()));
+        bench.run(500);
+        assert_eq!(bench.nodes[&addr("blue")].follows, Some(Addr::nobody()), "red can lose nothing by that");
+        let data = Node { fence, ..Node::new(2) };
+        *bench.node("red") = if empty { Node { history: "of nothing", offset: 0, empty, ..data } } else { data };
+        bench.run(10_000);
+        assert_eq!(bench.nodes[&addr("blue")].follows == Some(addr("red")), !empty, "it is given back to a master with data only");
+        assert_eq!(bench.group().epoch, Epoch(0));
+        bench.node("green").alive = true;
+        bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(u64::from(empty)) && bench.settled());
+    }
+}
+
 fn is_blocked(event: &Event) -> bool {
     matches!(event, Event::FailoverBlocked { .. })
 }

@@ -186,3 +186,27 @@ fn a_server_without_a_file_is_told_and_its_fence_is_not_relied_on() {
     cluster.server_mut(old).kill();
     cluster.wait_for_new_master(old, SOON);
 }
+
+/// It is never seen where its master is, and has what it may have lost all the same once it has come as far as the master was then.
+#[test]
+fn a_replica_that_restarted_and_always_lags_comes_to_count_again() {
+    let mut plan = strict();
+    plan.down_after_ms = 5000;
+    let mut cluster = armed(plan);
+    let old = cluster.master();
+    let laggard = cluster.others(old)[0];
+    let writer = cluster.writer();
+    cluster.server_mut(laggard).restart();
+    let begun = Instant::now();
+    // It runs for a moment in every second, and is more than a second behind whenever it is asked.
+    while begun.elapsed() < Duration::from_secs(2) || !said(&cluster, 1).is_ok_and(|said| said.outlook() == proto::Outlook::Yes) {
+        assert!(begun.elapsed() < Duration::from_secs(40), "no failover: {:?}", said(&cluster, 1));
+        cluster.server(laggard).stop();
+        cluster.timeline.holds("the replica hangs", Duration::from_millis(1200), || Ok(()));
+        cluster.server(laggard).cont();
+        cluster.timeline.holds("the replica catches up a little", Duration::from_millis(50), || Ok(()));
+    }
+    cluster.server_mut(old).kill();
+    cluster.wait_for_new_master(old, SOON);
+    drop(writer);
+}

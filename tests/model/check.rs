@@ -263,7 +263,9 @@ impl Run {
         let short = group.fence.is_some_and(|fence| alive <= fence.wait_replicas);
         // Whoever was there all the time is to be relied on, but for a former master that went on alone.
         let reasons = group.failover.as_ref().and_then(|failover| failover.blocked.as_deref()).unwrap_or_default();
-        let strayed = |addr: &Addr| reasons.iter().any(|(of, why)| of == addr && matches!(why, Ineligible::ForeignHistory { .. }));
+        let strayed = |addr: &Addr| {
+            reasons.iter().any(|(of, why)| of == addr && matches!(why, Ineligible::ForeignHistory { .. } | Ineligible::OutOfSync { .. }))
+        };
         let reliable = |addr: &&Addr| {
             let node = self.node_at(addr).map(|node| &self.nodes[node]);
             let there = node.is_some_and(|node| node.run_id == 0 && node.power == Power::Up && node.placed);

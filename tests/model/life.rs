@@ -1,7 +1,7 @@
 //! Data nodes end, and begin again with what is left.
 
 use crate::base::Fence;
-use crate::data::{Power, Snapshot, Upstream, addr};
+use crate::data::{Power, Snapshot, Target, Upstream, addr};
 use crate::net::{Event, Msg};
 use crate::run::Run;
 use crate::setup::Keeps;
@@ -78,8 +78,11 @@ impl Run {
         let keeps = self.nodes[at].keeps;
         self.tell(|| format!("{} restarts with {keeps:?}, {} writes lost", addr(at).host(), lost.len()));
         self.note_lost(at, &lost);
-        // Of a master that was made by hand and restarted before anybody could look at it nothing is promised.
-        self.ledger_of(at).void |= std::mem::take(&mut self.nodes[at].by_hand);
+        // Of a master that was made by hand and restarted before anybody could look at it nothing is promised. Nor of what a replica confirmed
+        // for one, if it restarts from a file that says nothing of the history that it held.
+        let confirmed = |node: usize| self.nodes[node].by_hand && self.nodes[at].former.is_none() && !self.nodes[at].placed;
+        let for_one = matches!(self.nodes[at].follows, Some(Target::Node(node)) if confirmed(node));
+        self.ledger_of(at).void |= std::mem::take(&mut self.nodes[at].by_hand) || for_one;
         self.net.at(now + 1000 + phase % 1000, Event::Cron { node: at, life });
         self.connect_upstream(at);
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use raft_sentinel::base::Addr;
 use raft_sentinel::base::observation::{LinkLoss, Sight, ValidReply};
 use raft_sentinel::redis::AskError;
 
@@ -30,6 +31,24 @@ async fn garbage_ends_the_link_with_a_word_about_it() {
         assert!(!text.contains(char::is_control) && text.len() < 200, "{text}");
         let error = eyes.fails_to_promote(Duration::from_secs(2), "no Redis").await;
         assert!(matches!(error, AskError::NoLink(LinkLoss::Other(_))), "{error:?}");
+    }
+}
+
+/// Protected mode: the words come with the connection, which is closed at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_server_in_protected_mode_refuses_and_is_not_gone() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback works");
+    let addr = Addr::new("127.0.0.1", listener.local_addr().expect("it is bound").port()).expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"-DENIED Redis is running in protected mode\r\n").await;
+        }
+    });
+    let mut eyes = watch(addr, settings(1000));
+    for _ in 0..20 {
+        let seen = eyes.until("an end", |sight| matches!(sight, Sight::Unlinked(_))).await;
+        let Some(Sight::Unlinked(LinkLoss::Credentials(text))) = seen.last().map(|seen| &seen.what) else { panic!("{:?}", brief(&seen)) };
+        assert!(text.contains("protected mode"), "{text}");
     }
 }
 

@@ -221,6 +221,7 @@ pub(crate) async fn world_with(options: Options) -> World {
             |_| (),
             watch::Sender::new(credentials),
         ),
+        removed: raft_sentinel::serve::resp::Removed::default(),
         paces: paces.clone(),
         simulation: Simulation::default(),
         stop: stop.clone(),

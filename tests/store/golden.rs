@@ -150,6 +150,19 @@ fn each_ground_of_a_vote_keeps_its_form() {
     check_json("evidence", &vec![Silent, Refused, Closed, Busy, Unresolved, WrongRole, Loading, LostHistory]);
 }
 
+#[test]
+fn what_a_name_and_a_refusal_brought_keeps_its_form() {
+    use Evidence::{Elsewhere, Emptied, Error};
+    check_json("evidence-of-addresses", &vec![Elsewhere, Error, Emptied]);
+    let replid = ReplId::new("d".repeat(40)).unwrap();
+    let reasons = vec![
+        Ineligible::TakesNoOrders { why: "NOPERM".to_owned() },
+        Ineligible::OutOfSync { replid, down_s: Some(7) },
+        Ineligible::NoHistory,
+    ];
+    check_json("ineligible-of-rights", &reasons);
+}
+
 /// Numbers the commands. A new one does not compile until it has a number, and does not pass until it has a sample.
 fn place(command: &Command) -> usize {
     match command {

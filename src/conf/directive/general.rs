@@ -36,17 +36,16 @@ pub(super) static ROWS: &[Directive] = &[
     used("unixsocket", |draft, args| set(&mut draft.unix_path, Ok(optional(&args[0]).map(PathBuf::from)))),
     used("unixsocketperm", unix_permissions),
     used("pidfile", |draft, args| set(&mut draft.pidfile, Ok(optional(&args[0]).map(PathBuf::from)))),
-    refused(
-        "bind-source-addr",
-        &[""],
-        "a source address for outgoing connections is not supported by this release: remove the line and use a route or a firewall rule",
-    ),
-    refused(
-        "daemonize",
-        &["no"],
-        "raft-sentinel does not put itself into the background: set daemonize no and use a service manager \
-         such as systemd (supervised auto works)",
-    ),
+    used("bind-source-addr", |draft, args| {
+        if optional(&args[0]).is_some() {
+            draft.note("'bind-source-addr' has no effect here: connections go out from the address that this host's routes give them");
+        }
+        Ok(())
+    }),
+    used("daemonize", |draft, args| {
+        draft.daemonize = yes_no(&args[0])?.then(|| draft.place.clone());
+        Ok(())
+    }),
     Directive {
         args: Args::exactly(2),
         ..refused(
@@ -56,7 +55,13 @@ pub(super) static ROWS: &[Directive] = &[
              with requirepass (for the data nodes use 'sentinel rename-command')",
         )
     },
-    Directive { args: Args::at_least(1), ..refused("loadmodule", &[], "a sentinel loads no modules: remove the line") },
+    Directive {
+        args: Args::at_least(1),
+        ..used("loadmodule", |draft, _| {
+            draft.note_once("loadmodule", "'loadmodule' has no effect here: a sentinel loads no modules (nor does Redis's)");
+            Ok(())
+        })
+    },
 ];
 
 const fn used(name: &'static str, handler: fn(&mut Draft, &[String]) -> Result<(), Problem>) -> Directive {

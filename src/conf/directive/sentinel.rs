@@ -3,6 +3,7 @@
 use super::{Args, Directive, Stage, Treatment};
 use crate::base::GroupSeed;
 use crate::base::places::Place;
+use crate::base::settings::PromotionPolicy;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, Secret, SentinelId, limits};
 use crate::conf::choices::NoQuorumReply;
 use crate::conf::draft::Draft;
@@ -43,6 +44,11 @@ pub(super) static ROWS: &[Directive] = &[
     all("sentinel no-quorum-reply", |draft, args| {
         let expected = || format!("{} is neither nil nor error nor close", shown(&args[0]));
         draft.sentinel.no_quorum_reply = NoQuorumReply::from_word(&args[0]).ok_or_else(expected)?;
+        Ok(())
+    }),
+    all("sentinel default-promotion-policy", |draft, args| {
+        let expected = || format!("{} is not a policy; expected auto, strict or available", shown(&args[0]));
+        draft.sentinel.default_promotion_policy = PromotionPolicy::from_word(&args[0]).ok_or_else(expected)?;
         Ok(())
     }),
     all("sentinel shadow", |draft, args| {
@@ -174,7 +180,8 @@ fn monitor(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
         return Err(format!("too many masters; at most {} can be monitored", limits::GROUPS));
     }
     let master = data_node(draft, &args[1], &args[2])?;
-    let settings = GroupSettings { quorum, ..GroupSettings::default() };
+    let promotion_policy = draft.sentinel.default_promotion_policy;
+    let settings = GroupSettings { quorum, promotion_policy, ..GroupSettings::default() };
     draft.add_group(GroupSeed { name, master, settings, replicas: Vec::new(), epoch: Epoch(0) });
     Ok(())
 }
@@ -202,10 +209,12 @@ fn config_epoch(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
 
 fn known_replica(draft: &mut Draft, args: &[String]) -> Result<(), Problem> {
     let replica = data_node(draft, &args[1], &args[2])?;
-    let replicas = &mut draft.group(&args[0])?.replicas;
-    if replicas.contains(&replica) {
-        return Err(format!("Duplicate hostname and port for replica. {} is said twice", shown(&replica.to_string())));
+    if draft.group(&args[0])?.replicas.contains(&replica) {
+        // Stock's own rewriting has left such lines behind.
+        draft.note(format!("{} is said twice: the second line has no effect", shown(&replica.to_string())));
+        return Ok(());
     }
+    let replicas = &mut draft.group(&args[0])?.replicas;
     if replicas.len() == limits::REPLICAS_PER_GROUP {
         return Err(format!("too many replicas; a master may have at most {}", limits::REPLICAS_PER_GROUP));
     }

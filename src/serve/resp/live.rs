@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::tunables::Tunables;
 use crate::base::Credentials;
+use crate::base::settings::PromotionPolicy;
 use crate::conf::{LogLevel, NoQuorumReply};
 
 /// The values. `Debug` shows no password.
@@ -19,6 +20,8 @@ pub struct Facts {
     /// `sentinel sentinel-user` and `sentinel sentinel-pass`. The sentinels of this cluster know each other by their place in the Raft
     /// group: these are for stock sentinels. The password is only shown to be there.
     pub credentials: Credentials,
+    /// `sentinel default-promotion-policy`: the policy of masters that are monitored from now on.
+    pub default_promotion_policy: PromotionPolicy,
     /// Those of SENTINEL DEBUG.
     pub tunables: Tunables,
 }

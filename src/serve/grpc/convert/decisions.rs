@@ -92,6 +92,9 @@ const fn evidence(evidence: Evidence) -> pb::Evidence {
         Evidence::WrongRole => pb::Evidence::WrongRole,
         Evidence::LostHistory => pb::Evidence::LostHistory,
         Evidence::Loading => pb::Evidence::Loading,
+        Evidence::Elsewhere => pb::Evidence::Elsewhere,
+        Evidence::Error => pb::Evidence::Error,
+        Evidence::Emptied => pb::Evidence::Emptied,
     }
 }
 

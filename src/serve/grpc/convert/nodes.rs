@@ -98,13 +98,15 @@ impl Eyes {
         match (view.down_since, &view.link) {
             (Some(since), link) => {
                 let (down_ms, silent_ms) = (self.now.ms_since(since), self.now.ms_since(view.last_valid));
-                (pb::Health::Down, format!("down for {down_ms} ms, no valid reply for {silent_ms} ms{}", loss_phrase(link)))
+                let why = view.answers().filter(|_| matches!(link, Link::Up { .. })).map(|why| format!(" ({why})"));
+                let why = why.unwrap_or_else(|| loss_phrase(link));
+                (pb::Health::Down, format!("down for {down_ms} ms, no valid reply for {silent_ms} ms{why}"))
             }
             (None, Link::Untried) => (pb::Health::Unspecified, String::new()),
             (None, link @ Link::Down { .. }) => {
                 (pb::Health::Up, format!("no valid reply for {} ms{}", self.now.ms_since(view.last_valid), loss_phrase(link)))
             }
-            (None, Link::Up { .. }) => (pb::Health::Up, String::new()),
+            (None, Link::Up { .. }) => (pb::Health::Up, view.answers().unwrap_or_default()),
         }
     }
 }

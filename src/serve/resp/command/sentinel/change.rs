@@ -68,11 +68,13 @@ pub(super) async fn monitor(client: &mut Client, words: &[Bytes]) -> Answer {
     if let Some(why) = client.context().agreement.state().taken(&name, &master) {
         return Err(Reply::error(format!("ERR refused: {why}")));
     }
+    let kept = context.removed.take(&name, &master, context.clock.mono());
+    let settings = starting_settings(context, quorum);
     let command = Command::ConfigureGroup {
         name,
+        settings: kept.as_ref().map_or_else(|| settings.clone(), |kept| kept.settings(settings.clone())),
+        replicas: kept.as_ref().map(|kept| kept.replicas(&master)).unwrap_or_default(),
         master,
-        settings: starting_settings(client.context(), quorum),
-        replicas: Vec::new(),
         epoch: crate::base::Epoch::default(),
         origin: Origin::Operator,
         at: client.context().clock.wall(),
@@ -88,6 +90,7 @@ fn starting_settings(context: &Context, quorum: u32) -> GroupSettings {
         quorum,
         down_after_ms: facts.tunables.of(Meaning::DownAfter),
         failover_timeout_ms: facts.tunables.of(Meaning::FailoverTimeout),
+        promotion_policy: facts.default_promotion_policy,
         ..GroupSettings::default()
     }
 }
@@ -99,10 +102,13 @@ pub(super) async fn remove(client: &mut Client, words: &[Bytes]) -> Answer {
         [word] if word.eq_ignore_ascii_case(b"force") => true,
         _ => return Err(Reply::error("ERR syntax error")),
     };
-    match client.remove(group, force).await {
-        Ok(outcome) => settled(outcome),
-        Err(reply) => Err(reply),
+    let before = super::local_state(client).groups.get(&group).cloned();
+    let outcome = client.remove(group, force).await?;
+    if let Some(before) = before.filter(|_| outcome == Outcome::Done) {
+        let context = client.context();
+        context.removed.note(&before, &context.board.group(&before.name).unwrap_or_default(), context.clock.mono());
     }
+    settled(outcome)
 }
 
 pub(super) async fn set(client: &mut Client, words: &[Bytes]) -> Answer {

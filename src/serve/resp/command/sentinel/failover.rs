@@ -100,9 +100,12 @@ const fn may_pass(reason: &Ineligible) -> bool {
         | Ineligible::NotAReplica
         | Ineligible::Loading
         | Ineligible::Syncing
+        | Ineligible::TakesNoOrders { .. }
+        | Ineligible::NoHistory
         | Ineligible::NeverSynced => false,
         Ineligible::NoReport
         | Ineligible::ForeignHistory { .. }
+        | Ineligible::OutOfSync { .. }
         | Ineligible::Restarted
         | Ineligible::NeverInSync
         | Ineligible::NotCounted

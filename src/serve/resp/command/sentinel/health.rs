@@ -16,7 +16,7 @@ use crate::judge::view::Outlook;
 pub(super) fn ckquorum(client: &mut Client, words: &[Bytes]) -> Answer {
     let state = local_state(client);
     let group = group(&state, argument(words))?;
-    let (name, settings, has_replicas) = (&group.name, &group.settings, !group.replicas.is_empty());
+    let (name, settings) = (&group.name, &group.settings);
     let context = client.context();
     let (me, now, peers) = (context.agreement.id(), context.clock.mono(), context.agreement.peers());
     let usable = |id: &&NodeId| **id == me || !sentinel_is_down(peers.get(*id), now, settings.down_after_ms);
@@ -32,7 +32,9 @@ pub(super) fn ckquorum(client: &mut Client, words: &[Bytes]) -> Answer {
         return Err(Reply::error(format!("NOQUORUM {usable} usable Sentinels. {}", obstacles.join(". "))));
     }
     let reached = format!("{usable} usable Sentinels. Quorum and failover authorization can be reached");
-    let readiness = context.board.group(name).map(|view| view.readiness.clone()).unwrap_or_default();
+    let view = context.board.group(name).unwrap_or_default();
+    let has_replicas = !group.replicas.is_empty() || view.is_followed(&group.master.addr);
+    let readiness = &view.readiness;
     match (readiness.would, readiness.complaint()) {
         // A master that never had a replica is as well as it was set up to be; stock Sentinel says OK.
         (Outlook::No, Some(complaint)) if has_replicas => Err(Reply::error(format!("NOFAILOVER {reached}, but {complaint}"))),
