@@ -12,6 +12,9 @@ use super::tls::Uses;
 use super::value::Problem;
 use super::{cross, proof, users, value};
 
+/// So many problems are told of one file: more are of no use to a person.
+const MOST_ERRORS: usize = 100;
+
 /// Reads a configuration file, then `--directive value ...`, which win over it.
 ///
 /// The file is read and never written.
@@ -40,7 +43,7 @@ pub fn parse(file: &Path, text: &[u8], overrides: &[String]) -> Result<Config, C
 /// The same as [`load`], for those who want to know all that is wrong.
 ///
 /// # Errors
-/// Everything that is wrong with the lines, in their order; at least one.
+/// What is wrong with the lines, in their order; at least one, and a hundred or so at most.
 pub fn load_all(file: &Path, overrides: &[String]) -> Result<Config, Vec<ConfError>> {
     let mut source = Source::default();
     let read = source.read_file(file, &Place::File(file.into())).and_then(|()| source.read_overrides(overrides));
@@ -61,6 +64,10 @@ fn settle_all(file: &Path, source: Source) -> Result<Config, Vec<ConfError>> {
     if errors.is_empty() {
         return finish(draft, source.files, &Place::File(file.into())).map_err(|error| vec![error]);
     }
+    if errors.len() >= MOST_ERRORS {
+        errors.push(ConfError::new(&Place::File(file.into()), format!("there may be more: only {MOST_ERRORS} are told")));
+        return Err(errors);
+    }
     // What does not fit together is told as well, unless it may only follow from a line that was left out.
     let left_out: Vec<&str> = source.lines.iter().filter(|line| errors.iter().any(|error| error.place == line.place)).map(kind).collect();
     if left_out.iter().all(|kind| *kind == "sentinel")
@@ -76,10 +83,14 @@ fn kind(line: &Line) -> &str {
     line.words.first().map_or("", String::as_str)
 }
 
-/// Applies the lines in stages; within a stage in the order in which they stand. Returns what is wrong, the lines that nobody knows first.
+/// Applies the lines in stages; within a stage in the order in which they stand. Returns what is wrong, the lines that nobody knows first, and
+/// ends at the limit.
 fn apply_lines(draft: &mut Draft, lines: &[Line]) -> Vec<ConfError> {
     let (mut found, mut errors) = (Vec::with_capacity(lines.len()), Vec::new());
     for line in lines {
+        if errors.len() >= MOST_ERRORS {
+            return errors;
+        }
         match directive::find(&line.words) {
             Ok(known) => found.extend(known.map(|(row, args)| (line, row, args))),
             Err(problem) => errors.push(ConfError::new(&line.place, problem)),
@@ -95,6 +106,9 @@ fn apply_lines(draft: &mut Draft, lines: &[Line]) -> Vec<ConfError> {
             draft.place = line.place.clone();
             if let Err(problem) = apply(draft, *row, args) {
                 errors.push(ConfError::new(&line.place, problem));
+                if errors.len() >= MOST_ERRORS {
+                    return errors;
+                }
                 if stage == Stage::Monitor {
                     unmonitored.extend(args.first());
                 }

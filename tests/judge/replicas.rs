@@ -172,9 +172,8 @@ fn where_replicas_are_fixed_only_those_that_were_named_count_and_are_promoted() 
     assert_ne!(bench.group().master.addr, addr("grey"));
 }
 
-/// The old master is back as a replica and is another process by now; then the new one dies, and comes back with nothing.
-#[test]
-fn a_second_failure_right_after_a_rejoin_ends_when_all_are_back() {
+/// The old master is back as a replica and is another process by now; then the new one dies, and comes back with nothing. Returns the new one's name.
+fn second_failure() -> (Bench, String) {
     let mut bench = armed(&["blue", "green"]);
     bench.node("red").alive = false;
     bench.run_until("blue or green is the master", |bench| bench.group().epoch == Epoch(1) && bench.settled());
@@ -188,25 +187,19 @@ fn a_second_failure_right_after_a_rejoin_ends_when_all_are_back() {
     bench.run(10_000);
     assert_eq!(bench.group().epoch, Epoch(1), "the one that is away may have what the others lack");
     *bench.node(&at) = Node { history: "of nothing", offset: 0, fence, empty: true, ..Node::new(2) };
+    (bench, at)
+}
+
+#[test]
+fn a_second_failure_right_after_a_rejoin_ends_when_all_are_back() {
+    let (mut bench, _) = second_failure();
     bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(2) && bench.settled());
     assert_eq!(decision(&bench).basis, Basis::SeenOut);
 }
 
 #[test]
 fn one_that_just_rejoined_is_not_emptied_because_another_replica_was() {
-    let mut bench = armed(&["blue", "green"]);
-    bench.node("red").alive = false;
-    bench.run_until("blue or green is the master", |bench| bench.group().epoch == Epoch(1) && bench.settled());
-    let master = bench.group().master.addr.clone();
-    let at = master.host().to_owned();
-    let fence = bench.node(&at).fence;
-    // It has begun the new master's history, and was not seen in sync yet.
-    bench.before = None;
-    *bench.node("red") = Node { follows: Some(master), fence, ..Node::new(2) };
-    bench.node(&at).alive = false;
-    bench.run(10_000);
-    assert_eq!(bench.group().epoch, Epoch(1), "the one that is away may have what the others lack");
-    *bench.node(&at) = Node { history: "of nothing", offset: 0, fence, empty: true, ..Node::new(2) };
+    let (mut bench, at) = second_failure();
     // Redis makes the copy by itself, before anybody can act.
     let other = if at == "blue" { "green" } else { "blue" };
     *bench.node(other) = Node { history: "of nothing", offset: 0, empty: true, ..bench.nodes[&addr(other)].clone() };

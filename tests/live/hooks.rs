@@ -207,7 +207,11 @@ fn a_script_that_waits_is_pending_and_one_that_fails_is_told() {
     let plan = Plan { lines: vec!["sentinel deny-scripts-reconfig no".to_owned()], ..Plan::new(Flavour::Ours) };
     let cluster = plan.start();
     let path = cluster.scratch.path().join("slow");
-    fs::write(&path, "#!/bin/sh\nwhile [ ! -e go ]; do sleep 0.05; done\nexit 3\n").expect("the folder is there");
+    fs::write(
+        &path,
+        "#!/bin/sh\n# Ends with the folder of the test as well.\nwhile [ ! -e go ] && [ -e \"$0\" ]; do sleep 0.05; done\nexit 3\n",
+    )
+    .expect("the folder is there");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("the file is there");
     let (path, sentinel) = (path.display().to_string(), cluster.sentinel(2));
     let mut listener = sentinel.conn().expect("it listens");
