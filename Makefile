@@ -16,13 +16,14 @@ CHECKS   ?= bans licenses sources
 DENY     := 0.20.2
 ABOUT    := 0.9.3
 
-.PHONY: help demo test test-faults compare bench-failover bench-answers bench-floods check deny notices fix need-redis need-clients need-net
+.PHONY: help demo test test-faults compare clients bench-failover bench-answers bench-floods check deny notices fix need-redis need-clients need-drivers need-net
 
 help:
 	@echo 'make demo            kill a master and watch the failover     (ARGS=--keep leaves the cluster running)'
 	@echo 'make test            all tests, with real redis-server processes'
 	@echo 'make test-faults     real processes in network namespaces, cut, stopped and killed; needs root (ARGS=cuts: only those)'
 	@echo 'make compare         twelve kinds of trouble, beside stock Sentinel: a table and a page   (ARGS="--only crash,hang --runs 5")'
+	@echo 'make clients         client libraries through a kill, a switchover and a sentinel that is cut off, beside stock; needs root   (ARGS="--only redis-py,predis")'
 	@echo 'make bench-floods    answers and a failover under floods of strangers, beside stock Sentinel   (ARGS="--only ping60,idle")'
 	@echo 'make check           formatting, clippy and documentation; changes nothing'
 	@echo 'make deny            licences, sources and bans of all dependencies (CHECKS="advisories bans licenses sources" with network access)'
@@ -57,6 +58,10 @@ compare: need-redis
 	@sh scripts/need iproute2 || true
 	$(CARGO) build --release --locked --bin raft-sentinel --example compare
 	@target/release/examples/compare $(ARGS)
+
+clients: need-redis need-net need-drivers
+	$(CARGO) build --release --locked --bin raft-sentinel --example clients
+	@target/release/examples/clients $(ARGS)
 
 bench-failover: need-redis
 	$(CARGO) build --release --locked --bin raft-sentinel --example bench_failover
@@ -96,6 +101,10 @@ need-redis:
 # The client libraries that the tests follow a master with bring their own packages; these are what those need.
 need-clients:
 	@sh scripts/need python3-venv nodejs npm
+
+# What cannot be had is told in the table.
+need-drivers: need-clients
+	@sh scripts/need php-cli php-redis php-predis libredis-perl ruby-redis ruby-sidekiq haproxy || true
 
 need-net:
 	@sh scripts/need iproute2 util-linux
