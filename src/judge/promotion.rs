@@ -236,12 +236,14 @@ impl Judge {
             // Another process may lack what it was chosen for, even if it obeyed: it is voted down, as one that does not.
             _ if !self.may_be_promoted(group) => {}
             Some(identity) => {
-                let (name, id, at) = (group.name.clone(), failover.id, self.world.wall);
-                self.propose(ProposalKey::Step, Command::Promoted { group: name, id, identity, at });
                 // A fenced master takes writes as soon as it has its replicas: they do not wait for the log.
                 if group.promotion_fence().is_some() {
                     let waiting = group.replicas.keys().cloned().collect();
                     self.point(group, waiting);
+                }
+                if !self.is_to_take_writes_first(group, failover) {
+                    let (name, id, at) = (group.name.clone(), failover.id, self.world.wall);
+                    self.propose(ProposalKey::Step, Command::Promoted { group: name, id, identity, at });
                 }
             }
             None => {
@@ -321,7 +323,9 @@ impl Judge {
                 }
             }
         }
-        let room = (group.settings.parallel_syncs as usize).saturating_sub(attaching);
+        // It takes no writes without these.
+        let needed = group.masters_fence().map_or(0, |fence| fence.min_replicas);
+        let room = (group.settings.parallel_syncs.max(needed) as usize).saturating_sub(attaching);
         for (addr, ask) in to_point.into_iter().take(room) {
             self.ask(&addr, ask);
         }
