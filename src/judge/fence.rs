@@ -70,6 +70,13 @@ impl Judge {
         }
     }
 
+    /// Takes note of another record of the fence, and of leading.
+    pub(super) fn note_fence(&mut self, before: Option<ArmedFence>) {
+        if self.began_to_lead || before != self.world.group.fence {
+            self.fence_since = self.now();
+        }
+    }
+
     /// Takes note of another number for WAIT.
     pub(super) fn note_wait_number(&mut self, before: Option<ArmedFence>) {
         let told = |fence: Option<ArmedFence>| fence.map_or(0, |fence| fence.wait_replicas);

@@ -251,9 +251,7 @@ impl Judge {
         if self.world.tie == Some(Tie::Listening) {
             self.listened = self.now();
         }
-        if self.began_to_lead || fence != self.world.group.fence {
-            self.fence_since = self.now();
-        }
+        self.note_fence(fence);
         if new_master || self.began_to_lead {
             self.proposals.clear();
             self.asks.clear();

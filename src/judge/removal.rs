@@ -7,7 +7,7 @@ use crate::machine::{Cause, Group};
 
 /// The first step of a removal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Removal {
+pub enum RemovalStep {
     /// Something of ours would be left behind and cannot be taken back now, for this reason.
     Stays(String),
     /// The data nodes give back the fence first.
@@ -16,27 +16,27 @@ pub enum Removal {
     Ends,
 }
 
-impl Removal {
-    /// The first step for `group`, as this sentinel sees it. With `force` nothing stands in the way: what can be taken back is.
-    pub fn of(group: &Group, view: &GroupView, force: bool) -> Self {
-        match obstacle(group, view).filter(|_| !force) {
-            Some(why) => Self::Stays(why),
-            None if group.fence.is_some() && (!force || group.failover.is_none()) => Self::TakesBack,
-            None => Self::Ends,
+impl GroupView {
+    /// The first step for a group, as this sentinel sees it. With `force` nothing stands in the way: what can be taken back is.
+    pub fn removal_step(&self, group: &Group, force: bool) -> RemovalStep {
+        match obstacle(group, self).filter(|_| !force) {
+            Some(why) => RemovalStep::Stays(why),
+            None if group.fence.is_some() && (!force || group.failover.is_none()) => RemovalStep::TakesBack,
+            None => RemovalStep::Ends,
         }
     }
-}
 
-/// Whether a removal still waits for servers to give back the fence. By force only those that can be reached are waited for.
-pub fn is_held(group: &Group, view: &GroupView, force: bool) -> bool {
-    let holds = |addr: &Addr| view.live_report(addr).is_some() && !gave_back(view, addr);
-    group.fence.is_some() && (!force || group.data_nodes().any(holds))
-}
+    /// Whether a removal still waits for servers to give back the fence. By force only those that can be reached are waited for.
+    pub fn holds_up_removal(&self, group: &Group, force: bool) -> bool {
+        let holds = |addr: &Addr| self.live_report(addr).is_some() && !self.gave_back(addr);
+        group.fence.is_some() && (!force || group.data_nodes().any(holds))
+    }
 
-/// Whether nothing of ours is seen to stand at a server. What another's server holds is not ours to take back.
-pub fn gave_back(view: &GroupView, addr: &Addr) -> bool {
-    let foreign = view.nodes.get(addr).is_some_and(|node| node.foreign.is_some());
-    foreign || view.fence(addr).and_then(FenceSight::held).is_some_and(|held| held.min_replicas == 0)
+    /// Whether nothing of ours is seen to stand at a server. What another's server holds is not ours to take back.
+    pub fn gave_back(&self, addr: &Addr) -> bool {
+        let foreign = self.nodes.get(addr).is_some_and(|node| node.foreign.is_some());
+        foreign || self.fence(addr).and_then(FenceSight::held).is_some_and(|held| held.min_replicas == 0)
+    }
 }
 
 fn obstacle(group: &Group, view: &GroupView) -> Option<String> {
@@ -68,7 +68,6 @@ fn obstacle(group: &Group, view: &GroupView) -> Option<String> {
     under_way
 }
 
-/// Addresses, as they are told.
-pub fn listed(addrs: &[&Addr]) -> String {
+fn listed(addrs: &[&Addr]) -> String {
     addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

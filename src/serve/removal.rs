@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Agreement;
+use crate::base::GroupName;
 use crate::base::settings::{PromotionPolicy, SettingChange};
-use crate::base::{Addr, GroupName};
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::judge::{self, removal};
+use crate::judge::{GroupView, RemovalStep};
 use crate::machine::{Asker, Command, Group};
 use crate::raft::{Committed, ProposeError, ReadError};
 
@@ -57,9 +57,9 @@ impl Removal {
         let state = self.agreement.linearizable().await?;
         let Some(group) = state.groups.get(&self.group) else { return Ok(self.remove().await?) };
         match self.first_step(group) {
-            judge::Removal::Stays(why) => return Err(Unremoved::Stays(why)),
-            judge::Removal::Ends => return Ok(self.remove().await?),
-            judge::Removal::TakesBack => {}
+            RemovalStep::Stays(why) => return Err(Unremoved::Stays(why)),
+            RemovalStep::Ends => return Ok(self.remove().await?),
+            RemovalStep::TakesBack => {}
         }
         let before = group.settings.promotion_policy;
         self.set_policy(before, PromotionPolicy::Available).await?;
@@ -76,15 +76,19 @@ impl Removal {
         Ok(removed?)
     }
 
-    fn first_step(&self, group: &Group) -> judge::Removal {
-        judge::Removal::of(group, &self.board.group(&self.group).unwrap_or_default(), self.force)
+    fn view(&self) -> Arc<GroupView> {
+        self.board.group(&self.group).unwrap_or_default()
+    }
+
+    fn first_step(&self, group: &Group) -> RemovalStep {
+        self.view().removal_step(group, self.force)
     }
 
     /// A failover may have begun while the fence was taken back.
     fn in_the_way_now(&self) -> Option<String> {
         match self.first_step(self.agreement.state().groups.get(&self.group)?) {
-            judge::Removal::Stays(why) => Some(why),
-            judge::Removal::Ends | judge::Removal::TakesBack => None,
+            RemovalStep::Stays(why) => Some(why),
+            RemovalStep::Ends | RemovalStep::TakesBack => None,
         }
     }
 
@@ -109,7 +113,7 @@ impl Removal {
     }
 
     fn is_held(&self, group: &Group) -> bool {
-        removal::is_held(group, &self.board.group(&self.group).unwrap_or_default(), self.force)
+        self.view().holds_up_removal(group, self.force)
     }
 
     /// Waits until the log says that no data node holds the fence; returns who still does, if that does not come.
@@ -121,9 +125,9 @@ impl Removal {
         };
         tokio::time::timeout(TAKEN_BACK_WITHIN, taken_back).await.err()?;
         let state = self.agreement.state();
-        let (group, view) = (state.groups.get(&self.group)?, self.board.group(&self.group).unwrap_or_default());
-        let holding: Vec<&Addr> = group.data_nodes().filter(|addr| !removal::gave_back(&view, addr)).collect();
-        let whose = if holding.is_empty() { "a data node".to_owned() } else { removal::listed(&holding) };
+        let (group, view) = (state.groups.get(&self.group)?, self.view());
+        let holding: Vec<String> = group.data_nodes().filter(|addr| !view.gave_back(addr)).map(ToString::to_string).collect();
+        let whose = if holding.is_empty() { "a data node".to_owned() } else { holding.join(", ") };
         Some(format!(
             "{whose} did not give back min-replicas-to-write, which this cluster has set, within {} ms",
             TAKEN_BACK_WITHIN.as_millis()

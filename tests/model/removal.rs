@@ -7,7 +7,7 @@ use crate::base::{Fence, WallTime};
 use crate::breach::Breach;
 use crate::check::Promise;
 use crate::data::{Target, addr};
-use crate::judge::{Removal, removal};
+use crate::judge::RemovalStep;
 use crate::machine::Command;
 use crate::net::Event;
 use crate::run::Run;
@@ -44,12 +44,12 @@ impl Run {
         }
         self.catch_up(sentinel);
         let at_once = self.setup.breach == Some(Breach::RemoveAtOnce);
-        let step = if at_once { Removal::Ends } else { self.first_step(team, sentinel) };
+        let step = if at_once { RemovalStep::Ends } else { self.first_step(team, sentinel) };
         self.tell(|| format!("an operator has group {team} removed by sentinel {}: {step:?}", sentinel + 1));
         match step {
-            Removal::Stays(_) => {}
-            Removal::Ends => self.end_group(team),
-            Removal::TakesBack => {
+            RemovalStep::Stays(_) => {}
+            RemovalStep::Ends => self.end_group(team),
+            RemovalStep::TakesBack => {
                 let before = self.group(team).settings.promotion_policy;
                 self.set_policy(team, PromotionPolicy::Available);
                 let (life, until) = (self.sentinels[sentinel].life, self.net.now + TAKEN_BACK_WITHIN);
@@ -68,7 +68,7 @@ impl Run {
             return;
         }
         let group = Arc::clone(self.group_at(sentinel, team));
-        let held = removal::is_held(&group, self.sentinels[sentinel].minds[team].judge.view(), false);
+        let held = self.sentinels[sentinel].minds[team].judge.view().holds_up_removal(&group, false);
         if held && self.net.now < until {
             self.net.after(LOOK_EVERY, Event::Trouble(Trouble::Removal(team)));
             return;
@@ -77,15 +77,15 @@ impl Run {
         if !self.is_heard(sentinel) {
             return;
         }
-        if held || matches!(self.first_step(team, sentinel), Removal::Stays(_)) {
+        if held || matches!(self.first_step(team, sentinel), RemovalStep::Stays(_)) {
             self.set_policy(team, before);
         } else {
             self.end_group(team);
         }
     }
 
-    fn first_step(&self, team: usize, sentinel: usize) -> Removal {
-        Removal::of(self.group_at(sentinel, team), self.sentinels[sentinel].minds[team].judge.view(), false)
+    fn first_step(&self, team: usize, sentinel: usize) -> RemovalStep {
+        self.sentinels[sentinel].minds[team].judge.view().removal_step(self.group_at(sentinel, team), false)
     }
 
     fn set_policy(&mut self, team: usize, policy: PromotionPolicy) {
