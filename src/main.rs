@@ -79,7 +79,13 @@ fn ask(command: ctl::Command) -> Result<(), (ExitCode, String)> {
     let for_scripts = matches!(command, ctl::Command::Master { .. });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| (ExitCode::FAILURE, format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(ctl::run(command, &mut std::io::stdout())).map_err(|error| {
+    let ended = runtime.block_on(ctl::run(command, &mut std::io::stdout()));
+    // Who reads (`| head`) has enough.
+    let enough = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    if ended.as_ref().is_err_and(|error| error.chain().filter_map(|cause| cause.downcast_ref()).any(enough)) {
+        return Ok(());
+    }
+    ended.map_err(|error| {
         let unanswered = error.downcast_ref::<ctl::Unanswered>().filter(|_| for_scripts);
         (unanswered.map_or(ExitCode::FAILURE, |unanswered| ExitCode::from(unanswered.code())), format!("{error:#}"))
     })

@@ -51,6 +51,8 @@ mod lead;
 mod levels;
 #[path = "live/members.rs"]
 mod members;
+#[path = "live/membership.rs"]
+mod membership;
 
 #[path = "live/hooks.rs"]
 mod hooks;

@@ -137,6 +137,17 @@ impl Findings {
             let RaftSettings { node_id, listen, advertise, .. } = &config.raft;
             for (said, addr) in [("listens on", listen), ("advertises", advertise)] {
                 if let Some(other) = owner(files, addr).filter(|other| other != node_id) {
+                    let present = files.iter().any(|(_, config)| config.raft.node_id == other);
+                    // The peer lines of a newcomer are those with which the group began, and it may stand where one of them was.
+                    if config.raft.joins() && !present {
+                        if said == "listens on" {
+                            self.note(format!(
+                                "{here}: node {node_id} {said} {addr}, where raft peer {other} was: 'raft-sentinel members replace {other} {node_id} {addr}' \
+                                 puts it there"
+                            ));
+                        }
+                        continue;
+                    }
                     self.conflict(format!("{here}: node {node_id} {said} {addr}, where all look for raft peer {other}"));
                 }
             }

@@ -27,8 +27,8 @@ pub(super) async fn members(command: Members, out: Out<'_>) -> anyhow::Result<()
             let call = async |channel| client_of(channel).add_learner(request.clone()).await;
             (target.clone(), client::ask(&target, client::MEMBERS_LIMIT, call).await?.1)
         }
-        Members::Promote { id, target } => {
-            let call = async |channel| client_of(channel).promote(pb::PromoteRequest { id }).await;
+        Members::Promote { id, force, target } => {
+            let call = async |channel| client_of(channel).promote(pb::PromoteRequest { id, force }).await;
             (target.clone(), client::ask(&target, client::MEMBERS_LIMIT, call).await?.1)
         }
         Members::Recover { others_are_gone, target } => return recover::recover(&target, others_are_gone, out).await,
@@ -36,12 +36,17 @@ pub(super) async fn members(command: Members, out: Out<'_>) -> anyhow::Result<()
             let call = async |channel| client_of(channel).hand_over(pb::HandOverRequest { id }).await;
             (target.clone(), client::ask(&target, client::MEMBERS_LIMIT, call).await?.1)
         }
-        Members::Remove { id, target } => {
-            let call = async |channel| client_of(channel).remove_member(pb::RemoveMemberRequest { id }).await;
+        Members::Remove { id, force, target } => {
+            let call = async |channel| client_of(channel).remove_member(pb::RemoveMemberRequest { id, force }).await;
             (target.clone(), client::ask(&target, client::MEMBERS_LIMIT, call).await?.1)
         }
-        Members::Replace { old, new, raft_addr, target } => {
-            let request = pb::ReplaceMemberRequest { old_id: old, new_id: new, new_raft_address: Some(address(&raft_addr)) };
+        Members::Move { id, raft_addr, force, target } => {
+            let request = pb::MoveMemberRequest { id, raft_address: Some(address(&raft_addr)), force };
+            let call = async |channel| client_of(channel).move_member(request.clone()).await;
+            (target.clone(), client::ask(&target, client::MEMBERS_LIMIT, call).await?.1)
+        }
+        Members::Replace { old, new, raft_addr, force, target } => {
+            let request = pb::ReplaceMemberRequest { old_id: old, new_id: new, new_raft_address: Some(address(&raft_addr)), force };
             let call = async |channel| client_of(channel).replace_member(request.clone()).await;
             (target.clone(), client::ask(&target, client::MEMBERS_LIMIT, call).await?.1)
         }

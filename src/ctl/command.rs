@@ -325,6 +325,9 @@ pub enum Members {
     Promote {
         /// Its Raft id
         id: u64,
+        /// Also if no majority of the voters after that answers: nothing can be decided until enough of them do
+        #[arg(long)]
+        force: bool,
         /// Whom to ask.
         #[command(flatten)]
         target: Target,
@@ -351,6 +354,22 @@ pub enum Members {
     Remove {
         /// Its Raft id
         id: u64,
+        /// Also if no majority of the voters that remain answers: nothing can be decided until enough of them do
+        #[arg(long)]
+        force: bool,
+        /// Whom to ask.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Tell all where a sentinel listens now that has moved with its data directory
+    Move {
+        /// Its Raft id
+        id: u64,
+        /// Where its peers reach it now (raft listen)
+        raft_addr: Addr,
+        /// Also if the others alone are no majority that answers
+        #[arg(long)]
+        force: bool,
         /// Whom to ask.
         #[command(flatten)]
         target: Target,
@@ -361,8 +380,11 @@ pub enum Members {
         old: u64,
         /// The Raft id of the new one, never used before
         new: u64,
-        /// Where the new one's peers reach it (raft listen)
+        /// Where the new one's peers reach it (raft listen); may be the address of the old one, which must have been stopped
         raft_addr: Addr,
+        /// Also if no majority of the voters answers after one of the steps: nothing can be decided until enough of them do
+        #[arg(long)]
+        force: bool,
         /// Whom to ask.
         #[command(flatten)]
         target: Target,

@@ -63,7 +63,7 @@ async fn await_leading(target: &Target, id: u64) -> anyhow::Result<()> {
 async fn take_in(target: &Target, left: &pb::LeftMember) -> String {
     let (id, at) = (left.id, words::admin_address(left.raft_address.as_ref()));
     // There may be no record.
-    let forget = async |channel| client_of(channel).remove_member(pb::RemoveMemberRequest { id }).await;
+    let forget = async |channel| client_of(channel).remove_member(pb::RemoveMemberRequest { id, force: false }).await;
     let _ = client::ask(target, client::MEMBERS_LIMIT, forget).await;
     let later = format!("'raft-sentinel members add {id} {at}' and 'raft-sentinel members promote {id}', once it runs with an empty 'dir'");
     if !left.answers {
@@ -74,7 +74,7 @@ async fn take_in(target: &Target, left: &pb::LeftMember) -> String {
     if let Err(problem) = client::ask(target, client::MEMBERS_LIMIT, add).await {
         return format!("sentinel {id} at {at} was not taken in ({problem:#}): {later}");
     }
-    let promote = async |channel| client_of(channel).promote(pb::PromoteRequest { id }).await;
+    let promote = async |channel| client_of(channel).promote(pb::PromoteRequest { id, force: false }).await;
     match client::ask(target, client::MEMBERS_LIMIT, promote).await {
         Ok(_) => format!("sentinel {id} at {at} is a member again, and votes"),
         Err(problem) => {

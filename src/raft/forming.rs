@@ -22,7 +22,12 @@ const PATIENCE_LOOKS: u32 = 20;
 /// Runs until the group has formed.
 pub(super) async fn run(core: Arc<Core>) {
     if !core.config.peers.contains_key(&core.me) {
-        tracing::info!(node = %core.me, "not among the initial members; waiting to be added");
+        let (me, at) = (core.me, &core.config.advertise);
+        tracing::info!(
+            node = %me,
+            "not among the initial members; waiting to be added, by a command that is given at the members: 'raft-sentinel members replace OLD {me} {at}' \
+             puts it in the place of one, 'raft-sentinel members add {me} {at}' and 'raft-sentinel members promote {me}' add one more"
+        );
         return;
     }
     let (mut looks, mut told) = (0, false);

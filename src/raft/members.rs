@@ -8,9 +8,11 @@ use openraft::error::{ChangeMembershipError, ClientWriteError, RaftError};
 use openraft::{BasicNode, ChangeMembers};
 use tokio::time::{Instant, timeout_at};
 
+use super::acks::is_quorum;
 use super::core::{Core, Standing};
 use super::error::MembershipError;
 use super::propose;
+use super::recover::{Sign, signs_of};
 use super::status::Leadership;
 use crate::base::{Addr, NodeId};
 use crate::machine::Command;
@@ -42,7 +44,7 @@ pub(super) async fn add_learner(core: &Core, id: NodeId, addr: Addr) -> Result<(
 }
 
 /// Makes exactly these members the voters; those that vote no more stay as learners.
-pub(super) async fn set_voters(core: &Core, voters: BTreeSet<NodeId>) -> Result<(), MembershipError> {
+pub(super) async fn set_voters(core: &Core, voters: BTreeSet<NodeId>, force: bool) -> Result<(), MembershipError> {
     let standing = leading(core)?;
     if voters.is_empty() {
         return Err(MembershipError::Refused("a group without voters cannot decide anything".to_owned()));
@@ -53,11 +55,54 @@ pub(super) async fn set_voters(core: &Core, voters: BTreeSet<NodeId>) -> Result<
     for id in voters.difference(&standing.all_voters()) {
         await_catch_up(core, *id).await?;
     }
+    if !force {
+        majority_answers(core, &voters, &voters).await?;
+    }
     change(core, ChangeMembers::ReplaceAllVoters(voters), true).await
 }
 
+/// Tells all members where one of them listens now.
+pub(super) async fn move_member(core: &Core, id: NodeId, addr: Addr, force: bool) -> Result<(), MembershipError> {
+    let standing = leading(core)?;
+    match standing.members.get(&id) {
+        None => return Err(MembershipError::Refused(format!("sentinel {id} is no member"))),
+        Some(known) if *known == addr => return Ok(()),
+        Some(_) => {}
+    }
+    if let Some((other, _)) = standing.members.iter().find(|(other, at)| **other != id && **at == addr) {
+        return Err(MembershipError::Refused(format!("sentinel {other} already listens on {addr}")));
+    }
+    // Nobody has looked at the new address, so the one that moves counts for nothing; the leader itself is where it is.
+    let voters = standing.all_voters();
+    let others = voters.iter().copied().filter(|voter| *voter != id || id == core.me).collect();
+    if !force {
+        majority_answers(core, &voters, &others).await?;
+    }
+    change(core, ChangeMembers::SetNodes([(id, BasicNode::new(addr.to_string()))].into()), true).await
+}
+
+/// Refuses a change after which no majority of the voters would answer: it could be neither finished nor undone. Only `counted` are asked.
+async fn majority_answers(core: &Core, voters: &BTreeSet<NodeId>, counted: &BTreeSet<NodeId>) -> Result<(), MembershipError> {
+    let signs = signs_of(core, counted.iter().copied().filter(|id| *id != core.me)).await;
+    let answers = |id: &NodeId| counted.contains(id) && (*id == core.me || matches!(signs.get(id), Some(Sign::Alive(_))));
+    let alive: BTreeSet<NodeId> = voters.iter().copied().filter(answers).collect();
+    if is_quorum(std::slice::from_ref(voters), &alive) {
+        return Ok(());
+    }
+    Err(MembershipError::Refused(format!(
+        "sentinels {} would vote after that, and of these only {} can be counted on now: nothing could be decided any more, not even to undo it. Bring \
+         another one back first, or remove or replace one that is gone (--force changes the members all the same)",
+        listed(voters),
+        if alive.is_empty() { "none".to_owned() } else { listed(&alive) }
+    )))
+}
+
+fn listed(ids: &BTreeSet<NodeId>) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// Removes a member, voter or not, and its record.
-pub(super) async fn remove(core: &Core, id: NodeId) -> Result<(), MembershipError> {
+pub(super) async fn remove(core: &Core, id: NodeId, force: bool) -> Result<(), MembershipError> {
     let standing = leading(core)?;
     if !standing.members.contains_key(&id) {
         return Err(MembershipError::Refused(format!("sentinel {id} is no member")));
@@ -65,6 +110,10 @@ pub(super) async fn remove(core: &Core, id: NodeId) -> Result<(), MembershipErro
     let voters = standing.all_voters();
     if voters == BTreeSet::from([id]) {
         return Err(MembershipError::Refused(format!("sentinel {id} is the only voter")));
+    }
+    if voters.contains(&id) && !force {
+        let after = voters.iter().copied().filter(|voter| *voter != id).collect();
+        majority_answers(core, &after, &after).await?;
     }
     let changes = if voters.contains(&id) { ChangeMembers::RemoveVoters([id].into()) } else { ChangeMembers::RemoveNodes([id].into()) };
     if id == core.me {

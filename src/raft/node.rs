@@ -266,16 +266,24 @@ impl Raft {
     ///
     /// # Errors
     /// [`MembershipError`].
-    pub async fn set_voters(&self, voters: BTreeSet<NodeId>) -> Result<(), MembershipError> {
-        members::set_voters(&self.core, voters).await
+    pub async fn set_voters(&self, voters: BTreeSet<NodeId>, force: bool) -> Result<(), MembershipError> {
+        members::set_voters(&self.core, voters, force).await
     }
 
     /// Removes a member, voter or not.
     ///
     /// # Errors
-    /// [`MembershipError`].
-    pub async fn remove_member(&self, id: NodeId) -> Result<(), MembershipError> {
-        members::remove(&self.core, id).await
+    /// [`MembershipError`]: also where no majority of the voters that remain answers, without `force`.
+    pub async fn remove_member(&self, id: NodeId, force: bool) -> Result<(), MembershipError> {
+        members::remove(&self.core, id, force).await
+    }
+
+    /// Tells all members where one of them listens now.
+    ///
+    /// # Errors
+    /// [`MembershipError`]: also where the others alone are no majority that answers, without `force`.
+    pub async fn move_member(&self, id: NodeId, addr: Addr, force: bool) -> Result<(), MembershipError> {
+        members::move_member(&self.core, id, addr, force).await
     }
 
     /// Makes this sentinel a group of one, on the word of an operator that the others are gone for good. `record` is put into the log with it. Consensus has

@@ -54,6 +54,8 @@ struct Page {
     addr: Addr,
     channel: Option<Channel>,
     last_heard: Option<Mono>,
+    /// When it last answered a call of this sentinel, at its address.
+    last_answered: Option<Mono>,
     refused: Option<(Way, String)>,
     lines: Lines,
     formed: bool,
@@ -130,6 +132,9 @@ impl PeerBook {
     pub(super) fn note_heard(&self, id: NodeId, way: Way) {
         if let Some(page) = self.pages().get_mut(&id) {
             page.last_heard = Some(self.clock.mono());
+            if way == Way::Out {
+                page.last_answered = page.last_heard;
+            }
             if page.refused.take_if(|(refused, _)| *refused == way).is_some() {
                 tracing::info!(peer = %id, "the sentinel is accepted again");
             }
@@ -226,6 +231,7 @@ impl PeerBook {
         let health = |page: &Page| PeerHealth {
             addr: page.addr.clone(),
             last_heard: page.last_heard,
+            last_answered: page.last_answered,
             refused: page.refused.as_ref().map(|(_, reason)| reason.clone()),
             state: page.state,
         };
@@ -246,6 +252,7 @@ impl PeerBook {
             addr: addr.clone(),
             channel,
             last_heard: None,
+            last_answered: None,
             refused: None,
             lines: Lines::default(),
             formed: false,

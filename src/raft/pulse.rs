@@ -93,7 +93,11 @@ async fn ping(core: &Arc<Core>, id: NodeId) {
                 core.peers.note_refused(
                     id,
                     Way::Out,
-                    &format!("sentinel {id} says that sentinel {} is no member any more: stop it, or add it again", core.me),
+                    &format!(
+                        "sentinel {id} says that sentinel {0} is no member any more: stop it; or, at the members, 'raft-sentinel members add {0} {1}' and \
+                         'raft-sentinel members promote {0}'",
+                        core.me, core.config.advertise
+                    ),
                 );
             }
         }

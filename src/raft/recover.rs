@@ -49,7 +49,7 @@ impl Anew {
 }
 
 /// How a member answers.
-enum Sign {
+pub(super) enum Sign {
     /// It takes part in the group, and its log ends there.
     Alive(Option<LogId>),
     /// It is there, and its disk is not that of the member.
@@ -114,7 +114,8 @@ pub(super) async fn recover(core: &Core, record: Command) -> Result<Vec<Left>, M
     Ok(left)
 }
 
-async fn signs_of(core: &Core, ids: impl Iterator<Item = NodeId>) -> BTreeMap<NodeId, Sign> {
+/// Asks these members for a sign of life, all at once.
+pub(super) async fn signs_of(core: &Core, ids: impl Iterator<Item = NodeId>) -> BTreeMap<NodeId, Sign> {
     let ask = |id: NodeId| async move {
         let sign = match core.calls.ping(id, PING_WITHIN, None).await {
             Ok(reply) if reply.formed => Sign::Alive(reply.last_log.map(wire::log_id_from_wire)),

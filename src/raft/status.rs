@@ -36,6 +36,8 @@ pub struct PeerHealth {
     pub addr: Addr,
     /// When it last answered or called us; none if never.
     pub last_heard: Option<Mono>,
+    /// When it last answered a call at that address; none if never. One that calls and does not answer is elsewhere, or cut off one way.
+    pub last_answered: Option<Mono>,
     /// Why it refuses us or we refuse it (identity), if so.
     pub refused: Option<String>,
     /// How its state compared with that of this sentinel at the same entry, if it did.

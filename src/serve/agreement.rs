@@ -44,10 +44,12 @@ pub trait Consensus: Agreement {
     fn status(&self) -> RaftStatus;
     /// Adds a member without a vote and waits until it has caught up.
     async fn add_learner(&self, id: NodeId, addr: Addr) -> Result<(), MembershipError>;
-    /// Makes exactly these members the voters.
-    async fn set_voters(&self, voters: BTreeSet<NodeId>) -> Result<(), MembershipError>;
-    /// Removes a member.
-    async fn remove_member(&self, id: NodeId) -> Result<(), MembershipError>;
+    /// Makes exactly these members the voters; by `force` also if no majority of them answers.
+    async fn set_voters(&self, voters: BTreeSet<NodeId>, force: bool) -> Result<(), MembershipError>;
+    /// Removes a member; by `force` also if no majority of the voters that remain answers.
+    async fn remove_member(&self, id: NodeId, force: bool) -> Result<(), MembershipError>;
+    /// Tells all members where one of them listens now; by `force` also if the others alone are no majority that answers.
+    async fn move_member(&self, id: NodeId, addr: Addr, force: bool) -> Result<(), MembershipError>;
     /// Makes this sentinel a group of one; it starts anew after that.
     async fn recover(&self, record: Command) -> Result<Vec<Left>, MembershipError>;
     /// Seals all secrets with the current key; the error is for people.
@@ -107,12 +109,16 @@ impl Consensus for Raft {
         Self::add_learner(self, id, addr).await
     }
 
-    async fn set_voters(&self, voters: BTreeSet<NodeId>) -> Result<(), MembershipError> {
-        Self::set_voters(self, voters).await
+    async fn set_voters(&self, voters: BTreeSet<NodeId>, force: bool) -> Result<(), MembershipError> {
+        Self::set_voters(self, voters, force).await
     }
 
-    async fn remove_member(&self, id: NodeId) -> Result<(), MembershipError> {
-        Self::remove_member(self, id).await
+    async fn remove_member(&self, id: NodeId, force: bool) -> Result<(), MembershipError> {
+        Self::remove_member(self, id, force).await
+    }
+
+    async fn move_member(&self, id: NodeId, addr: Addr, force: bool) -> Result<(), MembershipError> {
+        Self::move_member(self, id, addr, force).await
     }
 
     async fn recover(&self, record: Command) -> Result<Vec<Left>, MembershipError> {

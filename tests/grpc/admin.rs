@@ -114,7 +114,7 @@ async fn members_are_added_promoted_replaced_and_removed() {
     let world = World::start().await;
     world.present(3, &node(28379));
     let mut admin = world.admin().await;
-    let replace = pb::ReplaceMemberRequest { old_id: 3, new_id: 4, new_raft_address: at("127.0.0.1", 27382) };
+    let replace = pb::ReplaceMemberRequest { old_id: 3, new_id: 4, new_raft_address: at("127.0.0.1", 27382), force: false };
     let done = soon("an answer", admin.replace_member(replace.clone())).await.unwrap().into_inner();
     assert_eq!(done.steps.len(), 4, "{:?}", done.steps);
     let voters: Vec<_> = done.members.iter().filter(|member| member.voter).map(|member| member.id).collect();
@@ -125,10 +125,17 @@ async fn members_are_added_promoted_replaced_and_removed() {
     admin.add_learner(pb::AddLearnerRequest { id: 5, raft_address: at("127.0.0.1", 27383) }).await.unwrap();
     let listed = admin.list_members(pb::ListMembersRequest {}).await.unwrap().into_inner().members;
     assert!(listed.iter().any(|member| member.id == 5 && !member.voter));
-    admin.promote(pb::PromoteRequest { id: 5 }).await.unwrap();
-    let left = admin.remove_member(pb::RemoveMemberRequest { id: 2 }).await.unwrap().into_inner().members;
+    admin.promote(pb::PromoteRequest { id: 5, force: false }).await.unwrap();
+    let left = admin.remove_member(pb::RemoveMemberRequest { id: 2, force: false }).await.unwrap().into_inner().members;
     assert_eq!(left.iter().map(|member| (member.id, member.voter)).collect::<Vec<_>>(), [(1, true), (4, true), (5, true)]);
-    assert_eq!(admin.remove_member(pb::RemoveMemberRequest { id: 2 }).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(admin.remove_member(pb::RemoveMemberRequest { id: 2, force: false }).await.unwrap_err().code(), Code::NotFound);
+
+    let moved = pb::MoveMemberRequest { id: 5, raft_address: at("127.0.0.1", 27399), force: false };
+    let after = admin.move_member(moved.clone()).await.unwrap().into_inner();
+    assert!(after.members.iter().any(|member| member.id == 5 && member.raft_address == at("127.0.0.1", 27399)));
+    assert!(admin.move_member(moved.clone()).await.unwrap().into_inner().steps.is_empty(), "it is there already");
+    let taken = admin.move_member(pb::MoveMemberRequest { id: 4, ..moved }).await.unwrap_err();
+    assert_eq!(taken.code(), Code::AlreadyExists);
 }
 
 #[tokio::test]
@@ -136,17 +143,17 @@ async fn a_follower_names_the_leader_and_where_it_answers() {
     let world = World::start().await;
     world.fake.lead(Leadership::Following { leader: NodeId(2) });
     let mut admin = world.admin().await;
-    let refused = admin.promote(pb::PromoteRequest { id: 3 }).await.unwrap_err();
+    let refused = admin.promote(pb::PromoteRequest { id: 3, force: false }).await.unwrap_err();
     assert_eq!((refused.code(), refused.metadata().get("leader-grpc")), (Code::FailedPrecondition, None));
     world.present(2, &node(28380));
-    let refused = admin.promote(pb::PromoteRequest { id: 3 }).await.unwrap_err();
+    let refused = admin.promote(pb::PromoteRequest { id: 3, force: false }).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert_eq!(refused.metadata().get("leader-grpc").unwrap(), "10.0.0.1:28380");
     assert!(refused.message().contains("sentinel 2, ask it at 10.0.0.1:28380"), "{}", refused.message());
     // Changes of groups go through any sentinel.
     admin.monitor_group(monitor("a", 2)).await.unwrap();
     world.fake.lead(Leadership::Unknown);
-    assert_eq!(admin.promote(pb::PromoteRequest { id: 3 }).await.unwrap_err().code(), Code::Unavailable);
+    assert_eq!(admin.promote(pb::PromoteRequest { id: 3, force: false }).await.unwrap_err().code(), Code::Unavailable);
     let other = pb::MonitorGroupRequest { master: at("10.0.0.2", 1), ..monitor("b", 2) };
     assert_eq!(admin.monitor_group(other).await.unwrap_err().code(), Code::Unavailable);
 }

@@ -115,8 +115,17 @@ impl Agreement for Fake {
 
     fn peers(&self) -> BTreeMap<NodeId, PeerHealth> {
         let refused = Some("it has another cluster id".to_owned());
-        [(NodeId(3), PeerHealth { addr: Addr::new("127.0.0.1", 27381).expect("an address"), last_heard: None, refused, state: None })]
-            .into()
+        [(
+            NodeId(3),
+            PeerHealth {
+                addr: Addr::new("127.0.0.1", 27381).expect("an address"),
+                last_heard: None,
+                last_answered: None,
+                refused,
+                state: None,
+            },
+        )]
+        .into()
     }
 }
 
@@ -162,7 +171,7 @@ impl Consensus for Fake {
         Ok(())
     }
 
-    async fn set_voters(&self, voters: BTreeSet<NodeId>) -> Result<(), MembershipError> {
+    async fn set_voters(&self, voters: BTreeSet<NodeId>, _: bool) -> Result<(), MembershipError> {
         self.must_lead()?;
         self.members.lock().unwrap().iter_mut().for_each(|member| member.voter = voters.contains(&member.id));
         Ok(())
@@ -172,9 +181,15 @@ impl Consensus for Fake {
         Err("this sentinel has no secret file".to_owned())
     }
 
-    async fn remove_member(&self, id: NodeId) -> Result<(), MembershipError> {
+    async fn remove_member(&self, id: NodeId, _: bool) -> Result<(), MembershipError> {
         self.must_lead()?;
         self.members.lock().unwrap().retain(|member| member.id != id);
+        Ok(())
+    }
+
+    async fn move_member(&self, id: NodeId, addr: Addr, _: bool) -> Result<(), MembershipError> {
+        self.must_lead()?;
+        self.members.lock().unwrap().iter_mut().filter(|member| member.id == id).for_each(|member| member.addr = addr.clone());
         Ok(())
     }
 }

@@ -110,13 +110,13 @@ fn add(cluster: &Cluster, among: &[usize], new: &Sentinel) -> pb::MembershipResp
 
 fn promote(cluster: &Cluster, among: &[usize], id: usize) -> pb::MembershipResponse {
     change(cluster, among, &format!("sentinel {id} gets a vote"), |grpc| {
-        move || grpc.wait(async { grpc.admin().promote(pb::PromoteRequest { id: id as u64 }).await })
+        move || grpc.wait(async { grpc.admin().promote(pb::PromoteRequest { id: id as u64, force: false }).await })
     })
 }
 
 fn remove(cluster: &Cluster, among: &[usize], id: usize) -> pb::MembershipResponse {
     change(cluster, among, &format!("sentinel {id} is removed"), |grpc| {
-        move || grpc.wait(async { grpc.admin().remove_member(pb::RemoveMemberRequest { id: id as u64 }).await })
+        move || grpc.wait(async { grpc.admin().remove_member(pb::RemoveMemberRequest { id: id as u64, force: false }).await })
     })
 }
 
@@ -249,7 +249,12 @@ fn a_dead_sentinel_is_replaced_and_the_new_one_carries_weight() {
     cluster.timeline.wait_until("the client writes", SOON, || writer.count() > 50);
     cluster.sentinel_mut(dead).kill();
     newcomer(&mut cluster, 4);
-    let request = pb::ReplaceMemberRequest { old_id: dead as u64, new_id: 4, new_raft_address: Some(here(cluster.sentinel(4).ports.raft)) };
+    let request = pb::ReplaceMemberRequest {
+        old_id: dead as u64,
+        new_id: 4,
+        force: false,
+        new_raft_address: Some(here(cluster.sentinel(4).ports.raft)),
+    };
     change(&cluster, &[leader, other], "the dead one is replaced", |grpc| {
         let request = request.clone();
         move || grpc.wait(async { grpc.admin().replace_member(request).await })
@@ -284,7 +289,7 @@ fn the_leading_sentinel_can_be_removed() {
     let (writer, reader) = (cluster.writer(), Reader::start(&remaining));
     cluster.timeline.wait_until("the client writes", SOON, || writer.count() > 50);
     let grpc = Grpc::of(cluster.sentinel(leader).ports.grpc);
-    let removed = grpc.wait(async { grpc.admin().remove_member(pb::RemoveMemberRequest { id: leader as u64 }).await });
+    let removed = grpc.wait(async { grpc.admin().remove_member(pb::RemoveMemberRequest { id: leader as u64, force: false }).await });
     cluster.timeline.note(format!("the leader removes itself: {removed:?}"));
     let expected: Vec<(u64, bool)> = rest.iter().map(|id| (*id as u64, true)).collect();
     wait_for_members(&cluster, &remaining, &expected);

@@ -105,7 +105,7 @@ async fn sentinels_present_themselves_and_a_removed_one_is_forgotten() {
     let led = cluster.nodes[&leader].clone();
     eventually("all are recorded", || led.state().sentinels.len() == 3).await;
     let gone = cluster.follower().await;
-    led.remove_member(NodeId(gone)).await.unwrap();
+    led.remove_member(NodeId(gone), false).await.unwrap();
     assert_eq!(led.state().sentinels.len(), 2);
     let refused = cluster.nodes[&gone].propose(monitor("not mine to say")).await;
     assert!(refused.is_err(), "{refused:?}");

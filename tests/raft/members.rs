@@ -43,9 +43,9 @@ async fn a_member_is_added_made_a_voter_and_another_removed_while_proposals_go_o
     assert!(raft.status().members.iter().any(|member| member.id == NodeId(4) && !member.voter));
 
     let voters: BTreeSet<NodeId> = (1..=4).map(NodeId).collect();
-    raft.set_voters(voters).await.unwrap();
+    raft.set_voters(voters, false).await.unwrap();
     assert!(raft.status().members.iter().all(|member| member.voter));
-    raft.remove_member(NodeId(follower)).await.unwrap();
+    raft.remove_member(NodeId(follower), false).await.unwrap();
     assert!(raft.status().members.iter().all(|member| member.id != NodeId(follower)));
     eventually("the newcomer knows the members", || new.status().members.len() == 3).await;
 
@@ -74,10 +74,10 @@ async fn a_node_that_lost_its_disk_is_replaced_by_a_new_member() {
     let raft = cluster.nodes[&leader].clone();
     raft.add_learner(NodeId(7), at).await.unwrap();
     let voters: BTreeSet<NodeId> = (1..=3).filter(|id| *id != victim).chain([7]).map(NodeId).collect();
-    raft.set_voters(voters).await.unwrap();
-    raft.remove_member(NodeId(victim)).await.unwrap();
+    raft.set_voters(voters, false).await.unwrap();
+    raft.remove_member(NodeId(victim), false).await.unwrap();
     assert_eq!(raft.status().members.len(), 3);
-    assert!(matches!(raft.remove_member(NodeId(victim)).await, Err(MembershipError::Refused(_))));
+    assert!(matches!(raft.remove_member(NodeId(victim), false).await, Err(MembershipError::Refused(_))));
     cluster.nodes[&7].propose(monitor("replaced")).await.unwrap();
     cluster.stop_all().await;
 }
@@ -86,7 +86,7 @@ async fn a_node_that_lost_its_disk_is_replaced_by_a_new_member() {
 async fn a_leader_can_be_removed() {
     let mut cluster = Cluster::formed(3).await;
     let leader = cluster.leader().await;
-    cluster.nodes[&leader].remove_member(NodeId(leader)).await.unwrap();
+    cluster.nodes[&leader].remove_member(NodeId(leader), false).await.unwrap();
     let rest: BTreeSet<u64> = (1..=3).filter(|id| *id != leader).collect();
     let new = cluster.leader_among(&rest).await;
     cluster.nodes[&new].propose(monitor("without it")).await.unwrap();

@@ -164,8 +164,12 @@ pub(crate) async fn world() -> World {
 pub(crate) async fn world_with(options: Options) -> World {
     let clock = Clock::default();
     let fake = Arc::new(super::fake::Fake::new(state()));
-    let heard =
-        |id: u16| (NodeId(id.into()), PeerHealth { addr: addr(27378 + id), last_heard: Some(clock.mono()), refused: None, state: None });
+    let heard = |id: u16| {
+        (
+            NodeId(id.into()),
+            PeerHealth { addr: addr(27378 + id), last_heard: Some(clock.mono()), last_answered: None, refused: None, state: None },
+        )
+    };
     *fake.peers.lock().unwrap() = BTreeMap::from([heard(2), heard(3)]);
     let board = Board::default();
     board.show(&group(), view(clock));

@@ -73,18 +73,20 @@ impl Service {
         &self,
         asker: Option<Asker>,
         words: String,
+        force: bool,
         plan: impl FnOnce(&membership::Members) -> Result<Vec<membership::Step>, Status>,
     ) -> Result<Response<pb::MembershipResponse>, Status> {
         let agreement = &self.ctx.agreement;
         let members = membership::Members::of_leader(&**agreement)?;
         let steps = plan(&members)?;
+        let words = if force { format!("{words} --force") } else { words };
         // A leader that removed itself records nothing any more.
         let leaves = steps.contains(&membership::Step::Remove(agreement.id()));
         let later = !steps.is_empty() && !leaves;
         if leaves {
             self.record(asker.clone(), &words).await;
         }
-        let done = membership::carry_out(&**agreement, steps).await;
+        let done = membership::carry_out(&**agreement, steps, force).await;
         if later {
             let unfinished = if done.is_err() { " (not finished)" } else { "" };
             self.record(asker, &format!("{words}{unfinished}")).await;
@@ -104,17 +106,26 @@ impl Admin for Service {
         let (asker, request) = (self.asker(&request), request.into_inner());
         let id = options::member_id("id", request.id)?;
         let addr = options::addr("raft_address", request.raft_address)?;
-        self.change_members(asker, format!("members add {id} {addr}"), |members| members.add(id, addr)).await
+        self.change_members(asker, format!("members add {id} {addr}"), false, |members| members.add(id, addr)).await
     }
 
     async fn promote(&self, request: Request<pb::PromoteRequest>) -> Result<Response<pb::MembershipResponse>, Status> {
-        let (asker, id) = (self.asker(&request), NodeId(request.into_inner().id));
-        self.change_members(asker, format!("members promote {id}"), |members| members.promote(id)).await
+        let (asker, request) = (self.asker(&request), request.into_inner());
+        let id = NodeId(request.id);
+        self.change_members(asker, format!("members promote {id}"), request.force, |members| members.promote(id)).await
     }
 
     async fn remove_member(&self, request: Request<pb::RemoveMemberRequest>) -> Result<Response<pb::MembershipResponse>, Status> {
-        let (asker, id) = (self.asker(&request), NodeId(request.into_inner().id));
-        self.change_members(asker, format!("members remove {id}"), |members| members.remove(id)).await
+        let (asker, request) = (self.asker(&request), request.into_inner());
+        let id = NodeId(request.id);
+        self.change_members(asker, format!("members remove {id}"), request.force, |members| members.remove(id)).await
+    }
+
+    async fn move_member(&self, request: Request<pb::MoveMemberRequest>) -> Result<Response<pb::MembershipResponse>, Status> {
+        let (asker, request) = (self.asker(&request), request.into_inner());
+        let id = NodeId(request.id);
+        let addr = options::addr("raft_address", request.raft_address)?;
+        self.change_members(asker, format!("members move {id} {addr}"), request.force, |members| members.relocate(id, addr)).await
     }
 
     async fn replace_member(&self, request: Request<pb::ReplaceMemberRequest>) -> Result<Response<pb::MembershipResponse>, Status> {
@@ -122,12 +133,13 @@ impl Admin for Service {
         let old = NodeId(request.old_id);
         let new = options::member_id("new_id", request.new_id)?;
         let addr = options::addr("new_raft_address", request.new_raft_address)?;
-        self.change_members(asker, format!("members replace {old} {new} {addr}"), |members| members.replace(old, new, addr)).await
+        let words = format!("members replace {old} {new} {addr}");
+        self.change_members(asker, words, request.force, |members| members.replace(old, new, addr)).await
     }
 
     async fn hand_over(&self, request: Request<pb::HandOverRequest>) -> Result<Response<pb::MembershipResponse>, Status> {
         let (asker, id) = (self.asker(&request), NodeId(request.into_inner().id));
-        self.change_members(asker, format!("members lead {id}"), |members| members.lead(id)).await
+        self.change_members(asker, format!("members lead {id}"), false, |members| members.lead(id)).await
     }
 
     async fn recover(&self, request: Request<pb::RecoverRequest>) -> Result<Response<pb::RecoverResponse>, Status> {

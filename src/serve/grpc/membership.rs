@@ -26,6 +26,8 @@ pub(super) enum Step {
     Forget(NodeId),
     /// Let this sentinel lead.
     Lead(NodeId),
+    /// Look for this member there from now on.
+    Move(NodeId, Addr),
 }
 
 impl fmt::Display for Step {
@@ -39,6 +41,7 @@ impl fmt::Display for Step {
             Self::Remove(id) => write!(f, "removed sentinel {id}"),
             Self::Forget(id) => write!(f, "forgot the addresses of sentinel {id}"),
             Self::Lead(id) => write!(f, "sentinel {id} leads"),
+            Self::Move(id, addr) => write!(f, "sentinel {id} is looked for at {addr}"),
         }
     }
 }
@@ -90,6 +93,17 @@ impl Members {
         Ok(if id == self.leader { Vec::new() } else { vec![Step::Lead(id)] })
     }
 
+    /// A member that listens elsewhere now.
+    pub(super) fn relocate(&self, id: NodeId, addr: Addr) -> Result<Vec<Step>, Status> {
+        if self.known(id)?.addr == addr {
+            return Ok(Vec::new());
+        }
+        match self.members.iter().find(|member| member.addr == addr) {
+            Some(other) => Err(Status::already_exists(format!("{addr} is the address of sentinel {}", other.id))),
+            None => Ok(vec![Step::Move(id, addr)]),
+        }
+    }
+
     /// One member less.
     pub(super) fn remove(&self, id: NodeId) -> Result<Vec<Step>, Status> {
         let forget = self.presented.contains(&id).then_some(Step::Forget(id));
@@ -119,6 +133,9 @@ impl Members {
         if !resumed {
             self.known(old)?;
         }
+        if self.member(old).is_some_and(|old| old.addr == addr) {
+            return self.replace_in_place(old, new, addr);
+        }
         let mut steps = self.add(new, addr)?;
         let mut voters = self.voters();
         if voters.remove(&old) {
@@ -127,6 +144,21 @@ impl Members {
         }
         steps.extend(self.member(old).map(|_| Step::Remove(old)));
         steps.extend(self.presented.contains(&old).then_some(Step::Forget(old)));
+        Ok(steps)
+    }
+
+    /// Two members cannot have one address, so the old one goes before the new one comes. Its process is gone from there already, or nothing would answer as the new one.
+    fn replace_in_place(&self, old: NodeId, new: NodeId, addr: Addr) -> Result<Vec<Step>, Status> {
+        if let Some(member) = self.member(new) {
+            return Err(id_taken(member));
+        }
+        let mut steps = self.remove(old)?;
+        steps.push(Step::Add(new, addr));
+        let mut voters = self.voters();
+        if voters.remove(&old) {
+            voters.insert(new);
+            steps.push(Step::SetVoters(voters));
+        }
         Ok(steps)
     }
 
@@ -147,20 +179,21 @@ impl Members {
 }
 
 /// Carries out the steps in order, and says what was done.
-pub(super) async fn carry_out(agreement: &dyn Consensus, steps: Vec<Step>) -> Result<Vec<String>, Status> {
+pub(super) async fn carry_out(agreement: &dyn Consensus, steps: Vec<Step>, force: bool) -> Result<Vec<String>, Status> {
     let mut done = Vec::new();
-    for step in steps {
-        take(agreement, &step).await.map_err(|status| half_way(status, &done))?;
+    for (at, step) in steps.iter().enumerate() {
+        take(agreement, step, force).await.map_err(|status| half_way(status, &done, &steps[at..]))?;
         done.push(step.to_string());
     }
     Ok(done)
 }
 
-async fn take(agreement: &dyn Consensus, step: &Step) -> Result<(), Status> {
+async fn take(agreement: &dyn Consensus, step: &Step, force: bool) -> Result<(), Status> {
     let taken = match step {
         Step::Add(id, addr) => agreement.add_learner(*id, addr.clone()).await,
-        Step::SetVoters(voters) => agreement.set_voters(voters.clone()).await,
-        Step::Remove(id) => agreement.remove_member(*id).await,
+        Step::SetVoters(voters) => agreement.set_voters(voters.clone(), force).await,
+        Step::Remove(id) => agreement.remove_member(*id, force).await,
+        Step::Move(id, addr) => agreement.move_member(*id, addr.clone(), force).await,
         Step::Lead(id) => agreement.hand_over(*id).await,
         Step::Forget(id) => {
             let committed = agreement.propose(Command::SentinelLeft { id: *id }).await.map_err(|error| refuse::propose(&error))?;
@@ -170,17 +203,26 @@ async fn take(agreement: &dyn Consensus, step: &Step) -> Result<(), Status> {
     taken.map_err(|error| refuse::membership(&error, &agreement.state()))
 }
 
-/// An operator must know what was already done when a later step fails.
-fn half_way(status: Status, done: &[String]) -> Status {
+/// An operator must know what was already done when a later step fails, and how to go on.
+fn half_way(status: Status, done: &[String], left: &[Step]) -> Status {
     if done.is_empty() {
         return status;
     }
-    let message = format!("{}; done before: {}; ask again to go on", status.message(), done.join("; "));
+    // The old one is gone, so that the same words would be about a stranger.
+    let go_on = match left {
+        [Step::Add(id, addr), ..] => format!("go on with 'raft-sentinel members add {id} {addr}' and 'raft-sentinel members promote {id}'"),
+        _ => "ask again to go on".to_owned(),
+    };
+    let message = format!("{}; done before: {}; {go_on}", status.message(), done.join("; "));
     Status::with_metadata(status.code(), message, status.metadata().clone())
 }
 
 fn id_taken(member: &Member) -> Status {
-    Status::already_exists(format!("sentinel {} is a member at {}; ids are never used twice", member.id, member.addr))
+    Status::already_exists(format!(
+        "sentinel {0} is a member at {1}, and ids are never used twice. If it has moved with its data directory: 'raft-sentinel members move {0} HOST:PORT'; a \
+         new one needs another id",
+        member.id, member.addr
+    ))
 }
 
 #[cfg(test)]
@@ -220,6 +262,26 @@ mod tests {
         assert_eq!(plan(&[(1, true), (2, true), (3, true), (4, false)]), [swap, remove.clone(), forget.clone()]);
         assert_eq!(plan(&[(1, true), (2, true), (3, false), (4, true)]), [remove, forget.clone()]);
         assert_eq!(plan(&[(1, true), (2, true), (4, true)]), [forget]);
+    }
+
+    #[test]
+    fn a_replacement_at_the_same_address_removes_the_old_one_first_and_says_how_to_go_on() {
+        let (old, new, three) = (NodeId(3), NodeId(4), cluster(&[(1, true), (2, true), (3, true)]));
+        let steps = three.replace(old, new, at(3)).expect("it can be done");
+        let swap = Step::SetVoters([NodeId(1), NodeId(2), new].into());
+        assert_eq!(steps, [Step::Remove(old), Step::Forget(old), Step::Add(new, at(3)), swap]);
+        let failed = half_way(Status::unavailable("nobody is there"), &["removed sentinel 3".to_owned()], &steps[2..]);
+        assert!(failed.message().contains("members add 4 10.0.0.3:27379' and 'raft-sentinel members promote 4'"), "{failed}");
+        assert_eq!(three.replace(old, NodeId(2), at(3)).expect_err("a taken id").code(), tonic::Code::AlreadyExists);
+    }
+
+    #[test]
+    fn one_that_moved_keeps_its_number() {
+        let three = cluster(&[(1, true), (2, true), (3, true)]);
+        assert_eq!(three.relocate(NodeId(3), at(7)).expect("a member"), [Step::Move(NodeId(3), at(7))]);
+        assert_eq!(three.relocate(NodeId(3), at(3)).expect("it is there"), []);
+        assert_eq!(three.relocate(NodeId(3), at(2)).expect_err("taken").code(), tonic::Code::AlreadyExists);
+        assert_eq!(three.relocate(NodeId(9), at(9)).expect_err("a stranger").code(), tonic::Code::NotFound);
     }
 
     #[test]

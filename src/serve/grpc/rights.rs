@@ -46,6 +46,7 @@ const SERVICES: &[Service] = &[
         need("Promote",         Category::Administer, ALL_OF_IT),
         need("RemoveMember",    Category::Administer, ALL_OF_IT),
         need("ReplaceMember",   Category::Administer, ALL_OF_IT),
+        need("MoveMember",      Category::Administer, ALL_OF_IT),
         need("HandOver",        Category::Administer, ALL_OF_IT),
         need("Recover",         Category::Administer, ALL_OF_IT),
         need("TakeOver",        Category::Administer, ALL_OF_IT),

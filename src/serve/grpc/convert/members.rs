@@ -9,6 +9,9 @@ use crate::machine::{SentinelRecord, State};
 use crate::proto::{admin, sentinel as pb};
 use crate::raft::{Left, Member, PeerHealth, RaftStatus, StateCompared};
 
+/// Members are asked for a sign of life about once a second.
+const LATELY_MS: u64 = 3500;
+
 /// A member with all that is known of it.
 struct Known<'a> {
     member: &'a Member,
@@ -33,9 +36,21 @@ fn known<'a>(
             leader: raft.leader == Some(member.id),
             record: state.sentinels.get(&member.id),
             last_heard_age_ms: if member.id == raft.id { Some(0) } else { heard },
-            refused: peer.and_then(|peer| peer.refused.clone()).unwrap_or_default(),
+            refused: peer.and_then(|peer| peer.refused.clone().or_else(|| elsewhere(member, peer, now))).unwrap_or_default(),
             state: peer.and_then(|peer| peer.state),
         }
+    })
+}
+
+/// What may be the matter with a member that calls and does not answer where it is looked for. It cannot say where it is: who hears no leader records nothing.
+fn elsewhere(member: &Member, peer: &PeerHealth, now: Mono) -> Option<String> {
+    let lately = |at: Option<Mono>| at.is_some_and(|at| now.ms_since(at) <= LATELY_MS);
+    let elsewhere = lately(peer.last_heard) && !lately(peer.last_answered);
+    elsewhere.then(|| {
+        format!(
+            "calls, and does not answer at {}: it is cut off one way, or it has moved ('raft-sentinel members move {} HOST:PORT')",
+            member.addr, member.id
+        )
     })
 }
 
