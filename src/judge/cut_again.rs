@@ -8,11 +8,14 @@
 use super::intent::Ask;
 use super::mind::{Attempt, Judge};
 use super::repair::deviation;
+use crate::base::observation::{NodeReport, RoleReport};
 use crate::base::{Addr, Mono};
 use crate::machine::{Failover, Group};
 
 /// From the first sight of the announced master to each closing: time for clients to hear the event.
 const CUTS_MS: [u64; 2] = [15, 65];
+/// How often the old master is looked at once a closing is due, until it has attached.
+const LOOK_MS: u64 = 5;
 /// For so long at most the change waits for the old master, whose links were closed as well.
 const GIVE_UP_MS: u64 = 250;
 
@@ -60,11 +63,17 @@ impl Judge {
         if now.ms_since(since) < *after {
             return told(cuts, false);
         }
-        let follows = self.view.live_report(old).is_some_and(|(_, report)| deviation(&self.view, group, report).is_none());
+        // Its replication id changes when it attaches, and an order for what it was before would not be carried out.
+        let attached = |report: &NodeReport| matches!(&report.role, RoleReport::Replica(replica) if replica.link_up);
+        let follows = |report: &NodeReport| attached(report) && deviation(&self.view, group, report).is_none();
+        if !self.view.live_report(old).is_some_and(|(_, report)| follows(report)) {
+            self.look_every(old, LOOK_MS);
+            return told(cuts, false);
+        }
         // An order that was carried out is followed by a rest, against orders that are of no use. This one is of use at its time only.
         if !self.asks.is_under_way(old, now) {
             self.asks.end(old.clone(), true, now);
         }
-        told(cuts, follows && self.ask(old, Ask::Demote { master: group.master.addr.clone() }))
+        told(cuts, self.ask(old, Ask::Demote { master: group.master.addr.clone() }))
     }
 }

@@ -22,6 +22,8 @@ use crate::machine::{AbortReason, Basis, Candidate, Choice, ChosenFor, Command, 
 
 /// How long the old master's writes wait at most.
 const PAUSE_MS: u64 = 2000;
+/// From the order to pause to the one to give up its place: clients that come back to the old master at once are there by then, and wait.
+const RETURN_MS: u64 = 8;
 /// What is left of the pause when a decision is proposed, so that it is carried out in time.
 const MARGIN_MS: u64 = 1000;
 /// A planned change that was not decided after this long is given up; also sooner, where `failover-timeout` is shorter.
@@ -200,6 +202,10 @@ impl Judge {
             Basis::Drained
         } else {
             let Some(offset) = self.let_go(group, pause.sent) else {
+                let due = pause.sent.plus_ms(RETURN_MS);
+                if now < due {
+                    return self.wake_by(due);
+                }
                 self.ask(&group.master.addr, Ask::Demote { master: Addr::nobody() });
                 return;
             };
