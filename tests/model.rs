@@ -102,6 +102,29 @@ fn roles_may_be_moved_by_hand() {
     }
 }
 
+/// A fixed number of schedules (`MODEL_PLANNED_SEEDS`, default 2,000) full of planned changes: what was said to be without loss is, by
+/// every policy.
+#[test]
+fn a_planned_change_loses_nothing_by_any_policy() {
+    let setup = |seed| Setup::of(seed, Adversary::PLANNED);
+    let search = search(setup, number("MODEL_PLANNED_SEEDS").unwrap_or(2000), Duration::from_secs(600));
+    println!("{} schedules; {:?}", search.played, search.stats);
+    if let Some((seed, violation)) = search.found {
+        panic!("{}\nschedule {seed}: {violation}", story_of(&setup(seed)));
+    }
+}
+
+/// A fixed number of schedules (`MODEL_REMOVAL_SEEDS`, default 1,500) in which operators have groups removed.
+#[test]
+fn a_removed_group_leaves_nothing_behind() {
+    let setup = |seed| Setup::of(seed, Adversary::REMOVALS);
+    let search = search(setup, number("MODEL_REMOVAL_SEEDS").unwrap_or(1500), Duration::from_secs(600));
+    println!("{} schedules; {:?}", search.played, search.stats);
+    if let Some((seed, violation)) = search.found {
+        panic!("{}\nschedule {seed}: {violation}", story_of(&setup(seed)));
+    }
+}
+
 #[test]
 fn a_schedule_is_the_same_each_time() {
     let setup = Setup::of(7, Adversary::PROMISED);

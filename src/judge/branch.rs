@@ -52,9 +52,23 @@ impl Judge {
                 let follows_lender = self.is_lender(group, &replica.master);
                 // One that restarted as a master, and was taken off by a failover, is no more than it was then.
                 let restarted = !same_process && is_detached(report);
-                let own = holds_own(report) && !self.is_of_master(group, report);
+                let own = self.holds_of_branch(report) && !self.is_of_master(group, report);
                 (own && !follows_lender && !restarted).then_some(Branch::MayHold)
             }
+        }
+    }
+
+    /// Whether a replica holds more than the history that its present one branched off from.
+    ///
+    /// It names the place at which it changed over itself, and has fetched from there on what its master had held before it went on under the
+    /// new name: with `+CONTINUE` Redis lets nobody change over who is further than that (`masterTryPartialResynchronization`). So the
+    /// furthest place that anybody names is the nearest to the branch.
+    fn holds_of_branch(&self, report: &NodeReport) -> bool {
+        let of_same = self.view.nodes.values().filter_map(|node| node.report.as_ref()).filter(|(_, other)| other.replid == report.replid);
+        let forks = of_same.filter(|(_, other)| other.replid2 == report.replid2).filter_map(|(_, other)| fork(other));
+        match fork(report) {
+            Some(own) => is_more(report.offset, forks.fold(own, u64::max)),
+            None => true,
         }
     }
 
@@ -139,7 +153,10 @@ pub(super) fn fork(report: &NodeReport) -> Option<u64> {
 
 /// Whether it holds more than its former history; the PINGs that it sent to replicas are nothing.
 pub(super) fn holds_own(report: &NodeReport) -> bool {
-    let Some(fork) = fork(report) else { return true };
-    let own = report.offset.saturating_sub(fork);
+    fork(report).is_none_or(|fork| is_more(report.offset, fork))
+}
+
+const fn is_more(offset: u64, fork: u64) -> bool {
+    let own = offset.saturating_sub(fork);
     !own.is_multiple_of(PING_BYTES) || own > PINGS * PING_BYTES
 }

@@ -15,7 +15,7 @@ use super::intact::known_since;
 use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{Attempt, FRESH_MS, Judge};
 use super::repair::is_detached;
-use crate::base::observation::{Role, RoleReport};
+use crate::base::observation::{NodeReport, Role, RoleReport};
 use crate::base::{Addr, Mono};
 use crate::machine::{AbortReason, Basis, Candidate, Choice, ChosenFor, Command, Failover, Group};
 
@@ -88,6 +88,13 @@ impl Judge {
         (at >= attempt.since && report.role() == Role::Master).then_some(report.offset)
     }
 
+    /// Whether a replica's offset says how much of the master's writes it has: a master that was restarted from an append-only file counts anew,
+    /// in a history of its own, which its replicas have yet to copy.
+    fn continues(&self, master: &Addr, replica: &NodeReport) -> bool {
+        let of_master = self.view.nodes.get(master).and_then(|node| node.report.as_ref());
+        of_master.is_some_and(|(_, report)| report.replid == replica.replid)
+    }
+
     /// Who may be next, best first: by the rules of `available`, and of `strict` where that is the policy.
     fn drain_candidates(&self, group: &Group, muster: &Muster, attempt: &Attempt) -> Vec<Candidate> {
         let now = self.now();
@@ -113,7 +120,7 @@ impl Judge {
     /// Nothing is paused yet: the next master must be close first.
     fn approach(&mut self, group: &Group, attempt: &Attempt, next: &Addr) {
         let (now, master) = (self.now(), &group.master.addr);
-        let report = self.view.live_report(next).map(|(_, report)| report);
+        let report = self.view.live_report(next).map(|(_, report)| report).filter(|report| self.continues(master, report));
         let has = report.map_or(0, |report| report.offset);
         let follows = report.is_some_and(|report| matches!(&report.role, RoleReport::Replica(replica) if replica.link_up));
         if follows && self.written(master, attempt).is_some_and(|written| written.saturating_sub(has) <= CLOSE_BYTES) {
@@ -164,7 +171,8 @@ impl Judge {
         }
         self.wake_by(ends);
         let Some(written) = pause.written else { return };
-        let has = known_since(self.view.nodes.get(&next), attempt.since).map_or(0, |(_, report)| report.offset);
+        let report = known_since(self.view.nodes.get(&next), attempt.since).ok().map(|(_, report)| report);
+        let has = report.filter(|report| self.continues(&group.master.addr, report)).map_or(0, |report| report.offset);
         if has < written {
             return self.look_every(&next, PAUSED_LOOK_MS);
         }

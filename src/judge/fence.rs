@@ -70,6 +70,13 @@ impl Judge {
         }
     }
 
+    /// Takes note of another record of the fence, and of leading.
+    pub(super) fn note_fence(&mut self, before: Option<ArmedFence>) {
+        if self.began_to_lead || before != self.world.group.fence {
+            self.fence_since = self.now();
+        }
+    }
+
     /// Takes note of another number for WAIT.
     pub(super) fn note_wait_number(&mut self, before: Option<ArmedFence>) {
         let told = |fence: Option<ArmedFence>| fence.map_or(0, |fence| fence.wait_replicas);
@@ -78,6 +85,12 @@ impl Judge {
 
     pub(super) fn held_by(&self, addr: &Addr) -> Option<Fence> {
         held_by(&self.view, addr)
+    }
+
+    /// Whether what a server holds was seen while this sentinel led with the fence as it is recorded.
+    fn is_known_to_hold(&self, addr: &Addr) -> bool {
+        let seen = self.view.nodes.get(addr).and_then(|node| node.fence.as_ref());
+        seen.is_some_and(|(at, _)| *at > self.fence_since)
     }
 
     fn raise_or_lower(&mut self, group: &Group, of_master: &NodeReport, wanted: Fence, record: Option<ArmedFence>) {
@@ -108,7 +121,7 @@ impl Judge {
             if promised || counted(of_master, wanted) >= wanted.min_replicas {
                 self.ask(&group.master.addr, Ask::Arm(wanted));
             }
-        } else if !record.is_some_and(|record| is_recorded(record, wanted)) {
+        } else if !record.is_some_and(|record| is_recorded(record, wanted)) && self.is_known_to_hold(&group.master.addr) {
             // It is relied on once this process was seen to write it down.
             let written = self.view.nodes.get(&group.master.addr).and_then(|node| node.rewritten.as_ref());
             if forgets || written.is_none() {
@@ -180,7 +193,9 @@ impl Judge {
                 self.ask(addr, Ask::Arm(Fence::OFF));
             }
         }
-        if nodes.iter().all(|(_, held)| held.is_some_and(|held| held.min_replicas == 0)) {
+        let gave_back =
+            |(addr, held): &(Addr, Option<Fence>)| held.is_some_and(|held| held.min_replicas == 0) && self.is_known_to_hold(addr);
+        if nodes.iter().all(gave_back) {
             self.propose(ProposalKey::Fence, Command::FenceDropped { group: name, epoch, at });
         }
     }

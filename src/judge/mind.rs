@@ -113,6 +113,9 @@ pub struct Judge {
     pub(super) listened: Mono,
     pub(super) attempt: Option<Attempt>,
     pub(super) mark: Option<Mark>,
+    /// Since when this sentinel has led with the fence as it is recorded. What a server held before that may have been changed by the
+    /// leader before.
+    pub(super) fence_since: Mono,
     pub(super) smaller: Smaller,
     pub(super) fence_trouble: Option<Trouble>,
     /// When the loss of the master was last played through.
@@ -141,6 +144,7 @@ impl Judge {
             listened: now,
             attempt: None,
             mark: None,
+            fence_since: now,
             smaller: Smaller::unknown(now),
             fence_trouble: None,
             played: None,
@@ -247,6 +251,7 @@ impl Judge {
         if self.world.tie == Some(Tie::Listening) {
             self.listened = self.now();
         }
+        self.note_fence(fence);
         if new_master || self.began_to_lead {
             self.proposals.clear();
             self.asks.clear();

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use super::Agreement;
 use crate::base::settings::{PromotionPolicy, SettingChange};
-use crate::base::{Addr, FenceSight, GroupName};
+use crate::base::{Addr, GroupName};
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::judge::GroupView;
+use crate::judge::{GroupView, RemovalStep};
 use crate::machine::{ArmedFence, Asker, Command, Group, Keep};
 use crate::raft::{Committed, ProposeError, ReadError};
 
@@ -56,16 +56,15 @@ impl Removal {
     async fn work(self) -> Result<Committed, Unremoved> {
         let state = self.agreement.linearizable().await?;
         let Some(group) = state.groups.get(&self.group) else { return Ok(self.remove(None).await?) };
-        let view = self.board.group(&self.group).unwrap_or_default();
-        if let Some(why) = obstacle(group, &view).filter(|_| !self.force) {
-            return Err(Unremoved::Stays(why));
-        }
-        if group.fence.is_none() || group.failover.is_some() {
-            return Ok(self.remove(Some(group)).await?);
+        match self.first_step(group) {
+            RemovalStep::Stays(why) => return Err(Unremoved::Stays(why)),
+            RemovalStep::Ends => return Ok(self.remove(Some(group)).await?),
+            RemovalStep::TakesBack => {}
         }
         let before = group.settings.promotion_policy;
         self.set_policy(before, PromotionPolicy::Available).await?;
-        if let Some(why) = self.wait_until_taken_back().await.filter(|_| !self.force) {
+        let held = self.wait_until_taken_back().await.filter(|_| !self.force);
+        if let Some(why) = held.or_else(|| self.in_the_way_now()) {
             self.set_policy(PromotionPolicy::Available, before).await?;
             return Err(Unremoved::Stays(why));
         }
@@ -75,6 +74,22 @@ impl Removal {
             let _ = self.set_policy(PromotionPolicy::Available, before).await;
         }
         Ok(removed?)
+    }
+
+    fn view(&self) -> Arc<GroupView> {
+        self.board.group(&self.group).unwrap_or_default()
+    }
+
+    fn first_step(&self, group: &Group) -> RemovalStep {
+        self.view().removal_step(group, self.force)
+    }
+
+    /// A failover may have begun while the fence was taken back.
+    fn in_the_way_now(&self) -> Option<String> {
+        match self.first_step(self.agreement.state().groups.get(&self.group)?) {
+            RemovalStep::Stays(why) => Some(why),
+            RemovalStep::Ends | RemovalStep::TakesBack => None,
+        }
     }
 
     async fn propose(&self, command: Command) -> Result<Committed, ProposeError> {
@@ -115,60 +130,25 @@ impl Removal {
         Ok(())
     }
 
-    /// By force only those that can be reached are waited for.
-    fn waits_for(&self, group: &Group) -> bool {
-        let view = self.board.group(&self.group).unwrap_or_default();
-        let holds = |addr: &Addr| view.live_report(addr).is_some() && !gave_back(&view, addr);
-        group.fence.is_some() && (!self.force || group.data_nodes().any(holds))
+    fn is_held(&self, group: &Group) -> bool {
+        self.view().holds_up_removal(group, self.force)
     }
 
     /// Waits until the log says that no data node holds the fence; returns who still does, if that does not come.
     async fn wait_until_taken_back(&self) -> Option<String> {
         let taken_back = async {
-            while self.agreement.state().groups.get(&self.group).is_some_and(|group| self.waits_for(group)) {
+            while self.agreement.state().groups.get(&self.group).is_some_and(|group| self.is_held(group)) {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
         tokio::time::timeout(TAKEN_BACK_WITHIN, taken_back).await.err()?;
         let state = self.agreement.state();
-        let (group, view) = (state.groups.get(&self.group)?, self.board.group(&self.group).unwrap_or_default());
-        let holding: Vec<&Addr> = group.data_nodes().filter(|addr| !gave_back(&view, addr)).collect();
-        let whose = if holding.is_empty() { "a data node".to_owned() } else { listed(&holding) };
+        let (group, view) = (state.groups.get(&self.group)?, self.view());
+        let holding: Vec<String> = group.data_nodes().filter(|addr| !view.gave_back(addr)).map(ToString::to_string).collect();
+        let whose = if holding.is_empty() { "a data node".to_owned() } else { holding.join(", ") };
         Some(format!(
             "{whose} did not give back min-replicas-to-write, which this cluster has set, within {} ms",
             TAKEN_BACK_WITHIN.as_millis()
         ))
     }
-}
-
-/// What another's server holds is not ours to take back.
-fn gave_back(view: &GroupView, addr: &Addr) -> bool {
-    let foreign = view.nodes.get(addr).is_some_and(|node| node.foreign.is_some());
-    foreign || view.fence(addr).and_then(FenceSight::held).is_some_and(|held| held.min_replicas == 0)
-}
-
-/// Something of ours that would be left behind and cannot be taken back now.
-fn obstacle(group: &Group, view: &GroupView) -> Option<String> {
-    if let Some(failover) = &group.failover {
-        let detached: Vec<&Addr> = group.data_nodes().filter(|addr| view.is_detached(addr)).collect();
-        if !detached.is_empty() {
-            return Some(format!("a failover is under way, and {} were taken from their master for it", listed(&detached)));
-        }
-        if !failover.phase.is_undecided() {
-            return Some("a failover is under way, and servers are being pointed at the new master".to_owned());
-        }
-    }
-    group.fence?;
-    let away: Vec<&Addr> = group.data_nodes().filter(|addr| view.live_report(addr).is_none()).collect();
-    (!away.is_empty()).then(|| {
-        format!(
-            "{} cannot be reached, and may hold min-replicas-to-write by the doing of this cluster, in its file as well: bring it back, or \
-             have it forgotten first (SENTINEL FORGET)",
-            listed(&away)
-        )
-    })
-}
-
-fn listed(addrs: &[&Addr]) -> String {
-    addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

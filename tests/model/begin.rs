@@ -42,7 +42,7 @@ impl Run {
             let ledger = Ledger { masters: vec![first], writer: 0, ..Ledger::default() };
             let name = GroupName::new(["m", "n", "o"][at]).expect("a name");
             state.apply(LogIndex(2 + at as u64), &configure(&name, terms, setup.sentinels, first));
-            teams.push(Team { name, terms: terms.clone(), nodes: first..last, ledger });
+            teams.push(Team { name, terms: terms.clone(), nodes: first..last, ledger, removal: None });
         }
         let groups: Vec<_> = teams.iter().map(|team| Arc::clone(&state.groups[&team.name])).collect();
         let mind = |sentinel: usize, team: usize| {

@@ -32,11 +32,13 @@ pub enum Breach {
     MixedGroups,
     /// What a server has taken since an operator made it a master is not seen.
     UnseenByHand,
+    /// A group is removed as it is.
+    RemoveAtOnce,
 }
 
 impl Breach {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::DetachQuorum,
         Self::OffsetsBeforeDetach,
         Self::LagWindow,
@@ -49,6 +51,7 @@ impl Breach {
         Self::PromoteUnarmed,
         Self::MixedGroups,
         Self::UnseenByHand,
+        Self::RemoveAtOnce,
     ];
 }
 
@@ -58,7 +61,10 @@ impl Breach {
         let late_acts = self == Self::KeepOldOrders;
         let mut setup = Setup {
             breach: Some(self),
-            ..Setup::of(seed, Adversary { late_acts, by_hand: self == Self::UnseenByHand, ..Adversary::PROMISED })
+            ..Setup::of(
+                seed,
+                Adversary { late_acts, by_hand: self == Self::UnseenByHand, removals: self == Self::RemoveAtOnce, ..Adversary::PROMISED },
+            )
         };
         if self == Self::MixedGroups && setup.groups.len() == 1 {
             setup.groups.push(setup.groups[0].clone());
@@ -81,7 +87,8 @@ impl Breach {
                 | Self::KeepOldOrders
                 | Self::WaitForFewer
                 | Self::MixedGroups
-                | Self::UnseenByHand => {}
+                | Self::UnseenByHand
+                | Self::RemoveAtOnce => {}
             }
         }
         setup

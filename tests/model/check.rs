@@ -17,6 +17,8 @@ pub enum Promise {
     P4,
     /// No confirmed write is lost.
     P5,
+    /// What an operator has removed leaves nothing behind.
+    P6,
     /// A failover always ends, or says why it cannot.
     P7,
     /// What is done in one group leaves the others as they are.
@@ -59,6 +61,8 @@ pub struct Stats {
     pub aborted: u64,
     /// Schedules that ended blocked.
     pub blocked: u64,
+    /// Groups that were removed.
+    pub removed: u64,
     /// Schedules in which P4 and P5 were given away by an operator or the policy.
     pub void: u64,
 }
@@ -86,6 +90,7 @@ impl Stats {
         self.drained += other.drained;
         self.aborted += other.aborted;
         self.blocked += other.blocked;
+        self.removed += other.removed;
         self.void += other.void;
     }
 }
@@ -104,6 +109,8 @@ pub(crate) struct Ledger {
     pub(crate) lost: Vec<u32>,
     /// P4 and P5 were given away.
     pub(crate) void: bool,
+    /// The master that was replaced last, if it was decided that nothing of what it had taken is lost: whatever the policy, it takes no more.
+    pub(crate) handed_over: Option<usize>,
 }
 
 impl Run {
@@ -129,6 +136,10 @@ impl Run {
                 let host = addr(at).host().to_owned();
                 self.violate(Promise::P4, format!("{host} took write {id} after {writer}, which is the master by now, had taken one"));
             }
+        }
+        let excused = strangers || self.nodes[at].amnesiac || self.setup.adversary.stops || self.nodes[at].by_hand;
+        if self.teams[self.nodes[at].team].ledger.handed_over == Some(at) && !excused {
+            self.violate(Promise::P5, format!("{} took write {id} after it had handed over without loss", addr(at).host()));
         }
         self.note_hook("write");
     }
@@ -179,11 +190,20 @@ impl Run {
         self.nodes[chosen].by_hand = false;
         let ledger = &mut self.teams[team].ledger;
         ledger.void |= matches!(choice.basis, Basis::Unfenced | Basis::Forced);
+        let without_loss = choice.estimated_loss_bytes == Some(0) && matches!(choice.basis, Basis::Drained | Basis::HandedOver { .. });
+        ledger.handed_over = ledger.masters.last().copied().filter(|_| without_loss);
         ledger.masters.push(chosen);
         ledger.by_hand.clear();
         let masters = ledger.masters.len();
         if masters as u64 != epoch + 1 {
             self.violate(Promise::P1, format!("epoch {epoch} after {masters} masters"));
+        }
+        if let Some(old) = self.teams[team].ledger.handed_over {
+            let missing: Vec<u32> = self.nodes[old].log.iter().filter(|id| **id >= 2 && !self.nodes[chosen].has(**id)).copied().collect();
+            if !missing.is_empty() && self.nodes[old].power == Power::Up {
+                let (old, new) = (addr(old).host().to_owned(), addr(chosen).host().to_owned());
+                self.violate(Promise::P5, format!("{new} is to lead, without loss, and lacks {missing:?} of {old}"));
+            }
         }
     }
 
@@ -220,6 +240,9 @@ impl Run {
 
     /// Whether the group is at rest: a master that takes writes, followed by everybody.
     pub(crate) fn is_settled(&self, team: usize) -> bool {
+        if self.is_gone(team) {
+            return true;
+        }
         let group = self.group(team);
         let Some(master) = self.master_of(team) else { return false };
         let follows = |node: usize| {
@@ -235,9 +258,13 @@ impl Run {
     fn tell_views(&mut self, team: usize) {
         for sentinel in 0..self.sentinels.len() {
             let known = &self.sentinels[sentinel];
-            let mut lines = vec![format!("sentinel {} (up {}, leads {})", sentinel + 1, known.up, known.believes)];
+            let told = known.minds[team].judge.view().fence_problem.as_deref().unwrap_or("none");
+            let mut lines = vec![format!("sentinel {} (up {}, leads {}), problem: {told}", sentinel + 1, known.up, known.believes)];
             for (addr, node) in &known.minds[team].judge.view().nodes {
-                let report = node.report.as_ref().map(|(at, report)| (at.0 / 1000, &report.role));
+                let report = node
+                    .report
+                    .as_ref()
+                    .map(|(at, report)| (at.0 / 1000, report.replid.as_str(), report.offset, report.second_offset, &report.role));
                 lines.push(format!("  {} {:?} {report:?}", addr.host(), node.link));
             }
             lines.into_iter().for_each(|line| self.tell(|| line));
@@ -250,6 +277,9 @@ impl Run {
     }
 
     fn check_end_of(&mut self, team: usize) {
+        if self.is_gone(team) {
+            return self.check_left_behind(team);
+        }
         let group = Arc::clone(self.group(team));
         if self.is_settled(team) {
             if let Some(master) = self.master_of(team) {

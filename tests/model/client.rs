@@ -3,7 +3,7 @@
 use crate::breach::Breach;
 use crate::data::{Waiting, addr};
 use crate::net::{Event, Msg, Place};
-use crate::replication::GETACK;
+use crate::replication::{GETACK, WRITE_TAIL};
 use crate::run::Run;
 
 /// A client.
@@ -64,7 +64,8 @@ impl Run {
             return;
         }
         self.note_write(at, id);
-        self.append(at, &[id]);
+        let [a, b, c] = WRITE_TAIL;
+        self.append(at, &[id, a, b, c]);
         if wait > 0 {
             let until = now + 3_000_000;
             let offset = self.nodes[at].offset;

@@ -44,6 +44,11 @@ impl Run {
         self.leader == Some(sentinel) && self.has_quorum(sentinel)
     }
 
+    /// Whether this sentinel gets orders into the log at this moment.
+    pub(crate) fn is_heard(&self, sentinel: usize) -> bool {
+        self.sentinels[sentinel].up && self.reaches_leader(sentinel)
+    }
+
     fn reaches_leader(&self, sentinel: usize) -> bool {
         self.leader.is_some_and(|leader| {
             self.certainly_leads(leader)
@@ -114,13 +119,20 @@ impl Run {
         if refused {
             return false;
         }
-        let groups: Vec<Arc<Group>> = self.teams.iter().map(|team| Arc::clone(&self.state.groups[&team.name])).collect();
-        let other = |at: &usize| *at != team && !Arc::ptr_eq(&groups[*at], &before.groups[&self.teams[*at].name]);
+        let removed = !self.is_gone(team) && !self.state.groups.contains_key(&name);
+        // Of a group that is gone the last that was known of it is kept.
+        let kept = |team: &usize| Arc::clone(self.state.groups.get(&self.teams[*team].name).unwrap_or_else(|| self.group(*team)));
+        let groups: Vec<Arc<Group>> = (0..self.teams.len()).map(|team| kept(&team)).collect();
+        let same = |at: usize| before.groups.get(&self.teams[at].name).is_none_or(|before| Arc::ptr_eq(&groups[at], before));
+        let other = |at: &usize| *at != team && !same(*at);
         if let Some(other) = (0..groups.len()).find(other) {
             let (own, other) = (&self.teams[team].name, &self.teams[other].name);
             self.violate(Promise::Apart, format!("an entry of group {own} changed group {other}: {command:?}"));
         }
-        if !Arc::ptr_eq(&groups[team], self.group(team)) {
+        if removed {
+            self.note_removed(team);
+        }
+        if removed || !Arc::ptr_eq(&groups[team], self.group(team)) {
             self.told.push(groups.iter().map(|group| self.told_group(Arc::clone(group))).collect());
             self.snaps.push(groups);
             for sentinel in 0..self.sentinels.len() {

@@ -26,6 +26,9 @@ impl Run {
         let here = |node: &usize| *node != master && !self.nodes[*node].gone_for_good && !self.nodes[*node].pretends;
         let movers: Vec<usize> = nodes.filter(here).collect();
         let moves = (!pretends && movers.len() > 1 && self.dice.chance(50)).then(|| self.dice.pick(&movers));
+        // The master moves, too: whoever starts it at its new place has it follow the master on record, as soon as that is another.
+        let leads = !pretends && moves.is_none() && self.nodes[master].is_master() && self.dice.chance(40);
+        let moves = if leads { Some(master) } else { moves };
         self.tell(|| format!("{} joins (pretends {pretends}, in the place of {moves:?})", addr(at).host()));
         if let Some(from) = moves {
             self.crash(from, true);
@@ -43,14 +46,31 @@ impl Run {
         let node = &mut self.nodes[at];
         (node.spare, node.gone_for_good, node.pretends, node.power) = (false, false, pretends, crate::data::Power::Up);
         node.life += 1;
-        node.follows = Some(Target::Node(master));
+        node.follows = (!leads).then_some(Target::Node(master));
         node.saved = (node.follows, node.fence);
         let (life, phase) = (node.life, node.phase);
         self.net.at(now + 1000 + phase % 1000, Event::Cron { node: at, life });
         self.connect_upstream(at);
+        if leads {
+            self.net.after(1_000_000, Event::Trouble(Trouble::Rejoin(at)));
+        }
         if pretends || self.dice.chance(40) {
             let stays = self.dice.between(500_000, 20_000_000);
             self.net.after(stays, Event::Trouble(Trouble::Leave(at)));
+        }
+    }
+
+    /// A server that was the master under another address asks who is the master now.
+    pub(crate) fn rejoin(&mut self, at: usize) {
+        let master = self.master_of(self.nodes[at].team).filter(|master| *master != at && !self.nodes[*master].gone_for_good);
+        match master {
+            _ if self.nodes[at].gone_for_good || !self.nodes[at].is_master() => {}
+            Some(master) if self.nodes[at].runs() => {
+                self.tell(|| format!("{} is started as a replica of {}", addr(at).host(), addr(master).host()));
+                self.follow(at, Some(Target::Node(master)));
+                self.save(at);
+            }
+            _ => self.net.after(1_000_000, Event::Trouble(Trouble::Rejoin(at))),
         }
     }
 

@@ -77,7 +77,11 @@ impl Run {
     }
 
     fn permits(&self, sentinel: usize, node: usize, permit: Permit) -> bool {
-        let current = Permit::of(self.group_at(sentinel, self.nodes[node].team));
+        let team = self.nodes[node].team;
+        if self.is_gone_at(sentinel, team) {
+            return false;
+        }
+        let current = Permit::of(self.group_at(sentinel, team));
         self.setup.breach == Some(Breach::ActWithoutPermit) || (self.certainly_leads(sentinel) && current == permit)
     }
 

@@ -5,7 +5,7 @@
 //! are checked ([`check`]); after the storm everything is healed and every group has to settle. Time is event driven, nothing waits.
 //!
 //! In reading order: [`setup`] (what a seed decides), `begin` (the world before the storm), `team` (one group), `data`, `orders`, `life` and `replication` (a data node), `net` (what may be late, held or lost),
-//! `sentinel`, `eyes` and `hands` (one sentinel), `consensus` (the log), `client` (who writes), `hand_made` (an operator at the servers), `storm` (what goes wrong),
+//! `sentinel`, `eyes` and `hands` (one sentinel), `consensus` (the log), `client` (who writes), `hand_made` (an operator at the servers), `removal` (one who has a group removed), `storm` (what goes wrong),
 //! [`check`] (what must hold), [`breach`] (rules broken on purpose), [`run`] (the loop), [`placed`] (faults at every boundary of one failover).
 
 #[path = "../../src/base/mod.rs"]
@@ -30,6 +30,7 @@ mod life;
 mod net;
 mod orders;
 pub mod placed;
+mod removal;
 mod replication;
 pub mod run;
 mod sentinel;

@@ -7,6 +7,8 @@ use crate::setup::Keeps;
 
 /// An entry of the stream that only moves it on.
 pub(crate) const FILLER: u32 = 0;
+/// What a write adds beside its own entry: none is as short as three PINGs.
+pub(crate) const WRITE_TAIL: [u32; 3] = [FILLER; 3];
 /// An entry that asks replicas for their acknowledgement.
 pub(crate) const GETACK: u32 = 1;
 

@@ -34,7 +34,7 @@ pub(crate) struct Sentinel {
 
 impl Run {
     pub(crate) fn step(&mut self, sentinel: usize, team: usize, input: Input) {
-        if !self.sentinels[sentinel].up {
+        if !self.sentinels[sentinel].up || self.is_gone_at(sentinel, team) {
             return;
         }
         let world = self.world_of(sentinel, team);
@@ -52,7 +52,7 @@ impl Run {
     }
 
     pub(crate) fn wake(&mut self, sentinel: usize, team: usize) {
-        if !self.sentinels[sentinel].up {
+        if !self.sentinels[sentinel].up || self.is_gone_at(sentinel, team) {
             return;
         }
         let mind = &mut self.sentinels[sentinel].minds[team];

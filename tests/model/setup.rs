@@ -37,6 +37,10 @@ pub struct Adversary {
     pub guests: bool,
     /// An operator makes a replica the master at the servers, and points the others at it.
     pub by_hand: bool,
+    /// An operator has groups removed.
+    pub removals: bool,
+    /// Planned changes are asked for all the time, by any policy.
+    pub planned: bool,
 }
 
 /// One group's circumstances.
@@ -85,7 +89,15 @@ impl Adversary {
         slow_packets: false,
         guests: false,
         by_hand: false,
+        removals: false,
+        planned: false,
     };
+
+    /// Planned changes in the middle of everything else.
+    pub const PLANNED: Self = Self { planned: true, ..Self::PROMISED };
+
+    /// Groups are removed in the middle of everything else.
+    pub const REMOVALS: Self = Self { removals: true, ..Self::PROMISED };
 
     /// An operator moves roles at the servers themselves, while connections are cut and servers stop for good.
     pub const BY_HAND: Self = Self { by_hand: true, losses: false, losses_in_failover: false, ..Self::PROMISED };
@@ -129,8 +141,9 @@ impl Setup {
 
 impl Terms {
     fn of(dice: &mut Dice, adversary: Adversary, sizes: &[usize]) -> Self {
+        let strict = if adversary.planned { 35 } else { 92 };
         let policy =
-            if dice.chance(92) { PromotionPolicy::Strict } else { dice.pick(&[PromotionPolicy::Auto, PromotionPolicy::Available]) };
+            if dice.chance(strict) { PromotionPolicy::Strict } else { dice.pick(&[PromotionPolicy::Auto, PromotionPolicy::Available]) };
         let keeps = if adversary.losses { dice.pick(&[Keeps::Data, Keeps::Data, Keeps::Snapshot, Keeps::Nothing]) } else { Keeps::Data };
         Self { nodes: dice.pick(sizes), policy, max_lag_s: dice.pick(&[1, 2, 2]), down_after_ms: dice.pick(&[600, 1000, 1000]), keeps }
     }

@@ -8,6 +8,7 @@ use crate::data::addr;
 use crate::machine::{Command, Manner};
 use crate::net::{Event, Place};
 use crate::run::Run;
+use crate::setup::Adversary;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Trouble {
@@ -17,6 +18,10 @@ pub(crate) enum Trouble {
     Thaw(usize),
     RestartSentinel(usize),
     Leave(usize),
+    /// A removal that is under way is looked at.
+    Removal(usize),
+    /// A server that was the master under another address is told to follow the one on record.
+    Rejoin(usize),
     /// An operator tells the first to follow the second.
     PointByHand(usize, usize),
     Calm,
@@ -62,7 +67,8 @@ impl Run {
             let nth = if after == "write" { self.dice.between(1, 120) } else { self.dice.between(1, 4) };
             self.hooks.push(Hook { after, nth });
         }
-        for _ in 0..if self.setup.adversary.guests || self.setup.adversary.by_hand { self.dice.between(1, 6) } else { 0 } {
+        let Adversary { guests, by_hand, removals, planned, .. } = self.setup.adversary;
+        for _ in 0..if guests || by_hand || removals || planned { self.dice.between(1, 6) } else { 0 } {
             let at = begin + self.dice.between(0, length);
             self.net.at(at, Event::Trouble(Trouble::Any));
         }
@@ -98,6 +104,8 @@ impl Run {
             Trouble::Thaw(node) => self.thaw(node),
             Trouble::RestartSentinel(sentinel) => self.restart_sentinel(sentinel),
             Trouble::Leave(node) => self.leave(node),
+            Trouble::Removal(team) => self.go_on_removing(team),
+            Trouble::Rejoin(node) => self.rejoin(node),
             Trouble::PointByHand(node, master) => self.point_by_hand(node, master),
             Trouble::Calm => self.calm_down(),
             Trouble::Judgement => {
@@ -151,6 +159,15 @@ impl Run {
         }
         if self.setup.adversary.by_hand && self.dice.chance(25) {
             self.move_by_hand();
+            return;
+        }
+        if self.setup.adversary.planned && self.dice.chance(40) {
+            self.request();
+            return;
+        }
+        if self.setup.adversary.removals && self.dice.chance(25) {
+            let (team, sentinel) = (self.a_team(), self.a_sentinel());
+            self.ask_removal(team, sentinel);
             return;
         }
         match self.dice.between(0, 99) {

@@ -17,6 +17,8 @@ pub(crate) struct Team {
     pub(crate) terms: Terms,
     pub(crate) nodes: Range<usize>,
     pub(crate) ledger: Ledger,
+    /// How far its removal has come, if an operator wants it removed.
+    pub(crate) removal: Option<crate::removal::Stage>,
 }
 
 impl Run {

@@ -50,7 +50,7 @@ pub(crate) const ROOMS: &[Room] = &[
     // Hands and mouth: they do not know each other.
     room("agent",   &["base", "board", "clock", "failpoint", "judge", "machine", "probe", "raft", "redis", "secret", "simulate", "tls"]),
     room("serve",   &["admission", "base", "board", "clock", "conf", "events", "hooks", "machine", "proto", "raft", "simulate", "tls", "transport",
-                      "judge::view", "judge::GroupView", "judge::NodeView", "judge::Link"]),
+                      "judge::view", "judge::GroupView", "judge::NodeView", "judge::Link", "judge::RemovalStep"]),
     // Operators.
     Room { name: "conf", may_use: &["base"], pure: false, except: &[("conf/cli.rs", "ctl"), ("conf/cli.rs", "gate")] },
     room("ctl",     &["base", "proto", "tls", "transport"]),
