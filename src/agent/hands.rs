@@ -133,6 +133,8 @@ impl Permission for Due {
 fn act(ask: &Ask) -> Act {
     match ask {
         Ask::Promote { fence } => Act::Promote { fence: *fence },
+        // In a planned change: its clients were closed by the pause, and wait in it.
+        Ask::Demote { master } if *master == Addr::nobody() => Act::Follow { master: master.clone(), clients: Clients::Keep },
         Ask::Demote { master } => Act::Follow { master: master.clone(), clients: Clients::Kill },
         Ask::Repoint { master } => Act::Follow { master: master.clone(), clients: Clients::Keep },
         Ask::Detach { fence } => Act::Detach { fence: *fence },

@@ -5,9 +5,10 @@
 //! becomes of the sentinels, the old master goes on after it. What is decided later than that would not be without loss, so
 //! the old master is out of writes before anything is proposed.
 //!
-//! It is when its replicas are taken from it. Where too many of them are away for that, and by the policy `available`, it is itself told to
-//! be a replica, of nobody: what it had written by then is what the next one must have. Of the two this is the later resort, since
-//! only a sentinel can take it back.
+//! It is told to be a replica, of nobody: what it had written by then is what the next one must have. Its clients are held by the pause until
+//! that moment, closed in it, and sent to the sentinels, who hold their answers until the new master takes writes (`announce`). A master that takes no such order, or whose
+//! file cannot be written so that a restart would undo it, has its replicas taken from it instead, or as well. Redis looks at the replicas before it
+//! looks at the pause, so its clients are refused meanwhile (`NOREPLICAS`).
 
 use super::candidate::{Look, rank_candidates};
 use super::detach::{Muster, Standing};
@@ -58,6 +59,10 @@ impl Judge {
         }
         if let Some(target) = target.filter(|target| self.is_adoption(group, target)) {
             self.lead_adopting(group, failover, attempt, target);
+            return;
+        }
+        if group.is_strict() && self.is_led_elsewhere(group) {
+            self.give_up(group, failover, AbortReason::NotDrained);
             return;
         }
         let muster = self.muster(group, attempt);
@@ -176,10 +181,8 @@ impl Judge {
         if has < written {
             return self.look_every(&next, PAUSED_LOOK_MS);
         }
-        let needed = group.needed();
-        // Without a fence the old master would go on when the pause ends, however long the decision takes to be committed: it gives up its
-        // place first.
-        let basis = if group.is_strict() && needed.fences && muster.off + muster.attached >= needed.detached {
+        // The old master would go on when the pause ends, however long the decision takes to be committed: it gives up its place first.
+        let basis = if self.is_to_lose_its_replicas(group, muster) {
             if !self.is_taken_from(group, attempt, muster, &next) {
                 return;
             }
@@ -200,9 +203,19 @@ impl Judge {
                 self.ask(&group.master.addr, Ask::Demote { master: Addr::nobody() });
                 return;
             };
-            if offset > has {
+            // Whether its file was written comes after the report.
+            if self.asks.is_under_way(&group.master.addr, now) {
+                return;
+            }
+            // One that was made a master by hand, or a replica of that one, has taken what the old master never had.
+            let known = candidates.iter().filter(|candidate| candidate.ineligible.is_none());
+            if known.filter_map(|candidate| candidate.offset).any(|held| held > offset) {
                 self.give_up(group, failover, AbortReason::NotDrained);
                 return;
+            }
+            // It may have sent a PING to its replicas since, or have been unpaused by somebody else: its replicas get that from it still.
+            if offset > has {
+                return self.look_every(&next, PAUSED_LOOK_MS);
             }
             Basis::HandedOver { offset }
         };
@@ -210,6 +223,14 @@ impl Judge {
         let choice = Choice { estimated_loss_bytes: Some(0), ..choice };
         let (name, id, by, at) = (group.name.clone(), failover.id, self.me, self.world.wall);
         self.propose(ProposalKey::Step, Command::Promote { group: name, id, choice, by, at });
+    }
+
+    /// Whether the old master is put out of writes by its replicas, as in a failover: its own word is not to be had, or does not outlast a restart.
+    fn is_to_lose_its_replicas(&self, group: &Group, muster: &Muster) -> bool {
+        let needed = group.needed();
+        let refuses = self.view.nodes.get(&group.master.addr).is_some_and(|node| node.takes_no_orders().is_some());
+        let unreliable = refuses || self.forgets(&group.master.addr).is_some();
+        unreliable && group.is_strict() && needed.fences && muster.off + muster.attached >= needed.detached
     }
 
     /// Takes the replicas from the old master; true once enough are, the next one among them, and it was seen to notice.

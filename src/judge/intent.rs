@@ -63,7 +63,7 @@ pub enum Ask {
     },
     /// Become a replica of `master`, having been a master.
     Demote {
-        /// The recorded master.
+        /// The recorded master; nobody in a planned change, in which clients wait for the end of the pause.
         master: Addr,
     },
     /// Follow `master`, having followed another.
@@ -80,7 +80,7 @@ pub enum Ask {
     Lend,
     /// Hold this fence.
     Arm(Fence),
-    /// Keep writes waiting for so many milliseconds at most.
+    /// Close ordinary connections, and keep writes waiting for so many milliseconds at most.
     Pause {
         /// How long.
         ms: u64,

@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::alarm::Trouble;
+pub(super) use super::attempt::Attempt;
 use super::down::{Grounds, Standard, Verdict, judge_node};
-use super::drain::Pause;
 use super::fence::{Mark, Smaller};
 use super::intent::{Ask, Intent, ProposalKey, Remark};
-use super::loan::Loan;
 use super::pending::Pending;
 use super::readiness::Played;
 use super::tenure::Tenures;
 use super::view::{GroupView, NodeView, Tie};
 use crate::base::observation::{Role, Seen, Sight};
 use crate::base::{Addr, GroupName, Mono, NodeId, WallTime};
-use crate::machine::{Command, FailoverId, Group};
+use crate::machine::{Command, Group};
 
 /// The judge wants to be woken at least this often, so that it notices when it was not.
 const PULSE_MS: u64 = 250;
@@ -75,28 +74,6 @@ pub struct World {
     pub tie: Option<Tie>,
     /// The data nodes that belong to other groups, which were there first.
     pub elsewhere: Arc<BTreeMap<Addr, GroupName>>,
-}
-
-/// The failover that is being led, as it looks from here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Attempt {
-    pub(super) id: FailoverId,
-    /// When this sentinel first led it.
-    pub(super) first: Mono,
-    /// When this sentinel began to lead it, without a lapse since.
-    pub(super) since: Mono,
-    /// When its candidates were last looked at.
-    pub(super) looked: Mono,
-    /// Since when each of the replicas that have left the old master has been seen to have.
-    pub(super) left: BTreeMap<Addr, Mono>,
-    /// Since when enough replicas have been detached.
-    pub(super) quorum_at: Option<Mono>,
-    /// Since when the old master has answered this sentinel again.
-    pub(super) returned: Option<Mono>,
-    /// The replica that lends its data to the preferred one.
-    pub(super) loan: Option<Loan>,
-    /// The pause of the old master's writes.
-    pub(super) pause: Option<Pause>,
 }
 
 /// The judge of one group.

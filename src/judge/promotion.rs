@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::candidate::{Look, by_data, choose, rank_candidates};
+use super::cut_again::CutAgain;
 use super::intent::{Ask, Intent, ProposalKey};
 use super::mind::{Attempt, FRESH_MS, Judge};
 use super::repair::{deviation, identity_of, is_detached};
@@ -63,7 +64,18 @@ impl Judge {
         let now = self.now();
         let first = known.filter(|known| known.id == failover.id).map_or(now, |known| known.first);
         let (id, left) = (failover.id, BTreeMap::new());
-        let attempt = Attempt { id, first, since: now, looked: now, left, quorum_at: None, returned: None, loan: None, pause: None };
+        let attempt = Attempt {
+            id,
+            first,
+            since: now,
+            looked: now,
+            left,
+            quorum_at: None,
+            returned: None,
+            loan: None,
+            pause: None,
+            cut_again: CutAgain::default(),
+        };
         self.attempt = Some(attempt.clone());
         self.look_at_replicas();
         self.want(Intent::Look(self.world.group.master.addr.clone()));
@@ -224,12 +236,14 @@ impl Judge {
             // Another process may lack what it was chosen for, even if it obeyed: it is voted down, as one that does not.
             _ if !self.may_be_promoted(group) => {}
             Some(identity) => {
-                let (name, id, at) = (group.name.clone(), failover.id, self.world.wall);
-                self.propose(ProposalKey::Step, Command::Promoted { group: name, id, identity, at });
                 // A fenced master takes writes as soon as it has its replicas: they do not wait for the log.
                 if group.promotion_fence().is_some() {
                     let waiting = group.replicas.keys().cloned().collect();
                     self.point(group, waiting);
+                }
+                if !self.is_to_take_writes_first(group, failover) {
+                    let (name, id, at) = (group.name.clone(), failover.id, self.world.wall);
+                    self.propose(ProposalKey::Step, Command::Promoted { group: name, id, identity, at });
                 }
             }
             None => {
@@ -259,7 +273,8 @@ impl Judge {
             self.propose(ProposalKey::Follows(addr), command);
         }
         let deadline = attempt.first.plus_ms(group.settings.failover_timeout_ms);
-        if waiting.is_empty() || now >= deadline {
+        let cutting = self.is_to_cut_again(group, failover, attempt);
+        if (waiting.is_empty() && !cutting) || now >= deadline {
             let left = group.replicas.keys().filter(|addr| !followed.contains(*addr)).cloned().collect();
             self.propose(ProposalKey::Step, Command::FailoverDone { group: name, id, left, at });
         } else {
@@ -308,7 +323,9 @@ impl Judge {
                 }
             }
         }
-        let room = (group.settings.parallel_syncs as usize).saturating_sub(attaching);
+        // It takes no writes without these.
+        let needed = group.masters_fence().map_or(0, |fence| fence.min_replicas);
+        let room = (group.settings.parallel_syncs.max(needed) as usize).saturating_sub(attaching);
         for (addr, ask) in to_point.into_iter().take(room) {
             self.ask(&addr, ask);
         }

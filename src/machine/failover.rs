@@ -102,7 +102,22 @@ pub struct Failover {
     pub phase: Phase,
 }
 
+impl Failover {
+    /// Whether an operator planned it: nothing may be lost by it, and clients are to notice as little as can be.
+    pub fn is_planned(&self) -> bool {
+        matches!(self.cause, Cause::Requested { .. }) && self.forced.is_none()
+    }
+}
+
 impl Group {
+    /// Whether a planned change is under way whose new master is not announced yet. The old master is about to refuse writes, or does, and the
+    /// new one may not take them yet: a client that is told an address now is refused there.
+    pub fn is_changing_hands(&self) -> bool {
+        self.failover
+            .as_ref()
+            .is_some_and(|failover| failover.is_planned() && matches!(failover.phase, Phase::Draining { .. } | Phase::Promoting))
+    }
+
     /// Begins one because the votes reach the quorum.
     pub(super) fn start_failover_for_votes(&mut self, started: Stamp, events: &mut Vec<Event>) {
         let cause = Cause::Down { votes: self.ballot.votes().clone(), quorum: self.settings.quorum };

@@ -14,7 +14,8 @@ use crate::base::{Addr, Fence};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clients {
     /// None: right for a replica that only follows someone else. (Stock closes them here, too. Ours were closed when the replica was
-    /// detached, and the hellos of all sentinels go over such connections.)
+    /// detached, and the hellos of all sentinels go over such connections.) Right as well for a master whose writes were paused, which closed
+    /// them: those that have come since wait for the end of the pause.
     Keep,
     /// Ordinary clients and subscribers, so that they ask again who the master is: right for a change of role. What a sentinel that led
     /// before has written to one, and the server has not read, is not carried out afterwards.
@@ -49,6 +50,9 @@ pub enum Act {
     /// Take no writes without these replicas, and say what is in force.
     Arm(Fence),
     /// Keep whoever wants to write waiting, for so long at most.
+    ///
+    /// Ordinary connections are closed. Clients that ask the sentinels wait there; clients that come back to this address wait here with their next
+    /// write, as long as the server is a master and has its replicas. Nothing that a sentinel which led before has written is carried out later.
     Pause {
         /// After this many milliseconds the server goes on by itself.
         ms: u64,
@@ -144,7 +148,7 @@ impl Act {
             }
             Self::Lend => [hold(&Fence::NO_WRITES), vec![replicaof("NO", "ONE"), kill_normal, held.or_not(), info]].concat(),
             Self::Arm(fence) => [hold(fence), vec![held, rewrite, kill_nobody, info]].concat(),
-            Self::Pause { ms } => vec![step(Step::Pause, "CLIENT", &["PAUSE", &ms.to_string(), "WRITE"]), info],
+            Self::Pause { ms } => vec![step(Step::Pause, "CLIENT", &["PAUSE", &ms.to_string(), "WRITE"]), kill_normal, info],
             Self::Unpause => vec![step(Step::Unpause, "CLIENT", &["UNPAUSE"]), info],
             Self::KillScript => vec![step(Step::KillScript, "SCRIPT", &["KILL"])],
         }

@@ -10,6 +10,7 @@ mod endpoint;
 mod fence;
 mod glob;
 pub mod grpc;
+mod hold;
 pub mod http;
 pub mod names;
 mod removal;

@@ -58,7 +58,7 @@ fn with_the_leader_stopped() {
     });
 }
 
-/// Nobody can be taken from the old master, so it hands over itself.
+/// Nobody can be taken from the old master: it hands over itself, as ever.
 #[test]
 fn with_a_replica_away() {
     nothing_is_lost("planned: one away", Policy::wanted().plan(), |world| {
@@ -129,8 +129,6 @@ places! {
     All:
     before_ask_pause      "before-ask-pause",
     after_ask_pause       "after-ask-pause",
-    before_ask_detach     "before-ask-detach",
-    after_ask_detach      "after-ask-detach",
     before_promote        "before-promote",
     after_promote         "after-promote",
     before_ask_promote    "before-ask-promote",

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use raft_sentinel::base::{LogIndex, limits};
+use raft_sentinel::base::{LogIndex, NodeId, WallTime, limits};
+use raft_sentinel::machine::{Command, Manner};
 use raft_sentinel::proto::sentinel::watch_masters_response::Event;
 use raft_sentinel::proto::sentinel::{Consistency, MasterChange, WatchMastersRequest, WatchMastersResponse};
 use raft_sentinel::raft::Leadership;
 use tonic::{Code, Status, Streaming};
 
-use crate::world::{World, node, soon};
+use crate::world::{World, identity, name, node, soon};
 
 /// An interval so long that no progress message disturbs a story.
 const NEVER: Duration = Duration::from_secs(3600);
@@ -207,4 +208,28 @@ async fn stopping_ends_watches_and_returns() {
     assert_eq!(watch.next().await.unwrap_err().code(), Code::Unavailable);
     drop(watch);
     soon("the end of the services", &mut world.served).await.unwrap().unwrap();
+}
+
+/// Decided is not yet done: who is told of the new master goes there, and is refused until it takes writes.
+#[tokio::test]
+async fn a_planned_change_is_told_when_the_new_master_takes_writes_or_after_a_moment() {
+    for announced in [true, false] {
+        let world = World::start_with(NEVER).await;
+        world.monitor("a");
+        let mut watch = Watch::open(&world, &["a"], None).await.unwrap();
+        watch.snapshot().await;
+        let (epoch, at) = (world.group("a").epoch, WallTime(0));
+        let manner = Manner::Coordinated;
+        world.fake.commit(&Command::FailoverRequested { group: name("a"), epoch, by: NodeId(2), manner, target: None, at, asked: None });
+        let id = world.running("a");
+        let begun = std::time::Instant::now();
+        let revision = world.decide("a", &node(2), 0);
+        let early = tokio::time::timeout(Duration::from_millis(100), watch.change()).await;
+        assert!(early.is_err(), "{early:?}");
+        if announced {
+            world.fake.commit(&Command::Promoted { group: name("a"), id, identity: identity("run-chosen"), at });
+        }
+        assert_eq!(watch.change().await.revision, revision.0);
+        assert_eq!(begun.elapsed() >= Duration::from_millis(300), !announced, "after {:?}", begun.elapsed());
+    }
 }

@@ -73,7 +73,7 @@ impl Stats {
             Fact::Decided { choice, .. } => {
                 self.decisions += 1;
                 self.by_window += u64::from(choice.basis == Basis::LagWindow);
-                self.drained += u64::from(choice.basis == Basis::Drained);
+                self.drained += u64::from(matches!(choice.basis, Basis::Drained | Basis::HandedOver { .. }));
             }
             Fact::FailoverAborted { .. } => self.aborted += 1,
             _ => {}

@@ -95,7 +95,8 @@ impl Run {
                 let target = self.node_at(master).map_or(Target::Nobody, Target::Node);
                 self.follow(at, Some(target));
                 self.save(at);
-                if matches!(ask, Ask::Demote { .. }) {
+                // Told to follow nobody in a planned change, it keeps those that wait for the end of the pause.
+                if matches!(ask, Ask::Demote { .. }) && target != Target::Nobody {
                     self.kill_clients(at, conn);
                 }
             }
@@ -127,6 +128,7 @@ impl Run {
             Ask::Pause { ms } => {
                 let until = self.net.now + ms * 1000;
                 self.nodes[at].paused_until = until.max(self.nodes[at].paused_until);
+                self.kill_clients(at, conn);
                 self.net.at(until, Event::PauseEnds { node: at });
             }
             Ask::Unpause => {

@@ -5,7 +5,7 @@ use raft_sentinel::base::{Fence, NodeId, ReplId, WallTime};
 use raft_sentinel::machine::{Basis, Cause, Choice, ChosenFor, Command, Ineligible, Manner, Phase};
 use raft_sentinel::serve::Agreement;
 
-use super::events::{failover_id, listener, message, vote};
+use super::events::{failover_id, listener, message, promote, promoted, vote};
 use super::wire::Wire;
 use super::world::{World, addr, group, view, world};
 
@@ -123,4 +123,62 @@ async fn the_log_knows_how_it_was_asked_for() {
     let asked = asked.as_ref().expect("it is recorded who asked");
     assert_eq!((asked.user(), asked.port()), ("default", "sentinel"));
     assert_eq!(failover.forced, Some(NodeId(1)));
+}
+
+const WHO: &str = "SENTINEL GET-MASTER-ADDR-BY-NAME mymaster";
+
+fn told(port: u16) -> String {
+    format!("*2\r\n$9\r\n127.0.0.1\r\n$4\r\n{port}\r\n")
+}
+
+/// A client whose connection the old master has closed is told the next address when that takes writes, and no address before.
+#[tokio::test]
+async fn an_answer_waits_for_the_end_of_a_planned_change() {
+    let world = world().await;
+    assert_eq!(ask(&world, "SENTINEL FAILOVER mymaster COORDINATED").await, "+OK\r\n");
+    let change = async {
+        assert_eq!(ask(&world, "SENTINEL GET-MASTER-ADDR-BY-NAME other").await, "*-1\r\n", "about another group");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        promote(&world);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        promoted(&world);
+    };
+    let (who, one, all, ()) =
+        tokio::join!(ask(&world, WHO), ask(&world, "SENTINEL MASTER mymaster"), ask(&world, "SENTINEL MASTERS"), change);
+    assert_eq!(who, told(6380));
+    for answer in [one, all] {
+        assert!(answer.contains("$4\r\nport\r\n$4\r\n6380\r\n"), "{answer}");
+        assert!(!answer.contains("failover_in_progress"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_does_not_wait_for_long() {
+    let world = world().await;
+    assert_eq!(ask(&world, "SENTINEL FAILOVER mymaster COORDINATED").await, "+OK\r\n");
+    let (begun, undecided) = (std::time::Instant::now(), ask(&world, WHO).await);
+    let waited = begun.elapsed().as_millis();
+    assert!(undecided == told(6379) && (80..1000).contains(&waited), "{undecided} after {waited} ms");
+    promote(&world);
+    let (begun, decided) = (std::time::Instant::now(), ask(&world, WHO).await);
+    let waited = begun.elapsed().as_millis();
+    assert!(decided == told(6380) && (300..1500).contains(&waited), "{decided} after {waited} ms");
+}
+
+/// The clients of a dead master wait for any address, and whoever forces a change accepts what comes of it.
+#[tokio::test]
+async fn no_other_failover_holds_an_answer_back() {
+    for forced in [false, true] {
+        let world = world().await;
+        if forced {
+            ask(&world, "SENTINEL FAILOVER mymaster FORCE").await;
+        } else {
+            world.fake.done(&vote(1));
+            world.fake.done(&vote(2));
+        }
+        promote(&world);
+        let begun = std::time::Instant::now();
+        assert_eq!(ask(&world, WHO).await, told(6380));
+        assert!(begun.elapsed().as_millis() < 250, "after {:?}", begun.elapsed());
+    }
 }

@@ -15,6 +15,7 @@ use crate::base::{GroupName, LogIndex};
 use crate::machine::{Group, State};
 use crate::proto::sentinel as pb;
 use crate::proto::sentinel::sentinel_server::Sentinel;
+use crate::serve::hold::{self, Asked};
 
 /// Decisions in one answer, when the client does not say.
 const DECISIONS: usize = 20;
@@ -38,6 +39,17 @@ impl Service {
         let agreement = &self.ctx.agreement;
         let state = if stale { agreement.state() } else { agreement.linearizable().await.map_err(|error| refuse::read(&error))? };
         let answer = pb::Answer { applied_index: state.applied.0, stale, answered_by: agreement.id().0 };
+        Ok(Basis { state, answer })
+    }
+
+    /// The same for a question about the masters of these groups, which waits for the end of a planned change.
+    async fn announced(&self, consistency: i32, asked: &Asked) -> Result<Basis, Status> {
+        let basis = self.basis(consistency).await?;
+        if basis.answer.stale {
+            return Ok(basis);
+        }
+        let state = hold::until_announced(&*self.ctx.agreement, basis.state, asked).await;
+        let answer = pb::Answer { applied_index: state.applied.0, ..basis.answer };
         Ok(Basis { state, answer })
     }
 
@@ -69,13 +81,13 @@ impl Service {
 impl Sentinel for Service {
     async fn get_master(&self, request: Request<pb::GetMasterRequest>) -> Result<Response<pb::GetMasterResponse>, Status> {
         let request = request.into_inner();
-        let Basis { state, answer } = self.basis(request.consistency).await?;
+        let Basis { state, answer } = self.announced(request.consistency, &Asked::named(request.group.as_bytes())).await?;
         let master = self.master(find(&state, &request.group)?);
         Ok(Response::new(pb::GetMasterResponse { master: Some(master), answer: Some(answer) }))
     }
 
     async fn list_masters(&self, request: Request<pb::ListMastersRequest>) -> Result<Response<pb::ListMastersResponse>, Status> {
-        let Basis { state, answer } = self.basis(request.into_inner().consistency).await?;
+        let Basis { state, answer } = self.announced(request.into_inner().consistency, &Asked::All).await?;
         let masters = state.groups.values().map(|group| self.master(group)).collect();
         Ok(Response::new(pb::ListMastersResponse { masters, answer: Some(answer) }))
     }

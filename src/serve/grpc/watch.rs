@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
 use tokio::sync::watch;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -27,6 +27,7 @@ use crate::proto::sentinel as pb;
 use crate::proto::sentinel::watch_masters_response::Event;
 use crate::raft::ReadError;
 use crate::serve::Consensus;
+use crate::serve::hold;
 
 type Revoked = Pin<Box<dyn Future<Output = Status> + Send>>;
 type Confirming = Pin<Box<dyn Future<Output = Result<Arc<State>, ReadError>> + Send>>;
@@ -57,6 +58,8 @@ pub(super) struct Watch {
     ticks: Interval,
     /// A quorum is being asked whether the watch is up to date.
     confirming: Option<Confirming>,
+    /// When a change that is held back until it is announced is told all the same.
+    held_until: Option<Instant>,
     cancel: CancellationToken,
     /// The caller may no longer watch.
     revoked: Revoked,
@@ -71,6 +74,8 @@ enum Due {
 
 enum Woken {
     NewState,
+    /// A change has been held back for long enough.
+    Due,
     Tick,
     Confirmed(Result<Arc<State>, ReadError>),
     Revoked(Status),
@@ -106,6 +111,7 @@ impl Watch {
             due,
             ticks: every(ctx.progress_every),
             confirming: None,
+            held_until: None,
             cancel,
             revoked: Box::pin(future::pending()),
             ended: false,
@@ -147,13 +153,13 @@ impl Watch {
                 Some(Due::Snapshot { .. }) | None => {}
             }
             match self.wake().await {
-                Woken::NewState => {
+                Woken::NewState | Woken::Due => {
                     let newest = self.states.borrow_and_update().clone();
-                    self.advance(newest);
+                    self.advance_unless_held(newest);
                 }
                 Woken::Tick => self.ask_quorum(),
                 Woken::Confirmed(Ok(confirmed)) => {
-                    self.advance(confirmed);
+                    self.advance_unless_held(confirmed);
                     self.due = Some(Due::Progress);
                 }
                 Woken::Confirmed(Err(error)) => self.due = Some(Due::Unconfirmed(error)),
@@ -176,6 +182,7 @@ impl Watch {
         let woken = tokio::select! {
             () = self.cancel.cancelled() => Woken::Stopped,
             status = &mut self.revoked => Woken::Revoked(status),
+            () = sleep_until(self.held_until.unwrap_or_else(Instant::now)), if self.held_until.is_some_and(|end| Instant::now() < end) => Woken::Due,
             changed = self.states.changed() => if changed.is_ok() { Woken::NewState } else { Woken::Stopped },
             answer = confirmed => Woken::Confirmed(answer),
             _ = self.ticks.tick(), if !asking => Woken::Tick,
@@ -189,6 +196,19 @@ impl Watch {
     fn ask_quorum(&mut self) {
         let agreement = self.agreement.clone();
         self.confirming = Some(Box::pin(async move { agreement.linearizable().await }));
+    }
+
+    /// A planned change that is decided is told once its new master is announced, as other answers are.
+    fn advance_unless_held(&mut self, newer: Arc<State>) {
+        let watched = newer.groups.values().filter(|group| self.watches(group.name.as_str()));
+        let decided = watched.filter_map(|group| hold::limit_once_decided(group)).max();
+        let end = decided.map(|limit| self.held_until.unwrap_or_else(|| Instant::now() + limit));
+        let held = end.is_some_and(|end| Instant::now() < end);
+        // It stays set after its end, so that no further state begins the wait anew.
+        self.held_until = end;
+        if !held {
+            self.advance(newer);
+        }
     }
 
     /// States come on two ways (applied here, confirmed by a quorum); only a newer one counts.

@@ -22,6 +22,7 @@ use crate::raft::ProposeError;
 use crate::serve::Endpoint;
 use crate::serve::audit;
 use crate::serve::glob;
+use crate::serve::hold::{self, Asked};
 use crate::serve::removal::{Removal, Unremoved};
 use crate::serve::users::{DEFAULT, Denial, Occasion, Port};
 
@@ -228,8 +229,15 @@ impl Client {
 
     /// The state to answer from: confirmed, or with `stale-answers` the local one where there is no quorum. Without either, the reply is
     /// that of `no-quorum-reply`; `nil` is the null or empty one for this question.
-    pub(crate) async fn answerable(&mut self, nil: Option<Reply>) -> Result<Arc<State>, Reply> {
+    ///
+    /// It waits, for a bounded time, while a planned change of a group that is asked for is about to make the answer worthless.
+    pub(crate) async fn answerable(&mut self, nil: Option<Reply>, asked: &Asked) -> Result<Arc<State>, Reply> {
         match self.confirmed().await {
+            Ok(state) => {
+                let state = hold::until_announced(&*self.shared.context.agreement, state, asked).await;
+                self.confirmed = Some(Arc::clone(&state));
+                Ok(state)
+            }
             Err(_) if self.context().stale_answers => Ok(self.context().agreement.state()),
             Err(error) => Err(match (self.no_quorum_reply(), nil) {
                 (NoQuorumReply::Nil, Some(nil)) => nil,
@@ -239,7 +247,6 @@ impl Client {
                     Reply::NOTHING
                 }
             }),
-            answer => answer,
         }
     }
 

@@ -9,9 +9,10 @@ use super::super::super::client::Client;
 use super::super::super::instance::Portrait;
 use super::super::super::reply::{Answer, Reply};
 use super::{argument, group, local_state};
+use crate::serve::hold::Asked;
 
 pub(super) async fn get_master_addr(client: &mut Client, words: &[Bytes]) -> Answer {
-    let state = client.answerable(Some(Reply::NullArray)).await?;
+    let state = client.answerable(Some(Reply::NullArray), &Asked::named(argument(words))).await?;
     Ok(match group(&state, argument(words)) {
         Ok(group) => {
             let master = Portrait::new(client.context(), &state, group).master_addr();
@@ -23,12 +24,12 @@ pub(super) async fn get_master_addr(client: &mut Client, words: &[Bytes]) -> Ans
 
 /// Stock's answer for a name that it does not know is an error, which is what clients of this command can take.
 pub(super) async fn master(client: &mut Client, words: &[Bytes]) -> Answer {
-    let state = client.answerable(None).await?;
+    let state = client.answerable(None, &Asked::named(argument(words))).await?;
     Ok(Portrait::new(client.context(), &state, group(&state, argument(words))?).master())
 }
 
 pub(super) async fn masters(client: &mut Client, _: &[Bytes]) -> Answer {
-    let state = client.answerable(Some(Reply::Array(Vec::new()))).await?;
+    let state = client.answerable(Some(Reply::Array(Vec::new())), &Asked::All).await?;
     let context = client.context();
     Ok(Reply::array(state.groups.values().map(|group| Portrait::new(context, &state, group).master())))
 }
