@@ -24,12 +24,12 @@ use crate::simulate::Place;
 const SIGHTS_WAITING: usize = 256;
 
 /// Tends one group until it is no longer monitored, or `cancel`. `look` asks for a fresh look at all its data nodes.
-pub(super) async fn run(parts: Parts, channels: Channels, name: GroupName, look: Arc<Notify>, cancel: CancellationToken) {
+/// `since` is when its hello channels were begun to be listened to.
+pub(super) async fn run(parts: Parts, channels: Channels, (name, since): (GroupName, Mono), look: Arc<Notify>, cancel: CancellationToken) {
     let leading = leads(&parts);
     let Some(group) = parts.raft.state().groups.get(&name).cloned() else { return };
     let (sights, seen) = mpsc::channel(SIGHTS_WAITING);
     let (results, ended) = mpsc::unbounded_channel();
-    let since = parts.clock.mono();
     let shared = tie::Shared::of(&parts, &group);
     let world = world(&parts, leading, group, since, &shared);
     let judge = Judge::new(parts.raft.id(), world.clone());

@@ -29,6 +29,7 @@ async fn present(parts: &Parts, seeds: &[GroupSeed]) {
             epoch: seed.epoch,
             origin: if parts.shadow { Origin::FileInShadow } else { Origin::File },
             at: parts.clock.wall(),
+            takes_up: None,
             asked: None,
         };
         say(parts, &command, |state| state.groups.contains_key(&seed.name)).await;

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::base::paces::Paces;
-use crate::base::{Credentials, Epoch, ForeignPlaces, GroupName, GroupSeed, Heard};
+use crate::base::{Credentials, Epoch, ForeignPlaces, GroupName, GroupSeed, Heard, LogIndex, Mono};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::machine::{Event, Logged, State};
@@ -90,11 +90,12 @@ pub async fn run(parts: Parts, seeds: Vec<GroupSeed>, hellos: Hellos, cancel: Ca
     let (looks, mut wanted) = mpsc::channel(LOOKS_WAITING);
     tasks.spawn(sight::run(parts.clone(), looks, cancel.clone()));
     let (newest, current_epoch) = watch::channel(Epoch::default());
-    let house = House {
+    let mut house = House {
         parts: parts.clone(),
         channels: Channels { current_epoch, heard: hellos.heard },
         tasks: tasks.clone(),
         cancel: cancel.clone(),
+        left: BTreeMap::new(),
     };
     let mut groups: BTreeMap<GroupName, Tended> = BTreeMap::new();
     let mut states = parts.raft.states();
@@ -122,6 +123,10 @@ pub async fn run(parts: Parts, seeds: Vec<GroupSeed>, hellos: Hellos, cancel: Ca
 /// A group with a running loop.
 struct Tended {
     stop: CancellationToken,
+    /// The entry that began the group: one that was removed and taken up again is the same.
+    created: LogIndex,
+    /// Since when its hello channels have been listened to.
+    since: Mono,
     /// Asks for a fresh look at all its data nodes.
     look: Arc<Notify>,
 }
@@ -157,25 +162,43 @@ struct House {
     channels: Channels,
     tasks: TaskTracker,
     cancel: CancellationToken,
+    /// Groups that were removed a moment ago.
+    left: BTreeMap<GroupName, Left>,
 }
+
+/// A group that was tended until a moment ago.
+struct Left {
+    created: LogIndex,
+    since: Mono,
+    at: Mono,
+}
+
+/// For so long hello channels may be left alone without listening anew: a sentinel says hello every two seconds.
+const UNHEARD_MS: u64 = 1500;
 
 impl House {
     /// Starts a loop for each new group, stops those of removed ones.
-    fn tend(&self, state: &State, groups: &mut BTreeMap<GroupName, Tended>) {
+    fn tend(&mut self, state: &State, groups: &mut BTreeMap<GroupName, Tended>) {
+        let now = self.parts.clock.mono();
+        self.left.retain(|_, left| now.ms_since(left.at) < UNHEARD_MS);
         groups.retain(|name, tended| {
             let stays = state.groups.contains_key(name);
             if !stays {
                 tended.stop.cancel();
+                self.left.insert(name.clone(), Left { created: tended.created, since: tended.since, at: now });
             }
             stays
         });
-        for name in state.groups.keys() {
-            groups.entry(name.clone()).or_insert_with(|| {
-                let tended = Tended { stop: self.cancel.child_token(), look: Arc::default() };
-                let (parts, channels, look) = (self.parts.clone(), self.channels.clone(), Arc::clone(&tended.look));
-                self.tasks.spawn(group::run(parts, channels, name.clone(), look, tended.stop.clone()));
-                tended
-            });
+        for (name, group) in &state.groups {
+            if groups.contains_key(name) {
+                continue;
+            }
+            let same = self.left.remove(name).filter(|left| left.created == group.created);
+            let (created, since) = (group.created, same.map_or(now, |left| left.since));
+            let tended = Tended { stop: self.cancel.child_token(), created, since, look: Arc::default() };
+            let (parts, channels, look) = (self.parts.clone(), self.channels.clone(), Arc::clone(&tended.look));
+            self.tasks.spawn(group::run(parts, channels, (name.clone(), since), look, tended.stop.clone()));
+            groups.insert(name.clone(), tended);
         }
     }
 }

@@ -358,7 +358,6 @@ impl House {
                 telemetry::set_level,
                 credentials,
             ),
-            removed: resp::Removed::default(),
             paces,
             simulation: self.simulation.clone(),
             stop: self.cancel.clone(),

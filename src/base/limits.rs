@@ -34,6 +34,8 @@ pub const CLIENT_MESSAGE_BYTES: usize = 64 * 1024;
 
 /// Groups in one cluster.
 pub const GROUPS: usize = 4096;
+/// Removed groups that may be taken up again.
+pub const REMOVED_GROUPS: usize = 64;
 /// Replicas recorded in one group.
 pub const REPLICAS_PER_GROUP: usize = 64;
 /// Finished failovers remembered for each group.

@@ -32,7 +32,7 @@ impl Mono {
 /// A moment on the wall clock: microseconds since the Unix epoch, in UTC.
 ///
 /// Stamped into log entries by their proposers so that people can read the history. Nothing is
-/// ever decided by it.
+/// ever decided by it, but whether a group that is monitored was removed a moment ago.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WallTime(pub u64);

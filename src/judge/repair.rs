@@ -238,6 +238,7 @@ mod tests {
             epoch: Epoch(0),
             origin: Origin::Operator,
             at: WallTime::default(),
+            takes_up: None,
             asked: None,
         };
         state.apply(LogIndex(1), &configure);

@@ -10,6 +10,7 @@ use super::cause::{AbortReason, Manner};
 use super::choice::{Choice, Ineligible};
 use super::failover::FailoverId;
 use super::group::Identity;
+use super::removed::Keep;
 use super::replica::{Retirement, Tenure};
 use super::request::Asked;
 use super::shadow::ShadowEntry;
@@ -53,6 +54,9 @@ pub enum Command {
         origin: Origin,
         /// When it was said.
         at: WallTime,
+        /// The removal that this takes back: the group goes on as it was, if its master is the same. None begins a new group.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        takes_up: Option<LogIndex>,
         /// Who asked for it; none where no client did, and in entries of releases that did not write it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asked: Asked,
@@ -88,6 +92,9 @@ pub enum Command {
         group: GroupName,
         /// When it was said.
         at: WallTime,
+        /// What is to be kept for one that monitors it again; none keeps its epoch only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep: Option<Keep>,
         /// Who asked for it; none where no client did, and in entries of releases that did not write it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asked: Asked,

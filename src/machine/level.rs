@@ -7,12 +7,15 @@
 
 use super::command::Command;
 
-/// The level of this release. Releases that tell none understand the first.
-pub const LEVEL: u32 = 1;
+/// The level of this release. Releases that tell none understand the first. The second keeps groups that were removed, so that they can be taken up again.
+pub const LEVEL: u32 = 2;
 
 impl Command {
     /// The level that a member must have to understand it.
     pub const fn level(&self) -> u32 {
-        1
+        match self {
+            Self::RemoveGroup { keep: Some(_), .. } | Self::ConfigureGroup { takes_up: Some(_), .. } => 2,
+            _ => 1,
+        }
     }
 }

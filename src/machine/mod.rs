@@ -12,7 +12,7 @@
 //! [`ballot`] (who sees the master down), [`fence`] (what keeps a master from writing alone), [`choice`] (what a decision
 //! consists of), [`cause`] (why it began), [`failover`] (the phases and their only writer), [`decision`] (what is remembered of it),
 //! [`shadow`] (groups in which nothing of that is carried out),
-//! [`request`] (who asked for what), [`outcome`] and [`event`] (what came of it), [`invariants`] (what must never be false), [`level`] (which entries a release understands).
+//! [`removed`] (groups that may be taken up again), [`request`] (who asked for what), [`outcome`] and [`event`] (what came of it), [`invariants`] (what must never be false), [`level`] (which entries a release understands).
 
 pub mod ballot;
 pub mod cause;
@@ -28,6 +28,7 @@ pub mod invariants;
 pub mod level;
 mod name;
 pub mod outcome;
+pub mod removed;
 pub mod replica;
 pub mod request;
 pub mod shadow;
@@ -44,6 +45,7 @@ pub use fence::{ArmedFence, Needed};
 pub use fit::fit_reasons;
 pub use group::{Group, Identity, MasterRecord};
 pub use outcome::{Outcome, Refusal};
+pub use removed::{Keep, Removed};
 pub use replica::{ReplicaRecord, Retirement, Tenure};
 pub use request::{Asked, Asker, Request, Requests};
 pub use shadow::{Difference, Duty, Incident, ShadowEntry, ShadowEvent, StockWord};

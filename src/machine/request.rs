@@ -121,7 +121,7 @@ impl Command {
         let (asked, group, at) = match self {
             Self::ConfigureGroup { asked, name, at, .. } => (asked, Some(name), at),
             Self::SetOptions { asked, group, at, .. }
-            | Self::RemoveGroup { asked, group, at }
+            | Self::RemoveGroup { asked, group, at, .. }
             | Self::ResetGroup { asked, group, at, .. }
             | Self::ReplicaNamed { asked, group, at, .. }
             | Self::ReplicaForgotten { asked, group, at, .. }
@@ -281,6 +281,7 @@ mod tests {
             epoch: Epoch(0),
             origin: Origin::File,
             at,
+            takes_up: None,
             asked: None,
         };
         apply(&mut state, set(5).asked_by(asker()));
@@ -294,7 +295,7 @@ mod tests {
             apply(&mut state, set(number % 2 + 1).asked_by(asker()));
         }
         assert_eq!(state.requests.iter().count(), limits::REQUESTS);
-        apply(&mut state, Command::RemoveGroup { group: name.clone(), at, asked: None }.asked_by(asker()));
+        apply(&mut state, Command::RemoveGroup { group: name.clone(), at, keep: None, asked: None }.asked_by(asker()));
         assert_eq!(state.requests.iter().next_back().map(|request| request.what.as_str()), Some("remove-group"));
     }
 

@@ -10,6 +10,7 @@ use super::event::{Event, Logged};
 use super::failover::Stamp;
 use super::group::{Applied, Group};
 use super::outcome::{Outcome, Refusal};
+use super::removed::{self, Given, Keep, Removed};
 use super::request::{self, Request, Requests};
 use super::shadow::{Duty, ShadowEntry};
 use crate::base::parameters::Parameters;
@@ -64,6 +65,9 @@ pub struct State {
     /// Not bounded: a row is at most 160 bytes, and goes when its name is monitored again. Without it the group would be back with the next
     /// start of any sentinel whose file still names it, in an epoch that its clients have seen with another master.
     pub retired: BTreeMap<GroupName, Epoch>,
+    /// What is kept of groups that were removed lately; bounded.
+    #[serde(default, skip_serializing_if = "removed::is_empty")]
+    pub removed: BTreeMap<GroupName, Removed>,
     /// The sentinels that have presented themselves.
     pub sentinels: BTreeMap<NodeId, SentinelRecord>,
     /// The ids of sentinels that left, newest last; bounded. One that still runs is none of others.
@@ -140,8 +144,8 @@ impl State {
     fn dispatch(&mut self, index: LogIndex, command: &Command) -> Result<(Outcome, Vec<Logged>), Refusal> {
         let stamp_of = |at: &WallTime| Stamp { index, at: *at };
         match command {
-            Command::ConfigureGroup { name, master, settings, replicas, epoch, origin, at, .. } => {
-                self.configure(name, master, settings, replicas, *epoch, *origin, stamp_of(at))
+            Command::ConfigureGroup { name, master, settings, replicas, epoch, origin, takes_up, at, .. } => {
+                self.configure(name, master, settings, replicas, (*epoch, *takes_up), *origin, stamp_of(at))
             }
             Command::SetOptions { group, changes, at, .. } => {
                 let stamp = stamp_of(at);
@@ -151,7 +155,7 @@ impl State {
                 let sealed = (auth_pass.as_ref(), notification_webhook.as_ref());
                 self.in_group(group, stamp_of(at), |group| Ok((group.take_sealed(*seen, sealed), Vec::new())))
             }
-            Command::RemoveGroup { group, at, .. } => self.remove(group, stamp_of(at)),
+            Command::RemoveGroup { group, at, keep, .. } => self.remove(group, keep.as_ref(), stamp_of(at)),
             Command::ResetGroup { group, down, at, .. } => self.in_group(group, stamp_of(at), |group| group.reset(down)),
             Command::MasterSeen { group, epoch, identity, at } => {
                 self.in_group(group, stamp_of(at), |group| group.note_master(*epoch, identity))
@@ -288,7 +292,7 @@ impl State {
         master: &Addr,
         settings: &GroupSettings,
         replicas: &[Addr],
-        epoch: Epoch,
+        (epoch, takes_up): (Epoch, Option<LogIndex>),
         origin: Origin,
         stamp: Stamp,
     ) -> Result<(Outcome, Vec<Logged>), Refusal> {
@@ -310,12 +314,12 @@ impl State {
         }
         GroupSettings::default().change(&crate::base::settings::SettingChange::Quorum(settings.quorum))?;
         let epoch = self.retired.remove(name).map_or(epoch, |last| last.next().max(epoch));
-        let mut group = Group::new(name.clone(), epoch, master.clone(), settings.clone(), replicas, stamp);
         // One word for shadow is enough: a group that acts beside those who lead it is what nobody wants to learn afterwards.
         let shadow = origin == Origin::FileInShadow || self.sentinels.values().any(|sentinel| sentinel.shadow);
-        if shadow {
-            group.duty = Duty::Shadow { since: stamp };
-        }
+        let duty = if shadow { Duty::Shadow { since: stamp } } else { Duty::Acts };
+        let anew = || Group { duty, ..Group::new(name.clone(), epoch, master.clone(), settings.clone(), replicas, stamp) };
+        let group = self.take_up(name, master, takes_up, Given { settings, duty, at: stamp }).unwrap_or_else(anew);
+        let epoch = group.epoch;
         let quorum = settings.quorum;
         let known = group.replicas.keys().map(|replica| Event::ReplicaAdded { replica: replica.clone(), master: master.clone() });
         let events = std::iter::once(Event::GroupAdded { master: master.clone(), quorum }).chain(known).collect();
@@ -325,8 +329,11 @@ impl State {
         Ok((Outcome::Done, events))
     }
 
-    fn remove(&mut self, name: &GroupName, stamp: Stamp) -> Result<(Outcome, Vec<Logged>), Refusal> {
+    fn remove(&mut self, name: &GroupName, keep: Option<&Keep>, stamp: Stamp) -> Result<(Outcome, Vec<Logged>), Refusal> {
         let group = self.groups.remove(name).ok_or_else(|| Refusal::NoSuchGroup(name.clone()))?;
+        if let Some(keep) = keep {
+            self.note_removed(&group, keep, stamp);
+        }
         self.retired.insert(name.clone(), group.epoch);
         self.note_change(MasterChange { revision: stamp.index, at: stamp.at, group: name.clone(), epoch: group.epoch, master: None });
         Ok((Outcome::Done, logged(stamp, Some(name), vec![Event::GroupRemoved { master: group.master.addr.clone() }])))

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Agreement;
-use crate::base::GroupName;
 use crate::base::settings::{PromotionPolicy, SettingChange};
+use crate::base::{Addr, GroupName};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::judge::{GroupView, RemovalStep};
-use crate::machine::{Asker, Command, Group};
+use crate::machine::{ArmedFence, Asker, Command, Group, Keep};
 use crate::raft::{Committed, ProposeError, ReadError};
 
 /// How long the data nodes may take to give the fence back: two rounds of looks, and less than clients wait for an answer.
@@ -55,10 +55,10 @@ impl Removal {
 
     async fn work(self) -> Result<Committed, Unremoved> {
         let state = self.agreement.linearizable().await?;
-        let Some(group) = state.groups.get(&self.group) else { return Ok(self.remove().await?) };
+        let Some(group) = state.groups.get(&self.group) else { return Ok(self.remove(None).await?) };
         match self.first_step(group) {
             RemovalStep::Stays(why) => return Err(Unremoved::Stays(why)),
-            RemovalStep::Ends => return Ok(self.remove().await?),
+            RemovalStep::Ends => return Ok(self.remove(Some(group)).await?),
             RemovalStep::TakesBack => {}
         }
         let before = group.settings.promotion_policy;
@@ -68,7 +68,7 @@ impl Removal {
             self.set_policy(PromotionPolicy::Available, before).await?;
             return Err(Unremoved::Stays(why));
         }
-        let removed = self.remove().await;
+        let removed = self.remove(Some(group)).await;
         if removed.is_err() {
             // It may be there still, and is not to be left without its fence. Where it is gone there is nothing to set.
             let _ = self.set_policy(PromotionPolicy::Available, before).await;
@@ -100,8 +100,26 @@ impl Removal {
         self.agreement.propose(command).await
     }
 
-    async fn remove(&self) -> Result<Committed, ProposeError> {
-        self.propose(Command::RemoveGroup { group: self.group.clone(), at: self.clock.wall(), asked: None }).await
+    /// Removes it; what `before` was is kept, so that one that monitors it again takes it up.
+    async fn remove(&self, before: Option<&Arc<Group>>) -> Result<Committed, ProposeError> {
+        let command = |keep| Command::RemoveGroup { group: self.group.clone(), at: self.clock.wall(), keep, asked: None };
+        match self.propose(command(before.map(|before| self.keep(before)))).await {
+            // A member of an older release keeps nothing, and none may keep what another does not.
+            Err(ProposeError::NotUnderstood(_)) => self.propose(command(None)).await,
+            ended => ended,
+        }
+    }
+
+    fn keep(&self, before: &Group) -> Keep {
+        let (state, view) = (self.agreement.state(), self.board.group(&self.group).unwrap_or_default());
+        let stays = |addr: &Addr| state.groups.get(&self.group).is_some_and(|now| now.replicas.contains_key(addr));
+        let left = before.replicas.iter().filter(|(addr, record)| record.may_hold() && !stays(addr)).count();
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
+        Keep {
+            policy: before.settings.promotion_policy,
+            fence: before.fence.map(|fence| ArmedFence { covered: fence.covered.saturating_sub(left), ..fence }),
+            down: before.replicas.keys().filter(|addr| view.is_down(addr)).cloned().collect(),
+        }
     }
 
     async fn set_policy(&self, from: PromotionPolicy, to: PromotionPolicy) -> Result<(), ProposeError> {

@@ -98,7 +98,7 @@ async fn without_a_quorum_only_a_stale_answer_is_given_and_marked() {
 async fn a_linearizable_answer_does_not_come_from_a_state_that_lags_behind() {
     let world = World::start().await;
     world.monitor("a");
-    world.fake.commit_quietly(&Command::RemoveGroup { group: name("a"), at: Default::default(), asked: None });
+    world.fake.commit_quietly(&Command::RemoveGroup { group: name("a"), at: Default::default(), keep: None, asked: None });
     assert_eq!(master(&world, "a", Consistency::Linearizable).await.unwrap_err().code(), Code::NotFound);
     assert!(master(&world, "a", Consistency::Stale).await.is_ok(), "the stale one may");
 }

@@ -109,13 +109,14 @@ impl World {
             epoch: Epoch(0),
             origin: Origin::Operator,
             at: WallTime(1_000_000),
+            takes_up: None,
             asked: None,
         };
         self.fake.commit(&command).index
     }
 
     pub fn remove(&self, group: &str) -> LogIndex {
-        self.fake.commit(&Command::RemoveGroup { group: name(group), at: WallTime(9_000_000), asked: None }).index
+        self.fake.commit(&Command::RemoveGroup { group: name(group), at: WallTime(9_000_000), keep: None, asked: None }).index
     }
 
     /// One sentinel's vote that the master is down, with what a replica says.

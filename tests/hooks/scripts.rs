@@ -151,7 +151,7 @@ async fn the_end_of_a_group_is_told_by_its_own_script() {
     // So that the settings are seen before they are gone.
     world.warn("+set", "x");
     eventually("it is told", || world.read("told") == "+set\n").await;
-    world.done(&Command::RemoveGroup { group: group(), at: WallTime(0), asked: None });
+    world.done(&Command::RemoveGroup { group: group(), at: WallTime(0), keep: None, asked: None });
     world.warn("-monitor", "x");
     eventually("the end is told", || world.read("told") == "+set\n-monitor\n").await;
 }

@@ -176,6 +176,7 @@ fn state() -> State {
         epoch: Epoch(4),
         origin: From::Operator,
         at: WallTime(0),
+        takes_up: None,
         asked: None,
     };
     state.apply(LogIndex(2), &configure);

@@ -105,6 +105,7 @@ impl Bench {
             epoch: Epoch(0),
             origin: Origin::File,
             at: WallTime(0),
+            takes_up: None,
             asked: None,
         });
         bench.judges = (0..3).map(|at| Judge::new(NodeId(at as u64 + 1), bench.world(at))).collect();

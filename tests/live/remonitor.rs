@@ -1,6 +1,6 @@
 //! What operators' loops do again and again: remove a master, monitor it, set its options.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::strict::{armed, strict};
 use crate::kit::{Cluster, GROUP, Sentinel};
@@ -40,6 +40,34 @@ fn what_was_set_for_a_name_survives_a_loop_that_monitors_it_anew_on_each_sentine
     }
     assert_eq!(cluster.recorded(1).expect("it answers").revision, before);
     wait_until_armed(&cluster);
+}
+
+#[test]
+fn a_name_that_is_removed_at_one_sentinel_and_monitored_at_another_goes_on_where_it_was() {
+    let cluster = armed(strict());
+    let old = cluster.master();
+    cluster.sentinels[0].expect_ok(&["SENTINEL", "FAILOVER", GROUP]);
+    let new = cluster.timeline.wait_for("another master", SOON, || match cluster.sentinels[0].master() {
+        Ok(port) if port != old => Ok(port.to_string()),
+        other => Err(format!("{other:?}")),
+    });
+    cluster.timeline.wait_for("all follow it", SOON, || cluster.formed());
+    wait_until_armed(&cluster);
+    let epoch = field(&cluster.sentinels[0], "config-epoch");
+    let decisions = |id: usize| cluster.sentinel(id).history().decisions(GROUP).map(|all| all.len());
+    assert_eq!(decisions(1), Ok(1));
+    for (remover, watcher) in [(0, 1), (1, 2), (2, 0)] {
+        cluster.sentinels[remover].expect_ok(&["SENTINEL", "REMOVE", GROUP]);
+        cluster.sentinels[watcher].expect_ok(&["SENTINEL", "MONITOR", GROUP, "127.0.0.1", &new, "2"]);
+        let begun = Instant::now();
+        let found = ["promotion-policy", "effective-promotion-policy", "config-epoch", "num-slaves"]
+            .map(|name| field(&cluster.sentinels[watcher], name));
+        assert_eq!(found, ["strict", "strict", &epoch, "2"]);
+        wait_until_armed(&cluster);
+        // Who was just listening for other sentinels does not listen anew.
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}\n{}", begun.elapsed(), cluster.timeline.report());
+        assert_eq!(decisions(watcher + 1), Ok(1), "what was decided is remembered");
+    }
 }
 
 #[test]

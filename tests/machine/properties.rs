@@ -9,8 +9,8 @@ use raft_sentinel::base::{Addr, Epoch, Fence, GroupName, GroupSettings, LogIndex
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{
-    AbortReason, Basis, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Manner, Outcome, ShadowEntry, State, StockWord,
-    Testimony, invariants,
+    AbortReason, Basis, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Keep, Manner, Outcome, Removed, ShadowEntry,
+    State, StockWord, Testimony, invariants,
 };
 
 /// What to do next, in terms that make sense in any state.
@@ -140,6 +140,7 @@ fn make(state: &mut State, index: LogIndex, step: &Move, attempts: &mut Vec<Fail
             return (Outcome::Unchanged, vec![]);
         }
         Move::Monitor { origin, quorum } => Command::ConfigureGroup {
+            takes_up: state.removed.get(&group).map(Removed::entry),
             name: group,
             master: node(0),
             settings: GroupSettings { quorum, ..GroupSettings::default() },
@@ -149,7 +150,11 @@ fn make(state: &mut State, index: LogIndex, step: &Move, attempts: &mut Vec<Fail
             at,
             asked: None,
         },
-        Move::Remove => Command::RemoveGroup { group, at, asked: None },
+        Move::Remove => {
+            let settings = known.as_ref().map(|group| (group.settings.promotion_policy, group.fence));
+            let keep = settings.map(|(policy, fence)| Keep { policy, fence, down: vec![node(1)] });
+            Command::RemoveGroup { group, at, keep, asked: None }
+        }
         Move::Replica { node: number } => {
             Command::ReplicaSeen { group, epoch, replica: node(number), identity: Some(identity), tenure: None, at }
         }

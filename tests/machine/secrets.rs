@@ -26,8 +26,17 @@ impl World {
     fn monitor(&mut self, pass: StoredSecret) {
         let settings = GroupSettings { auth_pass: Some(pass), ..GroupSettings::default() };
         let (master, origin, at) = (Addr::new("127.0.0.1", 6379).expect("an address"), Origin::Operator, WallTime(0));
-        let command =
-            Command::ConfigureGroup { name: name(), master, settings, replicas: Vec::new(), epoch: Epoch(0), origin, at, asked: None };
+        let command = Command::ConfigureGroup {
+            name: name(),
+            master,
+            settings,
+            replicas: Vec::new(),
+            epoch: Epoch(0),
+            origin,
+            at,
+            takes_up: None,
+            asked: None,
+        };
         assert_eq!(self.apply(&command), Outcome::Done);
     }
 
@@ -74,7 +83,7 @@ fn what_was_set_since_stays() {
 fn a_group_that_was_monitored_again_is_another_one() {
     let mut world = World::with_password(StoredSecret::new("clear"));
     let seen = world.0.applied;
-    world.apply(&Command::RemoveGroup { group: name(), at: WallTime(0), asked: None });
+    world.apply(&Command::RemoveGroup { group: name(), at: WallTime(0), keep: None, asked: None });
     assert!(matches!(world.seal(seen, Some(sealed(1)), None), Outcome::Refused(_)));
     world.monitor(StoredSecret::new("another"));
     assert_eq!(world.seal(seen, Some(sealed(1)), None), Outcome::Unchanged);

@@ -169,9 +169,10 @@ impl World {
                     _ => Origin::Operator,
                 },
                 at,
+                takes_up: None,
                 asked: None,
             },
-            "remove" => Command::RemoveGroup { group, at, asked: None },
+            "remove" => Command::RemoveGroup { group, at, keep: None, asked: None },
             "reset" => Command::ResetGroup { group, down: words.0[2..].iter().copied().map(addr).collect(), at, asked: None },
             "set-quorum" => {
                 Command::SetOptions { group, changes: vec![SettingChange::Quorum(words.at(2).parse().expect("a number"))], at, asked: None }

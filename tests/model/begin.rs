@@ -169,5 +169,15 @@ fn configure(name: &GroupName, terms: &Terms, sentinels: usize, first: usize) ->
     };
     let (origin, at) = (Origin::File, WallTime(0));
     let replicas = (first + 1..first + terms.nodes).map(addr).collect();
-    Command::ConfigureGroup { name: name.clone(), master: addr(first), settings, replicas, epoch: Epoch(0), origin, at, asked: None }
+    Command::ConfigureGroup {
+        name: name.clone(),
+        master: addr(first),
+        settings,
+        replicas,
+        epoch: Epoch(0),
+        origin,
+        at,
+        takes_up: None,
+        asked: None,
+    }
 }

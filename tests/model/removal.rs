@@ -96,7 +96,7 @@ impl Run {
 
     fn end_group(&mut self, team: usize) {
         let (group, at) = (self.teams[team].name.clone(), WallTime(self.net.now));
-        self.order(team, &Command::RemoveGroup { group, at, asked: None });
+        self.order(team, &Command::RemoveGroup { group, at, keep: None, asked: None });
     }
 
     /// The log says that the group is gone. Nothing is promised of its writes any more.

@@ -167,6 +167,7 @@ pub(crate) fn monitor(name: &str) -> Command {
         epoch: raft_sentinel::base::Epoch(0),
         origin: Origin::Operator,
         at: WallTime(1),
+        takes_up: None,
         asked: None,
     }
 }

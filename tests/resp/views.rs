@@ -94,6 +94,7 @@ async fn addresses_of_version_six() {
         epoch: Epoch(0),
         origin: Origin::Operator,
         at: WallTime(0),
+        takes_up: None,
         asked: None,
     });
     assert_eq!(ask(&world, "SENTINEL GET-MASTER-ADDR-BY-NAME six").await, "*2\r\n$3\r\n::1\r\n$1\r\n1\r\n");
@@ -194,6 +195,7 @@ async fn a_node_with_a_name_is_told_by_its_address_unless_names_are_announced() 
         epoch: Epoch(1),
         origin: Origin::Operator,
         at: WallTime(0),
+        takes_up: None,
         asked: None,
     });
     let mut view = GroupView::default();

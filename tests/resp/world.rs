@@ -91,6 +91,7 @@ fn state() -> State {
         epoch: Epoch(4),
         origin: Origin::Operator,
         at: WallTime::default(),
+        takes_up: None,
         asked: None,
     };
     let index = LogIndex(state.applied.0 + 1);
@@ -225,7 +226,6 @@ pub(crate) async fn world_with(options: Options) -> World {
             |_| (),
             watch::Sender::new(credentials),
         ),
-        removed: raft_sentinel::serve::resp::Removed::default(),
         paces: paces.clone(),
         simulation: Simulation::default(),
         stop: stop.clone(),

@@ -64,6 +64,7 @@ pub(crate) fn configure(number: u64) -> Command {
         epoch: Epoch(0),
         origin: Origin::Operator,
         at: WallTime(1_000_000 + number),
+        takes_up: None,
         asked: None,
     }
 }
@@ -74,7 +75,7 @@ pub(crate) fn command(index: u64) -> Command {
     let at = WallTime(index);
     match index {
         0..5 => configure(index),
-        _ if index.is_multiple_of(11) => Command::RemoveGroup { group, at, asked: None },
+        _ if index.is_multiple_of(11) => Command::RemoveGroup { group, at, keep: None, asked: None },
         _ if index.is_multiple_of(7) => configure(index % 5),
         _ => Command::SetOptions { group, changes: vec![SettingChange::DownAfterMs(index)], at, asked: None },
     }

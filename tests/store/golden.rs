@@ -18,7 +18,7 @@ use raft_sentinel::base::{
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::ballot::ReplicaWitness;
 use raft_sentinel::machine::{
-    AbortReason, Asker, Basis, Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, Manner, Phase, Retirement,
+    AbortReason, Asker, Basis, Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, Keep, Manner, Phase, Retirement,
     SentinelRecord, ShadowEntry, State, StockWord, Testimony,
 };
 use raft_sentinel::raft::types::{Entry, SnapshotMeta, Vote};
@@ -108,6 +108,31 @@ fn who_asked_keeps_its_form() {
 fn what_a_sentinel_tells_of_itself_keeps_its_form() {
     let told = SentinelRecord { shadow: true, key_ids: Some(vec!["0a1b2c3d".to_owned()]), level: Some(1), ..record() };
     check_json("record-with-level", &told);
+}
+
+#[test]
+fn a_removed_group_that_may_be_taken_up_keeps_its_form() {
+    let mut state = State::default();
+    let armed = Command::FenceArmed {
+        group: group_name(0),
+        epoch: Epoch(0),
+        fence: Fence { min_replicas: 1, max_lag_s: 2 },
+        replicas: 2,
+        at: at(),
+    };
+    state.apply(LogIndex(1), &configure(0));
+    state.apply(LogIndex(2), &armed);
+    let keep = Keep { policy: PromotionPolicy::Strict, fence: state.groups[&group_name(0)].fence, down: vec![redis(3)] };
+    let remove = Command::RemoveGroup { group: group_name(0), at: at(), keep: Some(keep), asked: None };
+    check_json("command-remove-and-keep", &remove);
+    state.apply(LogIndex(3), &remove);
+    check_json("state-removed", &state);
+    let Command::ConfigureGroup { name, master, settings, replicas, epoch, origin, at, .. } = configure(0) else { unreachable!() };
+    let take_up = Command::ConfigureGroup { name, master, settings, replicas, epoch, origin, at, takes_up: Some(LogIndex(3)), asked: None };
+    check_json("command-take-up", &take_up);
+    state.apply(LogIndex(4), &take_up);
+    assert!(state.groups[&group_name(0)].fence.is_some() && state.removed.is_empty());
+    assert_eq!((remove.level(), take_up.level(), configure(0).level()), (2, 2, 1), "a release that does not know them is not given them");
 }
 
 #[test]
@@ -345,7 +370,7 @@ fn commands() -> Vec<Command> {
         Command::SentinelJoined { id: NodeId(1), record: record() },
         Command::FailoverAborted { group: group.clone(), id, reason: AbortReason::MasterReturned, at },
         Command::VotesExpired { voter: NodeId(3), silent_ms: 10_000, at },
-        Command::RemoveGroup { group: group_name(9), at, asked: None },
+        Command::RemoveGroup { group: group_name(9), at, keep: None, asked: None },
         Command::SentinelLeft { id: NodeId(9) },
         Command::FenceDropped { group: group.clone(), epoch, at },
         Command::SetParameters { sentinel: NodeId(1), changes: parameter_changes(), at, asked: None },
@@ -407,7 +432,7 @@ fn state() -> State {
     for number in 1..=3 {
         apply(&mut state, &configure(number));
     }
-    apply(&mut state, &Command::RemoveGroup { group: group_name(3), at, asked: None });
+    apply(&mut state, &Command::RemoveGroup { group: group_name(3), at, keep: None, asked: None });
     for voter in [1, 2] {
         let vote = Command::VoteDown { group: group_name(1), epoch: Epoch(0), voter: NodeId(voter), testimony: testimony(), at };
         apply(&mut state, &vote);

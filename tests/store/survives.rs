@@ -185,10 +185,10 @@ fn command() -> BoxedStrategy<Command> {
     let epoch = || (0_u64..3).prop_map(Epoch);
     let of_groups = prop_oneof![
         4 => (name(), addr(), settings(), vec(addr(), 0..4), epoch()).prop_map(move |(name, master, settings, replicas, epoch)| {
-            Command::ConfigureGroup { name, master, settings, replicas, epoch, origin: Origin::Operator, at, asked: None }
+            Command::ConfigureGroup { name, master, settings, replicas, epoch, origin: Origin::Operator, at, takes_up: None, asked: None }
         }),
         2 => (name(), vec(setting(), 0..4)).prop_map(move |(group, changes)| Command::SetOptions { group, changes, at, asked: None }),
-        1 => name().prop_map(move |group| Command::RemoveGroup { group, at, asked: None }),
+        1 => name().prop_map(move |group| Command::RemoveGroup { group, at, keep: None, asked: None }),
         1 => (name(), any::<u64>(), option::of(password()), option::of(webhook())).prop_map(move |(group, seen, auth_pass, webhook)| {
             Command::SecretsSealed { group, seen: LogIndex(seen), auth_pass, notification_webhook: webhook, at }
         }),
@@ -301,6 +301,7 @@ fn an_entry_with_what_is_no_address_is_read_and_what_is_read_can_be_kept() {
         epoch: Epoch(0),
         origin: Origin::Operator,
         at: WallTime(1),
+        takes_up: None,
         asked: None,
     };
     state.apply(LogIndex(1), &configure);

@@ -47,6 +47,7 @@ fn state() -> State {
         epoch: Epoch(0),
         origin: Origin::Operator,
         at: WallTime::default(),
+        takes_up: None,
         asked: None,
     };
     let index = LogIndex(state.applied.0 + 1);

@@ -10,7 +10,7 @@ use super::{Context, failover, membership, refuse};
 use crate::base::settings::SettingChange;
 use crate::base::{Epoch, GroupName, GroupSettings, LogIndex, NodeId};
 use crate::conf::options::{RENAME_DENIED, renames};
-use crate::machine::{Asker, Command, ShadowEntry, command::Origin};
+use crate::machine::{Asker, Command, Removed, ShadowEntry, command::Origin};
 use crate::proto::admin as pb;
 use crate::proto::admin::admin_server::Admin;
 use crate::serve::removal::{Removal, Unremoved};
@@ -169,20 +169,25 @@ impl Admin for Service {
         if given.quorum.is_some_and(|quorum| quorum != request.quorum) {
             return Err(Status::invalid_argument("quorum and options.quorum differ"));
         }
-        let mut settings = GroupSettings { quorum: request.quorum, ..GroupSettings::default() };
         let changes = options::changes(given)?;
         self.check_renames(&changes)?;
+        let state = self.ctx.agreement.linearizable().await.map_err(|error| refuse::read(&error))?;
+        let kept = state.removed_lately(&name, &master, self.ctx.clock.wall());
+        let settings = GroupSettings { quorum: request.quorum, ..GroupSettings::default() };
+        // What is said counts more than what was.
+        let mut settings = kept.map_or_else(|| settings.clone(), |kept| kept.settings(settings.clone()));
         for change in changes {
             settings.change(&change).map_err(|bad| Status::invalid_argument(bad.to_string()))?;
         }
-        if let Some(why) = self.ctx.agreement.state().taken(&name, &master) {
+        if let Some(why) = state.taken(&name, &master) {
             return Err(Status::failed_precondition(why));
         }
         let command = Command::ConfigureGroup {
+            replicas: kept.map(|kept| kept.replicas(&master)).unwrap_or_default(),
+            takes_up: kept.map(Removed::entry),
             name,
             master,
             settings,
-            replicas: Vec::new(),
             epoch: Epoch(0),
             origin: Origin::Operator,
             at: self.ctx.clock.wall(),

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::live::Live;
-use super::removed::Removed;
 use crate::admission::{Port, Precedence};
 use crate::base::paces::Paces;
 use crate::base::{CallRules, Mono, RunId};
@@ -88,8 +87,6 @@ pub struct Context {
     pub dir: PathBuf,
     /// What an operator may change of this process while it runs.
     pub live: Live,
-    /// Groups that were removed a moment ago.
-    pub removed: Removed,
     /// How often data nodes are asked.
     pub paces: Paces,
     /// Where this process is to fail in a drill.

@@ -5,7 +5,7 @@
 //! but through proposals. It makes no decision, opens no link to a data node, and does not know `agent`.
 //! Started by `app` through [`serve`].
 //!
-//! In reading order: [`context`] and what it is given, [`live`] (what can be changed at run time), `removed` (groups that were removed a moment ago), `server` (listeners), `session`
+//! In reading order: [`context`] and what it is given, [`live`] (what can be changed at run time), `server` (listeners), `session`
 //! (one client: read, dispatch, write), `reader` and `inline` (bytes to words), `command` (the table and its handlers), `instance` (what is told of a data node or sentinel), `reply` and `writer` (values to bytes).
 //! What subscribers hear comes from [`events`](crate::events).
 
@@ -20,7 +20,6 @@ pub mod live;
 mod number;
 mod reader;
 mod registry;
-mod removed;
 mod reply;
 mod server;
 mod session;
@@ -29,5 +28,4 @@ mod writer;
 
 pub use context::{Context, LocalFacts, Manners};
 pub use door::Door;
-pub use removed::Removed;
 pub use server::serve;

@@ -10,7 +10,7 @@ use super::super::super::tunables::Meaning;
 use super::{argument, group, no_such_master, options, parameters};
 use crate::base::{Addr, GroupName, GroupSettings};
 use crate::machine::command::Origin;
-use crate::machine::{Command, Outcome, Refusal};
+use crate::machine::{Command, Outcome, Refusal, Removed};
 use crate::serve::{adoption, glob};
 
 /// The outcome of a change as a reply.
@@ -65,15 +65,18 @@ pub(super) async fn monitor(client: &mut Client, words: &[Bytes]) -> Answer {
     // Stock Sentinel takes any name, and writes a file that it cannot read again.
     let name = GroupName::new(String::from_utf8_lossy(name)).map_err(|error| Reply::error(format!("ERR {error}")))?;
     // Two that are asked for at once are both taken; then the younger one is held back.
-    if let Some(why) = client.context().agreement.state().taken(&name, &master) {
+    let settings = starting_settings(context, quorum);
+    let state = client.confirmed().await?;
+    if let Some(why) = state.taken(&name, &master) {
         return Err(Reply::error(format!("ERR refused: {why}")));
     }
-    let kept = context.removed.take(&name, &master, context.clock.mono());
-    let settings = starting_settings(context, quorum);
+    // Another sentinel may have removed it a moment ago.
+    let kept = state.removed_lately(&name, &master, client.context().clock.wall());
     let command = Command::ConfigureGroup {
         name,
-        settings: kept.as_ref().map_or_else(|| settings.clone(), |kept| kept.settings(settings.clone())),
-        replicas: kept.as_ref().map(|kept| kept.replicas(&master)).unwrap_or_default(),
+        settings: kept.map_or_else(|| settings.clone(), |kept| kept.settings(settings.clone())),
+        replicas: kept.map(|kept| kept.replicas(&master)).unwrap_or_default(),
+        takes_up: kept.map(Removed::entry),
         master,
         epoch: crate::base::Epoch::default(),
         origin: Origin::Operator,
@@ -102,13 +105,7 @@ pub(super) async fn remove(client: &mut Client, words: &[Bytes]) -> Answer {
         [word] if word.eq_ignore_ascii_case(b"force") => true,
         _ => return Err(Reply::error("ERR syntax error")),
     };
-    let before = super::local_state(client).groups.get(&group).cloned();
-    let outcome = client.remove(group, force).await?;
-    if let Some(before) = before.filter(|_| outcome == Outcome::Done) {
-        let context = client.context();
-        context.removed.note(&before, &context.board.group(&before.name).unwrap_or_default(), context.clock.mono());
-    }
-    settled(outcome)
+    settled(client.remove(group, force).await?)
 }
 
 pub(super) async fn set(client: &mut Client, words: &[Bytes]) -> Answer {
