@@ -9,7 +9,7 @@
 //!
 //! In reading order: [`view`] and `belief` (what was seen of a node), [`down`] (when a node is down), `vote`,
 //! [`candidate`] and `intact` (whom to promote), `promotion` (the steps of a failover; of a strict one
-//! `detach`, `out` (whether the old master can write no more) and `loan`, of a planned one `drain`, `announce` and `cut_again`; `attempt` is what is remembered of it), `fence` (kept in force meanwhile) and `fence_problem` (what is wrong with it), `tenure` (which replicas count), `loss` (a master without its data), `repair` (everything that is not as recorded), `branch` and `by_hand` (roles that an operator changed), `foreign` (servers that are not the group's), `moved` (a master at another address), `stand_in` (another server at the master's address), `rights` (orders, and who would refuse them), `script` (what keeps a node from answering), `looks` (how often a node is looked at), `readiness` (what would come of the loss of the master), `removal` (what a group's removal would leave behind), `alarm` (when operators are told),
+//! `detach`, `table` (its candidates), `out` (whether the old master can write no more) and `loan`, of a planned one `drain`, `announce` and `cut_again`; `attempt` is what is remembered of it), `fence` (kept in force meanwhile) and `fence_problem` (what is wrong with it), `tenure` (which replicas count), `loss` (a master without its data), `repair` (everything that is not as recorded), `branch` and `by_hand` (roles that an operator changed), `foreign` (servers that are not the group's), `moved` (a master at another address), `stand_in` (another server at the master's address), `rights` (orders, and who would refuse them), `script` (what keeps a node from answering), `looks` (how often a node is looked at), `readiness` (what would come of the loss of the master), `removal` (what a group's removal would leave behind), `alarm` (when operators are told),
 //! `shadow` (where nothing is carried out), [`reach`] (who should lead),
 //! [`mind`] (the step that calls them), [`intent`] and [`pending`].
 
@@ -45,6 +45,7 @@ mod rights;
 mod script;
 mod shadow;
 mod stand_in;
+mod table;
 mod tenure;
 pub mod view;
 mod vote;
