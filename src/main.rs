@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 use raft_sentinel::app;
 use raft_sentinel::conf::cli::{Cli, Command, LogFormat, Secret, Serve};
-use raft_sentinel::{ctl, gate, secret};
+use raft_sentinel::{conf, ctl, gate, secret};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -75,7 +75,15 @@ impl Drop for Written {
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Scripts learn the reason from the exit code of `master`; the other commands fail with 1, as they always did.
-fn ask(command: ctl::Command) -> Result<(), (ExitCode, String)> {
+fn ask(mut command: ctl::Command) -> Result<(), (ExitCode, String)> {
+    let target = command.target_mut();
+    if let Some(file) = target.config.clone() {
+        let config = conf::load(&file, &[]).map_err(|error| (ExitCode::FAILURE, error.to_string()))?;
+        if config.grpc_listen.is_empty() {
+            return Err((ExitCode::FAILURE, format!("{}: gRPC is off, so that this sentinel cannot be asked", file.display())));
+        }
+        target.ask_at(config.grpc_listen.into_iter().map(|listen| listen.addr), config.grpc_tls);
+    }
     let for_scripts = matches!(command, ctl::Command::Master { .. });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| (ExitCode::FAILURE, format!("cannot start the runtime: {error}")))?;

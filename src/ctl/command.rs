@@ -12,6 +12,9 @@ pub struct Target {
     /// gRPC addresses of sentinels, tried in this order
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:28379", env = "RAFT_SENTINEL_ADDR")]
     pub addr: Vec<Addr>,
+    /// The configuration of the sentinel on this host: it is asked where the file has it listen, whatever --addr says
+    #[arg(short = 'c', long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,

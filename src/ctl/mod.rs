@@ -14,6 +14,7 @@ pub(crate) mod login;
 mod recover;
 mod shadow;
 mod tables;
+mod target;
 mod unanswered;
 mod watch;
 mod words;
@@ -56,8 +57,8 @@ fn show(
     text: impl FnOnce() -> String,
 ) -> anyhow::Result<()> {
     if target.json {
-        serde_json::to_writer_pretty(&mut *out, &json())?;
-        writeln!(out)?;
+        // An error of the writer stays one: whose reader has left (`| head`) is told apart by it.
+        writeln!(out, "{}", serde_json::to_string_pretty(&json())?)?;
     } else {
         writeln!(out, "{}", text().trim_end())?;
     }

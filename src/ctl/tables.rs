@@ -45,7 +45,8 @@ pub(super) fn status(from: &Addr, answer: &pb::StatusResponse) -> String {
             words::or_dash(answer.snapshot_index),
         ),
     ];
-    let mut text = lines.join("\n");
+    let mut text: String = answer.groups.iter().map(|group| format!("{}\n", words::at_a_glance(group))).collect();
+    text.push_str(&lines.join("\n"));
     if let Some(age) = answer.quorum_ack_age_ms {
         text.push_str(&format!("\nA quorum acknowledged this leader {} ago", words::millis(age)));
     }
@@ -205,7 +206,7 @@ fn decision(decision: &pb::Decision) -> String {
         decision.group,
         decision.epoch,
         words::address(decision.old_master.as_ref()),
-        words::address(decision.choice.as_ref().and_then(|choice| choice.chosen.as_ref())),
+        decision.choice.as_ref().map_or_else(|| "no other".to_owned(), |choice| words::address(choice.chosen.as_ref())),
     )];
     lines.extend(cause(decision));
     lines.extend(decision.choice.iter().flat_map(choice));

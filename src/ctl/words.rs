@@ -215,6 +215,29 @@ pub(super) const fn difference_key(difference: pb::Difference) -> &'static str {
     }
 }
 
+/// One line about a group that a person can act on.
+pub(super) fn at_a_glance(group: &pb::GroupView) -> String {
+    let master = group.master.clone().unwrap_or_default();
+    let (readiness, fence) = (master.readiness.clone().unwrap_or_default(), master.fence.clone().unwrap_or_default());
+    let why = readiness.reasons.join("; ");
+    let outlook = if !group.held_back.is_empty() {
+        format!("HELD BACK, nothing would be done here: {}", group.held_back)
+    } else if master.duty() == pb::Duty::Shadow {
+        "in shadow, others would fail over".to_owned()
+    } else {
+        match readiness.outlook() {
+            pb::Outlook::Unspecified => "not looked at yet".to_owned(),
+            pb::Outlook::UnderWay => "a failover is under way".to_owned(),
+            pb::Outlook::Yes => format!("would fail over now, to {}", address(readiness.next.as_ref())),
+            pb::Outlook::Partly => format!("would fail over now, to {}, but {why}", address(readiness.next.as_ref())),
+            pb::Outlook::No => format!("WOULD NOT FAIL OVER NOW: {why}"),
+        }
+    };
+    let down = if master.objectively_down { "the master is DOWN; " } else { "" };
+    let fence = if fence.problem.is_empty() { String::new() } else { format!("; fence: {}", fence.problem) };
+    format!("{} at {}: {down}{outlook}{fence}", group.group, address(master.address.as_ref()))
+}
+
 /// How the states of the others compared with this one's.
 pub(super) fn states(members: &[pb::Member]) -> String {
     let compared = |differs: bool| {

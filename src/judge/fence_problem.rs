@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::alarm::{self, Call};
 use super::candidate::overreach;
+use super::fence::counted;
 use super::intact::check_intact;
 use super::intent::{Intent, Remark};
 use super::mind::Judge;
@@ -80,7 +81,10 @@ impl Judge {
         let asked = group.settings.promotion_policy;
         let Some(wanted) = group.wanted_fence() else {
             let lone = asked == PromotionPolicy::Strict;
-            let lone = lone.then(|| "no replica is known, so that nothing can be fenced and nobody promoted".to_owned());
+            let lone = lone.then(|| match group.replicas.is_empty() {
+                true => "no replica is known, so that nothing can be fenced and nobody promoted".to_owned(),
+                false => "no replica counts yet, so that nothing can be fenced and nobody promoted".to_owned(),
+            });
             return self.second_address_problem(group).or_else(|| self.misnamed(master)).or(lone);
         };
         if group.is_unprotected() {
@@ -102,6 +106,9 @@ impl Judge {
                 return Some(format!("{master} {} instead of {}", shown(*held), shown(wanted)));
             }
             Some(FenceSight::Holds(held)) if *held != wanted => {
+                if self.view.live_report(master).is_some_and(|(_, report)| counted(report, wanted) >= wanted.min_replicas) {
+                    return Some("it is not armed yet".to_owned());
+                }
                 return Some(format!("it is not armed: fewer than {} replicas follow {master} closely", wanted.min_replicas));
             }
             Some(FenceSight::Holds(_)) | None => {}

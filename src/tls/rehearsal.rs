@@ -3,6 +3,7 @@
 use rustls::{ClientConnection, ServerConnection};
 
 use super::files::TlsError;
+use super::trouble::in_words;
 use super::{ClientTls, ServerTls};
 use rustls::pki_types::ServerName;
 
@@ -25,12 +26,14 @@ pub fn rehearse(client: &ClientTls, server: &ServerTls, host: &str) -> Result<()
         }
         let mut wire = Vec::new();
         connecting.write_tls(&mut wire).map_err(TlsError::setup)?;
-        feed(&mut wire.as_slice(), &mut listening)
-            .map_err(|why| TlsError::Setup(format!("our own certificate would be refused by a sentinel that we connect to: {why}")))?;
+        feed(&mut wire.as_slice(), &mut listening).map_err(|why| {
+            TlsError::Setup(format!("our own certificate would be refused by a sentinel that we connect to: {}", in_words(&why)))
+        })?;
         let mut wire = Vec::new();
         listening.write_tls(&mut wire).map_err(TlsError::setup)?;
-        feed(&mut wire.as_slice(), &mut connecting)
-            .map_err(|why| TlsError::Setup(format!("our own certificate would be refused by a sentinel that connects to {host}: {why}")))?;
+        feed(&mut wire.as_slice(), &mut connecting).map_err(|why| {
+            TlsError::Setup(format!("our own certificate would be refused by a sentinel that connects to {host}: {}", in_words(&why)))
+        })?;
     }
     Err(TlsError::Setup("two ends with these settings come to no agreement".to_owned()))
 }

@@ -11,7 +11,7 @@ pub fn trouble(error: &(dyn Error + 'static)) -> Option<String> {
         let inner = this.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).or_else(|| this.downcast_ref::<rustls::Error>());
         if let Some(tls) = tls {
-            return Some(tls.to_string());
+            return Some(in_words(tls));
         }
         cause = match inner {
             Some(inner) => Some(inner as &(dyn Error + 'static)),
@@ -19,6 +19,17 @@ pub fn trouble(error: &(dyn Error + 'static)) -> Option<String> {
         };
     }
     None
+}
+
+/// What a certificate lacks, where the library's words are those of its own source.
+pub(super) fn in_words(error: &rustls::Error) -> String {
+    let text = error.to_string();
+    if text.contains("UnsupportedCertVersion") {
+        return "the certificate is of X.509 version 1, and only version 3 is taken: make it with extensions (openssl req -x509, or openssl x509 -req \
+                with -extfile)"
+            .to_owned();
+    }
+    text
 }
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ async fn people_can_read_the_answers() {
     assert_all(&told, &["10.0.0.1:1 -> 10.0.0.1:2", "2 of 2 votes", "connection refused, silent for 30.01 s", "link down"]);
     assert_all(&told, &["known to be missing: 100 bytes", "10.0.0.1:77: priority -, offset -", "decided after 250.0 ms", "still running"]);
     let status = typed(at, "status").await.unwrap();
+    assert!(status.starts_with("mymaster at "), "{status}");
     assert_all(&status, &["Sentinel 1 at", "leader 1, term 7", "it has another cluster id", "mymaster (epoch 1)"]);
     assert_all(&typed(at, "members list").await.unwrap(), &["127.0.0.1:27379", "leader", "voter", "never"]);
 }

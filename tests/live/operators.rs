@@ -96,3 +96,21 @@ fn operators_see_and_change_the_cluster_from_the_command_line() {
     assert!(alone.code == Some(1) && alone.stderr.contains("quorum"), "{alone:?}");
     has(&operator(&cluster, &["masters", "--stale"]).success(), &[&format!("127.0.0.1:{new}")]);
 }
+
+#[test]
+fn the_sentinel_of_this_host_is_found_by_its_file_and_a_reader_may_leave() {
+    let cluster = Plan::new(Flavour::Ours).start();
+    let (binary, file) = (our_binary().display().to_string(), cluster.sentinels[0].config.display().to_string());
+    let port = cluster.servers[0].port;
+    cluster.timeline.wait_for("the first line says what would come of a loss", SOON, || {
+        let told = program::run(&binary, &["status", "-c", &file], SOON).success();
+        let first = told.lines().next().unwrap_or_default();
+        let right = first.starts_with(&format!("{GROUP} at 127.0.0.1:{port}: would fail over now, to 127.0.0.1:"));
+        if right { Ok(()) } else { Err(told) }
+    });
+    for command in ["status", "decisions"] {
+        let line = format!("{{ '{binary}' {command} --json -c '{file}'; echo $? >&2; }} | head -c 1");
+        let ended = program::run("/bin/sh", &["-c", &line], SOON);
+        assert_eq!(ended.stderr, "0\n", "{command}: {ended:?}");
+    }
+}
