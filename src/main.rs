@@ -54,7 +54,7 @@ fn run(serve: &Serve) -> Result<(), String> {
         .map_err(|error| format!("cannot open the log file {}: {error}", file.unwrap_or_default().display()))?;
     die_of_panics();
     // Whatever takes the log does not have to be there for this process to end.
-    let _written = Written;
+    let _written = LogFlush;
     let threads = app::Threads::start().map_err(|error| format!("cannot start threads: {error}"))?;
     threads.run(config).map_err(|error| {
         tracing::error!("{error}");
@@ -63,9 +63,9 @@ fn run(serve: &Serve) -> Result<(), String> {
 }
 
 /// Waits for the last log lines to be written, on every way out.
-struct Written;
+struct LogFlush;
 
-impl Drop for Written {
+impl Drop for LogFlush {
     fn drop(&mut self) {
         app::telemetry::flush(LAST_WORDS);
     }

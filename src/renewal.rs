@@ -22,7 +22,7 @@ pub struct Renewed<C, E> {
     files: Box<dyn Fn() -> Vec<PathBuf> + Send + Sync>,
     make: Make<C, E>,
     current: RwLock<Arc<C>>,
-    seen: Mutex<Stamp>,
+    seen: Mutex<FileStamp>,
 }
 
 impl<C, E> Renewed<C, E> {
@@ -84,10 +84,10 @@ impl<C: Send + Sync, E: fmt::Display> Renewable for Renewed<C, E> {
 
 /// Tells a changed file from an unchanged one. Links are followed: a link that points elsewhere is a change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Stamp(Vec<(PathBuf, Option<[u64; 6]>)>);
+struct FileStamp(Vec<(PathBuf, Option<[u64; 6]>)>);
 
 /// The files as they are now.
-fn stamp(files: Vec<PathBuf>) -> Stamp {
+fn stamp(files: Vec<PathBuf>) -> FileStamp {
     let look = |path: PathBuf| {
         let seen = std::fs::metadata(&path).map(|meta| {
             [meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()]
@@ -98,7 +98,7 @@ fn stamp(files: Vec<PathBuf>) -> Stamp {
         });
         (path, seen.ok().and_then(|all| all.try_into().ok()))
     };
-    Stamp(files.into_iter().map(look).collect())
+    FileStamp(files.into_iter().map(look).collect())
 }
 
 /// Looks at the files every few seconds until `cancel` is cancelled.

@@ -94,18 +94,18 @@ impl Descriptors {
 
     /// Takes one for a client, if there is one; somebody on this host may take of what is kept for an operator, and somebody for whom
     /// another one `leaves` of what is kept for connections in passing.
-    pub(super) fn take(&self, here: bool, leaves: bool) -> Option<Taken> {
+    pub(super) fn take(&self, here: bool, leaves: bool) -> Option<ClientDescriptor> {
         let most = self.for_clients() + if here { FOR_OPERATOR } else { 0 } + if leaves { IN_PASSING / 2 } else { 0 };
         let taken = self.0.clients.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |clients| (clients < most).then_some(clients + 1));
-        taken.ok().map(|_| Taken(self.clone()))
+        taken.ok().map(|_| ClientDescriptor(self.clone()))
     }
 }
 
 /// One descriptor that a client uses; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Taken(Descriptors);
+pub(super) struct ClientDescriptor(Descriptors);
 
-impl Drop for Taken {
+impl Drop for ClientDescriptor {
     fn drop(&mut self) {
         self.0.0.clients.fetch_sub(1, Ordering::Relaxed);
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::descriptors::{Descriptors, Taken};
+use super::descriptors::{ClientDescriptor, Descriptors};
 use super::source::Source;
 
 /// How the places of one port are shared.
@@ -184,7 +184,7 @@ impl Inner {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, source: Source) -> Result<(u64, CancellationToken, Option<Taken>), Refused> {
+    fn enter(&self, source: Source) -> Result<(u64, CancellationToken, Option<ClientDescriptor>), Refused> {
         let (mut book, shares) = (self.book(), &self.shares);
         let known = book.known.contains(&source);
         let (open, silent) = book.sources.get(&source).map_or((0, 0), |stand| (stand.open, stand.unproven.len()));
@@ -262,7 +262,7 @@ pub struct Place {
     ticket: u64,
     out: CancellationToken,
     proven: AtomicBool,
-    _taken: Option<Taken>,
+    _taken: Option<ClientDescriptor>,
 }
 
 impl Place {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::hands::{self, Errand};
-use super::{Channels, Parts, tie};
-use crate::base::observation::Seen;
-use crate::base::{Addr, Claim, Epoch, GroupName, GroupSettings, Mono, NodeId};
+use super::perform::{self, ActionRequest};
+use super::{Channels, Parts, held_back};
+use crate::base::observation::NodeObservation;
+use crate::base::{Addr, Epoch, GroupName, GroupSettings, HelloTemplate, Mono, NodeId};
 use crate::board::{Notice, NoticeKind};
 use crate::failpoint;
-use crate::judge::{Input, Intent, Judge, ProposalKey, Remark, Tie, World};
+use crate::judge::{HeldBack, Input, Intent, Judge, LocalEvent, ProposalKey, World};
 use crate::machine::{Command, Group, Outcome, Phase, State};
 use crate::probe::{self, HelloChannel, Probe, ProbeSettings};
 use crate::raft::Leadership;
@@ -30,19 +30,19 @@ pub(super) async fn run(parts: Parts, channels: Channels, (name, since): (GroupN
     let Some(group) = parts.raft.state().groups.get(&name).cloned() else { return };
     let (sights, seen) = mpsc::channel(SIGHTS_WAITING);
     let (results, ended) = mpsc::unbounded_channel();
-    let shared = tie::Shared::of(&parts, &group);
+    let shared = held_back::Shared::of(&parts, &group);
     let world = world(&parts, leading, group, since, &shared);
     let judge = Judge::new(parts.raft.id(), world.clone());
     let (claim, said) = watch::channel(None);
     let channel = HelloChannel { group: name.clone(), claim: said, out: channels.heard };
     let current_epoch = channels.current_epoch;
-    let mut keeper = Keeper {
+    let mut keeper = GroupLoop {
         parts,
         name,
         judge,
         group: world.group,
         since,
-        tie: None,
+        held_back: None,
         shared,
         probes: BTreeMap::new(),
         sights,
@@ -70,13 +70,13 @@ fn usable(parts: &Parts, voters: &BTreeSet<NodeId>, within_ms: u64) -> usize {
     voters.iter().filter(|id| **id == parts.raft.id() || heard(id)).count()
 }
 
-fn world(parts: &Parts, leading: bool, group: Arc<Group>, since: Mono, shared: &tie::Shared) -> World {
+fn world(parts: &Parts, leading: bool, group: Arc<Group>, since: Mono, shared: &held_back::Shared) -> World {
     let state = parts.raft.state();
     let voters = &state.voters;
     World {
         now: parts.clock.mono(),
         wall: parts.clock.wall(),
-        tie: tie::tie(parts, &group, since, &shared.elsewhere),
+        held_back: held_back::held_back(parts, &group, since, &shared.elsewhere),
         elsewhere: Arc::clone(&shared.elsewhere),
         usable: usable(parts, voters, group.settings.down_after_ms),
         group,
@@ -86,7 +86,7 @@ fn world(parts: &Parts, leading: bool, group: Arc<Group>, since: Mono, shared: &
     }
 }
 
-struct Keeper {
+struct GroupLoop {
     parts: Parts,
     name: GroupName,
     judge: Judge,
@@ -94,13 +94,13 @@ struct Keeper {
     /// Since when it is tended here.
     since: Mono,
     /// What ties this sentinel's hands, as last told.
-    tie: Option<Tie>,
+    held_back: Option<HeldBack>,
     /// What other groups act on.
-    shared: tie::Shared,
+    shared: held_back::Shared,
     probes: BTreeMap<Addr, Probe>,
-    sights: mpsc::Sender<Seen>,
+    sights: mpsc::Sender<NodeObservation>,
     results: mpsc::UnboundedSender<Input>,
-    claim: watch::Sender<Option<Claim>>,
+    claim: watch::Sender<Option<HelloTemplate>>,
     channel: HelloChannel,
     current_epoch: watch::Receiver<Epoch>,
     /// Which other names of commands the servers are trusted with.
@@ -109,10 +109,10 @@ struct Keeper {
     keys: Option<Arc<Keys>>,
 }
 
-impl Keeper {
+impl GroupLoop {
     async fn work(
         &mut self,
-        mut seen: mpsc::Receiver<Seen>,
+        mut seen: mpsc::Receiver<NodeObservation>,
         mut ended: mpsc::UnboundedReceiver<Input>,
         look: &Notify,
         cancel: &CancellationToken,
@@ -125,7 +125,7 @@ impl Keeper {
                 biased;
                 () = cancel.cancelled() => return,
                 // What was seen of an act comes before its end, and is to be known by then.
-                Some(sight) = seen.recv() => Input::Seen(sight),
+                Some(sight) = seen.recv() => Input::NodeObservation(sight),
                 Some(input) = ended.recv() => input,
                 changed = states.changed() => {
                     if changed.is_err() { return }
@@ -169,9 +169,9 @@ impl Keeper {
         }
         self.look_for_sharers(&group);
         let world = world(&self.parts, leading, group, self.since, &self.shared);
-        self.tell_of_tie(world.tie.clone());
+        self.tell_of_tie(world.held_back.clone());
         let intents = self.judge.step(input, world);
-        if intents.iter().any(|intent| matches!(intent, Intent::Notify { what: Remark::Foreign { .. }, .. })) {
+        if intents.iter().any(|intent| matches!(intent, Intent::Notify { what: LocalEvent::Foreign { .. }, .. })) {
             self.keep_probes();
         }
         self.parts.board.show(&self.name, self.judge.picture());
@@ -183,18 +183,18 @@ impl Keeper {
 
     fn look_for_sharers(&mut self, group: &Group) {
         if !self.shared.is_current(group, self.parts.clock.mono()) {
-            self.shared = tie::Shared::of(&self.parts, group);
+            self.shared = held_back::Shared::of(&self.parts, group);
         }
     }
 
     /// Tells those who listen when this sentinel begins or ends to hold back.
-    fn tell_of_tie(&mut self, tie: Option<Tie>) {
-        let told = |tie: Option<Tie>| tie.filter(|tie| *tie != Tie::Listening);
-        let (before, now) = (told(std::mem::replace(&mut self.tie, tie.clone())), told(tie));
+    fn tell_of_tie(&mut self, held_back: Option<HeldBack>) {
+        let told = |held_back: Option<HeldBack>| held_back.filter(|held_back| *held_back != HeldBack::Listening);
+        let (before, now) = (told(std::mem::replace(&mut self.held_back, held_back.clone())), told(held_back));
         if before != now {
             let why = now.as_ref().or(before.as_ref()).map_or_else(String::new, ToString::to_string);
-            if let Some(Tie::Shared(other)) = &now {
-                tie::tell_of_shared(&self.group, other);
+            if let Some(HeldBack::Shared(other)) = &now {
+                held_back::tell_of_shared(&self.group, other);
             }
             let what = NoticeKind::HeldBack { why, holds: now.is_some() };
             self.parts.board.notify(Notice { group: self.name.clone(), node: self.group.master.addr.clone(), what });
@@ -236,7 +236,7 @@ impl Keeper {
         let mut settings = ProbeSettings::of(&opened, &self.parts.client_name);
         settings.paces = self.parts.paces.clone();
         settings.access.locked = locked;
-        let may_touch = tie::may_touch(&self.parts, &group);
+        let may_touch = held_back::may_touch(&self.parts, &group);
         settings.watch_fence = may_touch && (group.wanted_fence().is_some() || group.fence.is_some());
         settings.access = settings.access.over(self.parts.tls.clone());
         settings.access.renames = self.renames.clone();
@@ -271,7 +271,7 @@ impl Keeper {
 
     /// Nothing is said before the cluster knows this sentinel, who would be taken for a stranger, nor while a failover has not
     /// come to its new master: nobody needs it then, and it would go on in the replication history that replicas are chosen by.
-    fn claim_now(&self, state: &State) -> Option<Claim> {
+    fn claim_now(&self, state: &State) -> Option<HelloTemplate> {
         let (parts, group) = (&self.parts, &self.group);
         let known = state.sentinels.get(&parts.raft.id()).is_some_and(|record| record.sentinel_id == *parts.raft.sentinel_id());
         let settled = group.failover.as_ref().is_none_or(|failover| match failover.phase {
@@ -280,8 +280,8 @@ impl Keeper {
         });
         let set = state.parameters.of(parts.raft.id());
         // Stock sentinels would count us among those whose votes they need, and we never vote for them.
-        let alone = !group.in_shadow() && self.tie.is_none();
-        (known && settled && alone && parts.announce_port != 0).then(|| Claim {
+        let alone = !group.in_shadow() && self.held_back.is_none();
+        (known && settled && alone && parts.announce_port != 0).then(|| HelloTemplate {
             announce_ip: set.ip.clone().or_else(|| parts.announce_ip.clone()),
             port: set.port(parts.announce_port),
             sentinel: parts.raft.sentinel_id().clone(),
@@ -304,14 +304,14 @@ impl Keeper {
                 let Some(probe) = self.probes.get(&node) else { return };
                 let newest = self.judge.view().nodes.get(&node).and_then(|node| node.report.as_ref());
                 let process = newest.map(|(_, report)| report.run_id.clone());
-                let errand = Errand { group: self.name.clone(), node, ask, process, permit, judged };
+                let errand = ActionRequest { group: self.name.clone(), node, ask, process, permit, judged };
                 let (parts, sights, results) = (self.parts.clone(), self.sights.clone(), self.results.clone());
                 let Some(hands) = probe.hands() else {
                     // An error means that the group is no longer monitored.
                     let _ = results.send(Input::Asked { node: errand.node, ask: errand.ask, well: false });
                     return;
                 };
-                tokio::spawn(hands::run(parts, errand, hands, sights, results));
+                tokio::spawn(perform::run(parts, errand, hands, sights, results));
             }
             Intent::Notify { node, what } => self.notify(node, what),
         }
@@ -366,8 +366,8 @@ impl Keeper {
 
     /// Whether a server that was found belongs to another group. A group that follows another one has all its servers in common with that.
     fn is_anothers(&self, found: &Addr) -> bool {
-        let follows = matches!(self.tie, Some(Tie::Shared(_)));
-        !follows && !self.group.replicas.contains_key(found) && tie::is_taken(&self.parts.raft.state(), &self.name, found)
+        let follows = matches!(self.held_back, Some(HeldBack::Shared(_)));
+        !follows && !self.group.replicas.contains_key(found) && held_back::is_taken(&self.parts.raft.state(), &self.name, found)
     }
 
     /// Whether the replicas are being pointed at a new master.
@@ -377,19 +377,19 @@ impl Keeper {
         failover.is_some_and(|failover| matches!(failover.phase, Phase::Following { .. }))
     }
 
-    fn notify(&self, node: Addr, what: Remark) {
+    fn notify(&self, node: Addr, what: LocalEvent) {
         let what = match what {
-            Remark::Down => NoticeKind::Down,
-            Remark::Up => NoticeKind::Up,
-            Remark::RoleChanged { to_master, expected } => NoticeKind::RoleChanged { to_master, expected },
-            Remark::Foreign { owner } => NoticeKind::ForeignServer { why: owner.as_ref().map(ToString::to_string) },
-            Remark::Demoted => NoticeKind::Demoted,
-            Remark::Repointed if self.is_following() => NoticeKind::PointedAtNewMaster,
-            Remark::Repointed => NoticeKind::Repointed,
-            Remark::FenceProblem { why } => NoticeKind::FenceProblem { why },
-            Remark::FenceWell => NoticeKind::FenceWell,
-            Remark::Unready { why } => NoticeKind::Unready { why },
-            Remark::Ready => NoticeKind::Ready,
+            LocalEvent::Down => NoticeKind::Down,
+            LocalEvent::Up => NoticeKind::Up,
+            LocalEvent::RoleChanged { to_master, expected } => NoticeKind::RoleChanged { to_master, expected },
+            LocalEvent::Foreign { owner } => NoticeKind::ForeignServer { why: owner.as_ref().map(ToString::to_string) },
+            LocalEvent::Demoted => NoticeKind::Demoted,
+            LocalEvent::Repointed if self.is_following() => NoticeKind::PointedAtNewMaster,
+            LocalEvent::Repointed => NoticeKind::Repointed,
+            LocalEvent::FenceProblem { why } => NoticeKind::FenceProblem { why },
+            LocalEvent::FenceWell => NoticeKind::FenceWell,
+            LocalEvent::Unready { why } => NoticeKind::Unready { why },
+            LocalEvent::Ready => NoticeKind::Ready,
         };
         self.parts.board.notify(Notice { group: self.name.clone(), node, what });
     }

@@ -1,18 +1,18 @@
 //! Hands: one loop for each group that awaits an input, lets the judge take a step, and performs what it wants.
 //!
-//! This room decides nothing. It owns the probes (eyes) of its groups, the way to their data nodes (`hands`), and five quiet
-//! helpers: the `herald`, which presents its file's groups to the cluster, the `warden`, by which a leader takes the votes of silent
-//! sentinels out of the count, the `neighbours`, who notice others that watch the same data nodes, `stock`, which hears what those decide
-//! about a group in shadow, and `sight`, which sees to it that a member leads that reaches the servers. Started by `app`.
+//! This room decides nothing. It owns the probes (eyes) of its groups, the way to their data nodes (`perform`), and five quiet
+//! helpers: the `group_seeding`, which presents its file's groups to the cluster, the `vote_expiry`, by which a leader takes the votes of silent
+//! sentinels out of the count, the `foreign_sentinels`, who notice others that watch the same data nodes, `stock_events`, which hears what those decide
+//! about a group in shadow, and `observe`, which sees to it that a member leads that reaches the servers. Started by `app`.
 
+mod foreign_sentinels;
 mod group;
-mod hands;
-mod herald;
-mod neighbours;
-mod sight;
-mod stock;
-mod tie;
-mod warden;
+mod group_seeding;
+mod held_back;
+mod observe;
+mod perform;
+mod stock_events;
+mod vote_expiry;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::base::paces::Paces;
-use crate::base::{Credentials, Epoch, ForeignPlaces, GroupName, GroupSeed, Heard, LogIndex, Mono};
+use crate::base::{Credentials, Epoch, ForeignPlaces, GroupName, GroupSeed, HelloObservation, LogIndex, Mono};
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::machine::{Event, Logged, State};
+use crate::machine::{Event, LoggedEvent, State};
 use crate::raft::Raft;
 use crate::secret::Sealer;
 use crate::simulate::Simulation;
@@ -67,9 +67,9 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Hellos {
     /// The way in.
-    pub heard: mpsc::Sender<Heard>,
+    pub heard: mpsc::Sender<HelloObservation>,
     /// The way out.
-    pub inbox: mpsc::Receiver<Heard>,
+    pub inbox: mpsc::Receiver<HelloObservation>,
 }
 
 /// What the loops of all groups need for their hellos.
@@ -77,20 +77,20 @@ pub struct Hellos {
 struct Channels {
     /// The largest epoch of all groups.
     current_epoch: watch::Receiver<Epoch>,
-    heard: mpsc::Sender<Heard>,
+    heard: mpsc::Sender<HelloObservation>,
 }
 
 /// Runs until `cancel` is cancelled and all its tasks have ended.
 pub async fn run(parts: Parts, seeds: Vec<GroupSeed>, hellos: Hellos, cancel: CancellationToken) {
     let tasks = TaskTracker::new();
-    tasks.spawn(herald::run(parts.clone(), seeds, cancel.clone()));
-    tasks.spawn(warden::run(parts.clone(), cancel.clone()));
-    tasks.spawn(neighbours::run(parts.clone(), hellos.inbox, cancel.clone()));
-    tasks.spawn(stock::run(parts.clone(), cancel.clone()));
+    tasks.spawn(group_seeding::run(parts.clone(), seeds, cancel.clone()));
+    tasks.spawn(vote_expiry::run(parts.clone(), cancel.clone()));
+    tasks.spawn(foreign_sentinels::run(parts.clone(), hellos.inbox, cancel.clone()));
+    tasks.spawn(stock_events::run(parts.clone(), cancel.clone()));
     let (looks, mut wanted) = mpsc::channel(LOOKS_WAITING);
-    tasks.spawn(sight::run(parts.clone(), looks, cancel.clone()));
+    tasks.spawn(observe::run(parts.clone(), looks, cancel.clone()));
     let (newest, current_epoch) = watch::channel(Epoch::default());
-    let mut house = House {
+    let mut house = GroupTasks {
         parts: parts.clone(),
         channels: Channels { current_epoch, heard: hellos.heard },
         tasks: tasks.clone(),
@@ -141,7 +141,7 @@ fn look_at(group: &GroupName, groups: &BTreeMap<GroupName, Tended>) {
 }
 
 /// An operator who resets a group wants to know how things are, not how they were at the last look.
-fn look_again(logged: &Logged, groups: &BTreeMap<GroupName, Tended>) {
+fn look_again(logged: &LoggedEvent, groups: &BTreeMap<GroupName, Tended>) {
     if matches!(logged.event, Event::GroupReset { .. })
         && let Some(name) = &logged.group
     {
@@ -157,7 +157,7 @@ fn largest_epoch(state: &State) -> Epoch {
 }
 
 /// What the loops of the groups are started with.
-struct House {
+struct GroupTasks {
     parts: Parts,
     channels: Channels,
     tasks: TaskTracker,
@@ -176,7 +176,7 @@ struct Left {
 /// For so long hello channels may be left alone without listening anew: a sentinel says hello every two seconds.
 const UNHEARD_MS: u64 = 1500;
 
-impl House {
+impl GroupTasks {
     /// Starts a loop for each new group, stops those of removed ones.
     fn tend(&mut self, state: &State, groups: &mut BTreeMap<GroupName, Tended>) {
         let now = self.parts.clock.mono();

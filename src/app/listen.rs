@@ -9,23 +9,24 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener, lookup_host};
 use super::AppError;
 use crate::base::Addr;
 use crate::conf::{Listen, RespSettings, UnixSocket};
-use crate::serve::resp::Door;
+use crate::serve::resp::Listener;
 use crate::tls::ServerTls;
 
 /// Connections that may wait to be accepted, where nothing else is said.
 const BACKLOG: u32 = 1024;
 
 /// The ways in to the SENTINEL protocol.
-pub(super) async fn doors(resp: &RespSettings, tls: Option<&ServerTls>) -> Result<Vec<Door>, AppError> {
+pub(super) async fn doors(resp: &RespSettings, tls: Option<&ServerTls>) -> Result<Vec<Listener>, AppError> {
     let backlog = resp.tcp_backlog.max(1);
-    let mut doors: Vec<Door> = bind_with("the SENTINEL protocol", &resp.listen(), backlog).await?.into_iter().map(Door::Tcp).collect();
+    let mut doors: Vec<Listener> =
+        bind_with("the SENTINEL protocol", &resp.listen(), backlog).await?.into_iter().map(Listener::Tcp).collect();
     if let Some(tls) = tls {
         let listeners = bind_with("the SENTINEL protocol over TLS", &resp.tls_listen(), backlog).await?;
-        doors.extend(listeners.into_iter().map(|listener| Door::Tls(listener, tls.clone())));
+        doors.extend(listeners.into_iter().map(|listener| Listener::Tls(listener, tls.clone())));
     }
     if let Some(unix) = &resp.unix {
         let listener = unix_socket(unix).map_err(|source| AppError::UnixSocket { path: unix.path.display().to_string(), source })?;
-        doors.push(Door::Unix(listener, Arc::from(unix.path.as_path())));
+        doors.push(Listener::Unix(listener, Arc::from(unix.path.as_path())));
     }
     Ok(doors)
 }

@@ -28,13 +28,13 @@ use crate::board::Board;
 use crate::clock::Clock;
 use crate::conf::Config;
 use crate::events::{self, Hub};
-use crate::hooks::{self, Hooks, OwnFile, Teller};
+use crate::hooks::{self, Hooks, OwnFile, SenderIdentity};
 use crate::machine::{Group, SentinelRecord};
 use crate::raft::{Raft, RaftConfig, StartError};
 use crate::renewal::keep_fresh;
 use crate::secret::SecretError;
 use crate::serve::names::Names;
-use crate::serve::resp::live::{Facts, Live};
+use crate::serve::resp::live::{Live, RuntimeConfig};
 use crate::serve::{grpc, http, resp, users};
 use crate::simulate::Simulation;
 use crate::tls::TlsError;
@@ -111,7 +111,7 @@ pub enum AppError {
 
 /// How a sentinel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
+enum NodeEnded {
     /// For good.
     Stopped,
     /// To be started anew: it goes on alone.
@@ -119,7 +119,7 @@ enum Ended {
 }
 
 /// Runs a sentinel until SIGTERM, SIGINT or a client's SHUTDOWN, or until it has to be run anew.
-async fn run(config: Config, threads: Handles) -> Result<Ended, AppError> {
+async fn run(config: Config, threads: Handles) -> Result<NodeEnded, AppError> {
     let clock = Clock::default();
     for note in &config.notes {
         tracing::warn!("{note}");
@@ -154,7 +154,7 @@ async fn run(config: Config, threads: Handles) -> Result<Ended, AppError> {
     let (board, tasks) = (Board::default(), TaskTracker::new());
     let simulation = Simulation::default();
     let house =
-        House { config, clock, raft, board, simulation, access, encryption, hub, hooks, cancel: cancel.clone(), tasks, threads, places };
+        Node { config, clock, raft, board, simulation, access, encryption, hub, hooks, cancel: cancel.clone(), tasks, threads, places };
     let (failed, mut failures) = tokio::sync::mpsc::channel(4);
     house.keep_up(&manager);
     house.open(doors, grpc_listeners, http_listeners, failed);
@@ -162,13 +162,13 @@ async fn run(config: Config, threads: Handles) -> Result<Ended, AppError> {
 
     let renewables = house.encryption.renewables();
     let ended = tokio::select! {
-        name = signals.end(&renewables) => { tracing::info!("{name}: stopping"); Ok(Ended::Stopped) }
-        () = cancel.cancelled() => { tracing::info!("a client asked for the stop"); Ok(Ended::Stopped) }
-        () = house.raft.anew() => { tracing::warn!("starting anew, alone"); Ok(Ended::Anew) }
+        name = signals.end(&renewables) => { tracing::info!("{name}: stopping"); Ok(NodeEnded::Stopped) }
+        () = cancel.cancelled() => { tracing::info!("a client asked for the stop"); Ok(NodeEnded::Stopped) }
+        () = house.raft.anew() => { tracing::warn!("starting anew, alone"); Ok(NodeEnded::Anew) }
         Some(why) = failures.recv() => Err(AppError::PartFailed(why)),
         why = house.raft.failed() => Err(AppError::PartFailed(why)),
     };
-    if !matches!(ended, Ok(Ended::Anew)) {
+    if !matches!(ended, Ok(NodeEnded::Anew)) {
         manager.stopping();
     }
     house.close().await;
@@ -176,7 +176,7 @@ async fn run(config: Config, threads: Handles) -> Result<Ended, AppError> {
 }
 
 /// The running parts.
-struct House {
+struct Node {
     config: Config,
     clock: Clock,
     raft: Raft,
@@ -192,7 +192,7 @@ struct House {
     places: Places,
 }
 
-impl House {
+impl Node {
     /// Starts what only looks after the others.
     fn keep_up(&self, manager: &Arc<Manager>) {
         self.tasks.spawn(keep_fresh(self.encryption.renewables(), self.cancel.clone()));
@@ -201,7 +201,7 @@ impl House {
         self.tasks.spawn(self.places.clone().keep(self.raft.clone(), self.cancel.clone()));
     }
 
-    fn open(&self, resp: Vec<resp::Door>, grpc: Vec<TcpListener>, http: Vec<TcpListener>, failed: tokio::sync::mpsc::Sender<String>) {
+    fn open(&self, resp: Vec<resp::Listener>, grpc: Vec<TcpListener>, http: Vec<TcpListener>, failed: tokio::sync::mpsc::Sender<String>) {
         // Those who listen come before those who have something to say.
         let clients = &self.threads.clients;
         // Not on the threads for clients: a script would inherit how nice they are.
@@ -312,16 +312,16 @@ impl House {
         hooks::Sources {
             news: self.hub.listen(),
             clock: self.clock,
-            teller: Teller { cluster: status.cluster, node: raft.id(), sentinel: raft.sentinel_id().clone() },
+            teller: SenderIdentity { cluster: status.cluster, node: raft.id(), sentinel: raft.sentinel_id().clone() },
             history_until: (status.last_log.0 == 0).then(|| self.clock.wall()),
             state: Box::new(move || raft.state()),
         }
     }
 
-    fn resp_context(&self, credentials: watch::Sender<Credentials>, paces: Paces) -> resp::Context {
+    fn resp_context(&self, credentials: watch::Sender<Credentials>, paces: Paces) -> resp::RespContext {
         let (config, sentinel) = (&self.config, &self.config.sentinel);
         let shown = |path: PathBuf| absolute(&path).display().to_string();
-        resp::Context {
+        resp::RespContext {
             agreement: Arc::new(self.raft.clone()),
             board: self.board.clone(),
             hub: self.hub.clone(),
@@ -337,7 +337,7 @@ impl House {
                 start: self.clock.mono(),
             },
             access: Arc::clone(&self.access),
-            manners: resp::Manners { timeout_s: config.resp.timeout_s, keepalive_s: config.resp.tcp_keepalive_s },
+            manners: resp::ClientPolicy { timeout_s: config.resp.timeout_s, keepalive_s: config.resp.tcp_keepalive_s },
             port: self.places.resp.clone(),
             precedence: self.threads.precedence(self.clock),
             stale_answers: sentinel.stale_answers,
@@ -348,12 +348,12 @@ impl House {
             call_rules: Arc::new(config.call_rules()),
             dir: absolute(&config.dir),
             live: Live::new(
-                Facts {
+                RuntimeConfig {
                     log_level: config.log.level,
                     no_quorum_reply: sentinel.no_quorum_reply,
                     default_promotion_policy: sentinel.default_promotion_policy,
                     credentials: sentinel.credentials.clone(),
-                    ..Facts::default()
+                    ..RuntimeConfig::default()
                 },
                 telemetry::set_level,
                 credentials,

@@ -7,7 +7,7 @@ use crate::base::observation::{NodeReport, RoleReport};
 use crate::base::settings::PromotionPolicy;
 use crate::base::{Addr, GroupSeed, Order, Refusals};
 use crate::conf::Config;
-use crate::redis::{Access, AskError, Dialer, Link, request};
+use crate::redis::{AskError, Dialer, Link, ServerAccess, request};
 use crate::tls::ClientTls;
 
 /// How long one server may take for each answer.
@@ -15,12 +15,12 @@ const LIMIT: Duration = Duration::from_secs(3);
 
 /// What was found, line by line, and whether a failover could go well.
 #[derive(Default)]
-struct Findings {
+struct OnlineFindings {
     lines: Vec<String>,
     wrong: bool,
 }
 
-impl Findings {
+impl OnlineFindings {
     fn error(&mut self, group: &GroupSeed, text: &str) {
         self.wrong = true;
         self.lines.push(format!("error: {}: {text}", group.name));
@@ -37,7 +37,7 @@ pub fn ask_servers<'a>(configs: impl Iterator<Item = &'a Config>) -> (bool, Vec<
         Ok(runtime) => runtime,
         Err(error) => return (false, vec![format!("error: cannot start the runtime: {error}")]),
     };
-    let mut findings = Findings::default();
+    let mut findings = OnlineFindings::default();
     let mut asked = BTreeSet::new();
     for config in configs {
         let tls = config.tls_replication.then(|| ClientTls::load("connections to the data nodes", &config.tls)).transpose();
@@ -47,14 +47,14 @@ pub fn ask_servers<'a>(configs: impl Iterator<Item = &'a Config>) -> (bool, Vec<
             Err(_) => continue,
         };
         for group in config.groups.iter().filter(|group| asked.insert((group.name.clone(), group.master.clone()))) {
-            let access = Access::of(&group.settings, "raft-sentinel-check").over(tls.clone());
+            let access = ServerAccess::of(&group.settings, "raft-sentinel-check").over(tls.clone());
             runtime.block_on(ask_group(group, &access, &mut findings));
         }
     }
     (!findings.wrong, findings.lines)
 }
 
-async fn ask_group(group: &GroupSeed, access: &Access, findings: &mut Findings) {
+async fn ask_group(group: &GroupSeed, access: &ServerAccess, findings: &mut OnlineFindings) {
     let master = &group.master;
     let mut others: BTreeSet<Addr> = group.replicas.iter().cloned().collect();
     match ask(master, access).await {
@@ -89,7 +89,7 @@ async fn ask_group(group: &GroupSeed, access: &Access, findings: &mut Findings) 
     }
 }
 
-async fn ask(addr: &Addr, access: &Access) -> Result<(NodeReport, Option<Refusals>), String> {
+async fn ask(addr: &Addr, access: &ServerAccess) -> Result<(NodeReport, Option<Refusals>), String> {
     let unlinked = |loss| format!("does not answer: {}", request::phrase(&loss));
     let mut link = Link::open(&mut Dialer::new(addr.clone()), access.clone(), LIMIT).await.map_err(unlinked)?;
     let report = link.info(LIMIT).await.map_err(|error| match error {
@@ -101,7 +101,7 @@ async fn ask(addr: &Addr, access: &Access) -> Result<(NodeReport, Option<Refusal
 }
 
 /// What would not work with this server.
-fn judge(group: &GroupSeed, addr: &Addr, report: &NodeReport, refusals: Option<&Refusals>, findings: &mut Findings) {
+fn judge(group: &GroupSeed, addr: &Addr, report: &NodeReport, refusals: Option<&Refusals>, findings: &mut OnlineFindings) {
     let strict = group.settings.promotion_policy == PromotionPolicy::Strict;
     for (order, words) in refusals.into_iter().flat_map(Refusals::iter) {
         let (name, follows, rights) = (order.name(), order.consequence(), order.rights());

@@ -40,8 +40,8 @@ impl Places {
     }
 
     /// The way in to the HTTP port, which shows the numbers of all.
-    pub(super) fn http_entrance(&self) -> http::Entrance {
-        http::Entrance {
+    pub(super) fn http_entrance(&self) -> http::HttpEntrance {
+        http::HttpEntrance {
             port: self.http.clone(),
             all: vec![("sentinel", self.resp.clone()), ("grpc", self.grpc.clone()), ("http", self.http.clone())],
         }

@@ -70,8 +70,8 @@ impl Threads {
             // As a task: run by `block_on` alone it would wake this thread for every word from consensus, thousands of times a second under load.
             let serving = self.judging.spawn(super::run(config.clone(), handles.clone()));
             match self.judging.block_on(serving).unwrap_or_else(|lost| Err(super::AppError::PartFailed(lost.to_string()))) {
-                Ok(super::Ended::Anew) => {}
-                Ok(super::Ended::Stopped) => break Ok(()),
+                Ok(super::NodeEnded::Anew) => {}
+                Ok(super::NodeEnded::Stopped) => break Ok(()),
                 Err(error) => break Err(error),
             }
         };

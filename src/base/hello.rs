@@ -91,7 +91,7 @@ fn name(text: &str) -> Result<String, BadHello> {
 
 /// What this sentinel says of a group. Where it is reached may depend on the link over which it says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub struct HelloTemplate {
     /// `sentinel announce-ip`; without it the link's own address is said.
     pub announce_ip: Option<String>,
     /// The port of the SENTINEL protocol, as announced.
@@ -108,7 +108,7 @@ pub struct Claim {
     pub epoch: Epoch,
 }
 
-impl Claim {
+impl HelloTemplate {
     /// The message, over a link whose own address is `local_host`; none where that is no address.
     pub fn hello(&self, local_host: &str) -> Option<Hello> {
         Some(Hello {

@@ -4,18 +4,18 @@ use super::{Addr, FenceSight, Mono, Refusals, ReplId, RunId};
 
 /// One thing seen of one data node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct NodeObservation {
     /// The data node.
     pub addr: Addr,
     /// When it was seen, by this process's monotonic clock.
     pub at: Mono,
     /// What was seen.
-    pub what: Sight,
+    pub what: Observed,
 }
 
 /// What can be seen of a data node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sight {
+pub enum Observed {
     /// The command link is up (the server's first answer is not in yet).
     Linked,
     /// The IP address at the other end of that link, where the node is known by name.

@@ -11,13 +11,13 @@ const KINDS: usize = 64;
 #[derive(Debug)]
 pub struct Told<K> {
     every_ms: u64,
-    kinds: BTreeMap<K, Line>,
+    kinds: BTreeMap<K, ToldLine>,
     /// Kinds beyond [`KINDS`].
-    others: Option<Line>,
+    others: Option<ToldLine>,
 }
 
 #[derive(Debug)]
-struct Line {
+struct ToldLine {
     at: Mono,
     left_out: u64,
 }
@@ -40,20 +40,20 @@ impl<K: Ord> Told<K> {
             self.kinds.retain(|_, line| now.ms_since(line.at) < every_ms);
         }
         if self.kinds.len() < KINDS {
-            self.kinds.insert(kind, Line { at: now, left_out: 0 });
+            self.kinds.insert(kind, ToldLine { at: now, left_out: 0 });
             return Some(0);
         }
         match &mut self.others {
             Some(line) => line.due(now, every_ms),
             others @ None => {
-                *others = Some(Line { at: now, left_out: 0 });
+                *others = Some(ToldLine { at: now, left_out: 0 });
                 Some(0)
             }
         }
     }
 }
 
-impl Line {
+impl ToldLine {
     fn due(&mut self, now: Mono, every_ms: u64) -> Option<u64> {
         if now.ms_since(self.at) < every_ms {
             self.left_out += 1;

@@ -208,10 +208,10 @@ impl Findings {
         }
         for difference in differences(&a.settings, &b.settings) {
             match difference {
-                Difference::Secret(option) => {
+                OptionDifference::Secret(option) => {
                     self.conflict(format!("{option} of {name} is not the same in {here} and {there}: chance would decide"));
                 }
-                Difference::Plain(option, ours, theirs) => {
+                OptionDifference::Plain(option, ours, theirs) => {
                     self.note(format!(
                         "{option} of {name} is {ours} in {here} and {theirs} in {there}: the first to start a new group wins"
                     ));
@@ -254,14 +254,14 @@ fn peer_differences(a: &BTreeMap<NodeId, Addr>, b: &BTreeMap<NodeId, Addr>, here
 }
 
 /// An option that two files set differently.
-enum Difference {
+enum OptionDifference {
     /// With both values.
     Plain(&'static str, String, String),
     /// Needed to talk to others; the values are not told.
     Secret(&'static str),
 }
 
-fn differences(a: &GroupSettings, b: &GroupSettings) -> Vec<Difference> {
+fn differences(a: &GroupSettings, b: &GroupSettings) -> Vec<OptionDifference> {
     // Every field by name, so that a new one cannot be forgotten here.
     let GroupSettings {
         quorum,
@@ -286,7 +286,7 @@ fn differences(a: &GroupSettings, b: &GroupSettings) -> Vec<Difference> {
     let mut plain = |option, ours: &dyn fmt::Display, theirs: &dyn fmt::Display| {
         let (ours, theirs) = (ours.to_string(), theirs.to_string());
         if ours != theirs {
-            found.push(Difference::Plain(option, ours, theirs));
+            found.push(OptionDifference::Plain(option, ours, theirs));
         }
     };
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
@@ -309,6 +309,6 @@ fn differences(a: &GroupSettings, b: &GroupSettings) -> Vec<Difference> {
         ("notification-webhook", *notification_webhook != b.notification_webhook),
         ("rename-command", *rename_commands != b.rename_commands),
     ];
-    found.extend(secret.into_iter().filter(|(_, differs)| *differs).map(|(option, _)| Difference::Secret(option)));
+    found.extend(secret.into_iter().filter(|(_, differs)| *differs).map(|(option, _)| OptionDifference::Secret(option)));
     found
 }

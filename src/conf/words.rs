@@ -15,7 +15,7 @@ pub struct Unbalanced;
 /// [`Unbalanced`].
 pub fn split(line: &[u8]) -> Result<Vec<Vec<u8>>, Unbalanced> {
     let end = line.iter().position(|byte| *byte == 0).unwrap_or(line.len());
-    let mut rest = Cursor { bytes: &line[..end] };
+    let mut rest = WordCursor { bytes: &line[..end] };
     let mut words = Vec::new();
     loop {
         rest.skip_blanks();
@@ -31,11 +31,11 @@ const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }
 
-struct Cursor<'a> {
+struct WordCursor<'a> {
     bytes: &'a [u8],
 }
 
-impl Cursor<'_> {
+impl WordCursor<'_> {
     fn take(&mut self) -> Option<u8> {
         let (first, rest) = self.bytes.split_first()?;
         self.bytes = rest;

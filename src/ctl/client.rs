@@ -10,7 +10,7 @@ use tonic::{Code, Response, Status};
 
 use super::command::{Login, Target, TlsTarget};
 use super::login::Credentials;
-use super::unanswered::{Attempt, Unanswered};
+use super::unanswered::{FailedTarget, Unanswered};
 use crate::base::{Addr, KeyPair, TlsSettings};
 use crate::tls::{self, ClientTls};
 use crate::transport::Dial;
@@ -30,12 +30,12 @@ const ATTEMPTS: usize = 16;
 pub(crate) type Line = InterceptedService<Channel, Credentials>;
 
 /// How sentinels are reached, and as whom.
-pub(crate) struct Access {
+pub(crate) struct Route {
     dial: Dial,
     credentials: Credentials,
 }
 
-impl Access {
+impl Route {
     /// Reads what was typed.
     ///
     /// # Errors
@@ -89,9 +89,9 @@ pub(super) async fn ask<T>(
     limit: Duration,
     call: impl AsyncFn(Line) -> Result<Response<T>, Status>,
 ) -> anyhow::Result<(Addr, T)> {
-    let access = Access::new(&target.tls, &target.login, &target.addr)?;
+    let access = Route::new(&target.tls, &target.login, &target.addr)?;
     let mut left: VecDeque<Addr> = target.addr.iter().cloned().collect();
-    let mut tried: Vec<Attempt> = Vec::new();
+    let mut tried: Vec<FailedTarget> = Vec::new();
     while let Some(addr) = left.pop_front() {
         if tried.len() >= ATTEMPTS || tried.iter().any(|attempt| attempt.addr == addr) {
             continue;
@@ -109,7 +109,7 @@ pub(super) async fn ask<T>(
             (Code::Unavailable, None) => {}
             (_, None) => return Err(Unanswered::refused(addr, status).into()),
         }
-        tried.push(Attempt { addr, connected, status });
+        tried.push(FailedTarget { addr, connected, status });
     }
     Err(Unanswered::by_all(tried).into())
 }
@@ -124,7 +124,7 @@ fn leader_hint(status: &Status) -> Option<Addr> {
 
 /// A refusal for people.
 pub(crate) fn phrase(status: &Status) -> String {
-    if let Some(why) = tls::trouble(status) {
+    if let Some(why) = tls::cause(status) {
         return format!("no TLS connection: {why}");
     }
     match status.code() {

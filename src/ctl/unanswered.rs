@@ -10,14 +10,14 @@ use crate::base::Addr;
 
 /// One sentinel that was asked in vain.
 #[derive(Debug)]
-pub(super) struct Attempt {
+pub(super) struct FailedTarget {
     pub(super) addr: Addr,
     /// Whether a connection could be made.
     pub(super) connected: bool,
     pub(super) status: Status,
 }
 
-impl Attempt {
+impl FailedTarget {
     /// Whether the sentinel itself answered, rather than the system or a connection that broke.
     fn answered(&self) -> bool {
         self.connected && self.status.source().is_none()
@@ -26,35 +26,35 @@ impl Attempt {
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub struct Unanswered(Reason);
+pub struct Unanswered(TargetReason);
 
 #[derive(Debug)]
-enum Reason {
+enum TargetReason {
     /// A sentinel refused, for a reason that holds for the others as well.
     Refused { addr: Addr, status: Status },
     /// None of those that were asked could answer.
-    ByAll(Vec<Attempt>),
+    ByAll(Vec<FailedTarget>),
 }
 
 impl Unanswered {
     /// One sentinel refused for all.
     pub(super) const fn refused(addr: Addr, status: Status) -> Self {
-        Self(Reason::Refused { addr, status })
+        Self(TargetReason::Refused { addr, status })
     }
 
     /// All were asked in vain.
-    pub(super) const fn by_all(tried: Vec<Attempt>) -> Self {
-        Self(Reason::ByAll(tried))
+    pub(super) const fn by_all(tried: Vec<FailedTarget>) -> Self {
+        Self(TargetReason::ByAll(tried))
     }
 
     /// The exit code of a question, for scripts: 3 where the name is not known, 4 where sentinels answered that they have no quorum, 5 where
     /// none could be reached, and 1 for every other refusal. (2 is a command line that cannot be read.)
     pub fn code(&self) -> u8 {
         match &self.0 {
-            Reason::Refused { status, .. } if status.code() == Code::NotFound => 3,
-            Reason::Refused { .. } => 1,
-            Reason::ByAll(tried) if tried.iter().any(Attempt::answered) => 4,
-            Reason::ByAll(_) => 5,
+            TargetReason::Refused { status, .. } if status.code() == Code::NotFound => 3,
+            TargetReason::Refused { .. } => 1,
+            TargetReason::ByAll(tried) if tried.iter().any(FailedTarget::answered) => 4,
+            TargetReason::ByAll(_) => 5,
         }
     }
 }
@@ -62,10 +62,10 @@ impl Unanswered {
 impl fmt::Display for Unanswered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Reason::Refused { addr, status } => write!(f, "{addr}: {}", phrase(status)),
-            Reason::ByAll(tried) => {
+            TargetReason::Refused { addr, status } => write!(f, "{addr}: {}", phrase(status)),
+            TargetReason::ByAll(tried) => {
                 f.write_str("no sentinel could answer")?;
-                tried.iter().try_for_each(|Attempt { addr, status, .. }| write!(f, "\n  {addr}: {}", phrase(status)))
+                tried.iter().try_for_each(|FailedTarget { addr, status, .. }| write!(f, "\n  {addr}: {}", phrase(status)))
             }
         }
     }
@@ -77,8 +77,8 @@ impl Error for Unanswered {}
 mod tests {
     use super::*;
 
-    fn attempt(connected: bool, status: Status) -> Attempt {
-        Attempt { addr: Addr::new("10.0.0.1", 28379).expect("an address"), connected, status }
+    fn attempt(connected: bool, status: Status) -> FailedTarget {
+        FailedTarget { addr: Addr::new("10.0.0.1", 28379).expect("an address"), connected, status }
     }
 
     #[test]

@@ -22,17 +22,17 @@ const ROUND_PAUSE: Duration = Duration::from_secs(1);
 type Out<'a> = &'a mut (dyn Write + Send);
 
 /// Where a watch stands, whichever sentinel it is on.
-struct Reader<'a> {
+struct WatchReader<'a> {
     groups: Vec<String>,
     after: Option<u64>,
     json: bool,
-    access: client::Access,
+    access: client::Route,
     out: Out<'a>,
 }
 
 pub(super) async fn run(target: &Target, group: Option<String>, after: Option<u64>, out: Out<'_>) -> anyhow::Result<()> {
-    let access = client::Access::new(&target.tls, &target.login, &target.addr)?;
-    let mut reader = Reader { groups: group.into_iter().collect(), after, json: target.json, access, out };
+    let access = client::Route::new(&target.tls, &target.login, &target.addr)?;
+    let mut reader = WatchReader { groups: group.into_iter().collect(), after, json: target.json, access, out };
     for addr in target.addr.iter().cycle() {
         let ended = reader.follow(addr).await?;
         reader.note(&format!("{addr}: {}; trying the next sentinel", client::phrase(&ended)), "moved")?;
@@ -43,7 +43,7 @@ pub(super) async fn run(target: &Target, group: Option<String>, after: Option<u6
     bail!("no address was given")
 }
 
-impl Reader<'_> {
+impl WatchReader<'_> {
     /// Follows one sentinel's watch to its end. What no other sentinel could do better is an error.
     async fn follow(&mut self, addr: &Addr) -> anyhow::Result<Status> {
         let ended = match self.read(addr).await? {

@@ -10,7 +10,7 @@ use crate::base::limits;
 
 /// What listeners are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum FeedItem {
     /// An event that is to be published.
     Event(Spoken),
     /// Events were lost before they came here, so nobody may go on as if there had been none.
@@ -23,7 +23,7 @@ pub enum News {
 /// The fan-out. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub struct Hub {
-    sender: broadcast::Sender<Arc<News>>,
+    sender: broadcast::Sender<Arc<FeedItem>>,
 }
 
 impl Default for Hub {
@@ -37,22 +37,22 @@ impl Hub {
     pub fn say(&self, spoken: Spoken) {
         info!(target: "event", "{} {}", spoken.channel, spoken.payload);
         if spoken.published {
-            self.send(News::Event(spoken));
+            self.send(FeedItem::Event(spoken));
         }
     }
 
     /// Tells all who listen that they missed something.
     pub(super) fn gap(&self, reason: String) {
         warn!("listeners for events have missed some: {reason}");
-        self.send(News::Gap { reason });
+        self.send(FeedItem::Gap { reason });
     }
 
     /// Listens from now on.
-    pub fn listen(&self) -> broadcast::Receiver<Arc<News>> {
+    pub fn listen(&self) -> broadcast::Receiver<Arc<FeedItem>> {
         self.sender.subscribe()
     }
 
-    fn send(&self, news: News) {
+    fn send(&self, news: FeedItem) {
         // An error means that nobody listens, which is fine.
         let _ = self.sender.send(Arc::new(news));
     }

@@ -4,10 +4,10 @@
 //! text for subscribers, scripts, webhooks and the log. Nothing here decides, asks or waits for a listener.
 //! `app` starts the task; `serve::resp` and `hooks` listen.
 
-mod fact;
+mod from_local;
+mod from_log;
 mod hub;
 mod shadow;
-mod sight;
 mod spoken;
 mod wording;
 
@@ -17,14 +17,14 @@ use std::sync::Arc;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
-pub use hub::{Hub, News};
+pub use hub::{FeedItem, Hub};
 pub use spoken::{Level, Origin, Spoken, Switch};
 
 use wording::Wording;
 
 use crate::base::{Addr, GroupName, NodeId};
 use crate::board::Notice;
-use crate::machine::{Group, Logged, State};
+use crate::machine::{Group, LoggedEvent, State};
 
 /// The data nodes of a group that are told by another address than the recorded one, with that.
 pub type NamesOf = Box<dyn Fn(&Group) -> Vec<(Addr, Addr)> + Send>;
@@ -32,7 +32,7 @@ pub type NamesOf = Box<dyn Fn(&Group) -> Vec<(Addr, Addr)> + Send>;
 /// Where events come from. Whoever makes it listens from that moment on.
 pub struct Sources {
     /// What becomes true for all sentinels.
-    pub facts: broadcast::Receiver<Arc<Logged>>,
+    pub facts: broadcast::Receiver<Arc<LoggedEvent>>,
     /// What this sentinel sees.
     pub sights: broadcast::Receiver<Arc<Notice>>,
     /// The state as applied here.
@@ -66,14 +66,14 @@ impl Sources {
         }
     }
 
-    fn of_fact(&self, fact: &Logged) -> Vec<Spoken> {
+    fn of_fact(&self, fact: &LoggedEvent) -> Vec<Spoken> {
         let (origin, state) = (Origin::Agreed { index: fact.index, at: fact.at }, (self.state)());
-        self.spoken(fact::worded(fact, &state, self.me), fact.group.clone(), &state, origin)
+        self.spoken(from_log::worded(fact, &state, self.me), fact.group.clone(), &state, origin)
     }
 
     fn of_sight(&self, sight: &Notice) -> Vec<Spoken> {
         let state = (self.state)();
-        self.spoken(sight::worded(sight, &state), Some(sight.group.clone()), &state, Origin::Local)
+        self.spoken(from_local::worded(sight, &state), Some(sight.group.clone()), &state, Origin::Local)
     }
 
     fn spoken(&self, wordings: Vec<Wording>, name: Option<GroupName>, state: &State, origin: Origin) -> Vec<Spoken> {

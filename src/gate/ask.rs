@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tonic::{Code, Status};
 
-use super::decide::{Answer, Holding, Replacement, Replica};
+use super::decide::{GateAnswer, Holding, Replacement, Replica};
 use crate::base::{Addr, ReplId};
 use crate::ctl::client;
 use crate::proto::sentinel as pb;
@@ -19,9 +19,9 @@ const LIMIT: Duration = Duration::from_secs(3);
 const STAGGER: Duration = Duration::from_millis(200);
 
 /// What came of asking.
-pub(super) enum Told {
+pub(super) enum AskOutcome {
     /// An answer, and which sentinel gave it.
-    Answer(usize, Box<Answer>),
+    GateAnswer(usize, Box<GateAnswer>),
     /// A quorum knows no such group.
     UnknownGroup,
     /// No sentinel could say: why, for each.
@@ -29,7 +29,7 @@ pub(super) enum Told {
 }
 
 /// Asks the sentinels, beginning with number `first`, until one answers.
-pub(super) async fn ask(access: &client::Access, sentinels: &[Addr], first: usize, group: &str) -> Told {
+pub(super) async fn ask(access: &client::Route, sentinels: &[Addr], first: usize, group: &str) -> AskOutcome {
     let (mut asked, mut tried) = (FuturesUnordered::new(), Vec::new());
     let mut next = (0..sentinels.len()).map(|turn| (first + turn) % sentinels.len());
     loop {
@@ -39,12 +39,12 @@ pub(super) async fn ask(access: &client::Access, sentinels: &[Addr], first: usiz
         }
         tokio::select! {
             answered = asked.next() => match answered {
-                Some((number, Ok(answer))) => return Told::Answer(number, Box::new(answer)),
-                Some((_, Err(status))) if status.code() == Code::NotFound => return Told::UnknownGroup,
+                Some((number, Ok(answer))) => return AskOutcome::GateAnswer(number, Box::new(answer)),
+                Some((_, Err(status))) if status.code() == Code::NotFound => return AskOutcome::UnknownGroup,
                 Some((number, Err(status))) => tried.push((number, client::phrase(&status))),
                 None => {
                     tried.sort();
-                    return Told::Nothing(tried.into_iter().map(|(number, why)| (sentinels[number].clone(), why)).collect());
+                    return AskOutcome::Nothing(tried.into_iter().map(|(number, why)| (sentinels[number].clone(), why)).collect());
                 }
             },
             () = tokio::time::sleep(STAGGER), if next.len() > 0 => {}
@@ -52,7 +52,7 @@ pub(super) async fn ask(access: &client::Access, sentinels: &[Addr], first: usiz
     }
 }
 
-async fn ask_one(access: &client::Access, addr: &Addr, group: &str) -> Result<Answer, Status> {
+async fn ask_one(access: &client::Route, addr: &Addr, group: &str) -> Result<GateAnswer, Status> {
     let request = pb::ListReplicasRequest { group: group.to_owned(), consistency: pb::Consistency::Linearizable.into() };
     let asking = async {
         let channel = access.connect(addr, Some(LIMIT)).await?;
@@ -62,13 +62,13 @@ async fn ask_one(access: &client::Access, addr: &Addr, group: &str) -> Result<An
     answer(tokio::time::timeout(LIMIT, asking).await.map_err(late)??.into_inner())
 }
 
-fn answer(told: pb::ListReplicasResponse) -> Result<Answer, Status> {
+fn answer(told: pb::ListReplicasResponse) -> Result<GateAnswer, Status> {
     let strange = |what: &str| Status::unavailable(format!("its answer {what}; is it a raft-sentinel of this release?"));
     let master = told.master.ok_or_else(|| strange("names no master"))?;
     let addr = address(master.address.as_ref()).ok_or_else(|| strange("names no master"))?;
     let replacement = master.failover.as_ref().map_or(Replacement::None, |failover| replacement(failover, &addr));
     let replicas = told.replicas.iter().map(|node| replica(node).ok_or_else(|| strange("has a replica without an address")));
-    Ok(Answer {
+    Ok(GateAnswer {
         epoch: master.epoch,
         history: history(&master.history),
         wait_replicas: master.wait_replicas,
@@ -126,7 +126,7 @@ mod tests {
         Some(pb::Address { host: "10.0.0.1".to_owned(), port })
     }
 
-    fn told(failover: Option<pb::FailoverProgress>) -> Answer {
+    fn told(failover: Option<pb::FailoverProgress>) -> GateAnswer {
         let node = pb::DataNode {
             address: at(2),
             health: pb::Health::Up.into(),

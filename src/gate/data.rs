@@ -20,7 +20,7 @@ const MANIFEST_BYTES: u64 = 1024 * 1024;
 
 /// What Redis would load.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum DataFound {
     /// No data.
     Nothing {
         /// What was looked for, and what is the matter with it.
@@ -43,7 +43,7 @@ pub(super) enum Found {
     },
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for DataFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing { why } => write!(f, "it has no data ({why})"),
@@ -66,12 +66,12 @@ pub(super) struct Unreadable {
 ///
 /// # Errors
 /// [`Unreadable`].
-pub(super) fn look(settings: &Settings) -> Result<Found, Unreadable> {
+pub(super) fn look(settings: &Settings) -> Result<DataFound, Unreadable> {
     if settings.append_only { append_only(settings) } else { snapshot(&settings.dir.join(&settings.snapshot)) }
 }
 
-fn snapshot(file: &Path) -> Result<Found, Unreadable> {
-    let nothing = |problem: &str| Ok(Found::Nothing { why: format!("{} {problem}", file.display()) });
+fn snapshot(file: &Path) -> Result<DataFound, Unreadable> {
+    let nothing = |problem: &str| Ok(DataFound::Nothing { why: format!("{} {problem}", file.display()) });
     let Some((header, size)) = head_of(file)? else { return nothing("does not exist") };
     if size == 0 {
         return nothing("is empty");
@@ -83,7 +83,7 @@ fn snapshot(file: &Path) -> Result<Found, Unreadable> {
     if keyless.is_some() && history.is_none() {
         return nothing("has no keys");
     }
-    Ok(Found::Snapshot { file: file.to_owned(), history })
+    Ok(DataFound::Snapshot { file: file.to_owned(), history })
 }
 
 /// A snapshot ends with a mark and a checksum.
@@ -102,7 +102,7 @@ fn ends_well(file: &Path) -> Result<bool, Unreadable> {
     }
 }
 
-fn append_only(settings: &Settings) -> Result<Found, Unreadable> {
+fn append_only(settings: &Settings) -> Result<DataFound, Unreadable> {
     let dir = settings.dir.join(&settings.append_dir);
     let manifest = dir.join(format!("{}.manifest", settings.append_file));
     let Some(text) = read_if_there(&manifest)? else { return single_file(settings, &manifest) };
@@ -113,22 +113,24 @@ fn append_only(settings: &Settings) -> Result<Found, Unreadable> {
     for file in &named {
         match head_of(file)? {
             // Redis will refuse to start on it, in its own words; as far as the group is concerned these data are lost.
-            None => return Ok(Found::Nothing { why: format!("{} names {}, which does not exist", manifest.display(), file.display()) }),
+            None => {
+                return Ok(DataFound::Nothing { why: format!("{} names {}, which does not exist", manifest.display(), file.display()) });
+            }
             Some((header, size)) if has_content(&header, size) => {
-                return Ok(Found::AppendOnly { file: manifest, synced: settings.append_synced });
+                return Ok(DataFound::AppendOnly { file: manifest, synced: settings.append_synced });
             }
             Some(_) => {}
         }
     }
-    Ok(Found::Nothing { why: format!("the files that {} names have no keys", manifest.display()) })
+    Ok(DataFound::Nothing { why: format!("the files that {} names have no keys", manifest.display()) })
 }
 
 /// Before Redis 7 there was one file; Redis 7 takes it over when it starts.
-fn single_file(settings: &Settings, manifest: &Path) -> Result<Found, Unreadable> {
+fn single_file(settings: &Settings, manifest: &Path) -> Result<DataFound, Unreadable> {
     let file = settings.dir.join(&settings.append_file);
     Ok(match head_of(&file)? {
-        Some((header, size)) if has_content(&header, size) => Found::AppendOnly { file, synced: settings.append_synced },
-        Some(_) | None => Found::Nothing { why: format!("appendonly is yes, and {} does not exist", manifest.display()) },
+        Some((header, size)) if has_content(&header, size) => DataFound::AppendOnly { file, synced: settings.append_synced },
+        Some(_) | None => DataFound::Nothing { why: format!("appendonly is yes, and {} does not exist", manifest.display()) },
     })
 }
 

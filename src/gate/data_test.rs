@@ -23,12 +23,12 @@ impl Disk {
         self
     }
 
-    fn found(&self) -> Found {
+    fn found(&self) -> DataFound {
         look(&self.settings).unwrap()
     }
 
     fn has_nothing(&self, why: &str) {
-        let Found::Nothing { why: told } = self.found() else { panic!("{:?}", self.found()) };
+        let DataFound::Nothing { why: told } = self.found() else { panic!("{:?}", self.found()) };
         assert!(told.contains(why), "no '{why}' in: {told}");
     }
 }
@@ -54,15 +54,15 @@ const PARTS: &[u8] = b"file appendonly.aof.1.base.rdb seq 1 type b\nfile appendo
 fn a_snapshot_tells_its_history() {
     let disk = Disk::new(false).with("dump.rdb", &snapshot(true, true));
     let file = disk.dir.path().join("dump.rdb");
-    assert_eq!(disk.found(), Found::Snapshot { file: file.clone(), history: Some((ReplId::new(ID).expect("an id"), 100)) });
+    assert_eq!(disk.found(), DataFound::Snapshot { file: file.clone(), history: Some((ReplId::new(ID).expect("an id"), 100)) });
     let alone = Disk { dir: disk.dir, settings: disk.settings }.with("dump.rdb", &snapshot(false, true));
-    assert_eq!(alone.found(), Found::Snapshot { file, history: None });
+    assert_eq!(alone.found(), DataFound::Snapshot { file, history: None });
 }
 
 #[test]
 fn an_empty_dataset_with_a_history_is_still_that_dataset() {
     let disk = Disk::new(false).with("dump.rdb", &snapshot(true, false));
-    assert!(matches!(disk.found(), Found::Snapshot { history: Some(_), .. }));
+    assert!(matches!(disk.found(), DataFound::Snapshot { history: Some(_), .. }));
     Disk::new(false).with("dump.rdb", &snapshot(false, false)).has_nothing("has no keys");
 }
 
@@ -85,13 +85,13 @@ fn with_appendonly_yes_a_snapshot_beside_it_does_not_count() {
     let disk = disk.with("appendonlydir/appendonly.aof.1.incr.aof", b"");
     disk.has_nothing("have no keys");
     let disk = disk.with("appendonlydir/appendonly.aof.1.incr.aof", b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n");
-    assert_eq!(disk.found(), Found::AppendOnly { file: disk.dir.path().join(MANIFEST), synced: false });
+    assert_eq!(disk.found(), DataFound::AppendOnly { file: disk.dir.path().join(MANIFEST), synced: false });
 }
 
 #[test]
 fn a_base_with_keys_is_data_too() {
     let disk = Disk::new(true).with(MANIFEST, PARTS).with("appendonlydir/appendonly.aof.1.base.rdb", &snapshot(false, true));
-    assert!(matches!(disk.found(), Found::AppendOnly { .. }));
+    assert!(matches!(disk.found(), DataFound::AppendOnly { .. }));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn the_single_file_of_older_servers_counts() {
     let disk = disk.with("appendonly.aof", &preamble);
     disk.has_nothing("appendonly is yes");
     let disk = disk.with("appendonly.aof", &[preamble.as_slice(), b"*1\r\n"].concat());
-    assert_eq!(disk.found(), Found::AppendOnly { file: disk.dir.path().join("appendonly.aof"), synced: false });
+    assert_eq!(disk.found(), DataFound::AppendOnly { file: disk.dir.path().join("appendonly.aof"), synced: false });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::data::Found;
+use super::data::DataFound;
 use crate::base::{Addr, ReplId};
 
 /// A replica was heard this short a time ago: a fresh report of it will come.
@@ -11,7 +11,7 @@ const HEARD_MS: u64 = 2_000;
 
 /// What the sentinels agree on about the group, and how the one that answered sees its replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct GateAnswer {
     /// The recorded master.
     pub(super) master: Addr,
     /// Its epoch.
@@ -89,7 +89,7 @@ pub(super) struct Rules {
 
 /// What Redis is to be started as.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum StartRole {
     /// A master.
     Master,
     /// A replica of this node.
@@ -100,16 +100,16 @@ pub(super) enum Role {
 
 /// The outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum GateVerdict {
     /// Start as this.
-    Start(Role),
+    Start(StartRole),
     /// Not yet.
-    Wait(Reason),
+    Wait(WaitReason),
 }
 
 /// Why Redis cannot be started yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
+pub(super) enum WaitReason {
     /// No sentinel answered: what came of asking each.
     NoAnswer(Vec<(Addr, String)>),
     /// They do not know the group.
@@ -123,7 +123,7 @@ pub(super) enum Reason {
     /// This node is the recorded master, and a replica has what it lacks.
     Lacking {
         /// What is on the disk.
-        found: Found,
+        found: DataFound,
         /// Who has more.
         holder: Addr,
         /// What it has.
@@ -134,35 +134,35 @@ pub(super) enum Reason {
     /// This node is the recorded master, and of these replicas it is not known what they hold.
     Unseen {
         /// What is on the disk.
-        found: Found,
+        found: DataFound,
         /// Which, and why.
         replicas: Vec<(Addr, String)>,
     },
 }
 
 /// What to do. `begun_ms` ago this node began to start: what a replica reported before that may be out of date.
-pub(super) fn decide(answer: &Answer, who: &Who, found: &Found, rules: Rules, begun_ms: u64) -> Verdict {
+pub(super) fn decide(answer: &GateAnswer, who: &Who, found: &DataFound, rules: Rules, begun_ms: u64) -> GateVerdict {
     match who {
-        Who::Replica(_) | Who::Newcomer => Verdict::Start(Role::ReplicaOf(answer.master.clone())),
-        Who::Several(addrs) => Verdict::Wait(Reason::Several(addrs.clone())),
-        Who::Unclear(why) => Verdict::Wait(Reason::Unclear(why.clone())),
+        Who::Replica(_) | Who::Newcomer => GateVerdict::Start(StartRole::ReplicaOf(answer.master.clone())),
+        Who::Several(addrs) => GateVerdict::Wait(WaitReason::Several(addrs.clone())),
+        Who::Unclear(why) => GateVerdict::Wait(WaitReason::Unclear(why.clone())),
         Who::Master => Case { answer, found, rules, begun_ms }.verdict(),
     }
 }
 
 /// This node is the recorded master.
 struct Case<'a> {
-    answer: &'a Answer,
-    found: &'a Found,
+    answer: &'a GateAnswer,
+    found: &'a DataFound,
     rules: Rules,
     begun_ms: u64,
 }
 
 impl Case<'_> {
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self) -> GateVerdict {
         let replicas = &self.answer.replicas;
         if self.answer.replacement == Replacement::Running {
-            return Verdict::Wait(Reason::Replaced);
+            return GateVerdict::Wait(WaitReason::Replaced);
         }
         let has_more = |replica: &&Replica| replica.report.as_ref().is_some_and(|(age_ms, held)| self.lacks(held, *age_ms));
         if let Some((holder, (_, holding))) = replicas.iter().find(has_more).and_then(|one| Some((&one.addr, one.report.as_ref()?))) {
@@ -171,35 +171,35 @@ impl Case<'_> {
                 Replacement::None | Replacement::Running => None,
             };
             let (found, holder, holding) = (self.found.clone(), holder.clone(), holding.clone());
-            return Verdict::Wait(Reason::Lacking { found, holder, holding, blocked });
+            return GateVerdict::Wait(WaitReason::Lacking { found, holder, holding, blocked });
         }
         let unseen: Vec<_> = replicas.iter().filter_map(|replica| Some((replica.addr.clone(), self.unseen(replica)?))).collect();
         if unseen.is_empty() {
-            return Verdict::Start(if self.is_to_be_compared() { Role::Compared } else { Role::Master });
+            return GateVerdict::Start(if self.is_to_be_compared() { StartRole::Compared } else { StartRole::Master });
         }
-        Verdict::Wait(Reason::Unseen { found: self.found.clone(), replicas: unseen })
+        GateVerdict::Wait(WaitReason::Unseen { found: self.found.clone(), replicas: unseen })
     }
 
     /// Whether the end of its append-only file may be missing, and so many replicas are there that one of them has whatever `WAIT` confirmed. As a
     /// master it would be copied by them before any sentinel has seen it.
     fn is_to_be_compared(&self) -> bool {
-        let Answer { replicas, wait_replicas, .. } = self.answer;
+        let GateAnswer { replicas, wait_replicas, .. } = self.answer;
         let holders = (replicas.len() + 1).saturating_sub(*wait_replicas as usize);
         let there = replicas.iter().filter(|replica| replica.heard_ms.is_some_and(|ms| ms <= HEARD_MS)).count();
-        matches!(self.found, Found::AppendOnly { synced: false, .. }) && *wait_replicas > 0 && there > 0 && there >= holders
+        matches!(self.found, DataFound::AppendOnly { synced: false, .. }) && *wait_replicas > 0 && there > 0 && there >= holders
     }
 
     /// Whether this node lacks something that a replica with this report has.
     fn lacks(&self, held: &Holding, age_ms: u64) -> bool {
         match self.found {
             // An append-only file does not say how far it goes: that it is there is as much as can be known.
-            Found::AppendOnly { .. } => false,
+            DataFound::AppendOnly { .. } => false,
             // What it held before may be gone since.
-            Found::Nothing { .. } => age_ms <= self.begun_ms && held.keys.is_some_and(|keys| keys > 0),
+            DataFound::Nothing { .. } => age_ms <= self.begun_ms && held.keys.is_some_and(|keys| keys > 0),
             // A history only grows, so this holds for old reports too.
-            Found::Snapshot { history: Some((history, offset)), .. } if held.history.as_ref() == Some(history) => held.offset > *offset,
+            DataFound::Snapshot { history: Some((history, offset)), .. } if held.history.as_ref() == Some(history) => held.offset > *offset,
             // It holds what the master last had, and the snapshot is from before that began.
-            Found::Snapshot { .. } => held.history.is_some() && held.history == self.answer.history && held.keys != Some(0),
+            DataFound::Snapshot { .. } => held.history.is_some() && held.history == self.answer.history && held.keys != Some(0),
         }
     }
 
@@ -208,12 +208,12 @@ impl Case<'_> {
         let fresh = replica.report.as_ref().filter(|(age_ms, _)| *age_ms <= self.begun_ms);
         let present = !replica.looked_at || replica.heard_ms.is_some_and(|ms| ms <= HEARD_MS);
         match (self.found, fresh) {
-            (Found::AppendOnly { .. }, _) => None,
+            (DataFound::AppendOnly { .. }, _) => None,
             (_, Some((_, held))) if held.keys.is_some() => None,
             // One that is away is no reason not to start with the data that are here.
-            (Found::Snapshot { .. }, _) => present.then(|| why_unseen(replica, fresh.is_some())),
-            (Found::Nothing { .. }, _) if self.rules.without_absent_replicas && !present => None,
-            (Found::Nothing { .. }, _) => Some(why_unseen(replica, fresh.is_some())),
+            (DataFound::Snapshot { .. }, _) => present.then(|| why_unseen(replica, fresh.is_some())),
+            (DataFound::Nothing { .. }, _) if self.rules.without_absent_replicas && !present => None,
+            (DataFound::Nothing { .. }, _) => Some(why_unseen(replica, fresh.is_some())),
         }
     }
 }
@@ -228,7 +228,7 @@ fn why_unseen(replica: &Replica, loading: bool) -> String {
     }
 }
 
-impl Reason {
+impl WaitReason {
     /// Whether a person who has read `self` need not be told `other`: it differs at most in what grows by itself.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
@@ -242,7 +242,7 @@ impl Reason {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAnswer(tried) => {
@@ -269,7 +269,7 @@ impl fmt::Display for Reason {
             Self::Replaced => write!(f, "this node is the recorded master, and the sentinels are replacing it just now"),
             Self::Lacking { found, holder, holding, blocked } => {
                 write!(f, "this node is the recorded master, but {found}, while its replica {holder} holds {holding}")?;
-                if let Found::Snapshot { history: Some((history, _)), .. } = found
+                if let DataFound::Snapshot { history: Some((history, _)), .. } = found
                     && holding.history.as_ref() != Some(history)
                 {
                     write!(f, " of another history, the recorded one")?;
@@ -282,7 +282,7 @@ impl fmt::Display for Reason {
             Self::Unseen { found, replicas } => {
                 write!(f, "this node is the recorded master, but {found}, and what its replicas hold must be known first:")?;
                 replicas.iter().try_for_each(|(addr, why)| write!(f, "\n  {addr}: {why}"))?;
-                if matches!(found, Found::Nothing { .. }) {
+                if matches!(found, DataFound::Nothing { .. }) {
                     write!(
                         f,
                         "\n  (one that is gone for good can be forgotten: SENTINEL FORGET; --if-replica-down start does not wait for any)"

@@ -12,17 +12,17 @@ fn id(text: &str) -> Option<ReplId> {
     Some(ReplId::new(text).expect("an id"))
 }
 
-fn nothing() -> Found {
-    Found::Nothing { why: "/data/dump.rdb does not exist".to_owned() }
+fn nothing() -> DataFound {
+    DataFound::Nothing { why: "/data/dump.rdb does not exist".to_owned() }
 }
 
-fn append_only() -> Found {
-    Found::AppendOnly { file: "/data/appendonlydir/appendonly.aof.manifest".into(), synced: false }
+fn append_only() -> DataFound {
+    DataFound::AppendOnly { file: "/data/appendonlydir/appendonly.aof.manifest".into(), synced: false }
 }
 
-fn snapshot(history: Option<(&str, u64)>) -> Found {
+fn snapshot(history: Option<(&str, u64)>) -> DataFound {
     let history = history.map(|(history, offset)| (ReplId::new(history).expect("an id"), offset));
-    Found::Snapshot { file: "/data/dump.rdb".into(), history }
+    DataFound::Snapshot { file: "/data/dump.rdb".into(), history }
 }
 
 /// A replica that is well and was looked at after this node began to start.
@@ -48,26 +48,26 @@ fn loading(mut replica: Replica) -> Replica {
     replica
 }
 
-fn answer(replicas: Vec<Replica>) -> Answer {
-    Answer { master: addr(1), epoch: 3, history: id("H"), wait_replicas: 0, replacement: Replacement::None, replicas, told_by: 1 }
+fn answer(replicas: Vec<Replica>) -> GateAnswer {
+    GateAnswer { master: addr(1), epoch: 3, history: id("H"), wait_replicas: 0, replacement: Replacement::None, replicas, told_by: 1 }
 }
 
-fn as_master(found: &Found, answer: &Answer) -> Verdict {
+fn as_master(found: &DataFound, answer: &GateAnswer) -> GateVerdict {
     decide(answer, &Who::Master, found, Rules::default(), BEGUN_MS)
 }
 
-fn starts(found: &Found, replicas: Vec<Replica>) {
-    assert_eq!(as_master(found, &answer(replicas)), Verdict::Start(Role::Master));
+fn starts(found: &DataFound, replicas: Vec<Replica>) {
+    assert_eq!(as_master(found, &answer(replicas)), GateVerdict::Start(StartRole::Master));
 }
 
-fn lacks(found: &Found, replicas: Vec<Replica>) {
+fn lacks(found: &DataFound, replicas: Vec<Replica>) {
     let verdict = as_master(found, &answer(replicas));
-    assert!(matches!(verdict, Verdict::Wait(Reason::Lacking { .. })), "{verdict:?}");
+    assert!(matches!(verdict, GateVerdict::Wait(WaitReason::Lacking { .. })), "{verdict:?}");
 }
 
-fn unseen(found: &Found, replicas: Vec<Replica>) {
+fn unseen(found: &DataFound, replicas: Vec<Replica>) {
     let verdict = as_master(found, &answer(replicas));
-    assert!(matches!(verdict, Verdict::Wait(Reason::Unseen { .. })), "{verdict:?}");
+    assert!(matches!(verdict, GateVerdict::Wait(WaitReason::Unseen { .. })), "{verdict:?}");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn whoever_is_not_the_master_follows_it_whatever_it_holds() {
     for who in [Who::Replica(addr(2)), Who::Newcomer] {
         for found in [nothing(), append_only(), snapshot(Some(("H", 1_000_000)))] {
             let verdict = decide(&answer(vec![]), &who, &found, Rules::default(), 0);
-            assert_eq!(verdict, Verdict::Start(Role::ReplicaOf(addr(1))));
+            assert_eq!(verdict, GateVerdict::Start(StartRole::ReplicaOf(addr(1))));
         }
     }
 }
@@ -83,9 +83,9 @@ fn whoever_is_not_the_master_follows_it_whatever_it_holds() {
 #[test]
 fn a_node_that_may_be_the_master_is_not_started_as_its_replica() {
     let several = decide(&answer(vec![]), &Who::Several(vec![addr(1), addr(2)]), &append_only(), Rules::default(), 0);
-    assert_eq!(several, Verdict::Wait(Reason::Several(vec![addr(1), addr(2)])));
+    assert_eq!(several, GateVerdict::Wait(WaitReason::Several(vec![addr(1), addr(2)])));
     let unclear = decide(&answer(vec![]), &Who::Unclear("no such name".to_owned()), &append_only(), Rules::default(), 0);
-    assert_eq!(unclear, Verdict::Wait(Reason::Unclear("no such name".to_owned())));
+    assert_eq!(unclear, GateVerdict::Wait(WaitReason::Unclear("no such name".to_owned())));
 }
 
 #[test]
@@ -96,19 +96,22 @@ fn a_master_with_its_append_only_file_starts() {
 
 #[test]
 fn what_wait_confirmed_is_not_left_to_the_end_of_an_append_only_file() {
-    let strict = |wait_replicas, replicas| Answer { wait_replicas, ..answer(replicas) };
+    let strict = |wait_replicas, replicas| GateAnswer { wait_replicas, ..answer(replicas) };
     let (two, three) =
         (|| vec![well(2, "H", 100, 5), well(3, "H", 90, 5)], || vec![well(2, "H", 1, 1), well(3, "H", 1, 1), well(4, "H", 1, 1)]);
-    assert_eq!(as_master(&append_only(), &strict(1, two())), Verdict::Start(Role::Compared));
-    assert_eq!(as_master(&append_only(), &strict(2, three())), Verdict::Start(Role::Compared));
+    assert_eq!(as_master(&append_only(), &strict(1, two())), GateVerdict::Start(StartRole::Compared));
+    assert_eq!(as_master(&append_only(), &strict(2, three())), GateVerdict::Start(StartRole::Compared));
     // With W of 2 two of three suffice; of two with W of 1, both are needed.
     let mut one_away = three();
     one_away[0] = down(one_away[0].clone());
-    assert_eq!(as_master(&append_only(), &strict(2, one_away)), Verdict::Start(Role::Compared));
-    assert_eq!(as_master(&append_only(), &strict(1, vec![well(2, "H", 1, 1), down(well(3, "H", 1, 1))])), Verdict::Start(Role::Master));
-    assert_eq!(as_master(&append_only(), &strict(1, vec![])), Verdict::Start(Role::Master), "there is nobody to compare it with");
-    let synced = Found::AppendOnly { file: "/data/appendonly.aof".into(), synced: true };
-    assert_eq!(as_master(&synced, &strict(1, two())), Verdict::Start(Role::Master), "nothing is missing");
+    assert_eq!(as_master(&append_only(), &strict(2, one_away)), GateVerdict::Start(StartRole::Compared));
+    assert_eq!(
+        as_master(&append_only(), &strict(1, vec![well(2, "H", 1, 1), down(well(3, "H", 1, 1))])),
+        GateVerdict::Start(StartRole::Master)
+    );
+    assert_eq!(as_master(&append_only(), &strict(1, vec![])), GateVerdict::Start(StartRole::Master), "there is nobody to compare it with");
+    let synced = DataFound::AppendOnly { file: "/data/appendonly.aof".into(), synced: true };
+    assert_eq!(as_master(&synced, &strict(1, two())), GateVerdict::Start(StartRole::Master), "nothing is missing");
 }
 
 #[test]
@@ -131,7 +134,7 @@ fn a_master_without_data_waits_until_it_knows_what_its_replicas_have() {
         unseen(&nothing(), vec![well(2, "H", 100, 0), unknown]);
     }
     let told = as_master(&nothing(), &answer(vec![down(well(3, "H", 100, 5)), loading(well(4, "H", 1, 1))]));
-    let Verdict::Wait(reason) = told else { panic!("{told:?}") };
+    let GateVerdict::Wait(reason) = told else { panic!("{told:?}") };
     for part in ["no data (/data/dump.rdb does not exist)", "10.0.0.1:3: down for 900 ms", "10.0.0.1:4: it is loading", "--if-replica-down"]
     {
         assert!(reason.to_string().contains(part), "no '{part}' in: {reason}");
@@ -142,9 +145,9 @@ fn a_master_without_data_waits_until_it_knows_what_its_replicas_have() {
 fn an_operator_may_do_without_replicas_that_are_away_but_not_without_present_ones() {
     let rules = Rules { without_absent_replicas: true };
     let decided = |replicas| decide(&answer(replicas), &Who::Master, &nothing(), rules, BEGUN_MS);
-    assert_eq!(decided(vec![down(well(2, "H", 100, 5))]), Verdict::Start(Role::Master));
+    assert_eq!(decided(vec![down(well(2, "H", 100, 5))]), GateVerdict::Start(StartRole::Master));
     for present in [well(3, "H", 100, 5), seen_before(well(3, "H", 100, 5)), loading(well(3, "H", 100, 5))] {
-        assert!(matches!(decided(vec![down(well(2, "H", 100, 5)), present]), Verdict::Wait(_)));
+        assert!(matches!(decided(vec![down(well(2, "H", 100, 5)), present]), GateVerdict::Wait(_)));
     }
 }
 
@@ -167,28 +170,28 @@ fn a_snapshot_of_another_history_is_older_than_replicas_of_the_recorded_one() {
         starts(&found, vec![well(2, "X", 10, 5)]);
         starts(&found, vec![well(2, "H", 10, 0)]);
     }
-    let never_seen = Answer { history: None, ..answer(vec![well(2, "X", 10, 5)]) };
-    assert_eq!(as_master(&snapshot(None), &never_seen), Verdict::Start(Role::Master));
+    let never_seen = GateAnswer { history: None, ..answer(vec![well(2, "X", 10, 5)]) };
+    assert_eq!(as_master(&snapshot(None), &never_seen), GateVerdict::Start(StartRole::Master));
 }
 
 #[test]
 fn while_the_sentinels_replace_it_the_master_waits_unless_they_cannot() {
-    let running = Answer { replacement: Replacement::Running, ..answer(vec![]) };
-    assert_eq!(as_master(&append_only(), &running), Verdict::Wait(Reason::Replaced));
-    let blocked = Answer { replacement: Replacement::Blocked("10.0.0.1:2: down".to_owned()), ..answer(vec![well(2, "H", 1, 1)]) };
-    assert_eq!(as_master(&append_only(), &blocked), Verdict::Start(Role::Master));
-    let Verdict::Wait(reason) = as_master(&nothing(), &blocked) else { panic!("it has no data") };
+    let running = GateAnswer { replacement: Replacement::Running, ..answer(vec![]) };
+    assert_eq!(as_master(&append_only(), &running), GateVerdict::Wait(WaitReason::Replaced));
+    let blocked = GateAnswer { replacement: Replacement::Blocked("10.0.0.1:2: down".to_owned()), ..answer(vec![well(2, "H", 1, 1)]) };
+    assert_eq!(as_master(&append_only(), &blocked), GateVerdict::Start(StartRole::Master));
+    let GateVerdict::Wait(reason) = as_master(&nothing(), &blocked) else { panic!("it has no data") };
     assert!(reason.to_string().contains("cannot: 10.0.0.1:2: down"), "{reason}");
 }
 
 #[test]
 fn what_only_grows_is_not_told_again() {
     let holder = |offset| match as_master(&nothing(), &answer(vec![well(2, "H", offset, 5)])) {
-        Verdict::Wait(reason) => reason,
-        Verdict::Start(role) => panic!("{role:?}"),
+        GateVerdict::Wait(reason) => reason,
+        GateVerdict::Start(role) => panic!("{role:?}"),
     };
     assert!(holder(1).is_like(&holder(2)));
-    assert!(!holder(1).is_like(&Reason::Replaced));
-    let tried = |ms| Reason::NoAnswer(vec![(addr(1), format!("no quorum for {ms} ms"))]);
+    assert!(!holder(1).is_like(&WaitReason::Replaced));
+    let tried = |ms| WaitReason::NoAnswer(vec![(addr(1), format!("no quorum for {ms} ms"))]);
     assert!(tried(1).is_like(&tried(2)));
 }

@@ -23,7 +23,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 pub use self::command::Gate;
-use self::decide::Role;
+use self::decide::StartRole;
 use self::settings::{Settings, Wanted};
 use crate::base::Addr;
 
@@ -79,7 +79,7 @@ enum Start {
     /// The command as it was given.
     AsGiven,
     /// The command, in this role.
-    As(Role),
+    As(StartRole),
 }
 
 /// Waits until the server may start, and becomes it. Returns only if that does not come to pass.
@@ -106,14 +106,14 @@ pub fn run(gate: &Gate) -> Ended {
 /// What is added to the command: the last word on whom to follow wins over the configuration file.
 fn role_args(settings: &Settings, start: &Start) -> Vec<String> {
     match start {
-        Start::As(Role::ReplicaOf(master)) => vec!["--replicaof".to_owned(), master.host().to_owned(), master.port().to_string()],
-        Start::As(Role::Compared) => {
+        Start::As(StartRole::ReplicaOf(master)) => vec!["--replicaof".to_owned(), master.host().to_owned(), master.port().to_string()],
+        Start::As(StartRole::Compared) => {
             let nobody = Addr::nobody();
             vec!["--replicaof".to_owned(), nobody.host().to_owned(), nobody.port().to_string()]
         }
         // A file that was rewritten while the node was a replica still says so.
-        Start::As(Role::Master) if settings.follows => ["--replicaof", "no", "one"].map(str::to_owned).to_vec(),
-        Start::As(Role::Master) | Start::AsGiven => Vec::new(),
+        Start::As(StartRole::Master) if settings.follows => ["--replicaof", "no", "one"].map(str::to_owned).to_vec(),
+        Start::As(StartRole::Master) | Start::AsGiven => Vec::new(),
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Names {
 
 /// Whether a data node on record is this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Standing {
+enum NodeStanding {
     Own,
     Other,
     /// It cannot be told, for this reason.
@@ -51,7 +51,7 @@ impl Names {
         sum_up(standings)
     }
 
-    async fn standing(&self, recorded: &Addr) -> Standing {
+    async fn standing(&self, recorded: &Addr) -> NodeStanding {
         let (at_port, at_host) = match &self.told {
             Some(told) => (told.port() == recorded.port(), told.host().eq_ignore_ascii_case(recorded.host())),
             None => {
@@ -60,17 +60,17 @@ impl Names {
             }
         };
         if !at_port {
-            return Standing::Other;
+            return NodeStanding::Other;
         }
         if at_host {
-            return Standing::Own;
+            return NodeStanding::Own;
         }
         let theirs = match resolve(recorded.host()).await {
             Ok(theirs) => theirs,
-            Err(why) => return Standing::Unknown(format!("{} cannot be resolved ({why})", recorded.host())),
+            Err(why) => return NodeStanding::Unknown(format!("{} cannot be resolved ({why})", recorded.host())),
         };
         if self.told.is_none() && self.any_local && theirs.iter().any(is_local) {
-            return Standing::Own;
+            return NodeStanding::Own;
         }
         let own: Vec<&str> = match &self.told {
             Some(told) => vec![told.host()],
@@ -79,21 +79,21 @@ impl Names {
         for host in own {
             match resolve(host).await {
                 Ok(ours) if ours.is_disjoint(&theirs) => {}
-                Ok(_) => return Standing::Own,
-                Err(why) => return Standing::Unknown(format!("its own name {host} cannot be resolved ({why})")),
+                Ok(_) => return NodeStanding::Own,
+                Err(why) => return NodeStanding::Unknown(format!("its own name {host} cannot be resolved ({why})")),
             }
         }
-        Standing::Other
+        NodeStanding::Other
     }
 }
 
 /// The first is the master.
-fn sum_up(standings: Vec<(Addr, Standing)>) -> Who {
-    let own: Vec<Addr> = standings.iter().filter(|(_, standing)| *standing == Standing::Own).map(|(addr, _)| addr.clone()).collect();
+fn sum_up(standings: Vec<(Addr, NodeStanding)>) -> Who {
+    let own: Vec<Addr> = standings.iter().filter(|(_, standing)| *standing == NodeStanding::Own).map(|(addr, _)| addr.clone()).collect();
     match standings.first() {
-        Some((_, Standing::Own)) if own.len() > 1 => Who::Several(own),
-        Some((_, Standing::Own)) => Who::Master,
-        Some((_, Standing::Unknown(why))) if own.is_empty() => Who::Unclear(why.clone()),
+        Some((_, NodeStanding::Own)) if own.len() > 1 => Who::Several(own),
+        Some((_, NodeStanding::Own)) => Who::Master,
+        Some((_, NodeStanding::Unknown(why))) if own.is_empty() => Who::Unclear(why.clone()),
         Some(_) | None => own.into_iter().next().map_or(Who::Newcomer, Who::Replica),
     }
 }
@@ -187,12 +187,12 @@ mod tests {
     #[test]
     fn what_cannot_be_told_is_not_guessed() {
         let (master, replica) = (addr("a", 1), addr("b", 1));
-        let unknown = || Standing::Unknown("no such name".to_owned());
+        let unknown = || NodeStanding::Unknown("no such name".to_owned());
         let both = |a, b| sum_up(vec![(master.clone(), a), (replica.clone(), b)]);
-        assert_eq!(both(Standing::Own, Standing::Own), Who::Several(vec![master.clone(), replica.clone()]));
-        assert_eq!(both(unknown(), Standing::Other), Who::Unclear("no such name".to_owned()));
-        assert_eq!(both(unknown(), Standing::Own), Who::Replica(replica.clone()), "a replica's own address settles it");
-        assert_eq!(both(Standing::Other, unknown()), Who::Newcomer, "either way it is to follow the master");
-        assert_eq!(both(Standing::Own, unknown()), Who::Master);
+        assert_eq!(both(NodeStanding::Own, NodeStanding::Own), Who::Several(vec![master.clone(), replica.clone()]));
+        assert_eq!(both(unknown(), NodeStanding::Other), Who::Unclear("no such name".to_owned()));
+        assert_eq!(both(unknown(), NodeStanding::Own), Who::Replica(replica.clone()), "a replica's own address settles it");
+        assert_eq!(both(NodeStanding::Other, unknown()), Who::Newcomer, "either way it is to follow the master");
+        assert_eq!(both(NodeStanding::Own, unknown()), Who::Master);
     }
 }

@@ -6,7 +6,7 @@ use crate::machine::Group;
 
 /// What is to be done.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Due {
+pub(super) struct HookDue {
     /// Scripts to run: path and arguments.
     pub(super) scripts: Vec<(ScriptKind, Vec<String>)>,
     /// Where to post it.
@@ -14,9 +14,9 @@ pub(super) struct Due {
 }
 
 /// What `spoken`, an event about `group`, calls for on the sentinel `me`.
-pub(super) fn due(spoken: &Spoken, group: &Group, me: NodeId) -> Due {
+pub(super) fn due(spoken: &Spoken, group: &Group, me: NodeId) -> HookDue {
     if !spoken.calls_out() {
-        return Due::default();
+        return HookDue::default();
     }
     let settings = &group.settings;
     // A file of a stock sentinel brings its scripts along, and that sentinel still runs them: they may move addresses.
@@ -24,7 +24,7 @@ pub(super) fn due(spoken: &Spoken, group: &Group, me: NodeId) -> Due {
     let notification = settings.notification_script.as_ref().map(|path| (ScriptKind::Notification, notification(path, spoken)));
     let reconfig = settings.client_reconfig_script.as_ref().zip(spoken.switch.as_ref());
     let reconfig = reconfig.map(|(path, switch)| (ScriptKind::ClientReconfig, client_reconfig(path, group, switch, me)));
-    Due { scripts: notification.into_iter().chain(reconfig).filter(|_| runs).collect(), webhook: settings.notification_webhook.clone() }
+    HookDue { scripts: notification.into_iter().chain(reconfig).filter(|_| runs).collect(), webhook: settings.notification_webhook.clone() }
 }
 
 fn notification(path: &str, spoken: &Spoken) -> Vec<String> {

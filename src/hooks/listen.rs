@@ -8,24 +8,24 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::webhook::Letter;
-use super::{Hooks, Teller};
+use super::webhook::Payload;
+use super::{Hooks, SenderIdentity};
 use crate::base::{GroupName, WallTime};
 use crate::clock::Clock;
-use crate::events::{News, Origin, Spoken};
+use crate::events::{FeedItem, Origin, Spoken};
 use crate::hooks::due::due;
 use crate::machine::{Group, State};
 
 /// What this room listens to. Whoever makes it listens from that moment on.
 pub struct Sources {
     /// The events.
-    pub news: broadcast::Receiver<Arc<News>>,
+    pub news: broadcast::Receiver<Arc<FeedItem>>,
     /// The state as applied here.
     pub state: Box<dyn Fn() -> Arc<State> + Send + Sync>,
     /// For what is not stamped.
     pub clock: Clock,
     /// Who tells.
-    pub teller: Teller,
+    pub teller: SenderIdentity,
     /// Set in the first life of a data directory: a sentinel that joins is told the whole log, and what was stamped before this is history.
     pub history_until: Option<WallTime>,
 }
@@ -37,7 +37,7 @@ impl fmt::Debug for Sources {
 }
 
 pub(super) async fn run(hooks: &Hooks, sources: Sources, cancel: CancellationToken) {
-    let mut listener = Listener { hooks, known: BTreeMap::new(), last: (sources.state)(), sources };
+    let mut listener = HookListener { hooks, known: BTreeMap::new(), last: (sources.state)(), sources };
     listener.remember(true);
     loop {
         let news = tokio::select! {
@@ -46,8 +46,8 @@ pub(super) async fn run(hooks: &Hooks, sources: Sources, cancel: CancellationTok
         };
         match news {
             Ok(news) => match &*news {
-                News::Event(spoken) => listener.hear(spoken, &cancel),
-                News::Gap { reason } => listener.missed(reason),
+                FeedItem::Event(spoken) => listener.hear(spoken, &cancel),
+                FeedItem::Gap { reason } => listener.missed(reason),
             },
             Err(RecvError::Lagged(missed)) => listener.missed(&format!("{missed} events passed")),
             Err(RecvError::Closed) => return,
@@ -55,7 +55,7 @@ pub(super) async fn run(hooks: &Hooks, sources: Sources, cancel: CancellationTok
     }
 }
 
-struct Listener<'a> {
+struct HookListener<'a> {
     hooks: &'a Hooks,
     sources: Sources,
     /// The groups as last seen: the event that a group is gone comes when the state has it no more.
@@ -63,7 +63,7 @@ struct Listener<'a> {
     last: Arc<State>,
 }
 
-impl Listener<'_> {
+impl HookListener<'_> {
     fn hear(&mut self, spoken: &Spoken, cancel: &CancellationToken) {
         let state = (self.sources.state)();
         let changed = !Arc::ptr_eq(&state, &self.last);
@@ -89,7 +89,7 @@ impl Listener<'_> {
         }
         if let Some(url) = due.webhook.and_then(|url| refusals.open(&group.name, &url)) {
             let now = self.sources.clock.wall();
-            let letter = Letter::new(spoken, group, &self.sources.teller, self.last.applied, now);
+            let letter = Payload::new(spoken, group, &self.sources.teller, self.last.applied, now);
             self.hooks.webhooks.submit(&group.name, url, letter, cancel);
         }
     }

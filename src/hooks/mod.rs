@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use listen::Sources;
 use refusals::Refusals;
-pub use script::{Pending, Standing};
+pub use script::{Pending, RunStanding};
 
 use crate::base::{CallRules, ClusterId, GroupName, NodeId, SentinelId};
 use crate::clock::Clock;
@@ -29,7 +29,7 @@ use crate::secret::Sealer;
 
 /// Who tells.
 #[derive(Clone, Debug)]
-pub struct Teller {
+pub struct SenderIdentity {
     /// The cluster.
     pub cluster: ClusterId,
     /// This sentinel's number.
@@ -59,8 +59,8 @@ pub struct OwnFile {
 /// The scripts and webhooks of this sentinel. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub struct Hooks {
-    scripts: script::Desk,
-    webhooks: webhook::Office,
+    scripts: script::ScriptRunner,
+    webhooks: webhook::WebhookSender,
     refusals: Refusals,
 }
 
@@ -68,8 +68,12 @@ impl Hooks {
     /// Nothing waits yet. `own` is what this sentinel's own file says. Scripts run in `dir`, and what becomes of them is said to `hub`.
     pub fn new(limits: Limits, own: OwnFile, clock: Clock, dir: PathBuf, hub: Hub) -> Self {
         let OwnFile { rules, sealer } = own;
-        let webhooks = webhook::Office::new(limits.webhooks, Arc::clone(&rules));
-        Self { scripts: script::Desk::new(limits.scripts, clock, dir, hub.clone()), webhooks, refusals: Refusals::new(rules, sealer, hub) }
+        let webhooks = webhook::WebhookSender::new(limits.webhooks, Arc::clone(&rules));
+        Self {
+            scripts: script::ScriptRunner::new(limits.scripts, clock, dir, hub.clone()),
+            webhooks,
+            refusals: Refusals::new(rules, sealer, hub),
+        }
     }
 
     /// Does what events call for until `cancel`. Scripts that run then go on by themselves; what waits is lost.

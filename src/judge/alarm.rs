@@ -7,7 +7,7 @@ const AFTER_MS: u64 = 5000;
 
 /// What is wrong, and since when.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trouble {
+pub(super) struct Alarm {
     /// Since when something has been.
     since: Mono,
     why: String,
@@ -27,7 +27,7 @@ pub(super) enum Call {
 }
 
 /// Takes in what is wrong at `now`; `told` is what operators know of.
-pub(super) fn note(trouble: &mut Option<Trouble>, told: &mut Option<String>, why: Option<String>, now: Mono) -> Call {
+pub(super) fn note(trouble: &mut Option<Alarm>, told: &mut Option<String>, why: Option<String>, now: Mono) -> Call {
     let Some(why) = why else {
         *trouble = None;
         return if told.take().is_some() { Call::Well } else { Call::Nothing(None) };
@@ -37,7 +37,7 @@ pub(super) fn note(trouble: &mut Option<Trouble>, told: &mut Option<String>, why
     let of_this = known.filter(|known| known.why == why).map_or(now, |known| known.of_this);
     // What is wrong may change while it is; each is told of once it stays.
     let due = if told.is_none() { since } else { of_this }.plus_ms(AFTER_MS);
-    *trouble = Some(Trouble { since, why: why.clone(), of_this });
+    *trouble = Some(Alarm { since, why: why.clone(), of_this });
     if told.as_ref() == Some(&why) {
         return Call::Nothing(None);
     }

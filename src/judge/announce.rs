@@ -4,7 +4,7 @@
 //! holds back until then. A master with a fence refuses writes until enough replicas have attached to it, a few milliseconds after its promotion. A
 //! failover of a dead master is announced at once all the same: its clients wait for an address.
 
-use super::mind::Judge;
+use super::group_judge::Judge;
 use crate::base::observation::RoleReport;
 use crate::machine::{Failover, Group};
 

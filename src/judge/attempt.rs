@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::catch_up::CatchUp;
 use super::cut_again::CutAgain;
-use super::drain::Pause;
-use super::loan::Loan;
+use super::switchover::WritePause;
 use crate::base::{Addr, Mono};
 use crate::machine::FailoverId;
 
 /// The failover that is being led, as it looks from here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Attempt {
+pub(super) struct FailoverAttempt {
     pub(super) id: FailoverId,
     /// When this sentinel first led it.
     pub(super) first: Mono,
@@ -25,9 +25,9 @@ pub(super) struct Attempt {
     /// Since when the old master has answered this sentinel again.
     pub(super) returned: Option<Mono>,
     /// The replica that lends its data to the preferred one.
-    pub(super) loan: Option<Loan>,
+    pub(super) loan: Option<CatchUp>,
     /// The pause of the old master's writes.
-    pub(super) pause: Option<Pause>,
+    pub(super) pause: Option<WritePause>,
     /// Whether the old master closes its connections once more.
     pub(super) cut_again: CutAgain,
 }

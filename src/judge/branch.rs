@@ -2,7 +2,7 @@
 
 use super::candidate::continues;
 use super::fence::held_by;
-use super::mind::Judge;
+use super::group_judge::Judge;
 use super::repair::{deviation, is_detached};
 use crate::base::observation::{NodeReport, Role, RoleReport};
 use crate::base::{Addr, Fence, Mono};

@@ -13,15 +13,15 @@
 use std::sync::Arc;
 
 use super::branch::{Branch, branches_off, fork, holds_own, is_part_of};
-use super::detach::{Muster, Standing};
 use super::fence::held_by;
+use super::fenced_failover::{DetachState, Roster};
+use super::group_judge::{FRESH_MS, FailoverAttempt, Judge};
 use super::intact::check_intact;
 use super::intent::{Ask, ProposalKey};
-use super::mind::{Attempt, FRESH_MS, Judge};
 use super::repair::is_detached;
 use crate::base::observation::{NodeReport, Role, RoleReport};
 use crate::base::{Addr, Fence, Mono};
-use crate::machine::{AbortReason, Asker, Basis, Candidate, Choice, ChosenFor, Command, Failover, Group, Ineligible, Manner};
+use crate::machine::{AbortReason, Asker, Candidate, Choice, ChosenFor, Command, Failover, FailoverMode, FencingProof, Group, Ineligible};
 
 /// An adoption that was not decided after this long is given up.
 const ADOPT_MS: u64 = 2000;
@@ -138,7 +138,7 @@ impl Judge {
                 shown.then_some(GivenUp::NotYet)?
             }
             RoleReport::Replica(_) if is_detached(old) => {
-                let offset = self.let_go(group, not_before).filter(|_| intact && is_part_of(old, report))?;
+                let offset = self.demoted_at_offset(group, not_before).filter(|_| intact && is_part_of(old, report))?;
                 GivenUp::At(offset)
             }
             RoleReport::Replica(_) if !is_joined(old, report) => return None,
@@ -185,7 +185,8 @@ impl Judge {
         let (name, epoch, by, at) = (group.name.clone(), group.epoch, self.me, self.world.wall);
         let words = format!("REPLICAOF by hand: {leader} is adopted in the place of {}", group.master.addr);
         let asked = Some(Arc::new(Asker::new("by hand", leader.host(), "redis", by).saying(&words)));
-        let command = Command::FailoverRequested { group: name, epoch, by, manner: Manner::Coordinated, target: Some(leader), at, asked };
+        let command =
+            Command::FailoverRequested { group: name, epoch, by, manner: FailoverMode::Coordinated, target: Some(leader), at, asked };
         self.propose(ProposalKey::Step, command);
         true
     }
@@ -200,7 +201,7 @@ impl Judge {
     }
 
     /// Adopts it: it holds the fence, the old master is a replica and has nothing that it lacks; then that is decided.
-    pub(super) fn lead_adopting(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, target: &Addr) {
+    pub(super) fn lead_adopting(&mut self, group: &Group, failover: &Failover, attempt: &FailoverAttempt, target: &Addr) {
         let adoption = self.led_by_hand(group, attempt.since).filter(|adoption| adoption.leader == *target);
         let Some(Adoption { leader, given_up }) = adoption else {
             let until = attempt.since.plus_ms(ADOPT_MS);
@@ -229,7 +230,7 @@ impl Judge {
             GivenUp::Copied(offset) => (offset, None),
         };
         let choice = Choice {
-            basis: Basis::HandedOver { offset },
+            basis: FencingProof::HandedOver { offset },
             by_hand: true,
             reason: ChosenFor::OnlyCandidate,
             candidates: self.rows_by_hand(group, attempt, &leader),
@@ -241,11 +242,11 @@ impl Judge {
     }
 
     /// The candidate table of an adoption: whoever follows the one that leads has left the old master.
-    fn rows_by_hand(&self, group: &Group, attempt: &Attempt, leader: &Addr) -> Vec<Candidate> {
+    fn rows_by_hand(&self, group: &Group, attempt: &FailoverAttempt, leader: &Addr) -> Vec<Candidate> {
         let report = |addr: &Addr| self.view.live_report(addr).map(|(_, report)| report);
         let history = report(leader).map(|report| &report.replid);
-        let muster = self.muster(group, attempt);
-        let rows = self.table(group, &muster).into_iter().map(|row| {
+        let roster = self.roster(group, attempt);
+        let rows = self.table(group, &roster).into_iter().map(|row| {
             let follows = report(&row.candidate.addr).is_some_and(|report| Some(&report.replid) == history);
             if follows { Candidate { ineligible: None, detached: true, ..row.candidate } } else { row.candidate }
         });
@@ -254,12 +255,12 @@ impl Judge {
 
     /// Why nobody can be chosen among those that have left the old master, where two of them hold what the other lacks: one went on
     /// under another name, one with the old master.
-    pub(super) fn torn(&self, group: &Group, muster: &Muster) -> Option<Vec<(Addr, Ineligible)>> {
+    pub(super) fn torn(&self, group: &Group, roster: &Roster) -> Option<Vec<(Addr, Ineligible)>> {
         let known = group.master.identity.as_ref()?;
         let off = || {
-            muster.standings.iter().filter_map(|(addr, standing)| match standing {
-                Standing::Off(report) => Some((addr, report)),
-                Standing::Attached(_) | Standing::Useless(_) => None,
+            roster.standings.iter().filter_map(|(addr, standing)| match standing {
+                DetachState::Off(report) => Some((addr, report)),
+                DetachState::Attached(_) | DetachState::Useless(_) => None,
             })
         };
         let branched = |report: &NodeReport| branches_off(group, report) && holds_own(report);

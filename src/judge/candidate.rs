@@ -4,11 +4,11 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::mind::{FRESH_MS, Judge};
+use super::group_judge::{FRESH_MS, Judge};
 use super::view::{GroupView, Link, NodeView};
 use crate::base::observation::{NodeReport, ReplicaReport, RoleReport};
 use crate::base::{Addr, Mono, ReplId};
-use crate::machine::{Basis, Candidate, Choice, ChosenFor, Group, Ineligible, Tenure};
+use crate::machine::{Candidate, Choice, ChosenFor, FencingProof, Group, Ineligible, Tenure};
 
 /// Stock's factor: data may be older than the outage by this many times `down-after-milliseconds`.
 const STALE_AFTER_LIMITS: u64 = 10;
@@ -63,7 +63,7 @@ pub fn choose(candidates: Vec<Candidate>, master_offset: Option<u64>) -> Option<
         master_offset,
         estimated_loss_bytes,
         candidates,
-        basis: Basis::Unfenced,
+        basis: FencingProof::Unfenced,
         arms: None,
         by_hand: false,
     })
@@ -145,7 +145,7 @@ fn refuse(group: &Group, view: &GroupView, addr: &Addr, node: &NodeView, look: L
 /// A master is no candidate, but for the one that clients still know because the last decision was never seen carried out. It ranks
 /// behind all replicas, and only with the data that it had.
 fn refuse_master(group: &Group, addr: &Addr, report: &NodeReport) -> Option<Ineligible> {
-    if !group.is_unfulfilled() || group.announced != *addr {
+    if !group.promotion_unconfirmed() || group.announced != *addr {
         return Some(Ineligible::NotAReplica);
     }
     let known = group.replicas.get(addr).and_then(|record| record.identity.as_ref()).map(|identity| &identity.replid);

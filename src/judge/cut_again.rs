@@ -5,8 +5,8 @@
 //! address again by then, and would stay there: the old master lives, and answers as a replica. So it is told twice to follow the new master,
 //! which changes nothing but closes what has come.
 
+use super::group_judge::{FailoverAttempt, Judge};
 use super::intent::Ask;
-use super::mind::{Attempt, Judge};
 use super::repair::deviation;
 use crate::base::observation::{NodeReport, RoleReport};
 use crate::base::{Addr, Mono};
@@ -33,7 +33,7 @@ pub(super) enum CutAgain {
 
 impl Judge {
     /// Whether the end of a planned change waits for the closings, which are asked for when they are due.
-    pub(super) fn is_to_cut_again(&mut self, group: &Group, failover: &Failover, attempt: &Attempt) -> bool {
+    pub(super) fn is_to_cut_again(&mut self, group: &Group, failover: &Failover, attempt: &FailoverAttempt) -> bool {
         let next = match attempt.cut_again {
             _ if !failover.is_planned() => CutAgain::Done,
             CutAgain::Untold => CutAgain::Told { since: self.now(), cuts: 0, asked: false },

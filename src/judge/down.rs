@@ -20,14 +20,14 @@ pub enum Verdict {
         deadline: Mono,
     },
     /// It is down.
-    Down(Grounds),
+    Down(DownReport),
     /// It refuses our credentials, or this host cannot ask it: neither up nor down.
     CannotJudge,
 }
 
 /// On what grounds a node is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grounds {
+pub struct DownReport {
     /// Why.
     pub evidence: Evidence,
     /// For how long that has been so.
@@ -71,7 +71,7 @@ fn graver(a: Verdict, b: Verdict) -> Verdict {
 
 pub(super) fn due(since: Mono, limit_ms: u64, evidence: Evidence, now: Mono) -> Verdict {
     let deadline = since.plus_ms(limit_ms);
-    if now >= deadline { Verdict::Down(Grounds { evidence, for_ms: now.ms_since(since), limit_ms }) } else { Verdict::Late { deadline } }
+    if now >= deadline { Verdict::Down(DownReport { evidence, for_ms: now.ms_since(since), limit_ms }) } else { Verdict::Late { deadline } }
 }
 
 fn judge_silence(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict {
@@ -127,7 +127,7 @@ fn judge_loading(node: &NodeView, standard: Standard<'_>, now: Mono) -> Verdict 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::observation::{InvalidReply, LocalLack, Sight, ValidReply};
+    use crate::base::observation::{InvalidReply, LocalLack, Observed, ValidReply};
 
     fn settings() -> GroupSettings {
         GroupSettings { down_after_ms: 1000, ..GroupSettings::default() }
@@ -137,7 +137,7 @@ mod tests {
         Mono::from_ms(ms)
     }
 
-    fn node(sights: &[(u64, Sight)]) -> NodeView {
+    fn node(sights: &[(u64, Observed)]) -> NodeView {
         let mut node = NodeView::new(at(0));
         for (ms, sight) in sights {
             node.note(sight.clone(), at(*ms));
@@ -158,15 +158,15 @@ mod tests {
 
     #[test]
     fn silence_counts_from_the_last_valid_reply_to_the_millisecond() {
-        let node = node(&[(0, Sight::Linked), (500, Sight::Valid(ValidReply::Pong)), (600, Sight::Pinged)]);
+        let node = node(&[(0, Observed::Linked), (500, Observed::Valid(ValidReply::Pong)), (600, Observed::Pinged)]);
         assert_eq!(judge(&node, &settings(), 1499), Verdict::Late { deadline: at(1500) });
-        let down = Verdict::Down(Grounds { evidence: Evidence::Silent, for_ms: 1000, limit_ms: 1000 });
+        let down = Verdict::Down(DownReport { evidence: Evidence::Silent, for_ms: 1000, limit_ms: 1000 });
         assert_eq!(judge(&node, &settings(), 1500), down);
     }
 
     #[test]
     fn an_error_is_told_as_what_it_is_and_not_as_a_script() {
-        let answered = |reply| [(0, Sight::Linked), (500, Sight::Valid(ValidReply::Pong)), (600, Sight::Invalid(reply))];
+        let answered = |reply| [(0, Observed::Linked), (500, Observed::Valid(ValidReply::Pong)), (600, Observed::Invalid(reply))];
         let misconf = node(&answered(InvalidReply::Other("MISCONF Redis is configured to save".to_owned())));
         assert_eq!(evidence(&judge(&misconf, &settings(), 1500)), Some(Evidence::Error));
         assert!(misconf.answers().is_some_and(|said| said.contains("MISCONF")) && !misconf.busy);
@@ -176,26 +176,27 @@ mod tests {
 
     #[test]
     fn a_link_without_an_unanswered_ping_is_no_silence() {
-        let node = node(&[(0, Sight::Linked), (500, Sight::Valid(ValidReply::Pong))]);
+        let node = node(&[(0, Observed::Linked), (500, Observed::Valid(ValidReply::Pong))]);
         assert_eq!(judge(&node, &settings(), 60_000), Verdict::Up);
     }
 
     #[test]
     fn the_crash_limit_applies_only_while_the_port_refuses() {
         let settings = GroupSettings { crash_down_after_ms: 100, ..settings() };
-        let mut node = node(&[(0, Sight::Linked), (500, Sight::Valid(ValidReply::Pong)), (510, Sight::Unlinked(LinkLoss::Closed))]);
+        let mut node =
+            node(&[(0, Observed::Linked), (500, Observed::Valid(ValidReply::Pong)), (510, Observed::Unlinked(LinkLoss::Closed))]);
         assert_eq!(judge(&node, &settings, 700), Verdict::Late { deadline: at(1500) });
-        node.note(Sight::Unlinked(LinkLoss::Refused), at(701));
+        node.note(Observed::Unlinked(LinkLoss::Refused), at(701));
         assert_eq!(evidence(&judge(&node, &settings, 702)), Some(Evidence::Refused));
-        node.note(Sight::Unlinked(LinkLoss::TimedOut), at(703));
+        node.note(Observed::Unlinked(LinkLoss::TimedOut), at(703));
         assert_eq!(judge(&node, &settings, 704), Verdict::Late { deadline: at(1500) });
     }
 
     #[test]
     fn the_crash_limit_counts_from_the_loss_of_the_link() {
         let settings = GroupSettings { down_after_ms: 5000, crash_down_after_ms: 200, ..settings() };
-        let loss = [(900, Sight::Unlinked(LinkLoss::Closed)), (901, Sight::Unlinked(LinkLoss::Refused))];
-        let mut node = node(&[&[(0, Sight::Linked), (500, Sight::Valid(ValidReply::Pong))], &loss[..]].concat());
+        let loss = [(900, Observed::Unlinked(LinkLoss::Closed)), (901, Observed::Unlinked(LinkLoss::Refused))];
+        let mut node = node(&[&[(0, Observed::Linked), (500, Observed::Valid(ValidReply::Pong))], &loss[..]].concat());
         assert_eq!(judge(&node, &settings, 902), Verdict::Late { deadline: at(1100) });
         assert_eq!(evidence(&judge(&node, &settings, 1100)), Some(Evidence::Refused));
         // Late by 50 ms ourselves: that is not the server's.
@@ -206,36 +207,40 @@ mod tests {
     #[test]
     fn refused_credentials_are_neither_up_nor_down() {
         let refused = LinkLoss::Credentials("WRONGPASS".to_owned());
-        let mut node = node(&[(0, Sight::Unlinked(refused))]);
+        let mut node = node(&[(0, Observed::Unlinked(refused))]);
         assert_eq!(judge(&node, &settings(), 90_000), Verdict::CannotJudge);
         // The server dies: from its last answer on, silence counts.
-        node.note(Sight::Unlinked(LinkLoss::Credentials("WRONGPASS".to_owned())), at(90_000));
-        node.note(Sight::Unlinked(LinkLoss::Refused), at(90_100));
+        node.note(Observed::Unlinked(LinkLoss::Credentials("WRONGPASS".to_owned())), at(90_000));
+        node.note(Observed::Unlinked(LinkLoss::Refused), at(90_100));
         assert_eq!(judge(&node, &settings(), 90_200), Verdict::Late { deadline: at(91_000) });
         assert_eq!(evidence(&judge(&node, &settings(), 91_000)), Some(Evidence::Refused));
     }
 
     #[test]
     fn what_this_host_lacks_is_no_fact_about_another() {
-        let lack = Sight::Unlinked(LinkLoss::Local(LocalLack::Descriptors));
+        let lack = Observed::Unlinked(LinkLoss::Local(LocalLack::Descriptors));
         let settings = GroupSettings { crash_down_after_ms: 100, ..settings() };
-        let lost =
-            [(0, Sight::Linked), (500, Sight::Valid(ValidReply::Pong)), (600, Sight::Unlinked(LinkLoss::Closed)), (610, lack.clone())];
+        let lost = [
+            (0, Observed::Linked),
+            (500, Observed::Valid(ValidReply::Pong)),
+            (600, Observed::Unlinked(LinkLoss::Closed)),
+            (610, lack.clone()),
+        ];
         let mut node = node(&lost);
         assert_eq!(judge(&node, &settings, 90_000), Verdict::CannotJudge, "however long the lack lasts");
         // It ends after 80 s: those do not count, what was before does.
-        node.note(Sight::Unlinked(LinkLoss::Refused), at(80_610));
+        node.note(Observed::Unlinked(LinkLoss::Refused), at(80_610));
         assert_eq!(judge(&node, &settings, 80_611), Verdict::Late { deadline: at(80_700) }, "110 ms of silence, refused for 10");
         assert_eq!(evidence(&judge(&node, &settings, 80_700)), Some(Evidence::Refused));
         // A lack that comes and goes delays by no more than it lasts.
         node.note(lack, at(80_650));
-        node.note(Sight::Unlinked(LinkLoss::Refused), at(80_660));
+        node.note(Observed::Unlinked(LinkLoss::Refused), at(80_660));
         assert_eq!(judge(&node, &settings, 80_661), Verdict::Late { deadline: at(80_710) });
     }
 
     #[test]
     fn time_in_which_we_slept_is_no_silence() {
-        let mut node = node(&[(0, Sight::Linked), (500, Sight::Valid(ValidReply::Pong)), (600, Sight::Pinged)]);
+        let mut node = node(&[(0, Observed::Linked), (500, Observed::Valid(ValidReply::Pong)), (600, Observed::Pinged)]);
         // Asleep from 900 on: 400 ms of silence are what we were awake for.
         node.forgive_silence(8100, 500, at(9000));
         assert_eq!(judge(&node, &settings(), 9001), Verdict::Late { deadline: at(9600) });
@@ -246,15 +251,15 @@ mod tests {
 
     #[test]
     fn busy_with_a_script_is_down_with_that_evidence() {
-        let busy = Sight::Invalid(crate::base::observation::InvalidReply::Busy);
-        let node = node(&[(0, Sight::Linked), (100, Sight::Valid(ValidReply::Pong)), (200, busy)]);
+        let busy = Observed::Invalid(crate::base::observation::InvalidReply::Busy);
+        let node = node(&[(0, Observed::Linked), (100, Observed::Valid(ValidReply::Pong)), (200, busy)]);
         assert_eq!(evidence(&judge(&node, &settings(), 1100)), Some(Evidence::Busy));
     }
 
     #[test]
     fn loading_is_life_unless_a_limit_is_set() {
-        let loading = |ms| (ms, Sight::Valid(ValidReply::Loading));
-        let node = node(&[(0, Sight::Linked), loading(100), loading(5000)]);
+        let loading = |ms| (ms, Observed::Valid(ValidReply::Loading));
+        let node = node(&[(0, Observed::Linked), loading(100), loading(5000)]);
         assert_eq!(judge(&node, &settings(), 5001), Verdict::Up);
         let limited = GroupSettings { master_reboot_down_after_ms: 3000, ..settings() };
         assert_eq!(evidence(&judge(&node, &limited, 5001)), Some(Evidence::Loading));

@@ -3,9 +3,9 @@
 //! More is relied on only after it was seen; less is relied on before it is asked for. So at no moment does the log say more than
 //! the master holds, but for somebody else's change, which the next look finds.
 
+use super::group_judge::Judge;
 use super::intact::check_intact;
 use super::intent::{Ask, ProposalKey};
-use super::mind::Judge;
 use super::repair::deviation;
 use super::view::{GroupView, NodeView};
 use crate::base::observation::{NodeReport, RoleReport};
@@ -45,7 +45,7 @@ impl Smaller {
 
 /// Since when this judge has known the fence as it is recorded, and how much the master had written when clients had had the time to learn of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct FenceMark {
     pub(super) record: ArmedFence,
     pub(super) seen: Mono,
     pub(super) written: Option<u64>,
@@ -207,13 +207,13 @@ impl Judge {
         let seen_at = self.view.live_report(master).map(|(at, _)| at);
         let mark = match self.mark {
             Some(mark) if mark.record == record => mark,
-            Some(_) | None => Mark { record, seen: self.now(), written: None },
+            Some(_) | None => FenceMark { record, seen: self.now(), written: None },
         };
         // Where only the replicas became fewer, no client uses another number, and what was confirmed until now is all that is to be covered.
         let due = mark.seen.max(self.smaller.until);
         // Not before: what is confirmed with the smaller number until then is to be covered as well.
         let written = mark.written.or_else(|| seen_at.filter(|at| *at >= due).map(|_| of_master.offset));
-        self.mark = Some(Mark { written, ..mark });
+        self.mark = Some(FenceMark { written, ..mark });
         let Some(written) = written else {
             if self.now() < due {
                 self.wake_by(due);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::alarm::{self, Call};
 use super::candidate::overreach;
 use super::fence::counted;
+use super::group_judge::Judge;
 use super::intact::check_intact;
-use super::intent::{Intent, Remark};
-use super::mind::Judge;
+use super::intent::{Intent, LocalEvent};
 use crate::base::observation::{NodeReport, RoleReport};
 use crate::base::settings::PromotionPolicy;
 use crate::base::{Addr, Fence, FenceSight, Mono};
@@ -27,8 +27,8 @@ impl Judge {
         let why = self.view.fence_problem.clone();
         let what = match alarm::note(&mut self.fence_trouble, &mut self.view.fence_alarm, why, now) {
             Call::Nothing(due) => return due.into_iter().for_each(|due| self.wake_by(due)),
-            Call::Wrong(why) => Remark::FenceProblem { why },
-            Call::Well => Remark::FenceWell,
+            Call::Wrong(why) => LocalEvent::FenceProblem { why },
+            Call::Well => LocalEvent::FenceWell,
         };
         let node = self.world.group.master.addr.clone();
         self.want(Intent::Notify { node, what });
@@ -124,10 +124,10 @@ impl Judge {
         {
             return Some(problem);
         }
-        let hangers_on = self.hangers_on(master);
-        if hangers_on > 0 {
+        let non_data_followers = self.non_data_followers(master);
+        if non_data_followers > 0 {
             return Some(format!(
-                "{master} counts {hangers_on} that are no data nodes (they listen on no port, or appear under the address of another): while \
+                "{master} counts {non_data_followers} that are no data nodes (they listen on no port, or appear under the address of another): while \
                  it is silent it cannot be told whether it takes writes, and WAIT counts them too"
             ));
         }

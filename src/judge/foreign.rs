@@ -7,9 +7,9 @@
 //! An address at which a master of this group lived is different: a master that comes back from an append-only file has keys and a history
 //! that nobody knows. It is taken back, unless another installation answers there or strangers follow it.
 
-use super::intent::{Intent, Remark};
-use super::mind::Judge;
-use super::view::{Home, NodeView, Owner, Tie};
+use super::group_judge::Judge;
+use super::intent::{Intent, LocalEvent};
+use super::view::{HeldBack, Home, NodeView, Owner};
 use crate::base::observation::{NodeReport, RoleReport};
 use crate::base::{Addr, ReplId, RunId, limits};
 use crate::machine::{Group, Identity};
@@ -53,11 +53,11 @@ impl Judge {
     /// Tells those who listen when a server turns out to be foreign, or no longer is there.
     pub(super) fn note_foreign(&mut self, addr: &Addr) {
         // Of a group that follows another one as a whole that is told at once, not server by server.
-        let follows = matches!(self.world.tie, Some(Tie::Shared(_)));
+        let follows = matches!(self.world.held_back, Some(HeldBack::Shared(_)));
         let owner = self.owner(&self.world.group, addr).filter(|_| !follows);
         let Some(node) = self.view.nodes.get_mut(addr).filter(|node| node.foreign != owner) else { return };
         node.foreign.clone_from(&owner);
-        self.want(Intent::Notify { node: addr.clone(), what: Remark::Foreign { owner } });
+        self.want(Intent::Notify { node: addr.clone(), what: LocalEvent::Foreign { owner } });
     }
 }
 

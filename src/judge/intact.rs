@@ -65,12 +65,12 @@ pub(super) fn check_intact(group: &Group, addr: &Addr, report: &NodeReport) -> R
 /// Offsets go on from one history to the one that continues it, but an old master may have gone further in its own: that
 /// is not more than what came after it was replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Held {
+pub(super) struct DataHeld {
     pub(super) history: Reverse<bool>,
     pub(super) offset: u64,
 }
 
-pub(super) fn held(group: &Group, report: &NodeReport) -> Held {
+pub(super) fn held(group: &Group, report: &NodeReport) -> DataHeld {
     let master = &group.master;
     let older = match (&master.identity, &master.inherits) {
         (Some(seen), _) => report.replid != seen.replid && !continues(group, report),
@@ -78,5 +78,5 @@ pub(super) fn held(group: &Group, report: &NodeReport) -> Held {
         (None, Some(inherited)) => report.replid2.as_ref() != Some(&inherited.replid),
         (None, None) => false,
     };
-    Held { history: Reverse(older), offset: report.offset }
+    DataHeld { history: Reverse(older), offset: report.offset }
 }

@@ -32,7 +32,7 @@ pub enum Intent {
         /// The node.
         node: Addr,
         /// What changed.
-        what: Remark,
+        what: LocalEvent,
     },
 }
 
@@ -77,7 +77,7 @@ pub enum Ask {
         fence: Option<Fence>,
     },
     /// Be a master without writes, for another replica to fetch what it lacks.
-    Lend,
+    ServeCatchUp,
     /// Hold this fence.
     Arm(Fence),
     /// Close ordinary connections, and keep writes waiting for so many milliseconds at most.
@@ -95,7 +95,7 @@ impl Ask {
     /// Whether the node is asked for the next thing as soon as it has done this one.
     pub(super) const fn is_step(&self) -> bool {
         match self {
-            Self::Lend | Self::Pause { .. } | Self::Detach { .. } => true,
+            Self::ServeCatchUp | Self::Pause { .. } | Self::Detach { .. } => true,
             Self::Promote { .. } | Self::Demote { .. } | Self::Repoint { .. } | Self::Arm(_) | Self::Unpause | Self::KillScript => false,
         }
     }
@@ -103,7 +103,7 @@ impl Ask {
     /// Whether it changes whom the node follows, or whether it follows: that is right only for what the node was when it was judged.
     pub(super) const fn is_of_role(&self) -> bool {
         match self {
-            Self::Promote { .. } | Self::Demote { .. } | Self::Repoint { .. } | Self::Detach { .. } | Self::Lend => true,
+            Self::Promote { .. } | Self::Demote { .. } | Self::Repoint { .. } | Self::Detach { .. } | Self::ServeCatchUp => true,
             Self::Arm(_) | Self::Pause { .. } | Self::Unpause | Self::KillScript => false,
         }
     }
@@ -113,7 +113,7 @@ impl Ask {
         match self {
             Self::Promote { .. } => "promote",
             Self::Detach { .. } => "detach",
-            Self::Lend => "lend",
+            Self::ServeCatchUp => "lend",
             Self::Arm(_) => "arm",
             Self::Pause { .. } => "pause",
             Self::Unpause => "unpause",
@@ -145,7 +145,7 @@ pub enum ProposalKey {
 
 /// What changed in this sentinel's eyes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Remark {
+pub enum LocalEvent {
     /// The node is down.
     Down,
     /// The node is up again.

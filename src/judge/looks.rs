@@ -3,8 +3,8 @@
 //! A look is answered within a round trip, and every answer is a step of the judge. A state that asks for a look at every step, without a
 //! pause, keeps the server, the link and this process busy with nothing else until the state ends, and some end when an operator comes.
 
+use super::group_judge::Judge;
 use super::intent::Intent;
-use super::mind::Judge;
 use crate::base::Addr;
 
 impl Judge {

@@ -1,8 +1,8 @@
 //! A master that came back as another process, without what it had: seen before its replicas have copied that from it, it is replaced.
 
 use super::candidate::{Lineage, continues, lineage};
+use super::group_judge::{FailoverAttempt, Judge};
 use super::intact::{check_intact, known_since};
-use super::mind::{Attempt, Judge};
 use super::repair::is_detached;
 use crate::base::observation::{NodeReport, Role, RoleReport};
 use crate::base::{Addr, ReplId, RunId, limits};
@@ -91,7 +91,7 @@ impl Judge {
     /// Whether every server on record is back, and what they hold together is all that is left: the old master returned as another process
     /// without any key, and every replica is there, whole, and of the master's history. Then the one that holds most is as good as it gets,
     /// also if it restarted: whatever a restart may have lost is on no other server either, and to wait would bring nothing.
-    pub(super) fn nothing_more_will_come(&self, group: &Group, attempt: &Attempt) -> bool {
+    pub(super) fn nothing_more_will_come(&self, group: &Group, attempt: &FailoverAttempt) -> bool {
         let whole = |addr: &Addr| {
             let node = self.view.nodes.get(addr);
             known_since(node, attempt.since).is_ok_and(|(at, report)| {

@@ -8,7 +8,7 @@
 //! A server that shows no such history is another's, whoever follows it, and an operator has to say what is to become of it.
 
 use super::candidate::continues;
-use super::mind::{FRESH_MS, Judge};
+use super::group_judge::{FRESH_MS, Judge};
 use crate::base::observation::{NodeReport, RoleReport};
 use crate::base::{Addr, Mono};
 use crate::machine::{Group, Tenure};

@@ -1,5 +1,5 @@
 //! The steps of a failover, as its leader takes them: look at the candidates, decide, promote, point the others, end.
-//! How a strict one comes to its decision is `detach`; a planned one, `drain`.
+//! How a strict one comes to its decision is `fenced_failover`; a planned one, `switchover`.
 //!
 //! Each step is taken because the log says that it is due, and is over when the log, or an observation, says so.
 //! A leader that takes over in the middle therefore goes on where the last one stopped.
@@ -9,13 +9,15 @@ use std::sync::Arc;
 
 use super::candidate::{Look, by_data, choose, rank_candidates};
 use super::cut_again::CutAgain;
+use super::group_judge::{FRESH_MS, FailoverAttempt, Judge};
 use super::intent::{Ask, Intent, ProposalKey};
-use super::mind::{Attempt, FRESH_MS, Judge};
 use super::repair::{deviation, identity_of, is_detached};
 use super::view::{GroupView, Link, NodeView};
 use crate::base::observation::{LinkLoss, NodeReport, Role, RoleReport};
 use crate::base::{Addr, Fence, Mono};
-use crate::machine::{AbortReason, Basis, Candidate, Cause, Choice, Command, Failover, Group, Ineligible, Phase, ShadowEntry, fit_reasons};
+use crate::machine::{
+    AbortReason, Candidate, Cause, Choice, Command, Failover, FencingProof, Group, Ineligible, Phase, ShadowEntry, fit_reasons,
+};
 
 /// A replica that does not answer INFO within this time is not waited for.
 const GATHER_MS: u64 = 300;
@@ -51,7 +53,7 @@ impl Judge {
     }
 
     /// The attempt at this failover, which is begun if there is none.
-    pub(super) fn attempt_at(&mut self, failover: &Failover) -> Attempt {
+    pub(super) fn attempt_at(&mut self, failover: &Failover) -> FailoverAttempt {
         match self.attempt.clone() {
             Some(attempt) if attempt.id == failover.id && !self.began_to_lead => attempt,
             known => self.begin_attempt(failover, known.as_ref()),
@@ -60,11 +62,11 @@ impl Judge {
 
     /// Begins to lead a failover, or does so again after a lapse of leadership: then its time limit goes on, but its
     /// candidates are looked at anew.
-    fn begin_attempt(&mut self, failover: &Failover, known: Option<&Attempt>) -> Attempt {
+    fn begin_attempt(&mut self, failover: &Failover, known: Option<&FailoverAttempt>) -> FailoverAttempt {
         let now = self.now();
         let first = known.filter(|known| known.id == failover.id).map_or(now, |known| known.first);
         let (id, left) = (failover.id, BTreeMap::new());
-        let attempt = Attempt {
+        let attempt = FailoverAttempt {
             id,
             first,
             since: now,
@@ -88,12 +90,12 @@ impl Judge {
     }
 
     /// Until when replicas are waited for that have not answered.
-    pub(super) const fn gather_until(&self, attempt: &Attempt) -> Mono {
+    pub(super) const fn gather_until(&self, attempt: &FailoverAttempt) -> Mono {
         attempt.since.plus_ms(GATHER_MS)
     }
 
     /// Until when a replica of which nothing is known may only be slow to answer; none where that is over, or its end is certain.
-    pub(super) fn may_answer_until(&self, addr: &Addr, attempt: &Attempt) -> Option<Mono> {
+    pub(super) fn may_answer_until(&self, addr: &Addr, attempt: &FailoverAttempt) -> Option<Mono> {
         let node = self.view.nodes.get(addr).filter(|node| node.down_since.is_none() && node.cannot_judge.is_none())?;
         let since = match &node.link {
             Link::Down { loss: LinkLoss::Refused, .. } => return None,
@@ -103,7 +105,7 @@ impl Judge {
         Some(since.plus_ms(ANSWER_MS)).filter(|until| self.now() < *until)
     }
 
-    fn choose_master(&mut self, group: &Group, failover: &Failover, attempt: &Attempt) {
+    fn choose_master(&mut self, group: &Group, failover: &Failover, attempt: &FailoverAttempt) {
         let now = self.now();
         // Whoever was never seen to be there is not waited for.
         if !group.replicas.keys().filter(|addr| group.may_hold(addr)).all(|addr| self.settled(addr, attempt)) {
@@ -126,9 +128,9 @@ impl Judge {
         }
         match choice {
             Some(choice) => {
-                let basis = if failover.forced.is_some() { Basis::Forced } else { Basis::Unfenced };
+                let basis = if failover.forced.is_some() { FencingProof::Forced } else { FencingProof::Unfenced };
                 // By force it is to take writes, however few are left to follow it. It is armed as soon as enough do.
-                let forced = |fence: Fence| if basis == Basis::Forced { Fence { min_replicas: 0, ..fence } } else { fence };
+                let forced = |fence: Fence| if basis == FencingProof::Forced { Fence { min_replicas: 0, ..fence } } else { fence };
                 let choice = Choice { basis, arms: group.promotion_fence().map(forced), ..choice };
                 self.propose(ProposalKey::Step, Command::Promote { group: name, id, choice, by, at });
             }
@@ -144,7 +146,7 @@ impl Judge {
     }
 
     /// Until when a candidate that nothing is known of may be a good one after all.
-    fn slow_candidate(&self, attempt: &Attempt, candidates: &[Candidate]) -> Option<Mono> {
+    fn slow_candidate(&self, attempt: &FailoverAttempt, candidates: &[Candidate]) -> Option<Mono> {
         let unheard = candidates.iter().filter(|candidate| candidate.ineligible == Some(Ineligible::NoReport));
         unheard.filter_map(|candidate| self.may_answer_until(&candidate.addr, attempt)).max()
     }
@@ -155,19 +157,19 @@ impl Judge {
         let chosen = &group.master.addr;
         let fresh = |at: Mono| self.now().ms_since(at) <= FRESH_MS;
         let a_replica = self.view.live_report(chosen).is_some_and(|(at, report)| fresh(at) && report.role() == Role::Replica);
-        let unfulfilled = group.is_unfulfilled() && a_replica && self.may_be_promoted(group);
+        let unfulfilled = group.promotion_unconfirmed() && a_replica && self.may_be_promoted(group);
         let of_late = Mono(self.now().0.saturating_sub(FRESH_MS * 1000));
         if !self.is_without_rival(group) {
             return;
         }
-        if unfulfilled || self.is_detached_for_nothing(group) || self.let_go(group, of_late).is_some() {
+        if unfulfilled || self.is_detached_for_nothing(group) || self.demoted_at_offset(group, of_late).is_some() {
             self.ask(chosen, Ask::Promote { fence: group.masters_fence() });
         }
     }
 
     /// A new master that is a replica again (by a late REPLICAOF of a former leader, say) is made a master again. Only if
     /// two reports say so: a single one may be from before its promotion.
-    fn keep_promoted(&mut self, group: &Group, attempt: &Attempt) {
+    fn keep_promoted(&mut self, group: &Group, attempt: &FailoverAttempt) {
         let master = &group.master.addr;
         let Some(node) = self.view.nodes.get(master) else { return };
         let (role_since, newest) = (node.role_since, self.view.live_report(master).map(|(at, report)| (at, report.role())));
@@ -188,7 +190,7 @@ impl Judge {
     }
 
     /// Whether nothing more is to be learned of a replica by waiting.
-    pub(super) fn settled(&self, addr: &Addr, attempt: &Attempt) -> bool {
+    pub(super) fn settled(&self, addr: &Addr, attempt: &FailoverAttempt) -> bool {
         let Some(node) = self.view.nodes.get(addr) else { return true };
         let answered = node.report.as_ref().is_some_and(|(at, _)| *at >= attempt.since);
         answered || self.now() >= attempt.since.plus_ms(GATHER_MS) || out_of_sight(node)
@@ -200,7 +202,7 @@ impl Judge {
     }
 
     /// Says what stands in the way, and looks again every now and then.
-    pub(super) fn stay_blocked(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, reasons: Vec<(Addr, Ineligible)>) {
+    pub(super) fn stay_blocked(&mut self, group: &Group, failover: &Failover, attempt: &FailoverAttempt, reasons: Vec<(Addr, Ineligible)>) {
         let reasons = fit_reasons(reasons);
         if !failover.blocked.as_ref().is_some_and(|known| same_reasons(known, &reasons)) {
             let (name, id, at) = (group.name.clone(), failover.id, self.world.wall);
@@ -265,7 +267,7 @@ impl Judge {
         }
     }
 
-    fn follow_up(&mut self, group: &Group, failover: &Failover, attempt: &Attempt, followed: &BTreeSet<Addr>, waiting: Vec<Addr>) {
+    fn follow_up(&mut self, group: &Group, failover: &Failover, attempt: &FailoverAttempt, followed: &BTreeSet<Addr>, waiting: Vec<Addr>) {
         let (now, name, id, at) = (self.now(), group.name.clone(), failover.id, self.world.wall);
         let (waiting, following) = self.point(group, waiting);
         for addr in following {

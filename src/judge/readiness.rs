@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::alarm::{self, Call};
-use super::intent::{Ask, Intent, Remark};
-use super::mind::{Input, Judge, World};
+use super::group_judge::{Input, Judge, World};
+use super::intent::{Ask, Intent, LocalEvent};
 use super::pending::Pending;
-use super::view::{Link, NodeView, Outlook, Readiness, Tie};
-use crate::base::observation::{LinkLoss, NodeReport, ReplicaReport, RoleReport, Seen, Sight, ValidReply};
+use super::view::{HeldBack, Link, NodeView, Outlook, Readiness};
+use crate::base::observation::{LinkLoss, NodeObservation, NodeReport, Observed, ReplicaReport, RoleReport, ValidReply};
 use crate::base::{Addr, LogIndex, Mono, NodeId};
-use crate::machine::{Choice, Command, Evidence, Group, Ineligible, Outcome, State, Testimony};
+use crate::machine::{Choice, Command, DownEvidence, Evidence, Group, Ineligible, Outcome, State};
 
 /// The play is repeated this often.
 const REFRESH_MS: u64 = 1000;
@@ -50,7 +50,7 @@ enum Loss {
 
 /// How a play ends.
 #[derive(Debug)]
-enum Ending {
+enum Forecast {
     /// A decision; with how many replicas are there to follow the new master.
     Promoted { choice: Box<Choice>, followers: u32 },
     /// The failover would be blocked.
@@ -95,8 +95,8 @@ impl Judge {
         let (now, complaint) = (self.now(), self.view.readiness.complaint());
         let what = match alarm::note(&mut self.unready, &mut self.view.readiness_alarm, complaint, now) {
             Call::Nothing(due) => return due.into_iter().for_each(|due| self.wake_by(due)),
-            Call::Wrong(why) => Remark::Unready { why },
-            Call::Well => Remark::Ready,
+            Call::Wrong(why) => LocalEvent::Unready { why },
+            Call::Well => LocalEvent::Ready,
         };
         let node = self.world.group.master.addr.clone();
         self.want(Intent::Notify { node, what });
@@ -108,8 +108,8 @@ impl Judge {
         if group.in_shadow() {
             return no(vec!["the group is in shadow: this cluster carries nothing out".to_owned()]);
         }
-        if let Some(tie @ Tie::Shared(_)) = &self.world.tie {
-            return no(vec![tie.to_string()]);
+        if let Some(held_back @ HeldBack::Shared(_)) = &self.world.held_back {
+            return no(vec![held_back.to_string()]);
         }
         let (usable, quorum) = (self.world.usable, group.settings.quorum as usize);
         if usable < quorum {
@@ -125,9 +125,9 @@ impl Judge {
             return no(vec!["no replica is known".to_owned()]);
         }
         let (choice, followers) = match Play::new(self, Loss::Gone).run() {
-            Ending::Promoted { choice, followers } => (choice, followers),
-            Ending::Blocked(reasons) => return no(in_words(&reasons)),
-            Ending::Stuck(why) => return no(vec![why]),
+            Forecast::Promoted { choice, followers } => (choice, followers),
+            Forecast::Blocked(reasons) => return no(in_words(&reasons)),
+            Forecast::Stuck(why) => return no(vec![why]),
         };
         let mut limits = Vec::new();
         if let Some(fence) = choice.arms.filter(|fence| fence.min_replicas > followers) {
@@ -140,9 +140,9 @@ impl Judge {
         // By the rules of `available` a loss is a loss.
         let silent = group.is_strict().then(|| Play::new(self, Loss::Silent).run());
         match silent {
-            None | Some(Ending::Promoted { .. }) => {}
-            Some(Ending::Blocked(reasons)) => limits.push(only_if_gone(in_words(&reasons).join("; "))),
-            Some(Ending::Stuck(why)) => limits.push(only_if_gone(why)),
+            None | Some(Forecast::Promoted { .. }) => {}
+            Some(Forecast::Blocked(reasons)) => limits.push(only_if_gone(in_words(&reasons).join("; "))),
+            Some(Forecast::Stuck(why)) => limits.push(only_if_gone(why)),
         }
         limits.extend(self.lacking_rights(group));
         let would = if limits.is_empty() { Outlook::Yes } else { Outlook::Partly };
@@ -181,7 +181,7 @@ impl Play {
             if addr == master {
                 lose(node, loss, group.settings.down_after_ms, now);
             } else if answers(node, now) {
-                node.note(Sight::Valid(ValidReply::Pong), now);
+                node.note(Observed::Valid(ValidReply::Pong), now);
                 servers.extend(node.report.as_ref().map(|(_, report)| (addr.clone(), without_master(report))));
             }
         }
@@ -190,7 +190,7 @@ impl Play {
         Self { judge, began: now, world, state, servers, answers: Vec::new(), loss }
     }
 
-    fn run(mut self) -> Ending {
+    fn run(mut self) -> Forecast {
         self.cast_votes();
         let mut steps = 0;
         while steps < STEPS {
@@ -210,7 +210,7 @@ impl Play {
                 break;
             }
         }
-        Ending::Stuck(format!("no decision would come within {} s", PLAYED_MS / 1000))
+        Forecast::Stuck(format!("no decision would come within {} s", PLAYED_MS / 1000))
     }
 
     /// As many sentinels as are in touch see the master down.
@@ -225,7 +225,7 @@ impl Play {
             Loss::Silent => Evidence::Silent,
         };
         for voter in voters {
-            let testimony = Testimony { evidence, silent_ms: limit_ms, limit_ms, replicas: Vec::new() };
+            let testimony = DownEvidence { evidence, silent_ms: limit_ms, limit_ms, replicas: Vec::new() };
             let (group, epoch, at) = (self.world.group.name.clone(), self.world.group.epoch, self.world.wall);
             self.apply(&Command::VoteDown { group, epoch, voter, testimony, at });
         }
@@ -240,16 +240,16 @@ impl Play {
         outcome
     }
 
-    fn step(&mut self, input: Input) -> Option<Ending> {
+    fn step(&mut self, input: Input) -> Option<Forecast> {
         let input = match input {
-            Input::Seen(seen) => Input::Seen(Seen { at: self.world.now, ..seen }),
+            Input::NodeObservation(seen) => Input::NodeObservation(NodeObservation { at: self.world.now, ..seen }),
             other @ (Input::Wake | Input::Proposed { .. } | Input::Asked { .. }) => other,
         };
         self.judge.advance(input, self.world.clone());
         std::mem::take(&mut self.judge.intents).into_iter().find_map(|intent| self.perform(intent))
     }
 
-    fn perform(&mut self, intent: Intent) -> Option<Ending> {
+    fn perform(&mut self, intent: Intent) -> Option<Forecast> {
         match intent {
             Intent::Notify { .. } => None,
             Intent::Look(addr) => {
@@ -265,33 +265,34 @@ impl Play {
             }
             Intent::Propose { key, command } => {
                 if let Command::FailoverBlocked { reasons, .. } = *command {
-                    return Some(Ending::Blocked(reasons));
+                    return Some(Forecast::Blocked(reasons));
                 }
                 let outcome = self.apply(&command);
                 self.answers.push(Input::Proposed { key, well: !matches!(outcome, Outcome::Refused(_)) });
                 match (*command, outcome) {
-                    (Command::Promote { .. }, Outcome::Refused(refusal)) => Some(Ending::Stuck(refusal.to_string())),
+                    (Command::Promote { .. }, Outcome::Refused(refusal)) => Some(Forecast::Stuck(refusal.to_string())),
                     (Command::Promote { choice, .. }, Outcome::Done | Outcome::Unchanged) => Some(self.promoted(choice)),
-                    (Command::FailoverAborted { reason, .. }, _) => Some(Ending::Stuck(reason.as_str().to_owned())),
+                    (Command::FailoverAborted { reason, .. }, _) => Some(Forecast::Stuck(reason.as_str().to_owned())),
                     _ => None,
                 }
             }
         }
     }
 
-    fn promoted(&self, choice: Choice) -> Ending {
+    fn promoted(&self, choice: Choice) -> Forecast {
         let may_follow = |addr: &&Addr| **addr != choice.chosen && self.world.group.may_hold(addr);
         let followers = u32::try_from(self.servers.keys().filter(may_follow).count()).unwrap_or(u32::MAX);
-        Ending::Promoted { choice: Box::new(choice), followers }
+        Forecast::Promoted { choice: Box::new(choice), followers }
     }
 
     /// The server tells what it is: once, however often it is looked at before the answer comes, as a real one is. Else two looks after each
     /// answer would be four answers, and soon more than there is time for.
     fn show(&mut self, addr: &Addr) {
         let Some(report) = self.servers.get(addr) else { return };
-        let what = Sight::Report(Box::new(report.clone()));
-        let seen = Input::Seen(Seen { addr: addr.clone(), at: self.world.now, what });
-        let of_the_same = |answer: &&mut Input| matches!(answer, Input::Seen(Seen { addr: other, .. }) if other == addr);
+        let what = Observed::Report(Box::new(report.clone()));
+        let seen = Input::NodeObservation(NodeObservation { addr: addr.clone(), at: self.world.now, what });
+        let of_the_same =
+            |answer: &&mut Input| matches!(answer, Input::NodeObservation(NodeObservation { addr: other, .. }) if other == addr);
         match self.answers.iter_mut().find(of_the_same) {
             Some(answer) => *answer = seen,
             None => self.answers.push(seen),
@@ -308,7 +309,7 @@ impl Play {
         };
         let Some(server) = self.servers.get_mut(addr) else { return false };
         match ask {
-            Ask::Promote { .. } | Ask::Lend => {
+            Ask::Promote { .. } | Ask::ServeCatchUp => {
                 server.role = RoleReport::Master { replicas: Vec::new(), good_replicas: None, misnamed: Vec::new() };
             }
             Ask::Detach { .. } => follow(server, Addr::nobody(), false),

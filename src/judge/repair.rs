@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::candidate::{Lineage, continues, lineage};
+use super::group_judge::{FRESH_MS, Judge};
 use super::intent::{Ask, Intent, ProposalKey};
-use super::mind::{FRESH_MS, Judge};
 use super::view::GroupView;
 use crate::base::observation::{NodeReport, Role, RoleReport};
 use crate::base::{Addr, Mono};
@@ -129,7 +129,7 @@ impl Judge {
         let Some((addr, (at, report))) = decision.and_then(|decision| reports.get_key_value(&decision.old)) else { return };
         let back = report.role() == Role::Master && self.is_fresh(*at) && self.view.is_of_this_link(addr, *at);
         let other = !self.is_the_master(report) && !continues(group, report) && group.replicas.contains_key(addr);
-        if back && other && !group.is_unfulfilled() {
+        if back && other && !group.promotion_unconfirmed() {
             self.ask(addr, Ask::Demote { master: group.master.addr.clone() });
         }
     }
@@ -162,7 +162,7 @@ impl Judge {
         let seen_as_one = group.master.identity.is_some();
         if (seen_as_one && ours && self.keeps_what_was_confirmed(group))
             || (seen_as_one && self.is_detached_for_nothing(group))
-            || (group.is_unfulfilled() && self.may_be_promoted(group))
+            || (group.promotion_unconfirmed() && self.may_be_promoted(group))
         {
             self.ask(&group.master.addr, Ask::Promote { fence: group.masters_fence() });
         }
@@ -221,7 +221,7 @@ pub(super) fn identity_of(report: &NodeReport) -> Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::observation::{ReplicaReport, Sight};
+    use crate::base::observation::{Observed, ReplicaReport};
     use crate::base::{Epoch, GroupName, GroupSettings, LogIndex, ReplId, RunId, WallTime};
     use crate::judge::NodeView;
     use crate::machine::State;
@@ -284,13 +284,13 @@ mod tests {
                 node.note(what, Mono(1));
             }
         };
-        seen(&mut view, Sight::Linked);
-        seen(&mut view, Sight::Reached("10.0.0.1".to_owned()));
+        seen(&mut view, Observed::Linked);
+        seen(&mut view, Observed::Reached("10.0.0.1".to_owned()));
         assert_eq!(deviation(&view, &group, &replica_of("10.0.0.1", 6379)), None);
         assert_eq!(deviation(&view, &group, &replica_of("10.0.0.1", 6380)), repoint, "another port is another server");
         // The name leads elsewhere now: who is still at the old address has the wrong master.
-        seen(&mut view, Sight::Unlinked(crate::base::observation::LinkLoss::Closed));
-        seen(&mut view, Sight::Reached("10.0.0.2".to_owned()));
+        seen(&mut view, Observed::Unlinked(crate::base::observation::LinkLoss::Closed));
+        seen(&mut view, Observed::Reached("10.0.0.2".to_owned()));
         assert_eq!(deviation(&view, &group, &replica_of("10.0.0.1", 6379)), repoint);
     }
 }

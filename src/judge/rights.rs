@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::detach::Standing;
+use super::fenced_failover::DetachState;
+use super::group_judge::{FailoverAttempt, Judge};
 use super::intent::{Ask, Intent, Permit};
-use super::mind::{Attempt, Judge};
 use super::view::NodeView;
 use crate::base::observation::NodeReport;
 use crate::base::{Addr, FenceSight, Mono, Order};
@@ -51,9 +51,9 @@ impl Judge {
     }
 
     /// A replica that has not left the old master, with what speaks against relying on it.
-    pub(super) fn attached(&self, group: &Group, addr: &Addr, seen: (Mono, &NodeReport), attempt: &Attempt) -> Standing {
+    pub(super) fn attached(&self, group: &Group, addr: &Addr, seen: (Mono, &NodeReport), attempt: &FailoverAttempt) -> DetachState {
         let unreliable = self.check_reliable(group, addr, seen, attempt).err();
-        Standing::Attached(unreliable.or_else(|| self.view.nodes.get(addr).and_then(NodeView::takes_no_orders)))
+        DetachState::Attached(unreliable.or_else(|| self.view.nodes.get(addr).and_then(NodeView::takes_no_orders)))
     }
 
     /// Why a replica that has left the old master, and is intact, could not be made the new one.
@@ -100,7 +100,7 @@ fn sentence(order: Order, words: &str, servers: &[&Addr]) -> String {
 /// The order that a change is made by, where it is of no use without.
 const fn needs(ask: &Ask) -> Option<Order> {
     match ask {
-        Ask::Promote { .. } | Ask::Demote { .. } | Ask::Repoint { .. } | Ask::Detach { .. } | Ask::Lend => Some(Order::Role),
+        Ask::Promote { .. } | Ask::Demote { .. } | Ask::Repoint { .. } | Ask::Detach { .. } | Ask::ServeCatchUp => Some(Order::Role),
         Ask::Arm(_) => Some(Order::ConfigSet),
         // Told once each; a refusal is an answer.
         Ask::Pause { .. } | Ask::Unpause | Ask::KillScript => None,

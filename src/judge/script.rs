@@ -2,8 +2,8 @@
 //!
 //! Redis refuses that where the script has written: then it is for an operator to choose.
 
+use super::group_judge::Judge;
 use super::intent::Ask;
-use super::mind::Judge;
 use crate::base::Addr;
 
 impl Judge {

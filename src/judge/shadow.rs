@@ -1,6 +1,6 @@
 //! What a leader does that carries nothing out: it comes to its verdict, keeps the record true, and follows what others do.
 //!
-//! For groups in shadow, and for those whose leader holds back because of others ([`Tie`]). No intent of this file
+//! For groups in shadow, and for those whose leader holds back because of others ([`HeldBack`]). No intent of this file
 //! changes a server: they are proposals and looks.
 //!
 //! The verdict of a strict group is by what is seen: nobody is detached for it. Whoever could not be relied on (it restarted, or was never
@@ -9,15 +9,15 @@
 use std::sync::Arc;
 
 use super::candidate::{Look, choose, continues, rank_candidates};
+use super::group_judge::{FRESH_MS, FailoverAttempt, Judge};
 use super::intact::check_intact;
 use super::intent::ProposalKey;
-use super::mind::{Attempt, FRESH_MS, Judge};
 use super::repair::identity_of;
-use super::view::Tie;
+use super::view::HeldBack;
 use crate::base::observation::{Role, RoleReport};
 use crate::base::settings::PromotionPolicy;
 use crate::base::{Addr, Mono};
-use crate::machine::{AbortReason, Basis, Candidate, Cause, Choice, Command, Failover, Group, Ineligible, ShadowEntry, Tenure};
+use crate::machine::{AbortReason, Candidate, Cause, Choice, Command, Failover, FencingProof, Group, Ineligible, ShadowEntry, Tenure};
 
 /// A replica that has been a master for so long was promoted, even if no stock sentinel was heard to say so: it says so at the end of
 /// its failover, usually within a second or two.
@@ -30,11 +30,11 @@ impl Judge {
     pub(super) fn only_watches(&self) -> bool {
         let group = &self.world.group;
         let undecided = group.failover.as_ref().is_none_or(|failover| failover.phase.is_undecided());
-        match &self.world.tie {
+        match &self.world.held_back {
             _ if group.in_shadow() => true,
-            Some(Tie::OwnFile) => true,
-            Some(Tie::Stock | Tie::Shared(_)) => undecided,
-            Some(Tie::Listening) => group.failover.is_none(),
+            Some(HeldBack::OwnFile) => true,
+            Some(HeldBack::Stock | HeldBack::Shared(_)) => undecided,
+            Some(HeldBack::Listening) => group.failover.is_none(),
             None => false,
         }
     }
@@ -42,7 +42,7 @@ impl Judge {
     pub(super) fn watch_only(&mut self) {
         let group = Arc::clone(&self.world.group);
         match &group.failover {
-            Some(failover) if group.in_shadow() => self.judge_in_thought(&group, failover),
+            Some(failover) if group.in_shadow() => self.judge_in_shadow(&group, failover),
             Some(failover) if failover.phase.is_undecided() => self.hold_back(&group, failover),
             Some(_) => {}
             None => {
@@ -54,7 +54,7 @@ impl Judge {
     }
 
     /// Comes to the decision that would be carried out.
-    fn judge_in_thought(&mut self, group: &Group, failover: &Failover) {
+    fn judge_in_shadow(&mut self, group: &Group, failover: &Failover) {
         if group.open_incident().is_some_and(|incident| incident.ours.verdict.is_some()) {
             return;
         }
@@ -63,11 +63,11 @@ impl Judge {
             self.wake_by(self.gather_until(&attempt));
             return;
         }
-        let candidates = self.candidates_in_thought(group, &attempt);
+        let candidates = self.candidates_in_shadow(group, &attempt);
         let id = failover.id;
         match choose(candidates.clone(), self.master_offset(group)) {
             Some(choice) => {
-                let choice = Choice { basis: Basis::Unfenced, ..choice };
+                let choice = Choice { basis: FencingProof::Unfenced, ..choice };
                 let entry = ShadowEntry::Decided { id, choice, by: self.me };
                 self.propose_shadow(ProposalKey::Step, group, entry);
             }
@@ -79,7 +79,7 @@ impl Judge {
     }
 
     /// In the order of the policy `available`. A strict group would take the preferred one, too, after it has caught up.
-    fn candidates_in_thought(&self, group: &Group, attempt: &Attempt) -> Vec<Candidate> {
+    fn candidates_in_shadow(&self, group: &Group, attempt: &FailoverAttempt) -> Vec<Candidate> {
         let now = self.now();
         let not_before = attempt.since.max(Mono(now.0.saturating_sub(FRESH_MS * 1000)));
         let mut candidates = rank_candidates(group, &self.view, Look { not_before, now });
@@ -101,11 +101,11 @@ impl Judge {
             self.propose(ProposalKey::Step, command);
             return;
         }
-        let why = match &self.world.tie {
+        let why = match &self.world.held_back {
             // Status and readiness say so; the log has no word for it that all releases know.
-            Some(Tie::Shared(_)) => return,
-            Some(Tie::OwnFile) => Ineligible::OwnFileSaysShadow,
-            Some(Tie::Stock | Tie::Listening) | None => Ineligible::StockWatches,
+            Some(HeldBack::Shared(_)) => return,
+            Some(HeldBack::OwnFile) => Ineligible::OwnFileSaysShadow,
+            Some(HeldBack::Stock | HeldBack::Listening) | None => Ineligible::StockWatches,
         };
         self.stay_blocked(group, failover, &attempt, vec![(group.master.addr.clone(), why)]);
     }
@@ -140,7 +140,7 @@ impl Judge {
     /// Moves the record to where others moved the master, once that is seen to be one.
     fn follow_others(&mut self, group: &Group) {
         if group.acts_despite_stock()
-            || self.world.tie == Some(Tie::Listening)
+            || self.world.held_back == Some(HeldBack::Listening)
             || group.failover.as_ref().is_some_and(|failover| !failover.phase.is_undecided())
         {
             return;

@@ -5,24 +5,29 @@
 //! process that nobody knows is no such case: a master that restarted is one as well.
 
 use super::down::{Verdict, due};
+use super::group_judge::Judge;
 use super::loss::expected_process;
-use super::mind::Judge;
 use super::view::{Link, NodeView};
 use crate::base::Addr;
-use crate::base::observation::{NodeReport, ReplicaReport, RoleReport, Seen, Sight};
+use crate::base::observation::{NodeObservation, NodeReport, Observed, ReplicaReport, RoleReport};
 use crate::machine::{Evidence, Group};
 
 impl Judge {
     /// Whether something was seen of a server that only stands where the recorded master is to be; that is noted, and nothing else of it.
-    pub(super) fn is_of_stand_in(&mut self, seen: &Seen) -> bool {
+    pub(super) fn is_of_stand_in(&mut self, seen: &NodeObservation) -> bool {
         let is_master = seen.addr == self.world.group.master.addr;
         let who = match &seen.what {
-            Sight::Report(report) if is_master => self.stand_in(&self.world.group, report),
-            Sight::Report(_) => None,
-            Sight::Fence(_) | Sight::Rewritten(_) | Sight::ClientsKilled(_) | Sight::Refusals(_) | Sight::BadReport(_) => {
+            Observed::Report(report) if is_master => self.stand_in(&self.world.group, report),
+            Observed::Report(_) => None,
+            Observed::Fence(_) | Observed::Rewritten(_) | Observed::ClientsKilled(_) | Observed::Refusals(_) | Observed::BadReport(_) => {
                 return is_master && self.view.nodes.get(&seen.addr).is_some_and(|node| node.stand_in.is_some());
             }
-            Sight::Linked | Sight::Reached(_) | Sight::Unlinked(_) | Sight::Pinged | Sight::Valid(_) | Sight::Invalid(_) => return false,
+            Observed::Linked
+            | Observed::Reached(_)
+            | Observed::Unlinked(_)
+            | Observed::Pinged
+            | Observed::Valid(_)
+            | Observed::Invalid(_) => return false,
         };
         let Some(node) = self.view.nodes.get_mut(&seen.addr) else { return false };
         let since = node.stand_in.as_ref().map_or(seen.at, |(since, _)| *since);

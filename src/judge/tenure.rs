@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use super::candidate::overreach;
 use super::fence::counted;
+use super::group_judge::Judge;
 use super::intact::check_intact;
 use super::intent::ProposalKey;
-use super::mind::Judge;
 use super::repair::{deviation, identity_of, is_recorded};
 use super::view::Link;
 use crate::base::observation::{AttachedReplica, NodeReport, RoleReport};

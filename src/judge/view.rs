@@ -186,7 +186,7 @@ impl NodeView {
 
 /// Why a sentinel holds back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tie {
+pub enum HeldBack {
     /// Sentinels that are not of this cluster watch the group, and no operator said to act despite them.
     Stock,
     /// Its own file says `sentinel shadow yes`, and no operator has taken the group over.
@@ -197,7 +197,7 @@ pub enum Tie {
     Listening,
 }
 
-impl fmt::Display for Tie {
+impl fmt::Display for HeldBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stock => f.write_str("sentinels that are not of this cluster watch it, so this cluster does nothing"),
@@ -281,7 +281,7 @@ pub struct GroupView {
     /// What would come of the loss of the master.
     pub readiness: Readiness,
     /// Why this sentinel would carry nothing out although the group is not in shadow; none if it would.
-    pub tie: Option<Tie>,
+    pub held_back: Option<HeldBack>,
     /// The fence problem once it has stood for a while: operators are called for it. A fence that is being armed is no alarm.
     pub fence_alarm: Option<String>,
     /// The complaint of the readiness once it has stood for a while.
@@ -295,8 +295,8 @@ impl GroupView {
     }
 
     /// Why this sentinel holds back, where that is more than the short while in which it listens first.
-    pub fn held_back(&self) -> Option<&Tie> {
-        self.tie.as_ref().filter(|tie| **tie != Tie::Listening)
+    pub fn held_back(&self) -> Option<&HeldBack> {
+        self.held_back.as_ref().filter(|held_back| **held_back != HeldBack::Listening)
     }
 
     /// The newest report of a node, if its link is up.

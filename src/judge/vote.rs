@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::down::{Grounds, Verdict};
+use super::down::{DownReport, Verdict};
+use super::group_judge::Judge;
 use super::intent::ProposalKey;
-use super::mind::Judge;
 use crate::base::observation::RoleReport;
-use crate::machine::ballot::ReplicaWitness;
-use crate::machine::{Command, Evidence, Testimony};
+use crate::machine::ballot::ReplicaLinkReport;
+use crate::machine::{Command, DownEvidence, Evidence};
 
 impl Judge {
     pub(super) fn vote(&mut self, on_master: &Verdict) {
@@ -31,18 +31,18 @@ impl Judge {
         }
     }
 
-    fn testify(&self, grounds: Grounds) -> Testimony {
-        let Grounds { evidence, for_ms, limit_ms } = grounds;
+    fn testify(&self, grounds: DownReport) -> DownEvidence {
+        let DownReport { evidence, for_ms, limit_ms } = grounds;
         let witness = |(addr, node): (&crate::base::Addr, &super::NodeView)| {
             let (_, report) = node.report.as_ref()?;
             match &report.role {
                 RoleReport::Replica(replica) => {
-                    Some(ReplicaWitness { replica: addr.clone(), link_up: replica.link_up, last_io_s: replica.last_io_s })
+                    Some(ReplicaLinkReport { replica: addr.clone(), link_up: replica.link_up, last_io_s: replica.last_io_s })
                 }
                 RoleReport::Master { .. } => None,
             }
         };
-        Testimony { evidence, silent_ms: for_ms, limit_ms, replicas: self.view.nodes.iter().filter_map(witness).collect() }
+        DownEvidence { evidence, silent_ms: for_ms, limit_ms, replicas: self.view.nodes.iter().filter_map(witness).collect() }
     }
 }
 

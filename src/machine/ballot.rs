@@ -56,7 +56,7 @@ impl Evidence {
 
 /// What a replica says of its link to the master, reported beside a vote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplicaWitness {
+pub struct ReplicaLinkReport {
     /// The replica.
     pub replica: Addr,
     /// `master_link_status:up`.
@@ -67,7 +67,7 @@ pub struct ReplicaWitness {
 
 /// The grounds of a vote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Testimony {
+pub struct DownEvidence {
     /// Why.
     pub evidence: Evidence,
     /// For how long there has been no valid reply, in milliseconds, when the vote was cast.
@@ -76,14 +76,14 @@ pub struct Testimony {
     pub limit_ms: u64,
     /// What the replicas say of the master.
     #[serde(default)]
-    pub replicas: Vec<ReplicaWitness>,
+    pub replicas: Vec<ReplicaLinkReport>,
 }
 
 /// One sentinel's standing vote that the master is down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DownVote {
     /// On what grounds.
-    pub testimony: Testimony,
+    pub testimony: DownEvidence,
     /// When it was cast, and its place in the log.
     pub cast: Stamp,
 }
@@ -123,7 +123,7 @@ pub struct Ballot {
 
 impl Ballot {
     /// Records that `voter` sees the master down; true if it did not stand before.
-    pub(super) fn cast(&mut self, voter: NodeId, testimony: Testimony, cast: Stamp) -> bool {
+    pub(super) fn cast(&mut self, voter: NodeId, testimony: DownEvidence, cast: Stamp) -> bool {
         self.down.insert(voter, DownVote { testimony, cast }).is_none()
     }
 

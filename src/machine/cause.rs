@@ -24,8 +24,8 @@ pub enum Cause {
         /// The sentinel that was asked.
         by: NodeId,
         /// How it is to be done.
-        #[serde(default, skip_serializing_if = "Manner::is_plain")]
-        manner: Manner,
+        #[serde(default, skip_serializing_if = "FailoverMode::is_plain")]
+        manner: FailoverMode,
         /// Who asked; none in records of releases that did not write it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asked: Asked,
@@ -35,7 +35,7 @@ pub enum Cause {
 /// How an operator wants a failover to be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Manner {
+pub enum FailoverMode {
     /// As the policy has it: `available` promotes at once as stock does, `strict` loses nothing.
     #[default]
     Plain,
@@ -45,7 +45,7 @@ pub enum Manner {
     Force,
 }
 
-impl Manner {
+impl FailoverMode {
     /// Whether it is the plain one.
     pub fn is_plain(&self) -> bool {
         *self == Self::Plain

@@ -150,7 +150,7 @@ pub struct Candidate {
 /// Why the old master could not take writes any more when the decision was taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Basis {
+pub enum FencingProof {
     /// Nobody made sure of it: the policy is `available`.
     #[default]
     Unfenced,
@@ -172,7 +172,7 @@ pub enum Basis {
     Forced,
 }
 
-impl Basis {
+impl FencingProof {
     /// A short phrase for people.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -230,7 +230,7 @@ pub struct Choice {
     pub estimated_loss_bytes: Option<u64>,
     /// Why the old master could not take writes any more.
     #[serde(default, skip_serializing_if = "is_unfenced")]
-    pub basis: Basis,
+    pub basis: FencingProof,
     /// The fence that the promotion sets in the same transaction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arms: Option<Fence>,
@@ -251,6 +251,6 @@ impl Choice {
     }
 }
 
-fn is_unfenced(basis: &Basis) -> bool {
-    *basis == Basis::Unfenced
+fn is_unfenced(basis: &FencingProof) -> bool {
+    *basis == FencingProof::Unfenced
 }

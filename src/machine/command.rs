@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ballot::Testimony;
-use super::cause::{AbortReason, Manner};
+use super::ballot::DownEvidence;
+use super::cause::{AbortReason, FailoverMode};
 use super::choice::{Choice, Ineligible};
 use super::failover::FailoverId;
 use super::group::Identity;
@@ -237,7 +237,7 @@ pub enum Command {
         /// Who votes.
         voter: NodeId,
         /// On what grounds.
-        testimony: Testimony,
+        testimony: DownEvidence,
         /// When it was cast.
         at: WallTime,
     },
@@ -270,8 +270,8 @@ pub enum Command {
         /// The sentinel that was asked.
         by: NodeId,
         /// How it is to be done.
-        #[serde(default, skip_serializing_if = "Manner::is_plain")]
-        manner: Manner,
+        #[serde(default, skip_serializing_if = "FailoverMode::is_plain")]
+        manner: FailoverMode,
         /// The replica to be promoted, if the operator named one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         target: Option<Addr>,

@@ -1,6 +1,6 @@
 //! What became true by applying an entry: the facts that are logged, published and handed to scripts.
 
-use super::ballot::Testimony;
+use super::ballot::DownEvidence;
 use super::cause::AbortReason;
 use super::choice::{Choice, Ineligible};
 use super::failover::FailoverId;
@@ -10,7 +10,7 @@ use crate::base::{Addr, Epoch, Fence, GroupName, LogIndex, NodeId, WallTime};
 
 /// A fact and its place in the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Logged {
+pub struct LoggedEvent {
     /// The entry that made it true.
     pub index: LogIndex,
     /// The moment stamped into that entry.
@@ -110,7 +110,7 @@ pub enum Event {
         /// Which master, by epoch.
         epoch: Epoch,
         /// On what grounds.
-        testimony: Testimony,
+        testimony: DownEvidence,
     },
     /// A sentinel no longer sees the master down, or no longer counts.
     VoteWithdrawn {

@@ -18,8 +18,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::cause::{AbortReason, Cause, Manner};
-use super::choice::{Basis, Choice, Ineligible};
+use super::cause::{AbortReason, Cause, FailoverMode};
+use super::choice::{Choice, FencingProof, Ineligible};
 use super::decision::{Decision, Ending};
 use super::event::Event;
 use super::group::{Applied, Group, Identity, MasterRecord};
@@ -139,10 +139,10 @@ impl Group {
         let (requested, phase, forced) = match &cause {
             Cause::Down { .. } if self.is_strict() => (false, Phase::Detaching, None),
             Cause::Down { .. } => (false, Phase::Choosing, None),
-            Cause::Requested { by, manner: Manner::Force, .. } => (true, Phase::Choosing, Some(*by)),
-            Cause::Requested { manner: Manner::Coordinated, .. } => (true, Phase::Draining { target: None }, None),
-            Cause::Requested { manner: Manner::Plain, .. } if self.is_strict() => (true, Phase::Draining { target: None }, None),
-            Cause::Requested { manner: Manner::Plain, .. } => (true, Phase::Choosing, None),
+            Cause::Requested { by, manner: FailoverMode::Force, .. } => (true, Phase::Choosing, Some(*by)),
+            Cause::Requested { manner: FailoverMode::Coordinated, .. } => (true, Phase::Draining { target: None }, None),
+            Cause::Requested { manner: FailoverMode::Plain, .. } if self.is_strict() => (true, Phase::Draining { target: None }, None),
+            Cause::Requested { manner: FailoverMode::Plain, .. } => (true, Phase::Choosing, None),
         };
         events.push(Event::FailoverStarted { id, master: self.master.addr.clone(), requested });
         if self.history.len() >= limits::DECISIONS_PER_GROUP {
@@ -168,7 +168,7 @@ impl Group {
         &mut self,
         epoch: Epoch,
         by: NodeId,
-        manner: Manner,
+        manner: FailoverMode,
         target: Option<&Addr>,
         asked: &Asked,
         stamp: Stamp,
@@ -181,7 +181,7 @@ impl Group {
             return Err(Refusal::NotAReplica(unknown.clone()));
         }
         match &mut self.failover {
-            Some(running) if manner == Manner::Force && running.phase.is_undecided() => {
+            Some(running) if manner == FailoverMode::Force && running.phase.is_undecided() => {
                 let outcome = if running.forced.is_some() { Outcome::Unchanged } else { Outcome::Done };
                 running.forced = running.forced.or(Some(by));
                 running.phase = Phase::Choosing;
@@ -370,7 +370,7 @@ impl Group {
 
 /// Whether nothing had to be taken from the old master, because it gave up its place itself and the chosen one has all that it had.
 pub(super) fn hands_over(phase: &Phase, choice: &Choice) -> bool {
-    let Basis::HandedOver { offset } = choice.basis else { return false };
+    let FencingProof::HandedOver { offset } = choice.basis else { return false };
     let chosen = choice.candidates.iter().find(|candidate| candidate.addr == choice.chosen);
     matches!(phase, Phase::Draining { .. }) && chosen.is_some_and(|chosen| chosen.offset >= Some(offset))
 }

@@ -15,7 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::choice::Basis;
+use super::choice::FencingProof;
 use super::event::Event;
 use super::failover::Stamp;
 use super::group::{Applied, Group};
@@ -123,7 +123,7 @@ impl Group {
     /// follow it: an operator who forces a failover wants a master that takes writes.
     pub fn is_unprotected(&self) -> bool {
         let decision = self.history.iter().rev().find(|decision| decision.decided == Some(self.master.since));
-        let forced = decision.and_then(|decision| decision.choice.as_ref()).is_some_and(|(choice, _)| choice.basis == Basis::Forced);
+        let forced = decision.and_then(|decision| decision.choice.as_ref()).is_some_and(|(choice, _)| choice.basis == FencingProof::Forced);
         forced && self.fence.is_some_and(|fence| fence.min_replicas == 0)
     }
 

@@ -103,7 +103,7 @@ impl Command {
 mod tests {
     use super::*;
     use crate::base::{Epoch, GroupName, LogIndex, NodeId, RunId, WallTime};
-    use crate::machine::{Basis, ChosenFor, FailoverId};
+    use crate::machine::{ChosenFor, FailoverId, FencingProof};
 
     fn far(number: usize) -> Addr {
         Addr::new(format!("{number:02}-{}", "a".repeat(60)) + &format!(".{}", "b".repeat(60)).repeat(3), 6379).expect("a long name")
@@ -139,7 +139,7 @@ mod tests {
             reason: ChosenFor::Offset,
             master_offset: Some(1),
             estimated_loss_bytes: Some(1),
-            basis: Basis::Gone,
+            basis: FencingProof::Gone,
             arms: None,
             by_hand: false,
         };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::ballot::{Ballot, Evidence, Testimony};
+use super::ballot::{Ballot, DownEvidence, Evidence};
 use super::cause::AbortReason;
 use super::decision::Decision;
 use super::event::Event;
@@ -12,7 +12,7 @@ use super::failover::{Failover, Phase, Stamp};
 use super::fence::ArmedFence;
 use super::outcome::{Outcome, Refusal};
 use super::replica::ReplicaRecord;
-use super::shadow::{Duty, Incident};
+use super::shadow::{ControlMode, Incident};
 use crate::base::places::is_same;
 use crate::base::settings::SettingChange;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, NodeId, ReplId, RunId, StoredSecret, StoredWebhook, limits};
@@ -85,8 +85,8 @@ pub struct Group {
     #[serde(default, skip_serializing_if = "LogIndex::is_zero")]
     pub secrets_set: LogIndex,
     /// Whether what is decided is carried out.
-    #[serde(default, skip_serializing_if = "Duty::is_default")]
-    pub duty: Duty,
+    #[serde(default, skip_serializing_if = "ControlMode::is_default")]
+    pub duty: ControlMode,
     /// What would have been done in shadow, beside what stock Sentinel did, oldest first; bounded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub incidents: Vec<Incident>,
@@ -112,7 +112,7 @@ impl Group {
             failover: None,
             history: Vec::new(),
             secrets_set: LogIndex::default(),
-            duty: Duty::Acts,
+            duty: ControlMode::Acts,
             incidents: Vec::new(),
         }
     }
@@ -148,7 +148,7 @@ impl Group {
     /// Whether the decision for the current master was never seen carried out.
     ///
     /// Clients were then not told of it: they still know the one that was last announced.
-    pub fn is_unfulfilled(&self) -> bool {
+    pub fn promotion_unconfirmed(&self) -> bool {
         self.master.identity.is_none() && self.announced != self.master.addr
     }
 
@@ -228,7 +228,7 @@ impl Group {
         if self.settings == before { Outcome::Unchanged } else { Outcome::Done }
     }
 
-    pub(super) fn vote_down(&mut self, epoch: Epoch, voter: NodeId, testimony: &Testimony, stamp: Stamp) -> Result<Applied, Refusal> {
+    pub(super) fn vote_down(&mut self, epoch: Epoch, voter: NodeId, testimony: &DownEvidence, stamp: Stamp) -> Result<Applied, Refusal> {
         self.check_epoch(epoch)?;
         if let Some(known) = self.ballot.votes().get(&voter) {
             // A port that refuses says more than silence: the process is gone, and with it what it counted on.

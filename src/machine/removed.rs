@@ -13,7 +13,7 @@ use super::failover::Stamp;
 use super::fence::ArmedFence;
 use super::group::Group;
 use super::replica::ReplicaRecord;
-use super::shadow::Duty;
+use super::shadow::ControlMode;
 use super::state::State;
 use crate::base::places::is_same;
 use crate::base::settings::PromotionPolicy;
@@ -49,7 +49,7 @@ pub struct Removed {
 impl Removed {
     /// None where a failover was under way: what becomes of its servers is not known.
     fn of(group: &Group, keep: &Keep, at: Stamp) -> Option<Self> {
-        if group.failover.is_some() || group.is_unfulfilled() {
+        if group.failover.is_some() || group.promotion_unconfirmed() {
             return None;
         }
         let mut group = group.clone();
@@ -84,7 +84,7 @@ impl Removed {
 
     /// The group, taken up again.
     fn taken_up(self, Given { settings, duty, at }: Given<'_>) -> Group {
-        let duty = if self.group.duty == Duty::Acts { duty } else { self.group.duty };
+        let duty = if self.group.duty == ControlMode::Acts { duty } else { self.group.duty };
         // Secrets of its former life are none of this one's.
         Group { settings: settings.clone(), duty, secrets_set: at.index, ..self.group }
     }
@@ -95,7 +95,7 @@ impl Removed {
 pub(super) struct Given<'a> {
     pub(super) settings: &'a GroupSettings,
     /// What a new group would begin with.
-    pub(super) duty: Duty,
+    pub(super) duty: ControlMode,
     pub(super) at: Stamp,
 }
 

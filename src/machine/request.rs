@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::cause::Manner;
+use super::cause::FailoverMode;
 use super::command::Command;
 use super::failover::Stamp;
 use super::shadow::ShadowEntry;
@@ -25,7 +25,7 @@ pub type Asked = Option<Arc<Asker>>;
 
 /// A client that asks for a change. Short and printable by construction, whatever the client calls itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Written")]
+#[serde(from = "AskerText")]
 pub struct Asker {
     user: String,
     from: String,
@@ -37,7 +37,7 @@ pub struct Asker {
 
 /// An asker as it was written down, perhaps by another release: cut again, so that nothing longer is ever kept.
 #[derive(Deserialize)]
-struct Written {
+struct AskerText {
     user: String,
     from: String,
     port: String,
@@ -46,8 +46,8 @@ struct Written {
     words: Option<String>,
 }
 
-impl From<Written> for Asker {
-    fn from(written: Written) -> Self {
+impl From<AskerText> for Asker {
+    fn from(written: AskerText) -> Self {
         let asker = Self::new(&written.user, &written.from, &written.port, written.sentinel);
         Self { words: written.words.map(|words| kept(&words, WORDS_CHARS)), ..asker }
     }
@@ -199,9 +199,9 @@ pub(super) fn words(command: &Command, asker: &Asker) -> String {
         Command::ReplicaForgotten { replica, .. } => format!("forget {replica}"),
         Command::FailoverRequested { manner, target, .. } => {
             let how = match manner {
-                Manner::Plain => "",
-                Manner::Coordinated => " coordinated",
-                Manner::Force => " force",
+                FailoverMode::Plain => "",
+                FailoverMode::Coordinated => " coordinated",
+                FailoverMode::Force => " force",
             };
             let to = target.as_ref().map(|target| format!(" to {target}")).unwrap_or_default();
             format!("failover{how}{to}")

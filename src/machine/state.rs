@@ -6,13 +6,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::command::{Command, Origin};
-use super::event::{Event, Logged};
+use super::event::{Event, LoggedEvent};
 use super::failover::Stamp;
 use super::group::{Applied, Group};
 use super::outcome::{Outcome, Refusal};
 use super::removed::{self, Given, Keep, Removed};
 use super::request::{self, Request, Requests};
-use super::shadow::{Duty, ShadowEntry};
+use super::shadow::{ControlMode, ShadowEntry};
 use crate::base::parameters::Parameters;
 use crate::base::{Addr, Epoch, GroupName, GroupSettings, Incarnation, LogIndex, NodeId, SentinelId, WallTime, limits};
 
@@ -94,7 +94,7 @@ impl State {
     ///
     /// `index` is its place in the log. The same entries in the same order give the same state,
     /// outcomes and events on every sentinel. A refused entry changes nothing.
-    pub fn apply(&mut self, index: LogIndex, command: &Command) -> (Outcome, Vec<Logged>) {
+    pub fn apply(&mut self, index: LogIndex, command: &Command) -> (Outcome, Vec<LoggedEvent>) {
         self.applied = index;
         match self.dispatch(index, command) {
             Ok((outcome, events)) => {
@@ -106,7 +106,7 @@ impl State {
     }
 
     /// Takes note of the voting members that a membership entry at `index` names.
-    pub fn apply_membership(&mut self, index: LogIndex, voters: BTreeSet<NodeId>) -> Vec<Logged> {
+    pub fn apply_membership(&mut self, index: LogIndex, voters: BTreeSet<NodeId>) -> Vec<LoggedEvent> {
         self.applied = index;
         let stamp = Stamp { index, at: WallTime::default() };
         let mut events = Vec::new();
@@ -141,7 +141,7 @@ impl State {
         ))
     }
 
-    fn dispatch(&mut self, index: LogIndex, command: &Command) -> Result<(Outcome, Vec<Logged>), Refusal> {
+    fn dispatch(&mut self, index: LogIndex, command: &Command) -> Result<(Outcome, Vec<LoggedEvent>), Refusal> {
         let stamp_of = |at: &WallTime| Stamp { index, at: *at };
         match command {
             Command::ConfigureGroup { name, master, settings, replicas, epoch, origin, takes_up, at, .. } => {
@@ -245,7 +245,7 @@ impl State {
         }
     }
 
-    fn join(&mut self, id: NodeId, record: &SentinelRecord, index: LogIndex) -> (Outcome, Vec<Logged>) {
+    fn join(&mut self, id: NodeId, record: &SentinelRecord, index: LogIndex) -> (Outcome, Vec<LoggedEvent>) {
         if self.sentinels.get(&id) == Some(record) {
             return (Outcome::Unchanged, Vec::new());
         }
@@ -258,7 +258,7 @@ impl State {
         (Outcome::Done, logged(stamp, None, vec![Event::SentinelJoined { id, before }]))
     }
 
-    fn leave(&mut self, id: NodeId, index: LogIndex) -> (Outcome, Vec<Logged>) {
+    fn leave(&mut self, id: NodeId, index: LogIndex) -> (Outcome, Vec<LoggedEvent>) {
         match self.sentinels.remove(&id) {
             Some(left) => self.note_former(left.sentinel_id),
             None => return (Outcome::Unchanged, Vec::new()),
@@ -276,7 +276,7 @@ impl State {
         }
     }
 
-    fn shadow(&mut self, name: &GroupName, entry: &ShadowEntry, stamp: Stamp) -> Result<(Outcome, Vec<Logged>), Refusal> {
+    fn shadow(&mut self, name: &GroupName, entry: &ShadowEntry, stamp: Stamp) -> Result<(Outcome, Vec<LoggedEvent>), Refusal> {
         let applied = self.in_group(name, stamp, |group| group.shadow(entry, stamp))?;
         if let (ShadowEntry::MasterMoved { to, .. }, Some(group)) = (entry, self.groups.get(name)) {
             let (epoch, master) = (group.epoch, Some(to.clone()));
@@ -295,7 +295,7 @@ impl State {
         (epoch, takes_up): (Epoch, Option<LogIndex>),
         origin: Origin,
         stamp: Stamp,
-    ) -> Result<(Outcome, Vec<Logged>), Refusal> {
+    ) -> Result<(Outcome, Vec<LoggedEvent>), Refusal> {
         if let Some(known) = self.groups.get(name) {
             let same = known.master.addr == *master && known.settings.quorum == settings.quorum;
             return match (origin, same) {
@@ -316,7 +316,7 @@ impl State {
         let epoch = self.retired.remove(name).map_or(epoch, |last| last.next().max(epoch));
         // One word for shadow is enough: a group that acts beside those who lead it is what nobody wants to learn afterwards.
         let shadow = origin == Origin::FileInShadow || self.sentinels.values().any(|sentinel| sentinel.shadow);
-        let duty = if shadow { Duty::Shadow { since: stamp } } else { Duty::Acts };
+        let duty = if shadow { ControlMode::Shadow { since: stamp } } else { ControlMode::Acts };
         let anew = || Group { duty, ..Group::new(name.clone(), epoch, master.clone(), settings.clone(), replicas, stamp) };
         let group = self.take_up(name, master, takes_up, Given { settings, duty, at: stamp }).unwrap_or_else(anew);
         let epoch = group.epoch;
@@ -329,7 +329,7 @@ impl State {
         Ok((Outcome::Done, events))
     }
 
-    fn remove(&mut self, name: &GroupName, keep: Option<&Keep>, stamp: Stamp) -> Result<(Outcome, Vec<Logged>), Refusal> {
+    fn remove(&mut self, name: &GroupName, keep: Option<&Keep>, stamp: Stamp) -> Result<(Outcome, Vec<LoggedEvent>), Refusal> {
         let group = self.groups.remove(name).ok_or_else(|| Refusal::NoSuchGroup(name.clone()))?;
         if let Some(keep) = keep {
             self.note_removed(&group, keep, stamp);
@@ -343,7 +343,7 @@ impl State {
         if self.voters.contains(&voter) { Ok(()) } else { Err(Refusal::NotAVoter(voter)) }
     }
 
-    fn expire_votes(&mut self, voter: NodeId, stamp: Stamp) -> (Outcome, Vec<Logged>) {
+    fn expire_votes(&mut self, voter: NodeId, stamp: Stamp) -> (Outcome, Vec<LoggedEvent>) {
         let mut events = Vec::new();
         for (name, group) in self.groups.iter_mut().filter(|(_, group)| group.ballot.has(voter)) {
             let of_group = Arc::make_mut(group).withdraw_vote(voter, true, stamp);
@@ -357,7 +357,7 @@ impl State {
         name: &GroupName,
         stamp: Stamp,
         change: impl FnOnce(&mut Group) -> Result<Applied, Refusal>,
-    ) -> Result<(Outcome, Vec<Logged>), Refusal> {
+    ) -> Result<(Outcome, Vec<LoggedEvent>), Refusal> {
         let group = self.groups.get_mut(name).ok_or_else(|| Refusal::NoSuchGroup(name.clone()))?;
         let (outcome, events) = change(Arc::make_mut(group))?;
         Ok((outcome, logged(stamp, Some(name), events)))
@@ -377,7 +377,7 @@ fn no_requests(requests: &Arc<Requests>) -> bool {
     requests.is_empty()
 }
 
-fn logged(stamp: Stamp, group: Option<&GroupName>, events: Vec<Event>) -> Vec<Logged> {
-    let place = |event| Logged { index: stamp.index, at: stamp.at, group: group.cloned(), event };
+fn logged(stamp: Stamp, group: Option<&GroupName>, events: Vec<Event>) -> Vec<LoggedEvent> {
+    let place = |event| LoggedEvent { index: stamp.index, at: stamp.at, group: group.cloned(), event };
     events.into_iter().map(place).collect()
 }

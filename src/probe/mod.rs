@@ -1,8 +1,8 @@
 //! The eyes, hands, ears and voice on one data node: a link to it for each.
 //!
-//! The eyes (`eyes`) ping, ask for INFO, and report each thing seen as a [`Seen`]; the hands (`hands`) keep a second link
-//! ready, so that an act needs no connect and never waits behind a PING that a busy server has not answered. The ears (`ears`)
-//! and the voice (`voice`) are on the server's hello channel; what they report goes another way and never means up or down.
+//! The eyes (`monitor`) ping, ask for INFO, and report each thing seen as a [`NodeObservation`]; the hands (`control`) keep a second link
+//! ready, so that an act needs no connect and never waits behind a PING that a busy server has not answered. The ears (`hello_subscriber`)
+//! and the voice (`hello_publisher`) are on the server's hello channel; what they report goes another way and never means up or down.
 //! Beside the hands it is tried now and then which of their orders the server would refuse (`rights`).
 //! Nothing is decided here: not whether a node is down, nor what to do about it. Used by `agent`, one [`Probe`] for each node.
 //!
@@ -13,14 +13,14 @@
 //! All follow the server at once: the end of a link is noticed when the system knows of it, not at the next PING. They stop
 //! when the [`Probe`] is dropped.
 
-mod channel;
-mod ears;
-mod eyes;
-mod hands;
+mod control;
+mod hello_link;
+mod hello_publisher;
+mod hello_subscriber;
+mod monitor;
+mod poll_schedule;
 mod redial;
-mod rhythm;
 mod rights;
-mod voice;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,20 +28,20 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::AbortHandle;
 
-use crate::base::observation::Seen;
+use crate::base::observation::NodeObservation;
 use crate::base::paces::Paces;
 use crate::base::{Addr, GroupSettings};
 use crate::clock::Clock;
-use crate::redis::{Access, Dialect, Dialer};
+use crate::redis::{Dialect, Dialer, ServerAccess};
 
-pub use channel::HelloChannel;
-pub use hands::Hands;
+pub use control::ControlHandle;
+pub use hello_link::HelloChannel;
 
 /// How to look at a data node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeSettings {
     /// How to get in.
-    pub access: Access,
+    pub access: ServerAccess,
     /// What CLIENT LIST shows of a link that only listens.
     pub subscriber_name: String,
     /// From one PING to the next.
@@ -59,7 +59,7 @@ impl ProbeSettings {
     pub fn of(settings: &GroupSettings, client_name: impl Into<String>) -> Self {
         let client_name = client_name.into();
         Self {
-            access: Access::of(settings, format!("{client_name}-cmd")),
+            access: ServerAccess::of(settings, format!("{client_name}-cmd")),
             subscriber_name: format!("{client_name}-pubsub"),
             ping_period_ms: settings.ping_period_ms(),
             paces: Paces::default(),
@@ -69,8 +69,8 @@ impl ProbeSettings {
     }
 
     /// How to get in to listen.
-    fn subscriber(&self) -> Access {
-        Access { client_name: self.subscriber_name.clone(), ..self.access.clone() }
+    fn subscriber(&self) -> ServerAccess {
+        ServerAccess { client_name: self.subscriber_name.clone(), ..self.access.clone() }
     }
 
     /// How long to wait at least between attempts to connect: a server that restarts is seen within 100 ms.
@@ -95,22 +95,22 @@ pub struct Probe {
     addr: Addr,
     settings: watch::Sender<ProbeSettings>,
     looks: Arc<Notify>,
-    hands: Option<(Hands, [AbortHandle; 2])>,
-    voice: Option<AbortHandle>,
+    hands: Option<(ControlHandle, [AbortHandle; 2])>,
+    hello_publisher: Option<AbortHandle>,
     clock: Clock,
-    out: mpsc::Sender<Seen>,
+    out: mpsc::Sender<NodeObservation>,
     tasks: Vec<AbortHandle>,
 }
 
 /// Starts to look at `addr` and to report to `out`, with eyes alone. Must be called inside the runtime.
 ///
 /// When `out` is full the probe waits, and reads on afterwards; when it is closed the probe stops.
-pub fn spawn(addr: Addr, settings: ProbeSettings, clock: Clock, out: mpsc::Sender<Seen>) -> Probe {
+pub fn spawn(addr: Addr, settings: ProbeSettings, clock: Clock, out: mpsc::Sender<NodeObservation>) -> Probe {
     let (settings, followed) = watch::channel(settings);
     let looks = Arc::new(Notify::new());
-    let eyes = eyes::Eyes::new(addr.clone(), followed, Arc::clone(&looks), clock, out.clone());
+    let eyes = monitor::Monitor::new(addr.clone(), followed, Arc::clone(&looks), clock, out.clone());
     let tasks = vec![tokio::spawn(eyes.run()).abort_handle()];
-    Probe { addr, settings, looks, hands: None, voice: None, clock, out, tasks }
+    Probe { addr, settings, looks, hands: None, hello_publisher: None, clock, out, tasks }
 }
 
 impl Probe {
@@ -136,16 +136,17 @@ impl Probe {
     /// Listens on the hello channel of the node.
     pub fn listen(&mut self, channel: &HelloChannel) {
         let (dialer, settings) = (Dialer::new(self.addr.clone()), self.settings.subscribe());
-        let ears = ears::Ears { dialer, settings, reporter: self.reporter(channel) };
-        self.tasks.push(tokio::spawn(channel::keep_linked(ears)).abort_handle());
+        let hello_subscriber = hello_subscriber::HelloSubscriber { dialer, settings, reporter: self.reporter(channel) };
+        self.tasks.push(tokio::spawn(hello_link::keep_linked(hello_subscriber)).abort_handle());
     }
 
     /// Says on the hello channel of the node what the channel's claim is; nothing new if it does already.
     pub fn speak(&mut self, channel: &HelloChannel) {
-        if self.voice.is_none() {
+        if self.hello_publisher.is_none() {
             let (dialer, settings) = (Dialer::new(self.addr.clone()), self.settings.subscribe());
-            let voice = voice::Voice { dialer, settings, claim: channel.claim.clone(), reporter: self.reporter(channel) };
-            self.voice = Some(tokio::spawn(channel::keep_linked(voice)).abort_handle());
+            let hello_publisher =
+                hello_publisher::HelloPublisher { dialer, settings, claim: channel.claim.clone(), reporter: self.reporter(channel) };
+            self.hello_publisher = Some(tokio::spawn(hello_link::keep_linked(hello_publisher)).abort_handle());
         }
     }
 
@@ -154,7 +155,7 @@ impl Probe {
     pub fn arm(&mut self) {
         if self.hands.is_none() {
             let dialect = Dialect::default();
-            let (hands, arms) = hands::hands(self.addr.clone(), self.settings.subscribe(), dialect.clone());
+            let (hands, arms) = control::hands(self.addr.clone(), self.settings.subscribe(), dialect.clone());
             let rights = rights::RightsCheck {
                 dialer: Dialer::new(self.addr.clone()),
                 settings: self.settings.subscribe(),
@@ -169,18 +170,18 @@ impl Probe {
     /// Takes hands and voice away: what they have not begun, they will not do.
     pub fn disarm(&mut self) {
         let hands = self.hands.take().map(|(_, tasks)| tasks);
-        for task in hands.into_iter().flatten().chain(self.voice.take()) {
+        for task in hands.into_iter().flatten().chain(self.hello_publisher.take()) {
             task.abort();
         }
     }
 
     /// The hands on this node, if it was given some. They end with the probe.
-    pub fn hands(&self) -> Option<Hands> {
+    pub fn hands(&self) -> Option<ControlHandle> {
         self.hands.as_ref().map(|(hands, _)| hands.clone())
     }
 
-    fn reporter(&self, channel: &HelloChannel) -> channel::Reporter {
-        channel::Reporter { group: channel.group.clone(), addr: self.addr.clone(), clock: self.clock, out: channel.out.clone() }
+    fn reporter(&self, channel: &HelloChannel) -> hello_link::Reporter {
+        hello_link::Reporter { group: channel.group.clone(), addr: self.addr.clone(), clock: self.clock, out: channel.out.clone() }
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::ProbeSettings;
-use crate::base::observation::{LinkLoss, Seen, Sight};
+use crate::base::observation::{LinkLoss, NodeObservation, Observed};
 use crate::base::{Addr, Refusals};
 use crate::clock::Clock;
 use crate::redis::{Dialect, Dialer, Link};
@@ -27,7 +27,7 @@ pub(super) struct RightsCheck {
     pub(super) settings: watch::Receiver<ProbeSettings>,
     pub(super) dialect: Dialect,
     pub(super) clock: Clock,
-    pub(super) out: mpsc::Sender<Seen>,
+    pub(super) out: mpsc::Sender<NodeObservation>,
 }
 
 impl RightsCheck {
@@ -38,7 +38,7 @@ impl RightsCheck {
             let pause = match self.try_once().await {
                 Ok(Some(refusals)) => {
                     let pause = if refusals.is_empty() { PERIOD } else { PERIOD_REFUSED };
-                    let seen = Seen { addr: self.addr().clone(), at: self.clock.mono(), what: Sight::Refusals(refusals) };
+                    let seen = NodeObservation { addr: self.addr().clone(), at: self.clock.mono(), what: Observed::Refusals(refusals) };
                     if self.out.send(seen).await.is_err() {
                         return;
                     }
@@ -72,7 +72,7 @@ impl RightsCheck {
     }
 
     /// Waits until the way in is another one; true where nobody will change it any more.
-    async fn other_access(&mut self, known: &crate::redis::Access) -> bool {
+    async fn other_access(&mut self, known: &crate::redis::ServerAccess) -> bool {
         loop {
             if self.settings.changed().await.is_err() {
                 return true;

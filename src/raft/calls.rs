@@ -7,8 +7,8 @@ use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
-use super::passport::{self, Passport, Refused};
-use super::peers::{PeerBook, Way};
+use super::peer_identity::{self, Passport, Refused};
+use super::peers::{PeerTable, Way};
 use crate::base::{Addr, NodeId, limits, said_plainly};
 use crate::proto::peer::{self, peer_client::PeerClient};
 use crate::{tls, transport};
@@ -77,12 +77,12 @@ pub(super) type Client = PeerClient<Channel>;
 #[derive(Clone)]
 pub(super) struct Calls {
     passport: Passport,
-    peers: Arc<PeerBook>,
+    peers: Arc<PeerTable>,
 }
 
 impl Calls {
     /// Calls in the name of `passport`.
-    pub(super) const fn new(passport: Passport, peers: Arc<PeerBook>) -> Self {
+    pub(super) const fn new(passport: Passport, peers: Arc<PeerTable>) -> Self {
         Self { passport, peers }
     }
 
@@ -146,7 +146,7 @@ impl Calls {
         if status.code() == Code::FailedPrecondition {
             let reason = format!("refused by sentinel {peer}: {}", said_plainly(status.message()));
             self.peers.note_refused(peer, Way::Out, &reason);
-            if passport::knows_another_life(status) {
+            if peer_identity::knows_another_life(status) {
                 self.peers.note_survivor(peer);
             }
             return CallError::Refused { peer, reason: said_plainly(status.message()) };
@@ -157,7 +157,7 @@ impl Calls {
             self.peers.note_refused(peer, Way::Out, &format!("sentinel {peer} does not take what this one says: {reason}"));
             return CallError::Refused { peer, reason };
         }
-        if let Some(why) = tls::trouble(status) {
+        if let Some(why) = tls::cause(status) {
             self.peers.note_refused(peer, Way::Out, &format!("no TLS connection to sentinel {peer} (raft tls): {why}"));
         }
         if let Some(why) = transport::denied(status) {

@@ -15,15 +15,15 @@ use super::calls::Calls;
 use super::config::{RaftConfig, Spans};
 use super::disk_marks::DiskMarks;
 use super::diverged::Suspicion;
-use super::ear::Ear;
 use super::handover::Handing;
 use super::intake::Intakes;
+use super::leader_contact::Ear;
 use super::network::Network;
-use super::passport::Passport;
-use super::peers::PeerBook;
-use super::read::ReadDesk;
+use super::peer_identity::Passport;
+use super::peers::PeerTable;
+use super::read::ReadIndex;
 use super::recover::Anew;
-use super::sealing::Told;
+use super::sealing::LastTold;
 use super::status::Leadership;
 use super::survey::Survey;
 use super::types::{LogId, TypeConfig, Vote};
@@ -31,7 +31,7 @@ use super::vouch::Vouched;
 use super::wire::Standpoint;
 use crate::base::{Addr, LogIndex, Mono, NodeId};
 use crate::clock::Clock;
-use crate::machine::{Logged, State};
+use crate::machine::{LoggedEvent, State};
 use crate::store::{Digests, Identity, LogStore};
 
 /// Shared by the tasks of this room and by every clone of [`super::Raft`].
@@ -43,7 +43,7 @@ pub(super) struct Core {
     pub consensus: openraft::Raft<TypeConfig>,
     pub identity: Arc<Identity>,
     pub passport: Passport,
-    pub peers: Arc<PeerBook>,
+    pub peers: Arc<PeerTable>,
     pub calls: Calls,
     pub network: Network,
     pub acks: Arc<Acks>,
@@ -55,11 +55,11 @@ pub(super) struct Core {
     pub anew: Anew,
     pub ear: Ear,
     pub states: watch::Receiver<Arc<State>>,
-    pub events: broadcast::Sender<Arc<Logged>>,
+    pub events: broadcast::Sender<Arc<LoggedEvent>>,
     pub leadership: watch::Sender<Leadership>,
     /// Since when no leader with a quorum is known, in microseconds; `u64::MAX` while one is.
     pub leaderless_since: AtomicU64,
-    pub reads: ReadDesk,
+    pub reads: ReadIndex,
     pub log: LogStore,
     pub vouched: Vouched,
     pub intakes: Intakes,
@@ -76,7 +76,7 @@ pub(super) struct Core {
     /// This leader removes itself, so it does not present itself again.
     pub leaving: AtomicBool,
     /// Which members were last told of for their lack of the key.
-    pub lack_told: Told,
+    pub lack_told: LastTold,
 }
 
 /// How consensus looks right now.

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::passport::Refused;
+use super::peer_identity::Refused;
 use crate::base::{Incarnation, NodeId, limits};
 use crate::proto::peer;
 use crate::store::{LogStore, PeerMark, PeerMarks};

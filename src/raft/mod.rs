@@ -25,39 +25,39 @@
 //! ```
 //!
 //! openraft keeps the log safe; three things around it are ours, because its stable line lacks them. *When* to campaign
-//! (`guard`): a pre-vote and timeouts that are drawn anew. *Whether a leader may act* (`lead`): only with a proof by
-//! a quorum that was asked for the act; `acks` tells everybody else who leads. *Who is a member's true self* (`passport`).
+//! (`election_task`): a pre-vote and timeouts that are drawn anew. *Whether a leader may act* (`lead`): only with a proof by
+//! a quorum that was asked for the act; `acks` tells everybody else who leads. *Who is a member's true self* (`peer_identity`).
 
 mod acks;
-mod announce;
 mod beside;
+mod bootstrap;
 mod calls;
-mod campaign;
 mod config;
 mod core;
 mod disk;
 mod disk_marks;
 mod diverged;
-mod ear;
+mod election_policy;
+mod election_task;
 mod error;
-mod forming;
-mod guard;
 mod handover;
 mod heartbeat;
 mod intake;
 mod lead;
+mod leader_contact;
 mod levels;
 mod members;
 mod network;
 mod node;
-mod passport;
+mod peer_health;
+mod peer_identity;
 mod peers;
 mod propose;
-mod pulse;
 mod read;
 mod recover;
 mod runtime;
 mod sealing;
+mod self_registration;
 mod server;
 mod service;
 mod status;

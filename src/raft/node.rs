@@ -17,25 +17,28 @@ use super::config::{READ_WITHIN, RaftConfig, ms};
 use super::core::Core;
 use super::disk_marks::DiskMarks;
 use super::diverged::Suspicion;
-use super::ear::Ear;
 use super::error::{MembershipError, ProposeError, ReadError, StartError};
 use super::handover::Handing;
 use super::intake::Intakes;
 use super::lead::LeaderProof;
+use super::leader_contact::Ear;
 use super::network::Network;
-use super::passport::Passport;
-use super::peers::PeerBook;
+use super::peer_identity::Passport;
+use super::peers::PeerTable;
 use super::recover::Anew;
 use super::sealing::Resealed;
 use super::status::{Committed, Leadership, Left, Member, PeerHealth, RaftStatus};
 use super::survey::Survey;
 use super::types::Vote;
 use super::vouch::Vouched;
-use super::{announce, disk, forming, guard, handover, lead, members, propose, pulse, read, recover, sealing, server, survey};
+use super::{
+    bootstrap, disk, election_task, handover, lead, members, peer_health, propose, read, recover, sealing, self_registration, server,
+    survey,
+};
 use crate::base::server::{Reach, Server};
 use crate::base::{Addr, Incarnation, LogIndex, NodeId, SentinelId};
 use crate::clock::Clock;
-use crate::machine::{Command, Logged, SentinelRecord, State};
+use crate::machine::{Command, LoggedEvent, SentinelRecord, State};
 use crate::store;
 
 /// This sentinel's part in the Raft group. Cheap to clone; all clones are one. It works until [`Raft::shutdown`].
@@ -57,8 +60,8 @@ impl Raft {
         let listener = server::listen(&config).await?;
         let mut opened = open(&config).await?;
         begin_as_follower(&mut opened.log, config.node_id).await?;
-        let peers = Arc::new(PeerBook::new(clock, config.tls.as_ref().map(|tls| tls.connect.clone()), config.proof.clone()));
-        peers.set_members(&pulse::others(config.node_id, &BTreeMap::new(), &config.peers));
+        let peers = Arc::new(PeerTable::new(clock, config.tls.as_ref().map(|tls| tls.connect.clone()), config.proof.clone()));
+        peers.set_members(&peer_health::others(config.node_id, &BTreeMap::new(), &config.peers));
         opened.digests.set_every(config.state_digest_every_entries);
         let disks = remembered(opened.log.clone(), opened.peer_marks).await?;
         let passport = Passport::new(opened.identity.clone(), opened.states.clone(), peers.clone(), disks.clone());
@@ -107,16 +110,16 @@ impl Raft {
             leaving: AtomicBool::new(false),
             lack_told: Default::default(),
         });
-        core.tasks.spawn(pulse::follow_members(core.clone()));
+        core.tasks.spawn(peer_health::follow_members(core.clone()));
         core.tasks.spawn(server::serve(core.clone(), listener));
         core.tasks.spawn(lead::watch(core.clone()));
-        core.tasks.spawn(guard::run(core.clone()));
-        core.tasks.spawn(pulse::run(core.clone()));
+        core.tasks.spawn(election_task::run(core.clone()));
+        core.tasks.spawn(peer_health::run(core.clone()));
         core.tasks.spawn(disk::run(core.clone()));
         core.tasks.spawn(clerk.run(core.clone()));
         core.tasks.spawn(sealing::run(core.clone()));
         if opened.pristine {
-            core.tasks.spawn(forming::run(core.clone()));
+            core.tasks.spawn(bootstrap::run(core.clone()));
         }
         Ok(Self { core, asked: Arc::new(Mutex::new(Some(asked))) })
     }
@@ -171,7 +174,7 @@ impl Raft {
     }
 
     /// Listens to what becomes true from now on. A listener that is too slow is told how much it missed.
-    pub fn events(&self) -> broadcast::Receiver<Arc<Logged>> {
+    pub fn events(&self) -> broadcast::Receiver<Arc<LoggedEvent>> {
         self.core.events.subscribe()
     }
 
@@ -224,7 +227,7 @@ impl Raft {
     ///
     /// To be called once, after the other ports are open.
     pub fn announce(&self, record: SentinelRecord) {
-        self.core.tasks.spawn(announce::run(self.core.clone(), record));
+        self.core.tasks.spawn(self_registration::run(self.core.clone(), record));
     }
 
     /// Seals all secrets with the current key of this sentinel's secret file, once every member has it.

@@ -28,10 +28,10 @@ const KEEPALIVE_WITHIN: Duration = Duration::from_millis(1000);
 
 /// All that is known of the other members.
 #[derive(Debug)]
-pub(super) struct PeerBook {
+pub(super) struct PeerTable {
     clock: Clock,
     dial: Dial,
-    pages: Mutex<BTreeMap<NodeId, Page>>,
+    pages: Mutex<BTreeMap<NodeId, Peer>>,
     /// Members that left lately.
     left: Mutex<BTreeMap<NodeId, Mono>>,
     /// Lines about those who are in no page, by where they come from.
@@ -50,7 +50,7 @@ pub(super) enum Way {
 }
 
 #[derive(Debug)]
-struct Page {
+struct Peer {
     addr: Addr,
     channel: Option<Channel>,
     last_heard: Option<Mono>,
@@ -87,7 +87,7 @@ impl Lines {
     }
 }
 
-impl PeerBook {
+impl PeerTable {
     /// An empty book. `tls` is spoken with those in it, and `proof` shown to them.
     pub(super) fn new(clock: Clock, tls: Option<ClientTls>, proof: Option<Proof>) -> Self {
         Self {
@@ -108,7 +108,7 @@ impl PeerBook {
         for (id, addr) in members {
             let page = pages.entry(*id).or_insert_with(|| self.page(addr));
             if page.addr != *addr {
-                *page = Page { last_heard: page.last_heard, ..self.page(addr) };
+                *page = Peer { last_heard: page.last_heard, ..self.page(addr) };
             }
         }
     }
@@ -217,7 +217,7 @@ impl PeerBook {
     /// The members that were heard within so many milliseconds.
     pub(super) fn heard_within(&self, span_ms: u64) -> Vec<NodeId> {
         let now = self.clock.mono();
-        let recent = |page: &Page| page.last_heard.is_some_and(|at| now.ms_since(at) <= span_ms);
+        let recent = |page: &Peer| page.last_heard.is_some_and(|at| now.ms_since(at) <= span_ms);
         self.pages().iter().filter(|(_, page)| recent(page)).map(|(id, _)| *id).collect()
     }
 
@@ -228,7 +228,7 @@ impl PeerBook {
 
     /// How they look from here.
     pub(super) fn health(&self) -> BTreeMap<NodeId, PeerHealth> {
-        let health = |page: &Page| PeerHealth {
+        let health = |page: &Peer| PeerHealth {
             addr: page.addr.clone(),
             last_heard: page.last_heard,
             last_answered: page.last_answered,
@@ -246,9 +246,9 @@ impl PeerBook {
         page.state.replace(compared) != Some(compared)
     }
 
-    fn page(&self, addr: &Addr) -> Page {
+    fn page(&self, addr: &Addr) -> Peer {
         let channel = self.lazy_channel(addr);
-        Page {
+        Peer {
             addr: addr.clone(),
             channel,
             last_heard: None,
@@ -275,7 +275,7 @@ impl PeerBook {
         }
     }
 
-    fn pages(&self) -> MutexGuard<'_, BTreeMap<NodeId, Page>> {
+    fn pages(&self) -> MutexGuard<'_, BTreeMap<NodeId, Peer>> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

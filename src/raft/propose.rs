@@ -21,7 +21,7 @@ use crate::proto::peer::propose_reply::Result as Reply;
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 
 /// One attempt.
-enum Attempt {
+enum ProposalAttempt {
     Done(Committed),
     /// Certainly nothing was proposed; why.
     Nothing(String),
@@ -45,12 +45,12 @@ pub(super) async fn propose(core: &Core, command: Command) -> Result<Committed, 
         let attempt = match attempt {
             Some(None) => here(core, command.clone(), begun, deadline).await,
             Some(Some(leader)) => through(core, leader, &document, begun, deadline).await,
-            None => Attempt::Nothing("no leader is known".to_owned()),
+            None => ProposalAttempt::Nothing("no leader is known".to_owned()),
         };
         let why = match attempt {
-            Attempt::Done(committed) => return await_applied(core, committed, begun, deadline).await,
-            Attempt::Failed(error) => return Err(error),
-            Attempt::Nothing(why) => why,
+            ProposalAttempt::Done(committed) => return await_applied(core, committed, begun, deadline).await,
+            ProposalAttempt::Failed(error) => return Err(error),
+            ProposalAttempt::Nothing(why) => why,
         };
         if core.stop.is_cancelled() {
             return Err(ProposeError::Stopped("it is stopping".to_owned()));
@@ -76,9 +76,9 @@ pub(super) async fn propose_leading(core: &Core, command: Command) -> Result<Com
         return Err(ProposeError::NoLeader("this sentinel no longer leads".to_owned()));
     }
     match here(core, command, begun, deadline).await {
-        Attempt::Done(committed) => await_applied(core, committed, begun, deadline).await,
-        Attempt::Nothing(why) => Err(ProposeError::NoLeader(why)),
-        Attempt::Failed(error) => Err(error),
+        ProposalAttempt::Done(committed) => await_applied(core, committed, begun, deadline).await,
+        ProposalAttempt::Nothing(why) => Err(ProposeError::NoLeader(why)),
+        ProposalAttempt::Failed(error) => Err(error),
     }
 }
 
@@ -125,12 +125,12 @@ pub(super) async fn for_peer(core: &Core, command: Command, within_ms: u64) -> R
         return Reply::Refused(problem);
     }
     match here(core, command, begun, begun + within).await {
-        Attempt::Done(committed) => {
+        ProposalAttempt::Done(committed) => {
             Reply::Committed(peer::Committed { index: committed.index.0, outcome: Some(wire::outcome_to_wire(&committed.outcome)) })
         }
-        Attempt::Nothing(_) => Reply::NotLeading(peer::NotLeading { leader: 0 }),
-        Attempt::Failed(ProposeError::Stopped(reason)) => Reply::Stopped(reason),
-        Attempt::Failed(
+        ProposalAttempt::Nothing(_) => Reply::NotLeading(peer::NotLeading { leader: 0 }),
+        ProposalAttempt::Failed(ProposeError::Stopped(reason)) => Reply::Stopped(reason),
+        ProposalAttempt::Failed(
             ProposeError::Unknown { .. }
             | ProposeError::NoLeader(_)
             | ProposeError::TooLarge { .. }
@@ -140,24 +140,24 @@ pub(super) async fn for_peer(core: &Core, command: Command, within_ms: u64) -> R
     }
 }
 
-async fn here(core: &Core, command: Command, begun: Instant, deadline: Instant) -> Attempt {
+async fn here(core: &Core, command: Command, begun: Instant, deadline: Instant) -> ProposalAttempt {
     if core.handing.is_under_way() {
-        return Attempt::Nothing("leadership is being handed over".to_owned());
+        return ProposalAttempt::Nothing("leadership is being handed over".to_owned());
     }
     match timeout_at(deadline, core.consensus.client_write(command)).await {
-        Ok(Ok(written)) => Attempt::Done(Committed { index: LogIndex(written.log_id.index), outcome: written.data }),
+        Ok(Ok(written)) => ProposalAttempt::Done(Committed { index: LogIndex(written.log_id.index), outcome: written.data }),
         // openraft says this before it appends, or when it has deleted the entry. Of five, another that holds a deleted entry may still
         // commit it in a later term, and the repeated proposal is then a second one: commands are made so that this does no harm.
-        Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => Attempt::Nothing("the leader has changed".to_owned()),
+        Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => ProposalAttempt::Nothing("the leader has changed".to_owned()),
         Ok(Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(error)))) => {
-            Attempt::Failed(ProposeError::Stopped(error.to_string()))
+            ProposalAttempt::Failed(ProposeError::Stopped(error.to_string()))
         }
         // Once handed to openraft, an entry may have reached the log before it stopped.
-        Ok(Err(RaftError::Fatal(_))) | Err(_) => Attempt::Failed(unknown(begun)),
+        Ok(Err(RaftError::Fatal(_))) | Err(_) => ProposalAttempt::Failed(unknown(begun)),
     }
 }
 
-async fn through(core: &Core, leader: NodeId, document: &peer::Command, begun: Instant, deadline: Instant) -> Attempt {
+async fn through(core: &Core, leader: NodeId, document: &peer::Command, begun: Instant, deadline: Instant) -> ProposalAttempt {
     let within = deadline.saturating_duration_since(Instant::now());
     let asked: Result<peer::ProposeReply, CallError> = core
         .calls
@@ -169,23 +169,23 @@ async fn through(core: &Core, leader: NodeId, document: &peer::Command, begun: I
         .await;
     match asked {
         Ok(reply) => answered(reply, begun),
-        Err(error @ (CallError::NotSent { .. } | CallError::Refused { .. })) => Attempt::Nothing(error.to_string()),
-        Err(CallError::NoAnswer { .. }) => Attempt::Failed(unknown(begun)),
+        Err(error @ (CallError::NotSent { .. } | CallError::Refused { .. })) => ProposalAttempt::Nothing(error.to_string()),
+        Err(CallError::NoAnswer { .. }) => ProposalAttempt::Failed(unknown(begun)),
     }
 }
 
-fn answered(reply: peer::ProposeReply, begun: Instant) -> Attempt {
+fn answered(reply: peer::ProposeReply, begun: Instant) -> ProposalAttempt {
     match reply.result {
         Some(Reply::Committed(committed)) => match wire::outcome_from_wire(committed.outcome) {
-            Ok(outcome) => Attempt::Done(Committed { index: LogIndex(committed.index), outcome }),
+            Ok(outcome) => ProposalAttempt::Done(Committed { index: LogIndex(committed.index), outcome }),
             Err(problem) => {
                 tracing::error!(%problem, "the outcome of a proposal cannot be read");
-                Attempt::Failed(unknown(begun))
+                ProposalAttempt::Failed(unknown(begun))
             }
         },
-        Some(Reply::NotLeading(_)) => Attempt::Nothing("the leader has changed".to_owned()),
-        Some(Reply::Refused(problem)) => Attempt::Failed(ProposeError::Unreadable(problem)),
-        Some(Reply::Stopped(_) | Reply::Unknown(_)) | None => Attempt::Failed(unknown(begun)),
+        Some(Reply::NotLeading(_)) => ProposalAttempt::Nothing("the leader has changed".to_owned()),
+        Some(Reply::Refused(problem)) => ProposalAttempt::Failed(ProposeError::Unreadable(problem)),
+        Some(Reply::Stopped(_) | Reply::Unknown(_)) | None => ProposalAttempt::Failed(unknown(begun)),
     }
 }
 

@@ -53,12 +53,12 @@ pub(super) struct Round {
 }
 
 /// Where reads are handed in.
-pub(super) struct ReadDesk {
+pub(super) struct ReadIndex {
     waiters: mpsc::Sender<Waiter>,
 }
 
 /// Works off what is handed in.
-pub(super) struct ReadClerk {
+pub(super) struct ReadIndexTask {
     waiters: mpsc::Receiver<Waiter>,
     /// They asked before the running round began.
     waiting: Vec<Waiter>,
@@ -67,12 +67,12 @@ pub(super) struct ReadClerk {
 }
 
 /// A desk and its clerk.
-pub(super) fn desk() -> (ReadDesk, ReadClerk) {
+pub(super) fn desk() -> (ReadIndex, ReadIndexTask) {
     let (sender, receiver) = mpsc::channel(WAITING);
-    (ReadDesk { waiters: sender }, ReadClerk { waiters: receiver, waiting: Vec::new(), late: Vec::new() })
+    (ReadIndex { waiters: sender }, ReadIndexTask { waiters: receiver, waiting: Vec::new(), late: Vec::new() })
 }
 
-impl ReadDesk {
+impl ReadIndex {
     /// The state, at least as new as any answer given before this call.
     pub(super) async fn state(&self, core: &Core) -> Result<Arc<State>, ReadError> {
         let begun = Instant::now();
@@ -120,7 +120,7 @@ impl ReadDesk {
     }
 }
 
-impl ReadClerk {
+impl ReadIndexTask {
     /// Runs rounds while somebody waits, until this room stops.
     pub(super) async fn run(mut self, core: Arc<Core>) {
         // Calls are bounded; so is the answer of a log that waits for its disk.
@@ -224,7 +224,7 @@ async fn round(core: &Core) -> Result<Round, String> {
 }
 
 /// What consensus says at the beginning of a round.
-struct Opening {
+struct ReadRound {
     vote: Vote,
     committed: Option<LogId>,
     voters: Vec<BTreeSet<NodeId>>,
@@ -237,7 +237,7 @@ struct Opening {
 async fn confirm(core: &Core) -> Result<Round, String> {
     let opening = core
         .consensus
-        .with_raft_state(|state| Opening {
+        .with_raft_state(|state| ReadRound {
             vote: *state.vote_ref(),
             committed: state.committed,
             voters: state.membership_state.effective().membership().get_joint_config().clone(),
@@ -258,7 +258,7 @@ async fn confirm(core: &Core) -> Result<Round, String> {
     }
 }
 
-async fn acknowledged(core: &Core, opening: &Opening) -> Result<bool, String> {
+async fn acknowledged(core: &Core, opening: &ReadRound) -> Result<bool, String> {
     let mut granted = BTreeSet::from([core.me]);
     if is_quorum(&opening.voters, &granted) {
         return Ok(true);

@@ -26,7 +26,7 @@ const TELL_EVERY_MS: u64 = 60_000;
 
 /// Whether secrets can be sealed now, and with what.
 #[derive(Debug)]
-enum Readiness<'a> {
+enum SealReadiness<'a> {
     /// A member's release does not know sealed text.
     OldMember,
     /// A member may be about to present itself.
@@ -44,9 +44,9 @@ enum Readiness<'a> {
 
 /// What was told of last, and when: the same is not told in every round.
 #[derive(Debug, Default)]
-pub(super) struct Told(Mutex<Option<(String, Mono)>>);
+pub(super) struct LastTold(Mutex<Option<(String, Mono)>>);
 
-impl Told {
+impl LastTold {
     /// Whether it is time to tell this: it is new, or was told a while ago.
     fn is_due(&self, what: &str, now: Mono) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,15 +71,15 @@ pub struct Resealed {
 pub(super) fn seal(core: &Core, command: Command) -> Result<Command, ProposeError> {
     let Some(keys) = core.config.sealer.keys().filter(|_| has_clear_secret(&command)) else { return Ok(command) };
     match readiness(core, &keys) {
-        Readiness::OldMember => Ok(command),
-        Readiness::Unknown => Err(ProposeError::NoLeader(
+        SealReadiness::OldMember => Ok(command),
+        SealReadiness::Unknown => Err(ProposeError::NoLeader(
             "not all sentinels have presented themselves yet, and secrets wait for that to be sealed".to_owned(),
         )),
-        Readiness::NoCommonKey(lacking) => {
+        SealReadiness::NoCommonKey(lacking) => {
             tell_of_lack(core, &keys, &lacking);
             Ok(command)
         }
-        Readiness::Ready { key, .. } => Ok(sealed(command, key)),
+        SealReadiness::Ready { key, .. } => Ok(sealed(command, key)),
     }
 }
 
@@ -100,7 +100,7 @@ fn sealed(mut command: Command, key: &Key) -> Command {
     command
 }
 
-fn readiness<'a>(core: &Core, keys: &'a Keys) -> Readiness<'a> {
+fn readiness<'a>(core: &Core, keys: &'a Keys) -> SealReadiness<'a> {
     let (state, members) = (core.states.borrow().clone(), core.standing().members);
     let told: Vec<_> = members.keys().map(|id| (*id, state.sentinels.get(id).map(|record| record.key_ids.as_deref()))).collect();
     weigh(keys, &told, core.clock.mono().ms_since(core.began) < PRESENTED_WITHIN_MS)
@@ -110,14 +110,14 @@ fn readiness<'a>(core: &Core, keys: &'a Keys) -> Readiness<'a> {
 type KeysOf<'a> = (NodeId, Option<Option<&'a [String]>>);
 
 /// Whether secrets can be sealed, by what the members have told; `waits` while one without a record may still present itself.
-fn weigh<'a>(keys: &'a Keys, members: &[KeysOf<'_>], waits: bool) -> Readiness<'a> {
+fn weigh<'a>(keys: &'a Keys, members: &[KeysOf<'_>], waits: bool) -> SealReadiness<'a> {
     let unknown = members.is_empty() || members.iter().any(|(_, record)| record.is_none());
     let presented: Vec<_> = members.iter().filter_map(|(id, record)| Some((*id, (*record)?))).collect();
     if presented.iter().any(|(_, ids)| ids.is_none()) {
-        return Readiness::OldMember;
+        return SealReadiness::OldMember;
     }
     if unknown && waits {
-        return Readiness::Unknown;
+        return SealReadiness::Unknown;
     }
     let without = |key: &Key| -> Vec<NodeId> {
         let name = key.id().to_string();
@@ -125,8 +125,8 @@ fn weigh<'a>(keys: &'a Keys, members: &[KeysOf<'_>], waits: bool) -> Readiness<'
     };
     let lacking = without(keys.current());
     match keys.all().iter().find(|key| without(key).is_empty()) {
-        Some(key) if !presented.is_empty() => Readiness::Ready { key, all_have_current: !unknown && lacking.is_empty() },
-        _ => Readiness::NoCommonKey(lacking),
+        Some(key) if !presented.is_empty() => SealReadiness::Ready { key, all_have_current: !unknown && lacking.is_empty() },
+        _ => SealReadiness::NoCommonKey(lacking),
     }
 }
 
@@ -141,23 +141,23 @@ fn tell_of_lack(core: &Core, keys: &Keys, lacking: &[NodeId]) {
 
 /// Keeps the secrets of all groups sealed while this sentinel leads.
 pub(super) async fn run(core: Arc<Core>) {
-    let (mut told, failed) = (false, Told::default());
+    let (mut told, failed) = (false, LastTold::default());
     while core.rest(ROUND).await {
         let Some(keys) = core.config.sealer.keys() else { continue };
         if !matches!(*core.leadership.borrow(), Leadership::Leading { .. }) {
             continue;
         }
         let (key, anew) = match readiness(&core, &keys) {
-            Readiness::Ready { key, all_have_current } => (key, all_have_current),
-            Readiness::OldMember if !std::mem::replace(&mut told, true) => {
+            SealReadiness::Ready { key, all_have_current } => (key, all_have_current),
+            SealReadiness::OldMember if !std::mem::replace(&mut told, true) => {
                 tracing::warn!("secrets are in clear text in the log: a member of an older release could not read sealed ones; upgrade it");
                 continue;
             }
-            Readiness::NoCommonKey(lacking) => {
+            SealReadiness::NoCommonKey(lacking) => {
                 tell_of_lack(&core, &keys, &lacking);
                 continue;
             }
-            Readiness::OldMember | Readiness::Unknown => continue,
+            SealReadiness::OldMember | SealReadiness::Unknown => continue,
         };
         told = false;
         // While not all have the current key only what is in clear text is sealed: what they can open stays.
@@ -176,9 +176,9 @@ pub(super) async fn run(core: Arc<Core>) {
 pub(super) async fn reseal_all(core: &Core) -> Result<Resealed, String> {
     let keys = core.config.sealer.keys().ok_or("this sentinel has no secret file (raft secret-file), and so no key")?;
     match readiness(core, &keys) {
-        Readiness::Ready { key, all_have_current: true } => reseal(core, key, true).await,
-        Readiness::OldMember => Err("a member's release does not know sealed text; upgrade it first".to_owned()),
-        Readiness::Unknown | Readiness::NoCommonKey(_) | Readiness::Ready { .. } => Err(format!(
+        SealReadiness::Ready { key, all_have_current: true } => reseal(core, key, true).await,
+        SealReadiness::OldMember => Err("a member's release does not know sealed text; upgrade it first".to_owned()),
+        SealReadiness::Unknown | SealReadiness::NoCommonKey(_) | SealReadiness::Ready { .. } => Err(format!(
             "not every member has told that it has the key {}, the first of this sentinel's secret file: {}",
             keys.current().id(),
             holders(core)
@@ -257,7 +257,7 @@ mod tests {
         let members: Vec<KeysOf<'_>> =
             (1..).map(NodeId).zip(&told).map(|(id, record)| (id, record.as_ref().map(|known| known.as_deref()))).collect();
         match weigh(&keys(ours), &members, waits) {
-            Readiness::Ready { key, all_have_current } => Ok((key.id().to_string(), all_have_current)),
+            SealReadiness::Ready { key, all_have_current } => Ok((key.id().to_string(), all_have_current)),
             other => Err(format!("{other:?}")),
         }
     }
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_same_trouble_is_told_once_a_minute() {
-        let told = Told::default();
+        let told = LastTold::default();
         let due = |what: &str, ms| told.is_due(what, Mono::from_ms(ms));
         assert_eq!(
             [due("2", 0), due("2", 1000), due("2, 3", 2000), due("2, 3", 61_000), due("2, 3", 62_000)],

@@ -10,17 +10,17 @@ use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::campaign::{NoVote, Voter};
 use super::config::SNAPSHOT_WITHIN;
 use super::core::Core;
+use super::election_policy::{NoVote, Voter};
 use super::peers::Way;
 use super::types::{LogId, TypeConfig, Vote};
 use super::wire::Malformed;
-use super::{diverged, passport, propose, vouch, wire};
+use super::{diverged, peer_identity, propose, vouch, wire};
 use crate::base::{LogIndex, NodeId, said_plainly};
 use crate::proto::peer::{self, peer_server, snapshot_chunk::Part};
 use crate::store;
-use crate::transport::Caller;
+use crate::transport::CallOrigin;
 
 /// How long the next chunk of a snapshot may take.
 const CHUNK_WITHIN: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    async fn admit(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
+    async fn admit(&self, caller: CallOrigin, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
         if self.core.stop.is_cancelled() {
             return Err(stopping());
         }
@@ -42,7 +42,7 @@ impl Service {
     }
 
     /// For Raft's own calls: from members, also from those that this sentinel has yet to learn of.
-    async fn admit_raft(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
+    async fn admit_raft(&self, caller: CallOrigin, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
         let incarnation = envelope.as_ref().map(|envelope| envelope.from_incarnation.clone()).unwrap_or_default();
         let from = self.admit(caller, envelope).await?;
         vouch::check(&self.core, from, &incarnation).map_err(|refused| Status::failed_precondition(refused.0))?;
@@ -50,7 +50,7 @@ impl Service {
     }
 
     /// For calls that only members make, as far as this sentinel knows.
-    pub(super) async fn admit_member(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
+    pub(super) async fn admit_member(&self, caller: CallOrigin, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
         let from = self.admit(caller, envelope).await?;
         if self.core.is_member(from) {
             return Ok(from);
@@ -60,12 +60,12 @@ impl Service {
     }
 
     /// For questions about members: from members, and from all who have proven themselves.
-    pub(super) async fn admit_curious(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
+    pub(super) async fn admit_curious(&self, caller: CallOrigin, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
         if caller.may_know() { self.admit(caller, envelope).await } else { self.admit_member(caller, envelope).await }
     }
 
     /// For signs of life: before the group has formed, those in the file count as members.
-    pub(super) async fn admit_known(&self, caller: Caller, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
+    pub(super) async fn admit_known(&self, caller: CallOrigin, envelope: Option<peer::Envelope>) -> Result<NodeId, Status> {
         if self.core.has_members() { self.admit_curious(caller, envelope).await } else { self.admit_raft(caller, envelope).await }
     }
 
@@ -126,7 +126,7 @@ impl Service {
 
 /// The calls, for a caller that is known.
 impl Service {
-    async fn take_entries(&self, caller: Caller, mut request: peer::AppendRequest) -> Result<peer::AppendReply, Status> {
+    async fn take_entries(&self, caller: CallOrigin, mut request: peer::AppendRequest) -> Result<peer::AppendReply, Status> {
         let from = self.admit_raft(caller, request.envelope.take()).await?;
         let request = self.checked(from, wire::append_from_wire(request))?;
         let (vote, end) = (request.vote, wire::end_of(&request));
@@ -179,7 +179,7 @@ impl Service {
         if self.core.log.holds(end) { Ok(response) } else { Err(Status::aborted("the entries were replaced before they were durable")) }
     }
 
-    async fn take_vote_request(&self, caller: Caller, request: peer::VoteRequest) -> Result<peer::VoteReply, Status> {
+    async fn take_vote_request(&self, caller: CallOrigin, request: peer::VoteRequest) -> Result<peer::VoteReply, Status> {
         let from = self.admit_raft(caller, request.envelope).await?;
         let vote = self.checked(from, wire::vote_from_wire(request.vote))?;
         if vote.committed || vote.leader_id.node_id != from {
@@ -196,7 +196,7 @@ impl Service {
         })
     }
 
-    async fn answer_pre_vote(&self, caller: Caller, request: peer::PreVoteRequest) -> Result<peer::PreVoteReply, Status> {
+    async fn answer_pre_vote(&self, caller: CallOrigin, request: peer::PreVoteRequest) -> Result<peer::PreVoteReply, Status> {
         self.admit_raft(caller, request.envelope).await?;
         let judged = self.voter().judge(&self.core.spans, request.last_log.map(wire::log_id_from_wire));
         Ok(peer::PreVoteReply {
@@ -207,7 +207,7 @@ impl Service {
         })
     }
 
-    async fn take_snapshot(&self, caller: Caller, mut chunks: Streaming<peer::SnapshotChunk>) -> Result<peer::SnapshotReply, Status> {
+    async fn take_snapshot(&self, caller: CallOrigin, mut chunks: Streaming<peer::SnapshotChunk>) -> Result<peer::SnapshotReply, Status> {
         let Some(peer::SnapshotChunk { part: Some(Part::Header(mut header)) }) = self.next_chunk(&mut chunks, HEADER_WITHIN).await? else {
             return Err(Status::invalid_argument("malformed message from a peer: a snapshot must begin with its header"));
         };
@@ -253,14 +253,14 @@ impl Service {
         Ok(snapshot)
     }
 
-    async fn take_proposal(&self, caller: Caller, request: peer::ProposeRequest) -> Result<peer::ProposeReply, Status> {
+    async fn take_proposal(&self, caller: CallOrigin, request: peer::ProposeRequest) -> Result<peer::ProposeReply, Status> {
         let from = self.admit_member(caller, request.envelope).await?;
         let command = self.checked(from, wire::command_from_wire(request.command))?;
         let result = propose::for_peer(&self.core, command, request.within_ms).await;
         Ok(peer::ProposeReply { responder: Some(self.core.passport.responder()), result: Some(result) })
     }
 
-    async fn answer_read_index(&self, caller: Caller, request: peer::ReadIndexRequest) -> Result<peer::ReadIndexReply, Status> {
+    async fn answer_read_index(&self, caller: CallOrigin, request: peer::ReadIndexRequest) -> Result<peer::ReadIndexReply, Status> {
         self.admit_member(caller, request.envelope).await?;
         let result = match self.core.reads.index_as_leader(&self.core).await {
             Ok(index) => peer::read_index_reply::Result::Index(index.0),
@@ -324,18 +324,18 @@ impl peer_server::Peer for Service {
 }
 
 /// The origin of a call; a stranger where it is not known.
-fn caller_of<T>(request: &Request<T>) -> Caller {
-    request.extensions().get::<Caller>().copied().unwrap_or(Caller { addr: None, proven: false })
+fn caller_of<T>(request: &Request<T>) -> CallOrigin {
+    request.extensions().get::<CallOrigin>().copied().unwrap_or(CallOrigin { addr: None, proven: false })
 }
 
 /// A stranger hears one refusal, whatever its reason: each other text would say something about the cluster.
-fn answer<T>(caller: Caller, answered: Result<T, Status>) -> Result<Response<T>, Status> {
+fn answer<T>(caller: CallOrigin, answered: Result<T, Status>) -> Result<Response<T>, Status> {
     answered.map(Response::new).map_err(|status| {
         if caller.may_know() {
             return status;
         }
         // That a number was used before is what the caller's own disk would have told it.
-        let metadata = if passport::knows_another_life(&status) { status.metadata().clone() } else { MetadataMap::new() };
+        let metadata = if peer_identity::knows_another_life(&status) { status.metadata().clone() } else { MetadataMap::new() };
         Status::with_metadata(Code::FailedPrecondition, "refused; the log of this sentinel says why", metadata)
     })
 }
@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn a_stranger_hears_one_refusal_whatever_the_reason() {
         let told = |addr: &str, proven| {
-            let caller = Caller { addr: addr.parse().ok(), proven };
+            let caller = CallOrigin { addr: addr.parse().ok(), proven };
             let refusals = [
                 Status::failed_precondition("sentinel 1 belongs to cluster prod"),
                 Status::invalid_argument("voter 3 has no address"),

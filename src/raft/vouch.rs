@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::core::Core;
-use super::passport::Refused;
+use super::peer_identity::Refused;
 use super::wire;
 use crate::base::{Addr, Mono, NodeId, said};
 use crate::proto::peer;

@@ -8,7 +8,7 @@ use crate::tls::ClientTls;
 
 /// What a link needs to know of a group to talk to its servers. `Debug` does not show the password.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Access {
+pub struct ServerAccess {
     /// ACL user; none is the server's default user.
     pub auth_user: Option<String>,
     /// Password; without one no AUTH is sent.
@@ -25,7 +25,7 @@ pub struct Access {
     pub tls: Option<ClientTls>,
 }
 
-impl Access {
+impl ServerAccess {
     /// The access that a group's settings describe. A password that is still sealed is no way in.
     pub fn of(settings: &GroupSettings, client_name: impl Into<String>) -> Self {
         let (auth_pass, locked) = match &settings.auth_pass {
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn every_command_goes_by_its_name_over_there() {
-        let mut access = Access { auth_pass: Some(Secret::new("pw")), client_name: "me".into(), ..Access::default() };
+        let mut access = ServerAccess { auth_pass: Some(Secret::new("pw")), client_name: "me".into(), ..ServerAccess::default() };
         assert_eq!(access.auth(), Some(vec!["AUTH".to_owned(), "pw".to_owned()]));
         assert_eq!(access.replicaof(), ["REPLICAOF", "SLAVEOF"]);
         for (stock, renamed) in [("AUTH", "A"), ("CLIENT", "C"), ("SLAVEOF", "S")] {
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_password_is_not_shown() {
-        let access = Access { auth_pass: Some(Secret::new("hunter2")), ..Access::default() };
+        let access = ServerAccess { auth_pass: Some(Secret::new("hunter2")), ..ServerAccess::default() };
         assert!(!format!("{access:?}").contains("hunter2"));
     }
 }

@@ -4,7 +4,7 @@
 //! in a transaction says `role:master` in it). So an act is believed because it was observed, not because it was answered.
 //! Every act may be repeated.
 
-use super::access::Access;
+use super::access::ServerAccess;
 use super::info::{self, BadInfo};
 use super::wire::{Reply, excerpt};
 use crate::base::observation::NodeReport;
@@ -46,7 +46,7 @@ pub enum Act {
         fence: Option<Fence>,
     },
     /// Be a master that takes no writes, as a source of data for another replica.
-    Lend,
+    ServeCatchUp,
     /// Take no writes without these replicas, and say what is in force.
     Arm(Fence),
     /// Keep whoever wants to write waiting, for so long at most.
@@ -108,7 +108,7 @@ impl StepCommand {
 
 impl Act {
     /// Its commands in order, by their names over there; `replicaof` is the one that is used for REPLICAOF.
-    pub(super) fn commands(&self, access: &Access, replicaof: &str) -> Vec<StepCommand> {
+    pub(super) fn commands(&self, access: &ServerAccess, replicaof: &str) -> Vec<StepCommand> {
         let step = |step, name: &str, arguments: &[&str]| StepCommand { step, words: access.command(name, arguments), optional: false };
         let replicaof = |host: &str, port: &str| {
             let words = [replicaof, host, port].map(ToOwned::to_owned).to_vec();
@@ -146,7 +146,7 @@ impl Act {
                 let hold = fence.iter().flat_map(hold).map(StepCommand::or_not).collect();
                 [hold, vec![follow(&Addr::nobody()), rewrite, kill_normal, held.or_not(), info]].concat()
             }
-            Self::Lend => [hold(&Fence::NO_WRITES), vec![replicaof("NO", "ONE"), kill_normal, held.or_not(), info]].concat(),
+            Self::ServeCatchUp => [hold(&Fence::NO_WRITES), vec![replicaof("NO", "ONE"), kill_normal, held.or_not(), info]].concat(),
             Self::Arm(fence) => [hold(fence), vec![held, rewrite, kill_nobody, info]].concat(),
             Self::Pause { ms } => vec![step(Step::Pause, "CLIENT", &["PAUSE", &ms.to_string(), "WRITE"]), kill_normal, info],
             Self::Unpause => vec![step(Step::Unpause, "CLIENT", &["UNPAUSE"]), info],

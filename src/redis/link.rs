@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::access::Access;
+use super::access::ServerAccess;
 use super::dial::{Dialer, loss_of};
 use super::dialect::Dialect;
 use super::info;
@@ -33,7 +33,7 @@ const COMMAND_INFO: Bounds = Bounds { elements: 512, bytes: 512 * 1024, depth: 1
 pub struct Link {
     stream: Stream,
     inbox: BytesMut,
-    access: Access,
+    access: ServerAccess,
     /// Whether the server has said anything on it.
     heard: bool,
     /// What was sent to a server with other names of commands; none for one without.
@@ -49,7 +49,7 @@ impl Link {
     ///
     /// # Errors
     /// Why there is no connection. A certificate that is not good is [`LinkLoss::Credentials`]: there is a server.
-    pub async fn connect(dialer: &mut Dialer, access: Access, limit: Duration) -> Result<Self, LinkLoss> {
+    pub async fn connect(dialer: &mut Dialer, access: ServerAccess, limit: Duration) -> Result<Self, LinkLoss> {
         let deadline = Instant::now() + limit;
         if let Some(why) = &access.locked {
             return Err(LinkLoss::Credentials(why.clone()));
@@ -62,7 +62,7 @@ impl Link {
                 Stream::Tls(Box::new(encrypted.map_err(|_| LinkLoss::TimedOut)?.map_err(|error| loss_of(&error))?))
             }
         };
-        let access = Access { renames: access.renames.at(dialer.addr()), ..access };
+        let access = ServerAccess { renames: access.renames.at(dialer.addr()), ..access };
         let names = (!access.rename_commands.is_empty()).then(Box::default);
         let dialect = Dialect::default();
         let mut link = Self { stream, inbox: BytesMut::new(), access, heard: false, names, dialect, process: None };
@@ -113,7 +113,7 @@ impl Link {
     /// # Errors
     /// Why there is no link. Refused credentials are *not* an error here: a server without a password refuses AUTH and
     /// serves all the same. One that does want others says so to the next command.
-    pub async fn open(dialer: &mut Dialer, access: Access, limit: Duration) -> Result<Self, LinkLoss> {
+    pub async fn open(dialer: &mut Dialer, access: ServerAccess, limit: Duration) -> Result<Self, LinkLoss> {
         let deadline = Instant::now() + limit;
         let mut link = Self::connect(dialer, access, limit).await?;
         let greetings = link.introduce().await?;
@@ -128,7 +128,7 @@ impl Link {
     ///
     /// # Errors
     /// Why there is no link.
-    pub async fn open_for_acts(dialer: &mut Dialer, access: Access, limit: Duration) -> Result<Self, LinkLoss> {
+    pub async fn open_for_acts(dialer: &mut Dialer, access: ServerAccess, limit: Duration) -> Result<Self, LinkLoss> {
         let deadline = Instant::now() + limit;
         let mut link = Self::connect(dialer, access, limit).await?;
         let greetings = link.introduce().await?;
@@ -164,7 +164,7 @@ impl Link {
     }
 
     /// How to get in.
-    pub const fn access(&self) -> &Access {
+    pub const fn access(&self) -> &ServerAccess {
         &self.access
     }
 

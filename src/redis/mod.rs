@@ -24,7 +24,7 @@ mod rights;
 mod stream;
 pub mod wire;
 
-pub use access::Access;
+pub use access::ServerAccess;
 pub use act::{Act, ActReport, Clients, Step, StepReply};
 pub use dial::Dialer;
 pub use dialect::Dialect;

@@ -146,7 +146,7 @@ impl Link {
             names.reverse();
         }
         let [name, other_name] = names;
-        let mut attempt = Attempt { commands: act.commands(self.access(), &name), refused: Vec::new(), other_name: Some(other_name) };
+        let mut attempt = ActAttempt { commands: act.commands(self.access(), &name), refused: Vec::new(), other_name: Some(other_name) };
         loop {
             let in_transaction = self.begin(act, deadline, permission).await?;
             let mut commands: Vec<_> = attempt.commands.iter().map(|command| command.words.clone()).collect();
@@ -239,14 +239,14 @@ impl Link {
 }
 
 /// One try of an act. Each further try has fewer steps or another name, so there are few.
-struct Attempt {
+struct ActAttempt {
     commands: Vec<StepCommand>,
     refused: Vec<StepReply>,
     /// The other name of REPLICAOF, until it is used.
     other_name: Option<String>,
 }
 
-impl Attempt {
+impl ActAttempt {
     /// EXEC failed, so nothing was done: drops the optional steps that the server would not queue, or gives up.
     fn adapt(&mut self, queued: &[Reply], exec_error: &str) -> Result<(), AskError> {
         let mut changed = false;

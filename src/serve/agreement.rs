@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use tokio::sync::{broadcast, watch};
 
 use crate::base::{Addr, NodeId, SentinelId};
-use crate::machine::{Command, Logged, State};
+use crate::machine::{Command, LoggedEvent, State};
 use crate::raft::{Committed, Leadership, Left, MembershipError, PeerHealth, ProposeError, Raft, RaftStatus, ReadError, Resealed};
 
 /// The part of [`Raft`] that answers are made from. A trait, so that these rooms can be tried without peers or a disk.
 ///
 /// Each method means what the method of that name means on [`Raft`].
 #[async_trait]
-pub trait Agreement: Send + Sync + 'static {
+pub trait ReplicatedState: Send + Sync + 'static {
     /// This sentinel's number.
     fn id(&self) -> NodeId;
     /// This sentinel's public id.
@@ -22,7 +22,7 @@ pub trait Agreement: Send + Sync + 'static {
     /// The state as applied here, which may lag behind.
     fn state(&self) -> Arc<State>;
     /// What becomes true from now on; a listener that is too slow is told how much it missed.
-    fn events(&self) -> broadcast::Receiver<Arc<Logged>>;
+    fn events(&self) -> broadcast::Receiver<Arc<LoggedEvent>>;
     /// How the other sentinels look from here.
     fn peers(&self) -> BTreeMap<NodeId, PeerHealth>;
     /// The state, at least as new as any answer that was given anywhere before this call; bounded in time.
@@ -35,7 +35,7 @@ pub trait Agreement: Send + Sync + 'static {
 
 /// Also who leads and who belongs to the group: what watchers and operators need beyond answers.
 #[async_trait]
-pub trait Consensus: Agreement {
+pub trait ClusterAdmin: ReplicatedState {
     /// Follows the state as applied here; intermediate states may be skipped.
     fn states(&self) -> watch::Receiver<Arc<State>>;
     /// Who leads.
@@ -57,7 +57,7 @@ pub trait Consensus: Agreement {
 }
 
 #[async_trait]
-impl Agreement for Raft {
+impl ReplicatedState for Raft {
     fn id(&self) -> NodeId {
         Self::id(self)
     }
@@ -70,7 +70,7 @@ impl Agreement for Raft {
         Self::state(self)
     }
 
-    fn events(&self) -> broadcast::Receiver<Arc<Logged>> {
+    fn events(&self) -> broadcast::Receiver<Arc<LoggedEvent>> {
         Self::events(self)
     }
 
@@ -92,7 +92,7 @@ impl Agreement for Raft {
 }
 
 #[async_trait]
-impl Consensus for Raft {
+impl ClusterAdmin for Raft {
     fn states(&self) -> watch::Receiver<Arc<State>> {
         Self::states(self)
     }

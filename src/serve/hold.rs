@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout_at};
 
-use super::Agreement;
+use super::ReplicatedState;
 use crate::base::GroupName;
 use crate::machine::{Group, Phase, State};
 
@@ -55,7 +55,7 @@ pub(super) fn limit_once_decided(group: &Group) -> Option<Duration> {
 }
 
 /// The state to answer from, once none of the groups is changing hands, or this has lasted for too long.
-pub(super) async fn until_announced<A: Agreement + ?Sized>(agreement: &A, confirmed: Arc<State>, asked: &Asked) -> Arc<State> {
+pub(super) async fn until_announced<A: ReplicatedState + ?Sized>(agreement: &A, confirmed: Arc<State>, asked: &Asked) -> Arc<State> {
     let limit_in = |state: &State| asked.limit(state);
     if limit_in(&confirmed).is_none() {
         return confirmed;

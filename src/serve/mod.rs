@@ -17,5 +17,5 @@ mod removal;
 pub mod resp;
 pub mod users;
 
-pub use agreement::{Agreement, Consensus};
+pub use agreement::{ClusterAdmin, ReplicatedState};
 pub use endpoint::Endpoint;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Agreement;
+use super::ReplicatedState;
 use crate::base::settings::{PromotionPolicy, SettingChange};
 use crate::base::{Addr, GroupName};
 use crate::board::Board;
@@ -37,7 +37,7 @@ pub(crate) enum Unremoved {
 
 /// A removal that an operator asked for.
 pub(crate) struct Removal {
-    pub(crate) agreement: Arc<dyn Agreement>,
+    pub(crate) agreement: Arc<dyn ReplicatedState>,
     pub(crate) board: Board,
     pub(crate) clock: Clock,
     pub(crate) group: GroupName,

@@ -19,7 +19,7 @@ const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
 /// What one row of the meta table holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+pub(super) enum MetaKey {
     /// Which data directory this log belongs to.
     Binding,
     /// The Raft vote.
@@ -36,7 +36,7 @@ pub(super) enum Key {
     SnapshotData,
 }
 
-impl Key {
+impl MetaKey {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Binding => "binding",
@@ -54,7 +54,7 @@ impl Key {
 #[derive(Debug)]
 pub(super) enum Op {
     /// Sets a row of the meta table.
-    Set(Key, Vec<u8>),
+    Set(MetaKey, Vec<u8>),
     /// Appends an entry.
     Append(u64, Vec<u8>),
     /// Removes the entries from this index on.
@@ -82,7 +82,7 @@ impl Engine {
         let failed = |error: redb::Error| StoreError::Io { action: "create", path: fresh.clone(), source: std::io::Error::other(error) };
         let file = files::create_private(&fresh)?;
         let mut engine = Self::over(file_backend(file).map_err(&failed)?, &path).map_err(&failed)?;
-        engine.commit(&[Op::Set(Key::Binding, binding)]).map_err(failed)?;
+        engine.commit(&[Op::Set(MetaKey::Binding, binding)]).map_err(failed)?;
         std::fs::rename(&fresh, &path).map_err(StoreError::io("put in place", &path))?;
         files::sync_dir(dir)?;
         Ok(engine)
@@ -148,17 +148,17 @@ impl Engine {
                     Op::Truncate(since) => entries.retain_in(*since.., |_, _| false)?,
                     Op::Purge(upto, value) => {
                         entries.retain_in(..=*upto, |_, _| false)?;
-                        meta.insert(Key::Purged.name(), value.as_slice())?;
+                        meta.insert(MetaKey::Purged.name(), value.as_slice())?;
                     }
                     Op::Snapshot(_, described, data) => {
-                        meta.insert(Key::SnapshotMeta.name(), described.as_slice())?;
-                        meta.insert(Key::SnapshotData.name(), data.as_slice())?;
+                        meta.insert(MetaKey::SnapshotMeta.name(), described.as_slice())?;
+                        meta.insert(MetaKey::SnapshotData.name(), data.as_slice())?;
                     }
                     Op::Nothing => {}
                 }
             }
             let commits = codec::encode(&(self.commits + 1)).map_err(std::io::Error::from)?;
-            meta.insert(Key::Commits.name(), commits.as_slice())?;
+            meta.insert(MetaKey::Commits.name(), commits.as_slice())?;
         }
         failpoint::linger("slow-sync");
         txn.commit()?;
@@ -167,7 +167,7 @@ impl Engine {
     }
 
     /// One row of the meta table, as it was written.
-    pub(super) fn row(&self, key: Key) -> Result<Option<Vec<u8>>, redb::Error> {
+    pub(super) fn row(&self, key: MetaKey) -> Result<Option<Vec<u8>>, redb::Error> {
         let table = self.db.begin_read()?.open_table(META)?;
         Ok(table.get(key.name())?.map(|value| value.value().to_vec()))
     }

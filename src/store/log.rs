@@ -17,11 +17,11 @@ use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
 use openraft::{ErrorSubject, ErrorVerb, OptionalSend, RaftLogReader, StorageIOError};
 
 use super::codec;
-use super::engine::{Key, Op};
+use super::engine::{MetaKey, Op};
 use super::progress::Failed;
-use super::verify::{Book, shown};
+use super::verify::{RecoveredLog, shown};
 use super::voters::Voters;
-use super::writer::Writer;
+use super::writer::WriterHandle;
 use crate::base::{NodeId, limits};
 use crate::raft::types::{Entry, LogId, TypeConfig, Vote};
 
@@ -30,15 +30,15 @@ pub(super) type Failure = openraft::StorageError<NodeId>;
 /// The Raft log. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct LogStore {
-    writer: Arc<Writer>,
-    book: Arc<Mutex<Book>>,
+    writer: Arc<WriterHandle>,
+    book: Arc<Mutex<RecoveredLog>>,
     voters: Voters,
     ahead: bool,
     found: u64,
 }
 
 impl LogStore {
-    pub(super) fn new(writer: Arc<Writer>, book: Book, voters: Voters) -> Self {
+    pub(super) fn new(writer: Arc<WriterHandle>, book: RecoveredLog, voters: Voters) -> Self {
         let found = writer.progress().borrow().commits;
         Self { writer, book: Arc::new(Mutex::new(book)), voters, ahead: false, found }
     }
@@ -122,7 +122,7 @@ impl LogStore {
     /// Why nothing was written.
     pub async fn go_on_with(&self, vote: &Vote, entries: &[Entry]) -> Result<(), String> {
         let written = |problem: serde_json::Error| problem.to_string();
-        let mut ops = vec![Op::Set(Key::Vote, codec::encode(vote).map_err(written)?)];
+        let mut ops = vec![Op::Set(MetaKey::Vote, codec::encode(vote).map_err(written)?)];
         for entry in entries {
             ops.push(Op::Append(entry.log_id.index, codec::encode(entry).map_err(written)?));
         }
@@ -136,7 +136,7 @@ impl LogStore {
         self.writer.close();
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
+    fn book(&self) -> MutexGuard<'_, RecoveredLog> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -179,7 +179,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             return Err(unsaved(&std::io::Error::other(format!("term {} is beyond what can be", vote.leader_id.term))));
         }
         let bytes = codec::encode(vote).map_err(|error| unsaved(&error))?;
-        let ops = vec![Op::Set(Key::Vote, bytes)];
+        let ops = vec![Op::Set(MetaKey::Vote, bytes)];
         // A vote that is committed proves that a quorum has made its promise to this leader durable, so nobody else can win at or below it,
         // even if this sentinel forgets it. It is durable before any entry of that leader; a promise of this sentinel's own is waited for.
         if self.ahead && vote.committed {

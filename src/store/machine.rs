@@ -13,20 +13,20 @@ use super::engine::Op;
 use super::log::{Failure, failure};
 use super::verify::shown;
 use super::voters::Voters;
-use super::writer::Writer;
-use super::{codec, skipped};
+use super::writer::WriterHandle;
+use super::{codec, snapshot_events};
 use crate::base::{LogIndex, limits};
-use crate::machine::{Logged, Outcome, State};
+use crate::machine::{LoggedEvent, Outcome, State};
 use crate::raft::types::{Entry, LogId, Membership, SnapshotMeta, TypeConfig};
 
 /// The state machine of this sentinel.
 pub struct StateMachine {
-    writer: Arc<Writer>,
+    writer: Arc<WriterHandle>,
     now: Applied,
     /// Entries up to here were applied in an earlier life of the process, and their events told.
     told: Option<LogIndex>,
     states: watch::Sender<Arc<State>>,
-    events: broadcast::Sender<Arc<Logged>>,
+    events: broadcast::Sender<Arc<LoggedEvent>>,
     voters: Voters,
     digests: Arc<Digests>,
 }
@@ -40,7 +40,12 @@ struct Applied {
 }
 
 impl StateMachine {
-    pub(super) fn new(writer: Arc<Writer>, snapshot: Option<(SnapshotMeta, State)>, committed: Option<LogId>, voters: Voters) -> Self {
+    pub(super) fn new(
+        writer: Arc<WriterHandle>,
+        snapshot: Option<(SnapshotMeta, State)>,
+        committed: Option<LogId>,
+        voters: Voters,
+    ) -> Self {
         let now = snapshot.map_or_else(Applied::default, |(meta, state)| Applied::of(&meta, state));
         let states = watch::Sender::new(now.state.clone());
         Self {
@@ -65,12 +70,12 @@ impl StateMachine {
     }
 
     /// Where to subscribe to events.
-    pub fn events(&self) -> broadcast::Sender<Arc<Logged>> {
+    pub fn events(&self) -> broadcast::Sender<Arc<LoggedEvent>> {
         self.events.clone()
     }
 
     /// The state first: who hears of an event finds a state that is at least as new.
-    fn publish(&self, events: Vec<Logged>) {
+    fn publish(&self, events: Vec<LoggedEvent>) {
         self.states.send_replace(self.now.state.clone());
         for event in events.into_iter().filter(|event| Some(event.index) > self.told) {
             // An error means that nobody listens, which is fine.
@@ -84,7 +89,7 @@ impl Applied {
         Self { state: Arc::new(state), last: meta.last_log_id, membership: meta.last_membership.clone() }
     }
 
-    fn apply(&mut self, entry: Entry, events: &mut Vec<Logged>) -> Outcome {
+    fn apply(&mut self, entry: Entry, events: &mut Vec<LoggedEvent>) -> Outcome {
         let index = LogIndex(entry.log_id.index);
         // Readers hold the state they were given; the first change of a batch makes a copy, the others work on it.
         let state = Arc::make_mut(&mut self.state);
@@ -148,7 +153,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         }
         save(&self.writer, meta, *snapshot).await?;
         self.voters.note_snapshot(&meta.last_membership);
-        let events = skipped::changes(&self.now.state, &state);
+        let events = snapshot_events::changes(&self.now.state, &state);
         self.now = Applied::of(meta, state);
         self.publish(events);
         Ok(())
@@ -166,7 +171,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
 /// Writes one view of the state down, while the machine goes on.
 pub struct SnapshotBuilder {
-    writer: Arc<Writer>,
+    writer: Arc<WriterHandle>,
     view: Applied,
 }
 
@@ -184,7 +189,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 }
 
 /// Replaces the snapshot on the disk: there is only ever one, and it is whole.
-async fn save(writer: &Writer, meta: &SnapshotMeta, data: Vec<u8>) -> Result<(), Failure> {
+async fn save(writer: &WriterHandle, meta: &SnapshotMeta, data: Vec<u8>) -> Result<(), Failure> {
     let subject = || ErrorSubject::Snapshot(Some(meta.signature()));
     let described = codec::encode(meta).map_err(|error| failure(subject(), ErrorVerb::Write, error))?;
     let covered = meta.last_log_id.map_or(0, |last| last.index);

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! In reading order: [`error`](StoreError), `codec` (bytes with a version and a checksum), `files`, [`identity`] and `record`,
-//! `engine` (the tables), `verify` (reading all of it once), `mark`, `writer` (the one thread that owns the file), `progress` (how far it is),
-//! [`log`] and [`machine`] (what openraft sees), `voters` (when the log may run ahead of the disk), `skipped` (what a snapshot jumps over),
+//! `engine` (the tables), `verify` (reading all of it once), `commit_watermark`, `writer` (the one thread that owns the file), `progress` (how far it is),
+//! [`log`] and [`machine`] (what openraft sees), `voters` (when the log may run ahead of the disk), `snapshot_events` (what a snapshot jumps over),
 //! `digest` (what the state was, for a comparison with others).
 
 use std::path::Path;
@@ -24,9 +24,10 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
 
 use crate::base::{ClusterId, NodeId, SentinelId};
-use crate::machine::{Logged, State};
+use crate::machine::{LoggedEvent, State};
 
 mod codec;
+mod commit_watermark;
 mod digest;
 mod engine;
 mod error;
@@ -34,32 +35,31 @@ mod files;
 pub mod identity;
 pub mod log;
 pub mod machine;
-mod mark;
 mod peer_marks;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 mod power_loss;
 mod progress;
 mod record;
-mod skipped;
+mod snapshot_events;
 mod verify;
 mod voters;
 mod writer;
 
 pub use codec::{BadValue, decode, encode, verify_snapshot, whole};
+pub use commit_watermark::Marked;
 pub use digest::{Digest, Digests};
 pub use error::StoreError;
 pub use identity::{DataDir, Identity, PinError};
 pub use log::LogStore;
 pub use machine::StateMachine;
-pub use mark::Marked;
 pub use peer_marks::{PeerMark, PeerMarks};
 pub use progress::Failed;
 pub use verify::Binding;
 
 use verify::Recovered;
 use voters::Voters;
-use writer::Writer;
+use writer::WriterHandle;
 
 /// Everything that is durable on this sentinel, opened and verified.
 pub struct Opened {
@@ -72,7 +72,7 @@ pub struct Opened {
     /// The state after each batch of applied entries. Intermediate states may be skipped.
     pub states: watch::Receiver<Arc<State>>,
     /// Subscribe here to what becomes true from now on.
-    pub events: broadcast::Sender<Arc<Logged>>,
+    pub events: broadcast::Sender<Arc<LoggedEvent>>,
     /// What the disks of the other members had on them.
     pub peer_marks: PeerMarks,
     /// What the state was at some entries.
@@ -98,7 +98,7 @@ pub fn open(dir: &Path, node_id: NodeId, cluster_id: ClusterId, seed: Option<Sen
     let next = book.last().map_or(0, |last| last.index + 1);
     let voters = Voters::found(snapshot.as_ref().map(|(meta, _)| &meta.last_membership), book.entries.values());
     let covered = snapshot.as_ref().and_then(|(meta, _)| meta.last_log_id).map(|last| last.index);
-    let writer = Arc::new(Writer::start(writer::Opened { engine, mark, committed, covered, next }, data)?);
+    let writer = Arc::new(WriterHandle::start(writer::WriterStart { engine, mark, committed, covered, next }, data)?);
     let machine = StateMachine::new(writer.clone(), snapshot, committed, voters.clone());
     let (states, events, digests) = (machine.states(), machine.events(), machine.digests());
     let log = LogStore::new(writer, book, voters);

@@ -10,9 +10,9 @@ use rand::{Rng, SeedableRng};
 use redb::StorageBackend;
 
 use super::codec;
-use super::engine::{Engine, Key, Op};
-use super::mark::Marked;
-use super::verify::{self, Binding, Book};
+use super::commit_watermark::Marked;
+use super::engine::{Engine, MetaKey, Op};
+use super::verify::{self, Binding, RecoveredLog};
 use crate::base::{ClusterId, Incarnation, LogIndex, NodeId, WallTime};
 use crate::machine::{Command, State};
 use crate::raft::types::{Entry, LogId, SnapshotMeta, Vote};
@@ -21,7 +21,7 @@ const SECTOR: usize = 512;
 
 /// What was asked of the disk.
 #[derive(Clone, Debug)]
-enum Step {
+enum DiskStep {
     Write(u64, Vec<u8>),
     Resize(u64),
     Sync,
@@ -34,13 +34,13 @@ struct Disk(Arc<Mutex<Platter>>);
 #[derive(Debug, Default)]
 struct Platter {
     bytes: Vec<u8>,
-    steps: Vec<Step>,
+    steps: Vec<DiskStep>,
     /// Fails everything once so many steps were made.
     breaks_after: Option<usize>,
 }
 
 impl Platter {
-    fn step(&mut self, step: Step) -> io::Result<()> {
+    fn step(&mut self, step: DiskStep) -> io::Result<()> {
         if self.breaks_after.is_some_and(|limit| self.steps.len() >= limit) {
             return Err(io::Error::other("the disk broke"));
         }
@@ -51,9 +51,9 @@ impl Platter {
 }
 
 /// Applies one step; of a write only the sectors that `survives` picks.
-fn apply(bytes: &mut Vec<u8>, step: &Step, mut survives: impl FnMut(usize) -> bool) {
+fn apply(bytes: &mut Vec<u8>, step: &DiskStep, mut survives: impl FnMut(usize) -> bool) {
     match step {
-        Step::Write(offset, data) => {
+        DiskStep::Write(offset, data) => {
             let start = usize::try_from(*offset).unwrap();
             for (number, sector) in data.chunks(SECTOR).enumerate().filter(|(number, _)| survives(*number)) {
                 let at = start + number * SECTOR;
@@ -64,8 +64,8 @@ fn apply(bytes: &mut Vec<u8>, step: &Step, mut survives: impl FnMut(usize) -> bo
                 bytes[at..end].copy_from_slice(sector);
             }
         }
-        Step::Resize(len) => bytes.resize(usize::try_from(*len).unwrap(), 0),
-        Step::Sync => {}
+        DiskStep::Resize(len) => bytes.resize(usize::try_from(*len).unwrap(), 0),
+        DiskStep::Sync => {}
     }
 }
 
@@ -83,15 +83,15 @@ impl StorageBackend for Disk {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.lock().unwrap().step(Step::Resize(len))
+        self.0.lock().unwrap().step(DiskStep::Resize(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.lock().unwrap().step(Step::Sync)
+        self.0.lock().unwrap().step(DiskStep::Sync)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.lock().unwrap().step(Step::Write(offset, data.to_vec()))
+        self.0.lock().unwrap().step(DiskStep::Write(offset, data.to_vec()))
     }
 }
 
@@ -104,7 +104,7 @@ impl Disk {
     fn after_power_loss(&self, steps: usize, dice: &mut StdRng) -> Vec<u8> {
         let platter = self.0.lock().unwrap();
         let made = &platter.steps[..steps];
-        let synced = made.iter().rposition(|step| matches!(step, Step::Sync)).unwrap_or(0);
+        let synced = made.iter().rposition(|step| matches!(step, DiskStep::Sync)).unwrap_or(0);
         let mut bytes = Vec::new();
         let share = dice.gen_range(0..=4);
         for (number, step) in made.iter().enumerate() {
@@ -128,7 +128,7 @@ fn round(round: u64) -> Vec<Op> {
     let write = |index: u64| Op::Append(index, codec::encode(&entry(index)).unwrap());
     let mut ops = vec![write(round)];
     if round.is_multiple_of(3) {
-        ops.push(Op::Set(Key::Vote, codec::encode(&Vote::new(round, NodeId(1))).unwrap()));
+        ops.push(Op::Set(MetaKey::Vote, codec::encode(&Vote::new(round, NodeId(1))).unwrap()));
     }
     if round % 10 == 9 {
         let state = State { applied: LogIndex(round), ..State::default() };
@@ -147,7 +147,7 @@ fn live(disk: &Disk, rounds: u64) -> Vec<usize> {
     let mut engine = Engine::over(disk.clone(), Path::new("disk")).unwrap();
     let binding =
         Binding { node_id: NodeId(1), cluster_id: ClusterId::new("c").expect("an id"), incarnation: Incarnation::new("i").expect("an id") };
-    engine.commit(&[Op::Set(Key::Binding, codec::encode(&binding).unwrap())]).unwrap();
+    engine.commit(&[Op::Set(MetaKey::Binding, codec::encode(&binding).unwrap())]).unwrap();
     let mut acknowledged = vec![disk.0.lock().unwrap().steps.len()];
     for number in 0..rounds {
         if engine.commit(&round(number)).is_err() {
@@ -158,13 +158,13 @@ fn live(disk: &Disk, rounds: u64) -> Vec<usize> {
     acknowledged
 }
 
-fn reopen(bytes: Vec<u8>, marked: &Marked) -> Result<Book, String> {
+fn reopen(bytes: Vec<u8>, marked: &Marked) -> Result<RecoveredLog, String> {
     let mut engine = Engine::over(Disk::holding(bytes), Path::new("disk")).map_err(|error| error.to_string())?;
     verify::read_all(&mut engine, marked).map(|(_, book, _)| book).map_err(|error| error.to_string())
 }
 
 /// Checks that the rounds up to `last` are there, or one more: a round that was being committed.
-fn check(book: &Book, acknowledged: u64) {
+fn check(book: &RecoveredLog, acknowledged: u64) {
     let last = book.last().map_or(0, |last| last.index + 1);
     assert!(last == acknowledged || last == acknowledged + 1, "{acknowledged} rounds were acknowledged, {last} are there");
     assert!(book.entries.iter().all(|(index, found)| *found == entry(*index)));
@@ -178,7 +178,7 @@ fn a_commit_costs_one_sync() {
     let acknowledged = live(&disk, 60);
     let platter = disk.0.lock().unwrap();
     for (number, moments) in acknowledged.windows(2).enumerate() {
-        let syncs = platter.steps[moments[0]..moments[1]].iter().filter(|step| matches!(step, Step::Sync)).count();
+        let syncs = platter.steps[moments[0]..moments[1]].iter().filter(|step| matches!(step, DiskStep::Sync)).count();
         assert_eq!(syncs, 1, "round {number}");
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::engine::{self, Engine, Key};
-use super::mark::{Mark, Marked};
+use super::commit_watermark::{Marked, WatermarkFile};
+use super::engine::{self, Engine, MetaKey};
 use super::{StoreError, codec, files};
 use crate::base::{ClusterId, Incarnation, NodeId, limits};
 use crate::failpoint;
@@ -30,7 +30,7 @@ pub struct Binding {
 ///
 /// The log is short: it is purged behind each snapshot (`limits::SNAPSHOT_EVERY_ENTRIES`).
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(super) struct RecoveredLog {
     /// The vote.
     pub(super) vote: Option<Vote>,
     /// The commit point.
@@ -41,7 +41,7 @@ pub(super) struct Book {
     pub(super) entries: BTreeMap<u64, Entry>,
 }
 
-impl Book {
+impl RecoveredLog {
     /// Whether nothing was ever written.
     pub(super) fn is_pristine(&self) -> bool {
         self.vote.is_none() && self.purged.is_none() && self.entries.is_empty()
@@ -56,23 +56,23 @@ impl Book {
 /// What was found on the disk.
 pub(super) struct Recovered {
     pub(super) engine: Engine,
-    pub(super) mark: Mark,
-    pub(super) book: Book,
+    pub(super) mark: WatermarkFile,
+    pub(super) book: RecoveredLog,
     pub(super) snapshot: Option<(SnapshotMeta, State)>,
 }
 
 /// Starts a new log.
 pub(super) fn create(dir: &Path, binding: &Binding) -> Result<Recovered, StoreError> {
     let unwritable = |error: serde_json::Error| StoreError::Io { action: "write down", path: dir.to_owned(), source: error.into() };
-    let mark = Mark::create(dir)?;
+    let mark = WatermarkFile::create(dir)?;
     let engine = Engine::create(dir, codec::encode(binding).map_err(unwritable)?)?;
-    Ok(Recovered { engine, mark, book: Book::default(), snapshot: None })
+    Ok(Recovered { engine, mark, book: RecoveredLog::default(), snapshot: None })
 }
 
 /// Opens the log that belongs to `binding`.
 pub(super) fn open(dir: &Path, binding: &Binding) -> Result<Recovered, StoreError> {
     let mut engine = Engine::open(dir)?;
-    let (mark, marked) = Mark::open(dir)?;
+    let (mark, marked) = WatermarkFile::open(dir)?;
     let (found, book, snapshot) = read_all(&mut engine, &marked)?;
     if found != *binding {
         let problem = format!("it belongs to sentinel {} of cluster '{}', life {}", found.node_id, found.cluster_id, found.incarnation);
@@ -101,16 +101,16 @@ pub(super) fn discard_unused(dir: &Path) -> Result<(), StoreError> {
     files::sync_dir(dir)
 }
 
-pub(super) type Content = (Binding, Book, Option<(SnapshotMeta, State)>);
+pub(super) type Content = (Binding, RecoveredLog, Option<(SnapshotMeta, State)>);
 
 pub(super) fn read_all(engine: &mut Engine, marked: &Marked) -> Result<Content, StoreError> {
-    let reader = Reader { engine };
-    let binding: Binding = reader.required(Key::Binding)?;
-    let commits: u64 = reader.required(Key::Commits)?;
-    let mut book = Book {
-        vote: reader.optional(Key::Vote)?,
-        committed: reader.optional::<LogId>(Key::Committed)?.max(marked.committed),
-        purged: reader.optional(Key::Purged)?,
+    let reader = RecordReader { engine };
+    let binding: Binding = reader.required(MetaKey::Binding)?;
+    let commits: u64 = reader.required(MetaKey::Commits)?;
+    let mut book = RecoveredLog {
+        vote: reader.optional(MetaKey::Vote)?,
+        committed: reader.optional::<LogId>(MetaKey::Committed)?.max(marked.committed),
+        purged: reader.optional(MetaKey::Purged)?,
         entries: BTreeMap::new(),
     };
     if let Some(term) = book.vote.map(|vote| vote.leader_id.term).filter(|term| *term > limits::TERM_LIMIT) {
@@ -118,7 +118,7 @@ pub(super) fn read_all(engine: &mut Engine, marked: &Marked) -> Result<Content, 
     }
     reader.entries(&mut book)?;
     let snapshot = reader.snapshot()?;
-    let check = Check { path: engine.path().to_owned(), book: &book, snapshot: snapshot.as_ref().map(|(meta, _)| meta) };
+    let check = FileCheck { path: engine.path().to_owned(), book: &book, snapshot: snapshot.as_ref().map(|(meta, _)| meta) };
     check.nothing_acknowledged_is_missing(commits, marked)?;
     check.purged_is_in_the_snapshot()?;
     check.committed_is_there()?;
@@ -127,23 +127,23 @@ pub(super) fn read_all(engine: &mut Engine, marked: &Marked) -> Result<Content, 
 }
 
 /// Reads and decodes; what fails is named.
-struct Reader<'a> {
+struct RecordReader<'a> {
     engine: &'a Engine,
 }
 
-impl Reader<'_> {
-    fn optional<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, StoreError> {
+impl RecordReader<'_> {
+    fn optional<T: DeserializeOwned>(&self, key: MetaKey) -> Result<Option<T>, StoreError> {
         let path = self.engine.path();
         let row = self.engine.row(key).map_err(|error| StoreError::damaged(path, key.name(), error))?;
         row.map(|bytes| codec::decode(&bytes).map_err(|problem| problem.at(path, key.name()))).transpose()
     }
 
-    fn required<T: DeserializeOwned>(&self, key: Key) -> Result<T, StoreError> {
+    fn required<T: DeserializeOwned>(&self, key: MetaKey) -> Result<T, StoreError> {
         self.optional(key)?.ok_or_else(|| StoreError::damaged(self.engine.path(), key.name(), "it is missing"))
     }
 
     /// Reads the log and checks that it has no hole and belongs behind the purge point.
-    fn entries(&self, book: &mut Book) -> Result<(), StoreError> {
+    fn entries(&self, book: &mut RecoveredLog) -> Result<(), StoreError> {
         let path = self.engine.path();
         let mut next = book.purged.map_or(0, |purged| purged.index + 1);
         let mut last = book.purged;
@@ -173,24 +173,24 @@ impl Reader<'_> {
     }
 
     fn snapshot(&self) -> Result<Option<(SnapshotMeta, State)>, StoreError> {
-        let Some(meta) = self.optional::<SnapshotMeta>(Key::SnapshotMeta)? else { return Ok(None) };
-        let state: State = self.required(Key::SnapshotData)?;
+        let Some(meta) = self.optional::<SnapshotMeta>(MetaKey::SnapshotMeta)? else { return Ok(None) };
+        let state: State = self.required(MetaKey::SnapshotData)?;
         if meta.last_log_id.map(|last| last.index) != Some(state.applied.0) {
             let problem = format!("it covers the log up to {}, its description says {}", state.applied, shown(meta.last_log_id));
-            return Err(StoreError::damaged(self.engine.path(), Key::SnapshotData.name(), problem));
+            return Err(StoreError::damaged(self.engine.path(), MetaKey::SnapshotData.name(), problem));
         }
         Ok(Some((meta, state)))
     }
 }
 
 /// What must fit together.
-struct Check<'a> {
+struct FileCheck<'a> {
     path: PathBuf,
-    book: &'a Book,
+    book: &'a RecoveredLog,
     snapshot: Option<&'a SnapshotMeta>,
 }
 
-impl Check<'_> {
+impl FileCheck<'_> {
     fn nothing_acknowledged_is_missing(&self, commits: u64, marked: &Marked) -> Result<(), StoreError> {
         if commits >= marked.commits {
             return Ok(());
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn a_term_that_no_cluster_reaches_is_told_with_the_way_out() {
         for term in [limits::TERM_LIMIT + 1, u64::MAX] {
-            let said = refused(&[Op::Set(Key::Vote, codec::encode(&Vote::new(term, NodeId(2))).unwrap())]);
+            let said = refused(&[Op::Set(MetaKey::Vote, codec::encode(&Vote::new(term, NodeId(2))).unwrap())]);
             assert!(said.contains(&format!("the term of the vote is {term}")) && said.contains("raft secret-file"), "{said}");
         }
     }

@@ -9,9 +9,9 @@ use std::time::Instant;
 use openraft::storage::LogFlushed;
 use tokio::sync::{oneshot, watch};
 
-use super::engine::{Engine, Key, Op};
+use super::commit_watermark::{Marked, WatermarkFile};
+use super::engine::{Engine, MetaKey, Op};
 use super::identity::DataDir;
-use super::mark::{Mark, Marked};
 use super::progress::{Failed, Progress};
 use super::{StoreError, codec};
 use crate::raft::types::{LogId, TypeConfig};
@@ -41,20 +41,20 @@ enum Job {
 }
 
 /// The way to the thread. The last one to go closes the file.
-pub(super) struct Writer {
+pub(super) struct WriterHandle {
     jobs: Sender<Job>,
     progress: watch::Receiver<Progress>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Writer {
+impl WriterHandle {
     /// Starts the thread. It holds the lock of the directory for as long as it may write.
-    pub(super) fn start(opened: Opened, dir: DataDir) -> Result<Self, StoreError> {
-        let Opened { engine, mark, committed, covered, next } = opened;
+    pub(super) fn start(opened: WriterStart, dir: DataDir) -> Result<Self, StoreError> {
+        let WriterStart { engine, mark, committed, covered, next } = opened;
         let path = engine.path().to_owned();
         let (jobs, inbox) = channel();
         let (told, progress) = watch::channel(Progress::at(next, engine.commits()));
-        let desk = Desk {
+        let desk = WriterThread {
             engine,
             mark,
             waiting: Vec::new(),
@@ -130,16 +130,16 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for WriterHandle {
     fn drop(&mut self) {
         self.close();
     }
 }
 
 /// What the thread starts with.
-pub(super) struct Opened {
+pub(super) struct WriterStart {
     pub(super) engine: Engine,
-    pub(super) mark: Mark,
+    pub(super) mark: WatermarkFile,
     /// The commit point.
     pub(super) committed: Option<LogId>,
     /// Up to where the snapshot in the file covers the log.
@@ -149,9 +149,9 @@ pub(super) struct Opened {
 }
 
 /// What the thread works with.
-struct Desk {
+struct WriterThread {
     engine: Engine,
-    mark: Mark,
+    mark: WatermarkFile,
     /// Changes that are not in the file yet, in order.
     waiting: Vec<Op>,
     /// Whether one of them is to be durable without waiting for more.
@@ -175,13 +175,13 @@ struct Desk {
 }
 
 /// Who waits for the transaction.
-enum Waiter {
-    Writer(Answer<()>),
+enum WriteWaiter {
+    WriterHandle(Answer<()>),
     Raft(LogFlushed<TypeConfig>),
     Reader(Answer<SnapshotRows>),
 }
 
-impl Desk {
+impl WriterThread {
     fn run(mut self, inbox: &Receiver<Job>) {
         let mut open = true;
         while open {
@@ -201,7 +201,7 @@ impl Desk {
     }
 
     /// Puts one job on the desk; false when it is the last one.
-    fn take(&mut self, job: Job, waiters: &mut Vec<Waiter>) -> bool {
+    fn take(&mut self, job: Job, waiters: &mut Vec<WriteWaiter>) -> bool {
         if self.has_to_wait(&job) {
             self.behind_purge.push(job);
             return true;
@@ -209,13 +209,13 @@ impl Desk {
         match job {
             Job::Write(ops, answer) => {
                 ops.into_iter().for_each(|op| self.queue(op));
-                waiters.push(Waiter::Writer(answer));
+                waiters.push(WriteWaiter::WriterHandle(answer));
                 self.let_purge_go(waiters);
             }
             Job::Append(ops, flushed) => {
                 ops.into_iter().for_each(|op| self.queue(op));
                 self.pressing = true;
-                waiters.extend(flushed.map(Waiter::Raft));
+                waiters.extend(flushed.map(WriteWaiter::Raft));
             }
             Job::Queue(ops) => {
                 ops.into_iter().for_each(|op| self.queue(op));
@@ -226,7 +226,7 @@ impl Desk {
                 self.let_purge_go(waiters);
             }
             Job::Committed(upto) => self.committed = self.committed.max(Some(upto)),
-            Job::Snapshot(answer) => waiters.push(Waiter::Reader(answer)),
+            Job::Snapshot(answer) => waiters.push(WriteWaiter::Reader(answer)),
             Job::Close => return false,
         }
         true
@@ -271,7 +271,7 @@ impl Desk {
 
     /// Queues the purge once what it removes is covered, and what has waited behind it. The purge comes last: a later one may have taken its
     /// place, and removes some of these entries again.
-    fn let_purge_go(&mut self, waiters: &mut Vec<Waiter>) {
+    fn let_purge_go(&mut self, waiters: &mut Vec<WriteWaiter>) {
         let Some((upto, recorded)) = self.purge.take_if(|(upto, _)| Some(*upto) <= self.covered) else { return };
         for job in std::mem::take(&mut self.behind_purge) {
             self.take(job, waiters);
@@ -294,7 +294,7 @@ impl Desk {
     fn try_work(&mut self, durable: bool) -> Result<(), redb::Error> {
         if durable && !self.waiting.is_empty() {
             if let Some(committed) = self.committed {
-                self.waiting.push(Op::Set(Key::Committed, codec::encode(&committed).map_err(io::Error::from)?));
+                self.waiting.push(Op::Set(MetaKey::Committed, codec::encode(&committed).map_err(io::Error::from)?));
             }
             let begun = Instant::now();
             self.engine.commit(&self.waiting)?;
@@ -310,18 +310,18 @@ impl Desk {
         Ok(())
     }
 
-    fn answer(&self, waiter: Waiter, done: &Result<(), Failed>) {
+    fn answer(&self, waiter: WriteWaiter, done: &Result<(), Failed>) {
         // Who went away in the meantime does not need the answer.
         match waiter {
-            Waiter::Writer(answer) => drop(answer.send(done.clone())),
-            Waiter::Raft(flushed) => flushed.log_io_completed(done.clone().map_err(io::Error::other)),
-            Waiter::Reader(answer) => drop(answer.send(done.clone().and_then(|()| self.read_snapshot()))),
+            WriteWaiter::WriterHandle(answer) => drop(answer.send(done.clone())),
+            WriteWaiter::Raft(flushed) => flushed.log_io_completed(done.clone().map_err(io::Error::other)),
+            WriteWaiter::Reader(answer) => drop(answer.send(done.clone().and_then(|()| self.read_snapshot()))),
         }
     }
 
     fn read_snapshot(&self) -> Result<SnapshotRows, Failed> {
         let row =
             |key| self.engine.row(key).map_err(|problem| Failed::of(format!("cannot read {}: {problem}", self.engine.path().display())));
-        Ok(row(Key::SnapshotMeta)?.zip(row(Key::SnapshotData)?))
+        Ok(row(MetaKey::SnapshotMeta)?.zip(row(MetaKey::SnapshotData)?))
     }
 }

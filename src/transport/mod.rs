@@ -16,4 +16,4 @@ pub use connection::{ConnectInfo, Incoming, Opening};
 pub use dial::{Dial, denied};
 pub use incoming::{Intake, incoming};
 pub use link::Proof;
-pub use proving::{Caller, PeerConnection, Terms, proving};
+pub use proving::{CallOrigin, PeerConnection, Terms, proving};

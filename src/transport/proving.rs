@@ -36,14 +36,14 @@ pub struct Terms {
 
 /// The origin of a call, among the extensions of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caller {
+pub struct CallOrigin {
     /// The other end; none if it was gone before it was asked for.
     pub addr: Option<SocketAddr>,
     /// It holds the secret, or showed the certificate of a peer.
     pub proven: bool,
 }
 
-impl Caller {
+impl CallOrigin {
     /// Its address, for the log.
     pub fn shown(&self) -> String {
         self.addr.map_or_else(|| "an unknown address".to_owned(), |addr| addr.ip().to_canonical().to_string())
@@ -58,7 +58,7 @@ impl Caller {
 /// A connection of a peer, or of a stranger where no proof is asked for.
 pub struct PeerConnection {
     bytes: AnyBytes,
-    caller: Caller,
+    caller: CallOrigin,
 }
 
 /// The connections of `taken` that meet the terms. None waits for the proof of another; one that fails is closed without a word, and
@@ -114,7 +114,7 @@ where
 /// The connection, or the reason why it is none; no reason where the other side only looked whether the port is open.
 async fn prove(incoming: Incoming, terms: &Terms, addr: Option<SocketAddr>) -> Result<PeerConnection, Option<String>> {
     let Some(proof) = &terms.proof else {
-        let caller = Caller { addr, proven: terms.certified };
+        let caller = CallOrigin { addr, proven: terms.certified };
         return Ok(PeerConnection { bytes: Box::new(incoming), caller });
     };
     let place = incoming.place();
@@ -123,8 +123,10 @@ async fn prove(incoming: Incoming, terms: &Terms, addr: Option<SocketAddr>) -> R
         place.prove();
     }
     match asked {
-        Ok(Ok(Taken::Proven(stream))) => Ok(PeerConnection { bytes: stream, caller: Caller { addr, proven: true } }),
-        Ok(Ok(Taken::Unproven(stream))) => Ok(PeerConnection { bytes: Box::new(stream), caller: Caller { addr, proven: terms.certified } }),
+        Ok(Ok(Taken::Proven(stream))) => Ok(PeerConnection { bytes: stream, caller: CallOrigin { addr, proven: true } }),
+        Ok(Ok(Taken::Unproven(stream))) => {
+            Ok(PeerConnection { bytes: Box::new(stream), caller: CallOrigin { addr, proven: terms.certified } })
+        }
         Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(None),
         Ok(Err(error)) => Err(Some(error.to_string())),
         Err(_) => Err(Some(format!("no proof of the secret within {} s (raft secret-file)", PROOF_WITHIN.as_secs()))),
@@ -132,9 +134,9 @@ async fn prove(incoming: Incoming, terms: &Terms, addr: Option<SocketAddr>) -> R
 }
 
 impl Connected for PeerConnection {
-    type ConnectInfo = Caller;
+    type ConnectInfo = CallOrigin;
 
-    fn connect_info(&self) -> Caller {
+    fn connect_info(&self) -> CallOrigin {
         self.caller
     }
 }

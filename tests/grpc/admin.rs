@@ -76,9 +76,9 @@ async fn bad_input_is_refused_before_it_reaches_the_log() {
         (pb::MonitorGroupRequest { master: at("host", 0), ..monitor("a", 1) }, "port 0"),
         (pb::MonitorGroupRequest { master: at("host", 65_536), ..monitor("a", 1) }, "too large a port"),
     ] {
-        let before = raft_sentinel::serve::Agreement::state(&world.fake).applied;
+        let before = raft_sentinel::serve::ReplicatedState::state(&world.fake).applied;
         assert_eq!(admin.monitor_group(request).await.unwrap_err().code(), Code::InvalidArgument, "{problem}");
-        assert_eq!(raft_sentinel::serve::Agreement::state(&world.fake).applied, before, "{problem}");
+        assert_eq!(raft_sentinel::serve::ReplicatedState::state(&world.fake).applied, before, "{problem}");
     }
 }
 
@@ -119,7 +119,7 @@ async fn members_are_added_promoted_replaced_and_removed() {
     assert_eq!(done.steps.len(), 4, "{:?}", done.steps);
     let voters: Vec<_> = done.members.iter().filter(|member| member.voter).map(|member| member.id).collect();
     assert_eq!(voters, [1, 2, 4]);
-    assert!(!raft_sentinel::serve::Agreement::state(&world.fake).sentinels.contains_key(&NodeId(3)));
+    assert!(!raft_sentinel::serve::ReplicatedState::state(&world.fake).sentinels.contains_key(&NodeId(3)));
     assert!(admin.replace_member(replace).await.unwrap().into_inner().steps.is_empty(), "nothing is left to be done");
 
     admin.add_learner(pb::AddLearnerRequest { id: 5, raft_address: at("127.0.0.1", 27383) }).await.unwrap();

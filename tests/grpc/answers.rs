@@ -3,7 +3,7 @@
 use raft_sentinel::base::observation::LinkLoss;
 use raft_sentinel::base::{Fence, FenceSight, LogIndex, Mono, NodeId, WallTime};
 use raft_sentinel::judge::{GroupView, Link};
-use raft_sentinel::machine::{Basis, Command, Ineligible, Manner};
+use raft_sentinel::machine::{Command, FailoverMode, FencingProof, Ineligible};
 use raft_sentinel::proto::sentinel as pb;
 use raft_sentinel::proto::sentinel::{Consistency, Evidence, Health, Role};
 use raft_sentinel::raft::Leadership;
@@ -245,11 +245,11 @@ async fn a_forced_decision_says_so() {
     let world = World::start().await;
     world.monitor("a");
     let (epoch, by, at) = (world.group("a").epoch, NodeId(1), WallTime(2_000_000));
-    let manner = Manner::Force;
+    let manner = FailoverMode::Force;
     world.fake.commit(&Command::FailoverRequested { group: name("a"), epoch, by, manner, target: None, at, asked: None });
     let running = master(&world, "a", Consistency::Linearizable).await.unwrap().master.unwrap().failover.unwrap();
     assert_eq!(running.forced_by, Some(1));
-    world.decide_on("a", &node(2), Basis::Forced, Some(Fence { min_replicas: 1, max_lag_s: 2 }));
+    world.decide_on("a", &node(2), FencingProof::Forced, Some(Fence { min_replicas: 1, max_lag_s: 2 }));
     let told = &decisions(&world, "a", 0).await[0];
     let Some(pb::cause::Cause::Requested(asked)) = &told.cause.as_ref().unwrap().cause else { panic!("{:?}", told.cause) };
     assert_eq!(asked.manner(), pb::FailoverManner::Force);

@@ -3,7 +3,7 @@
 use clap::Parser;
 use raft_sentinel::base::{Addr, Fence, FenceSight, NodeId};
 use raft_sentinel::ctl;
-use raft_sentinel::machine::Basis;
+use raft_sentinel::machine::FencingProof;
 use raft_sentinel::raft::Leadership;
 use tokio::net::TcpListener;
 
@@ -91,7 +91,7 @@ async fn failovers_are_asked_for_in_clear_words() {
         assert!(world.group("a").failover.is_none(), "{wrong}");
     }
     assert_all(&typed(at, "failover a --force --accept-loss").await.unwrap(), &["towards epoch 1 is forced, with whatever loss"]);
-    world.decide_on("a", &node(2), Basis::Forced, None);
+    world.decide_on("a", &node(2), FencingProof::Forced, None);
     let told = typed(at, "decisions a").await.unwrap();
     assert_all(
         &told,

@@ -1,7 +1,7 @@
 //! Failovers that operators ask for over gRPC: how they may be asked for, and what they are told came of it.
 
 use raft_sentinel::base::{Addr, WallTime};
-use raft_sentinel::machine::{AbortReason, Cause, Command, Ineligible, Manner, Phase};
+use raft_sentinel::machine::{AbortReason, Cause, Command, FailoverMode, Ineligible, Phase};
 use raft_sentinel::proto::admin as pb;
 use raft_sentinel::proto::admin::switchover_response::Outcome;
 use tonic::{Code, Status};
@@ -27,7 +27,7 @@ async fn the_manner_and_the_target_reach_the_log() {
     request(&world, asked(pb::FailoverManner::Coordinated, false, Some(&node(3)))).await.unwrap();
     let failover = world.group("a").failover.clone().unwrap();
     assert_eq!(failover.phase, Phase::Draining { target: Some(node(3)) });
-    assert!(matches!(failover.cause, Cause::Requested { manner: Manner::Coordinated, .. }));
+    assert!(matches!(failover.cause, Cause::Requested { manner: FailoverMode::Coordinated, .. }));
     // To name the next master is to plan the change.
     world.monitor("b");
     let plain = pb::RequestFailoverRequest { group: "b".to_owned(), ..asked(pb::FailoverManner::Plain, false, Some(&node(2))) };

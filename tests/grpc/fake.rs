@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use raft_sentinel::base::{Addr, ClusterId, LogIndex, NodeId, SentinelId};
-use raft_sentinel::machine::{Command, Logged, State};
+use raft_sentinel::machine::{Command, LoggedEvent, State};
 use raft_sentinel::raft::{Committed, Leadership, Left, Member, MembershipError, PeerHealth, ProposeError, RaftStatus, ReadError};
-use raft_sentinel::serve::{Agreement, Consensus};
+use raft_sentinel::serve::{ClusterAdmin, ReplicatedState};
 use tokio::sync::{broadcast, watch};
 
 /// The sentinel that answers.
@@ -18,7 +18,7 @@ pub struct Fake {
     members: Arc<Mutex<Vec<Member>>>,
     states: watch::Sender<Arc<State>>,
     leadership: watch::Sender<Leadership>,
-    events: broadcast::Sender<Arc<Logged>>,
+    events: broadcast::Sender<Arc<LoggedEvent>>,
 }
 
 impl Fake {
@@ -77,7 +77,7 @@ impl Fake {
 }
 
 #[async_trait::async_trait]
-impl Agreement for Fake {
+impl ReplicatedState for Fake {
     fn id(&self) -> NodeId {
         ME
     }
@@ -109,7 +109,7 @@ impl Agreement for Fake {
         }
     }
 
-    fn events(&self) -> broadcast::Receiver<Arc<Logged>> {
+    fn events(&self) -> broadcast::Receiver<Arc<LoggedEvent>> {
         self.events.subscribe()
     }
 
@@ -130,7 +130,7 @@ impl Agreement for Fake {
 }
 
 #[async_trait::async_trait]
-impl Consensus for Fake {
+impl ClusterAdmin for Fake {
     fn states(&self) -> watch::Receiver<Arc<State>> {
         self.states.subscribe()
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use raft_sentinel::base::{LogIndex, NodeId, WallTime, limits};
-use raft_sentinel::machine::{Command, Manner};
+use raft_sentinel::machine::{Command, FailoverMode};
 use raft_sentinel::proto::sentinel::watch_masters_response::Event;
 use raft_sentinel::proto::sentinel::{Consistency, MasterChange, WatchMastersRequest, WatchMastersResponse};
 use raft_sentinel::raft::Leadership;
@@ -219,7 +219,7 @@ async fn a_planned_change_is_told_when_the_new_master_takes_writes_or_after_a_mo
         let mut watch = Watch::open(&world, &["a"], None).await.unwrap();
         watch.snapshot().await;
         let (epoch, at) = (world.group("a").epoch, WallTime(0));
-        let manner = Manner::Coordinated;
+        let manner = FailoverMode::Coordinated;
         world.fake.commit(&Command::FailoverRequested { group: name("a"), epoch, by: NodeId(2), manner, target: None, at, asked: None });
         let id = world.running("a");
         let begun = std::time::Instant::now();

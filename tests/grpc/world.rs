@@ -16,10 +16,10 @@ use raft_sentinel::events::Hub;
 use raft_sentinel::hooks::{self, Hooks};
 use raft_sentinel::judge::{GroupView, Link, NodeView};
 use raft_sentinel::machine::ChosenFor;
-use raft_sentinel::machine::ballot::ReplicaWitness;
+use raft_sentinel::machine::ballot::ReplicaLinkReport;
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{
-    Basis, Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, Manner, SentinelRecord, Testimony,
+    Candidate, Choice, Command, DownEvidence, Evidence, FailoverId, FailoverMode, FencingProof, Identity, Ineligible, SentinelRecord,
 };
 use raft_sentinel::proto::admin::admin_client::AdminClient;
 use raft_sentinel::proto::sentinel::sentinel_client::SentinelClient;
@@ -78,7 +78,7 @@ impl World {
         let served = tokio::spawn(grpc::serve(vec![on_grpc], entrance, ctx.clone(), stop.clone()));
         tokio::spawn(http::serve(
             vec![on_http],
-            http::Entrance { port: port("HTTP"), all: vec![("http", port("HTTP"))] },
+            http::HttpEntrance { port: port("HTTP"), all: vec![("http", port("HTTP"))] },
             ctx,
             hooks,
             stop.clone(),
@@ -121,8 +121,8 @@ impl World {
 
     /// One sentinel's vote that the master is down, with what a replica says.
     pub fn vote_down(&self, group: &str, voter: u64, at_us: u64) -> LogIndex {
-        let witness = ReplicaWitness { replica: node(2), link_up: false, last_io_s: Some(31) };
-        let testimony = Testimony { evidence: Evidence::Refused, silent_ms: 30_017, limit_ms: 30_000, replicas: vec![witness] };
+        let witness = ReplicaLinkReport { replica: node(2), link_up: false, last_io_s: Some(31) };
+        let testimony = DownEvidence { evidence: Evidence::Refused, silent_ms: 30_017, limit_ms: 30_000, replicas: vec![witness] };
         let epoch = self.group(group).epoch;
         let vote = Command::VoteDown { group: name(group), epoch, voter: NodeId(voter), testimony, at: WallTime(at_us) };
         self.fake.commit(&vote).index
@@ -135,7 +135,7 @@ impl World {
             group: name(group),
             epoch,
             by: NodeId(1),
-            manner: Manner::Plain,
+            manner: FailoverMode::Plain,
             target: None,
             at,
             asked: None,
@@ -151,21 +151,21 @@ impl World {
 
     /// The decision of the failover that is running.
     pub fn decide(&self, group: &str, chosen: &Addr, at_us: u64) -> LogIndex {
-        self.decide_as(group, chosen, at_us, Basis::Unfenced, None)
+        self.decide_as(group, chosen, at_us, FencingProof::Unfenced, None)
     }
 
     /// The same, on other grounds.
-    pub fn decide_on(&self, group: &str, chosen: &Addr, basis: Basis, arms: Option<Fence>) -> LogIndex {
+    pub fn decide_on(&self, group: &str, chosen: &Addr, basis: FencingProof, arms: Option<Fence>) -> LogIndex {
         self.decide_as(group, chosen, 3_000_000, basis, arms)
     }
 
-    fn decide_as(&self, group: &str, chosen: &Addr, at_us: u64, basis: Basis, arms: Option<Fence>) -> LogIndex {
+    fn decide_as(&self, group: &str, chosen: &Addr, at_us: u64, basis: FencingProof, arms: Option<Fence>) -> LogIndex {
         let eligible = Candidate {
             addr: chosen.clone(),
             run_id: Some(RunId::new("run-chosen").expect("an id")),
             priority: Some(100),
             offset: Some(900),
-            detached: basis != Basis::Unfenced,
+            detached: basis != FencingProof::Unfenced,
             ineligible: None,
         };
         let down =
@@ -189,7 +189,7 @@ impl World {
     }
 
     pub fn group(&self, group: &str) -> std::sync::Arc<raft_sentinel::machine::Group> {
-        use raft_sentinel::serve::Agreement;
+        use raft_sentinel::serve::ReplicatedState;
         self.fake.state().group(group).expect("it is monitored").clone()
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use raft_sentinel::base::settings::SettingChange;
 use raft_sentinel::base::{NodeId, WallTime};
 use raft_sentinel::events::{Level, Spoken};
-use raft_sentinel::hooks::{Limits, Standing, script};
+use raft_sentinel::hooks::{Limits, RunStanding, script};
 use raft_sentinel::machine::Command;
 
 use super::world::{World, event, eventually, group, quick, write_script};
@@ -118,12 +118,12 @@ async fn what_runs_and_waits_is_shown() {
     world.warn("-sdown", "b");
     eventually(
         "the first one runs",
-        || matches!(world.hooks.pending().first(), Some(first) if matches!(first.standing, Standing::Running { pid: Some(_), .. })),
+        || matches!(world.hooks.pending().first(), Some(first) if matches!(first.standing, RunStanding::Running { pid: Some(_), .. })),
     )
     .await;
     let pending = world.hooks.pending();
     assert_eq!(pending.iter().map(|one| one.argv[1..].join(" ")).collect::<Vec<_>>(), ["+sdown a", "-sdown b"]);
-    assert_eq!((pending[0].runs, pending[1].runs, pending[1].standing), (1, 0, Standing::Scheduled { in_ms: 0 }));
+    assert_eq!((pending[0].runs, pending[1].runs, pending[1].standing), (1, 0, RunStanding::Scheduled { in_ms: 0 }));
     assert_eq!((world.hooks.counts().running, world.hooks.counts().queued), (1, 2));
     std::fs::write(world.dir.path().join("go"), "").unwrap();
     eventually("both are done", || world.hooks.counts().queued == 0).await;

@@ -11,11 +11,11 @@ use raft_sentinel::base::{
     Addr, CallRules, ClusterId, Epoch, GroupName, GroupSettings, LogIndex, NodeId, ReplId, RunId, SentinelId, WallTime, WebhookUrl,
 };
 use raft_sentinel::clock::Clock;
-use raft_sentinel::events::{Hub, Level, News, Origin, Spoken, Switch};
-use raft_sentinel::hooks::{Hooks, Limits, OwnFile, Sources, Teller, script, webhook};
+use raft_sentinel::events::{FeedItem, Hub, Level, Origin, Spoken, Switch};
+use raft_sentinel::hooks::{Hooks, Limits, OwnFile, SenderIdentity, Sources, script, webhook};
 use raft_sentinel::machine::choice::ChosenFor;
 use raft_sentinel::machine::command::Origin as From;
-use raft_sentinel::machine::{Basis, Candidate, Choice, Command as Entry, Evidence, Identity, Outcome, State, Testimony};
+use raft_sentinel::machine::{Candidate, Choice, Command as Entry, DownEvidence, Evidence, FencingProof, Identity, Outcome, State};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ pub(crate) struct World {
     pub(crate) hub: Hub,
     pub(crate) dir: TempDir,
     state: Arc<Mutex<Arc<State>>>,
-    said: broadcast::Receiver<Arc<News>>,
+    said: broadcast::Receiver<Arc<FeedItem>>,
     cancel: CancellationToken,
 }
 
@@ -65,8 +65,11 @@ impl World {
         let rules = CallRules { own_only: false, webhook_places: Some(vec!["127.0.0.1".parse().unwrap()]), ..CallRules::default() };
         let hooks = Hooks::new(limits, OwnFile { rules: Arc::new(rules), ..OwnFile::default() }, clock, dir.path().to_owned(), hub.clone());
         let (cancel, read) = (CancellationToken::new(), Arc::clone(&state));
-        let teller =
-            Teller { cluster: ClusterId::new("prod").expect("an id"), node: me, sentinel: SentinelId::new("1".repeat(40)).expect("an id") };
+        let teller = SenderIdentity {
+            cluster: ClusterId::new("prod").expect("an id"),
+            node: me,
+            sentinel: SentinelId::new("1".repeat(40)).expect("an id"),
+        };
         let state_now = Box::new(move || Arc::clone(&read.lock().unwrap()));
         let sources = Sources { news: hub.listen(), state: state_now, clock, teller, history_until };
         tokio::spawn(hooks.clone().run(sources, cancel.clone()));
@@ -104,7 +107,7 @@ impl World {
     /// A failover, decided by this sentinel, up to the moment when clients are sent to the new master.
     pub(crate) fn fail_over(&self, by: NodeId) -> Spoken {
         for voter in [1, 2] {
-            let testimony = Testimony { evidence: Evidence::Refused, silent_ms: 1000, limit_ms: 1000, replicas: vec![] };
+            let testimony = DownEvidence { evidence: Evidence::Refused, silent_ms: 1000, limit_ms: 1000, replicas: vec![] };
             self.done(&Entry::VoteDown { group: group(), epoch: Epoch(4), voter: NodeId(voter), testimony, at: WallTime(0) });
         }
         let id = self.state.lock().unwrap().groups[&group()].failover.as_ref().unwrap().id;
@@ -116,7 +119,7 @@ impl World {
             reason: ChosenFor::RunId,
             master_offset: None,
             estimated_loss_bytes: None,
-            basis: Basis::Unfenced,
+            basis: FencingProof::Unfenced,
             arms: None,
             by_hand: false,
         };
@@ -136,7 +139,7 @@ impl World {
     pub(crate) async fn said(&mut self) -> (&'static str, String) {
         let next = async {
             loop {
-                if let News::Event(spoken) = &*self.said.recv().await.unwrap()
+                if let FeedItem::Event(spoken) = &*self.said.recv().await.unwrap()
                     && spoken.group.is_none()
                 {
                     return (spoken.channel, spoken.payload.clone());

@@ -2,7 +2,7 @@
 
 use raft_sentinel::base::settings::PromotionPolicy;
 use raft_sentinel::base::{Fence, FenceSight};
-use raft_sentinel::judge::Remark;
+use raft_sentinel::judge::LocalEvent;
 
 use super::world::{Bench, addr};
 
@@ -13,8 +13,8 @@ fn armed() -> Bench {
     bench
 }
 
-fn told(bench: &Bench, at: usize) -> Vec<Remark> {
-    let of_fence = |remark: &&Remark| matches!(remark, Remark::FenceProblem { .. } | Remark::FenceWell);
+fn told(bench: &Bench, at: usize) -> Vec<LocalEvent> {
+    let of_fence = |remark: &&LocalEvent| matches!(remark, LocalEvent::FenceProblem { .. } | LocalEvent::FenceWell);
     bench.remarks[at].iter().filter(of_fence).cloned().collect()
 }
 
@@ -45,10 +45,10 @@ fn what_lasts_is_told_once_and_its_end_too() {
     let alarm = bench.judge(1).view().fence_alarm.clone().expect("it is in the view");
     assert!(alarm.contains(&addr("blue").to_string()) && alarm.contains("NOPERM"), "{alarm}");
     bench.run(20_000);
-    assert_eq!(told(&bench, 1), [Remark::FenceProblem { why: alarm }]);
+    assert_eq!(told(&bench, 1), [LocalEvent::FenceProblem { why: alarm }]);
     bench.node("blue").fence = Some(Fence { min_replicas: 1, max_lag_s: 2 });
     bench.run_until("well again", |bench| bench.judge(1).view().fence_alarm.is_none());
-    assert_eq!(told(&bench, 1).last(), Some(&Remark::FenceWell));
+    assert_eq!(told(&bench, 1).last(), Some(&LocalEvent::FenceWell));
     assert!(matches!(bench.judge(1).view().fence(&addr("blue")), Some(FenceSight::Holds(_))));
 }
 
@@ -60,6 +60,6 @@ fn another_problem_is_told_as_well_once_it_lasts() {
     // Of two the first one is named: now the master does not say, either.
     bench.node("red").fence = None;
     bench.run_until("told again", |bench| told(bench, 2).len() == 2);
-    let Some(Remark::FenceProblem { why }) = told(&bench, 2).pop() else { panic!("no problem is told") };
+    let Some(LocalEvent::FenceProblem { why }) = told(&bench, 2).pop() else { panic!("no problem is told") };
     assert!(why.contains(&addr("red").to_string()), "{why}");
 }

@@ -2,8 +2,8 @@
 
 use raft_sentinel::base::Epoch;
 use raft_sentinel::base::observation::Role;
-use raft_sentinel::judge::{Ask, Tie};
-use raft_sentinel::machine::{Command, Ending, Event, Ineligible, Manner, Phase};
+use raft_sentinel::judge::{Ask, HeldBack};
+use raft_sentinel::machine::{Command, Ending, Event, FailoverMode, Ineligible, Phase};
 
 use super::world::{Bench, Node, addr, group_name};
 
@@ -125,7 +125,7 @@ fn a_requested_failover_replaces_a_master_that_is_up() {
         group: group_name(),
         epoch: Epoch(0),
         by,
-        manner: Manner::Plain,
+        manner: FailoverMode::Plain,
         target: None,
         at,
         asked: None,
@@ -146,7 +146,7 @@ fn a_requested_failover_without_a_good_replica_is_given_up() {
         group: group_name(),
         epoch: Epoch(0),
         by,
-        manner: Manner::Plain,
+        manner: FailoverMode::Plain,
         target: None,
         at,
         asked: None,
@@ -237,7 +237,7 @@ fn a_history_that_every_node_holds_is_the_groups() {
 #[test]
 fn an_old_master_that_our_own_failover_left_is_demoted_before_anybody_has_listened_for_long() {
     let mut bench = Bench::new(&["blue", "green"]);
-    bench.tie = Some(Tie::Listening);
+    bench.held_back = Some(HeldBack::Listening);
     // What was so before is left alone: others may have made it so.
     bench.node("green").follows = Some(addr("blue"));
     bench.run(2500);

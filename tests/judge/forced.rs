@@ -2,7 +2,7 @@
 
 use raft_sentinel::base::settings::PromotionPolicy;
 use raft_sentinel::base::{Epoch, Fence};
-use raft_sentinel::machine::{Event, Manner};
+use raft_sentinel::machine::{Event, FailoverMode};
 
 use super::strict::{armed, decision, request};
 use super::world::{Bench, addr};
@@ -12,7 +12,7 @@ fn a_master_by_force_takes_writes_and_is_armed_when_enough_follow() {
     let mut bench = armed(&["blue", "green"]);
     (bench.node("red").alive, bench.node("blue").alive) = (false, false);
     bench.run_until("it is blocked", |bench| bench.group().failover.as_ref().is_some_and(|failover| failover.blocked.is_some()));
-    request(&mut bench, Manner::Force, None);
+    request(&mut bench, FailoverMode::Force, None);
     bench.run_until("green is the master", |bench| bench.group().epoch == Epoch(1) && bench.group().failover.is_none());
     assert_eq!(decision(&bench).arms, Some(Fence { min_replicas: 0, max_lag_s: 2 }));
     bench.run(10_000);
@@ -29,7 +29,7 @@ fn a_master_by_force_takes_writes_and_is_armed_when_enough_follow() {
 fn a_master_by_force_with_replicas_is_armed_at_once() {
     let mut bench = armed(&["blue", "green"]);
     bench.node("red").alive = false;
-    request(&mut bench, Manner::Force, None);
+    request(&mut bench, FailoverMode::Force, None);
     bench.run_until("it is decided", |bench| bench.when(|event| matches!(event, Event::Decided { .. })).is_some());
     bench.run_until("it is armed", |bench| bench.group().is_armed());
     let since = bench.when(|event| matches!(event, Event::Decided { .. })).expect("it was");

@@ -2,7 +2,7 @@
 
 use raft_sentinel::base::settings::PromotionPolicy;
 use raft_sentinel::base::{Epoch, WallTime};
-use raft_sentinel::judge::{Ask, Owner, Remark};
+use raft_sentinel::judge::{Ask, LocalEvent, Owner};
 use raft_sentinel::machine::Command;
 
 use super::world::{Bench, Node, addr, group_name};
@@ -17,7 +17,7 @@ fn a_server_of_others_at_a_replicas_address_is_asked_nothing() {
         *bench.node("blue") = Node { history: "of others", offset: 7, ..Node::new(9) };
         bench.run(5000);
         assert_eq!(bench.node("blue").obeyed, Vec::<Ask>::new(), "{policy:?}");
-        assert!(bench.remarks[0].contains(&Remark::Foreign { owner: Some(Owner::Unknown) }), "{policy:?}");
+        assert!(bench.remarks[0].contains(&LocalEvent::Foreign { owner: Some(Owner::Unknown) }), "{policy:?}");
         // Nor while a failover goes on around it.
         bench.node("red").alive = false;
         bench.run(8000);

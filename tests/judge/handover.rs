@@ -3,7 +3,7 @@
 use raft_sentinel::base::settings::PromotionPolicy;
 use raft_sentinel::base::{Addr, Epoch, NodeId, WallTime};
 use raft_sentinel::judge::Ask;
-use raft_sentinel::machine::{Basis, Command, Manner, Phase};
+use raft_sentinel::machine::{Command, FailoverMode, FencingProof, Phase};
 
 use super::world::{Bench, addr, group_name};
 
@@ -25,7 +25,7 @@ fn request(bench: &mut Bench) {
         group,
         epoch,
         by: NodeId(1),
-        manner: Manner::Coordinated,
+        manner: FailoverMode::Coordinated,
         target,
         at: WallTime(0),
         asked: None,
@@ -52,7 +52,7 @@ fn the_old_master_hands_over_itself_where_too_few_replicas_can_be_taken_from_it(
     bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && serves(bench));
     assert!(bench.now_ms - asked < 1000, "after {} ms", bench.now_ms - asked);
     let (choice, _) = bench.group().history[0].choice.clone().expect("a decision");
-    assert_eq!((choice.chosen, choice.basis), (addr("green"), Basis::HandedOver { offset: 400 }));
+    assert_eq!((choice.chosen, choice.basis), (addr("green"), FencingProof::HandedOver { offset: 400 }));
     let first: Vec<Ask> = bench.node("red").obeyed.iter().filter(|ask| !matches!(ask, Ask::Arm(_))).take(2).cloned().collect();
     assert!(matches!(first[..], [Ask::Pause { .. }, Ask::Demote { .. }]), "{first:?}");
     bench.node("blue").alive = true;

@@ -4,7 +4,7 @@
 use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
 use raft_sentinel::base::{Addr, Epoch, NodeId, WallTime};
 use raft_sentinel::judge::Ask;
-use raft_sentinel::machine::{Basis, Command, Event, Evidence, Ineligible, Manner, Phase};
+use raft_sentinel::machine::{Command, Event, Evidence, FailoverMode, FencingProof, Ineligible, Phase};
 
 use super::world::{Bench, Node, addr, group_name};
 
@@ -134,11 +134,19 @@ fn a_master_that_counts_somebody_who_is_no_data_node_is_out_of_writes_as_a_repli
     // What follows it listens on no port, so that it is not known as a replica, and acknowledges all the same.
     bench.node("red").hangers_on = 1;
     let (group, epoch, at) = (group_name(), Epoch(0), WallTime(0));
-    bench.apply(&Command::FailoverRequested { group, epoch, by: NodeId(1), manner: Manner::Coordinated, target: None, at, asked: None });
+    bench.apply(&Command::FailoverRequested {
+        group,
+        epoch,
+        by: NodeId(1),
+        manner: FailoverMode::Coordinated,
+        target: None,
+        at,
+        asked: None,
+    });
     bench.run_until("it has ended", |bench| bench.group().failover.is_none());
     let decided =
         bench.events.iter().find_map(|(_, event)| if let Event::Decided { choice, .. } = event { Some(choice.basis) } else { None });
-    assert!(matches!(decided, Some(Basis::HandedOver { .. })), "{decided:?}");
+    assert!(matches!(decided, Some(FencingProof::HandedOver { .. })), "{decided:?}");
     bench.run_until("red follows", Bench::settled);
 }
 
@@ -217,7 +225,7 @@ fn a_change_that_was_asked_for_before_the_group_was_strict_is_decided_by_its_rul
     bench.node("blue").lags = true;
     bench.node("green").lags = true;
     let (group, epoch) = (group_name(), bench.group().epoch);
-    let manner = Manner::Plain;
+    let manner = FailoverMode::Plain;
     bench.apply(&Command::FailoverRequested { group, epoch, by: NodeId(1), manner, target: None, at: WallTime(0), asked: None });
     assert_eq!(bench.phase(), Some(Phase::Choosing));
     let changes = vec![SettingChange::PromotionPolicy(PromotionPolicy::Strict)];

@@ -2,7 +2,7 @@
 
 use raft_sentinel::base::{Addr, Epoch};
 use raft_sentinel::judge::Ask;
-use raft_sentinel::machine::{Basis, Manner, Phase};
+use raft_sentinel::machine::{FailoverMode, FencingProof, Phase};
 
 use super::strict::{armed, decision, request};
 use super::world::{Bench, addr};
@@ -11,13 +11,13 @@ use super::world::{Bench, addr};
 fn a_planned_change_waits_for_the_last_write() {
     let mut bench = armed(&["blue", "green"]);
     bench.node("red").offset = 400;
-    request(&mut bench, Manner::Plain, Some(addr("green")));
+    request(&mut bench, FailoverMode::Plain, Some(addr("green")));
     assert_eq!(bench.phase(), Some(Phase::Draining { target: Some(addr("green")) }));
     bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && bench.settled());
     let choice = decision(&bench);
     assert_eq!(
         (choice.chosen.clone(), choice.basis, choice.estimated_loss_bytes),
-        (addr("green"), Basis::HandedOver { offset: 400 }, Some(0))
+        (addr("green"), FencingProof::HandedOver { offset: 400 }, Some(0))
     );
     let first: Vec<Ask> = bench.node("red").obeyed.iter().filter(|ask| !matches!(ask, Ask::Arm(_))).take(2).cloned().collect();
     assert!(matches!(&first[..], [Ask::Pause { .. }, Ask::Demote { master }] if *master == Addr::nobody()), "{first:?}");
@@ -27,7 +27,7 @@ fn a_planned_change_waits_for_the_last_write() {
 #[test]
 fn the_old_master_closes_its_connections_twice_once_clients_were_told() {
     let mut bench = armed(&["blue", "green"]);
-    request(&mut bench, Manner::Plain, Some(addr("green")));
+    request(&mut bench, FailoverMode::Plain, Some(addr("green")));
     bench.run_until("clients are told", |bench| bench.group().epoch == Epoch(1) && bench.group().master.identity.is_some());
     let closed = |bench: &mut Bench| bench.node("red").obeyed.iter().filter(|ask| **ask == Ask::Demote { master: addr("green") }).count();
     for (ms, times, why) in
@@ -47,7 +47,7 @@ fn a_planned_change_that_cannot_be_without_loss_is_given_up_in_time() {
     bench.node("blue").lags = true;
     bench.node("green").lags = true;
     bench.node("red").offset = 400;
-    request(&mut bench, Manner::Coordinated, None);
+    request(&mut bench, FailoverMode::Coordinated, None);
     let asked = bench.now_ms;
     bench.run_until("it is given up", |bench| bench.group().failover.is_none());
     assert!(bench.now_ms - asked <= 10_100, "after {} ms", bench.now_ms - asked);
@@ -78,14 +78,14 @@ fn what_was_written_before_the_pause_counts_to_the_last_write() {
         bench.node("red").offset = 350;
         bench.run(2000);
         bench.before = Some(("ask-pause", happen));
-        request(&mut bench, Manner::Plain, Some(addr("green")));
+        request(&mut bench, FailoverMode::Plain, Some(addr("green")));
         bench.run_until("writes wait", |bench| bench.nodes[&addr("red")].obeyed.iter().any(|ask| matches!(ask, Ask::Pause { .. })));
         bench.run(300);
         assert_eq!(bench.phase(), Some(Phase::Draining { target: Some(addr("green")) }), "green lacks the last write");
         bench.node("blue").lags = false;
         bench.node("green").lags = false;
         bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && bench.settled());
-        assert_eq!((bench.node("green").offset, decision(&bench).basis), (400, Basis::HandedOver { offset: 400 }));
+        assert_eq!((bench.node("green").offset, decision(&bench).basis), (400, FencingProof::HandedOver { offset: 400 }));
     }
 }
 
@@ -99,7 +99,7 @@ fn begun_by_another(blind: bool) -> Bench {
     }
     bench.before = Some(("ask-demote", |bench| bench.node("blue").follows = Some(Addr::nobody())));
     bench.die_at = Some(("ask-demote".to_owned(), true));
-    request(&mut bench, Manner::Plain, None);
+    request(&mut bench, FailoverMode::Plain, None);
     bench.run_until("one is taken, and its leader dies", |bench| bench.leader == Some(1));
     assert_eq!(bench.node("blue").follows, Some(Addr::nobody()));
     bench
@@ -133,7 +133,7 @@ fn followers(bench: &Bench, name: &str) -> usize {
 #[test]
 fn the_replicas_of_a_paused_master_stay_until_it_gives_up_its_place() {
     let mut bench = armed(&["blue", "green"]);
-    request(&mut bench, Manner::Plain, Some(addr("green")));
+    request(&mut bench, FailoverMode::Plain, Some(addr("green")));
     while bench.node("red").follows.is_none() {
         assert_eq!(followers(&bench, "red"), 2, "after {:?}", bench.node("red").obeyed);
         bench.run(1);
@@ -148,7 +148,7 @@ fn announced(bench: &Bench) -> bool {
 #[test]
 fn the_new_master_is_announced_once_it_takes_writes() {
     let mut bench = armed(&["blue", "green", "grey", "white"]);
-    request(&mut bench, Manner::Plain, Some(addr("green")));
+    request(&mut bench, FailoverMode::Plain, Some(addr("green")));
     bench.run_until("it is announced", announced);
     let needed = bench.node_fence("green").expect("it holds one") as usize;
     assert!(needed == 2 && followers(&bench, "green") >= needed, "{:#?}", bench.nodes);
@@ -162,7 +162,7 @@ fn the_new_master_is_announced_in_time_all_the_same() {
         bench.node("red").stubborn = true;
         bench.node("blue").stubborn = true;
     }));
-    request(&mut bench, Manner::Plain, Some(addr("green")));
+    request(&mut bench, FailoverMode::Plain, Some(addr("green")));
     bench.run_until("it is a master", |bench| bench.nodes[&addr("green")].follows.is_none());
     bench.run(250);
     assert!(!announced(&bench), "nobody follows it");
@@ -180,14 +180,14 @@ fn a_few_bytes_after_the_last_write_are_waited_for() {
         bench.node("green").lags = true;
         bench.node("red").offset += 14;
     }));
-    request(&mut bench, Manner::Plain, Some(addr("green")));
+    request(&mut bench, FailoverMode::Plain, Some(addr("green")));
     bench.run_until("it has given up its place", |bench| bench.nodes[&addr("red")].follows == Some(Addr::nobody()));
     bench.run(100);
     assert_eq!(bench.group().epoch, Epoch(0), "green lacks them");
     bench.node("green").lags = false;
     bench.node("green").offset += 14;
     bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && bench.settled());
-    assert_eq!(decision(&bench).basis, Basis::HandedOver { offset: 414 });
+    assert_eq!(decision(&bench).basis, FencingProof::HandedOver { offset: 414 });
 }
 
 /// A master that cannot write its file would come back as a master from a restart: its replicas are taken from it as well.
@@ -195,8 +195,8 @@ fn a_few_bytes_after_the_last_write_are_waited_for() {
 fn a_master_that_would_forget_that_it_left_loses_its_replicas_as_well() {
     let mut bench = armed(&["blue", "green"]);
     bench.before = Some(("ask-demote", |bench| bench.node("red").unwritable = true));
-    request(&mut bench, Manner::Plain, Some(addr("green")));
+    request(&mut bench, FailoverMode::Plain, Some(addr("green")));
     bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && bench.settled());
-    assert_eq!(decision(&bench).basis, Basis::Drained);
+    assert_eq!(decision(&bench).basis, FencingProof::Drained);
     assert!(bench.node("blue").obeyed.iter().any(|ask| matches!(ask, Ask::Detach { .. })), "{:?}", bench.nodes);
 }

@@ -2,7 +2,7 @@
 
 use raft_sentinel::base::settings::PromotionPolicy;
 use raft_sentinel::base::{Addr, Epoch, Fence, WallTime};
-use raft_sentinel::judge::{Outlook, Readiness, Remark, Tie};
+use raft_sentinel::judge::{HeldBack, LocalEvent, Outlook, Readiness};
 use raft_sentinel::machine::{Command, Ineligible};
 
 use super::world::{Bench, addr, group_name};
@@ -95,7 +95,7 @@ fn what_is_said_is_what_happens() {
     holds("the fence is not held", loose, Outlook::Partly);
     let unarmable = || with(&["blue", "green"], |bench| bench.node("green").fence = None);
     holds("one takes no fence", unarmable, Outlook::Yes);
-    holds("others watch it", || with(&["blue", "green"], |bench| bench.tie = Some(Tie::Stock)), Outlook::No);
+    holds("others watch it", || with(&["blue", "green"], |bench| bench.held_back = Some(HeldBack::Stock)), Outlook::No);
     holds("after one was forgotten", forgotten, Outlook::No);
 }
 
@@ -137,15 +137,15 @@ fn a_new_master_that_would_take_no_writes_is_told() {
 #[test]
 fn what_lasts_is_told_once_and_its_end_too() {
     let mut bench = formed(&["blue", "green"], PromotionPolicy::Strict);
-    let told = |bench: &Bench| -> Vec<Remark> {
-        bench.remarks[1].iter().filter(|remark| matches!(remark, Remark::Unready { .. } | Remark::Ready)).cloned().collect()
+    let told = |bench: &Bench| -> Vec<LocalEvent> {
+        bench.remarks[1].iter().filter(|remark| matches!(remark, LocalEvent::Unready { .. } | LocalEvent::Ready)).cloned().collect()
     };
     assert_eq!(told(&bench), [], "arming is no alarm");
     bench.node("blue").alive = false;
     bench.run_until("told", |bench| !told(bench).is_empty());
     let alarm = bench.judge(1).view().readiness_alarm.clone().expect("it is in the view");
     assert!(alarm.contains("would be blocked") && alarm.contains(&addr("blue").to_string()), "{alarm}");
-    assert_eq!(told(&bench), [Remark::Unready { why: alarm }]);
+    assert_eq!(told(&bench), [LocalEvent::Unready { why: alarm }]);
     // Blue counts no more after a while: then green could be promoted, and would be alone.
     bench.run(20_000);
     let alarm = bench.judge(1).view().readiness_alarm.clone().expect("it is in the view");
@@ -153,7 +153,7 @@ fn what_lasts_is_told_once_and_its_end_too() {
     assert_eq!(told(&bench).len(), 2);
     bench.node("blue").alive = true;
     bench.run_until("well again", |bench| bench.judge(1).view().readiness_alarm.is_none());
-    assert_eq!(told(&bench).last(), Some(&Remark::Ready));
+    assert_eq!(told(&bench).last(), Some(&LocalEvent::Ready));
     bench.node("red").alive = false;
     bench.run_until("another master", |bench| bench.group().epoch.0 == 1 && bench.group().failover.is_none());
     bench.node("red").alive = true;

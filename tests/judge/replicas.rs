@@ -2,7 +2,7 @@
 
 use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
 use raft_sentinel::base::{Addr, Epoch, WallTime};
-use raft_sentinel::machine::{Basis, Command, Ineligible, Tenure};
+use raft_sentinel::machine::{Command, FencingProof, Ineligible, Tenure};
 
 use super::strict::{armed, decision};
 use super::world::{Bench, Node, addr, group_name};
@@ -194,7 +194,7 @@ fn second_failure() -> (Bench, String) {
 fn a_second_failure_right_after_a_rejoin_ends_when_all_are_back() {
     let (mut bench, _) = second_failure();
     bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(2) && bench.settled());
-    assert_eq!(decision(&bench).basis, Basis::SeenOut);
+    assert_eq!(decision(&bench).basis, FencingProof::SeenOut);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
 use raft_sentinel::base::{Addr, Epoch, Fence, NodeId, WallTime};
 use raft_sentinel::judge::Ask;
-use raft_sentinel::machine::{AbortReason, Basis, Choice, ChosenFor, Command, Ending, Event, Evidence, Ineligible, Manner, Phase};
+use raft_sentinel::machine::{
+    AbortReason, Choice, ChosenFor, Command, Ending, Event, Evidence, FailoverMode, FencingProof, Ineligible, Phase,
+};
 
 use super::world::{Bench, Node, addr, group_name};
 
@@ -23,7 +25,7 @@ fn asked_to_detach(bench: &mut Bench, name: &str) -> bool {
     bench.node(name).obeyed.iter().any(|ask| matches!(ask, Ask::Detach { .. }))
 }
 
-pub(crate) fn request(bench: &mut Bench, manner: Manner, target: Option<Addr>) {
+pub(crate) fn request(bench: &mut Bench, manner: FailoverMode, target: Option<Addr>) {
     let (group, epoch) = (group_name(), bench.group().epoch);
     bench.apply(&Command::FailoverRequested { group, epoch, by: NodeId(1), manner, target, at: WallTime(0), asked: None });
 }
@@ -89,7 +91,7 @@ fn a_dead_master_is_replaced_at_once_by_the_one_that_holds_most() {
     bench.node("red").alive = false;
     bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && bench.settled());
     let choice = decision(&bench);
-    assert_eq!((choice.chosen.clone(), choice.basis, choice.reason), (addr("green"), Basis::Gone, ChosenFor::Offset));
+    assert_eq!((choice.chosen.clone(), choice.basis, choice.reason), (addr("green"), FencingProof::Gone, ChosenFor::Offset));
     assert!(choice.candidates.iter().all(|candidate| candidate.detached));
     assert_eq!(choice.arms, Some(Fence { min_replicas: 1, max_lag_s: 2 }));
     let took = |is: fn(&Event) -> bool| bench.when(is).expect("it happened");
@@ -104,7 +106,7 @@ fn a_silent_master_is_given_the_time_to_notice_that_its_replicas_are_gone() {
     let mut bench = armed(&["blue", "green"]);
     bench.node("red").silent = true;
     bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1));
-    assert_eq!(decision(&bench).basis, Basis::LagWindow);
+    assert_eq!(decision(&bench).basis, FencingProof::LagWindow);
     let at = |is: fn(&Event) -> bool| bench.when(is).expect("it happened");
     let odown = at(|event| matches!(event, Event::ObjectivelyDown { .. }));
     let decided = at(|event| matches!(event, Event::Decided { .. }));
@@ -224,9 +226,9 @@ fn a_replica_that_restarted_is_not_relied_on() {
     let blocked = bench.group().failover.clone().and_then(|failover| failover.blocked).expect("it is blocked");
     assert!(blocked.contains(&(addr("green"), Ineligible::Restarted)), "{blocked:?}");
     // An operator takes what there is.
-    request(&mut bench, Manner::Force, None);
+    request(&mut bench, FailoverMode::Force, None);
     bench.run_until("it has ended", |bench| bench.group().epoch == Epoch(1) && bench.settled());
-    assert_eq!(decision(&bench).basis, Basis::Forced);
+    assert_eq!(decision(&bench).basis, FencingProof::Forced);
 }
 
 #[test]
@@ -383,7 +385,7 @@ fn a_master_that_comes_back_empty_is_replaced_by_one_that_has_the_data() {
         other @ raft_sentinel::machine::Cause::Requested { .. } => panic!("{other:?}"),
     };
     assert!(votes.values().all(|vote| vote.testimony.evidence == Evidence::LostHistory), "{votes:?}");
-    assert_eq!(decision(&bench).basis, Basis::SeenOut, "what came back was told to be nobody's master first");
+    assert_eq!(decision(&bench).basis, FencingProof::SeenOut, "what came back was told to be nobody's master first");
 }
 
 /// Any step may be the last: another leader finishes the same failover.

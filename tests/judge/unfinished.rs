@@ -4,7 +4,7 @@ use raft_sentinel::base::observation::Role;
 use raft_sentinel::base::settings::SettingChange;
 use raft_sentinel::base::{Addr, Epoch, NodeId, WallTime};
 use raft_sentinel::judge::Ask;
-use raft_sentinel::machine::{Command, Event, Manner, Phase};
+use raft_sentinel::machine::{Command, Event, FailoverMode, Phase};
 
 use super::strict::armed;
 use super::world::{Bench, Node, addr, group_name};
@@ -133,7 +133,7 @@ fn absurd_settings_are_no_reason_to_panic() {
         group: group_name(),
         epoch: Epoch(0),
         by: NodeId(1),
-        manner: Manner::Plain,
+        manner: FailoverMode::Plain,
         target: None,
         at: WallTime(0),
         asked: None,

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use raft_sentinel::base::observation::{
-    AttachedReplica, InvalidReply, LinkLoss, NodeReport, ReplicaReport, RoleReport, Seen, Sight, ValidReply,
+    AttachedReplica, InvalidReply, LinkLoss, NodeObservation, NodeReport, Observed, ReplicaReport, RoleReport, ValidReply,
 };
 use raft_sentinel::base::settings::PromotionPolicy;
 use raft_sentinel::base::{
     Addr, Epoch, Fence, FenceSight, GroupName, GroupSettings, LogIndex, Mono, NodeId, ReplId, RunId, Standing, WallTime,
 };
-use raft_sentinel::judge::{Ask, Input, Intent, Judge, Link, Permit, Remark, Tie, World};
+use raft_sentinel::judge::{Ask, HeldBack, Input, Intent, Judge, Link, LocalEvent, Permit, World};
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Command, Event, Group, Outcome, Phase, State, invariants};
 
@@ -30,13 +30,13 @@ pub(crate) struct Bench {
     pub(crate) asleep: [bool; 3],
     pub(crate) events: Vec<(u64, Event)>,
     /// What each sentinel told of what it sees.
-    pub(crate) remarks: [Vec<Remark>; 3],
+    pub(crate) remarks: [Vec<LocalEvent>; 3],
     /// Called before an intent of the leader is performed; true makes the leader die there, before it or after it.
     pub(crate) intents: Vec<String>,
     /// How many sentinels are in touch with each other.
     pub(crate) usable: usize,
     /// What ties the hands of all.
-    pub(crate) tie: Option<Tie>,
+    pub(crate) held_back: Option<HeldBack>,
     pub(crate) die_at: Option<(String, bool)>,
     /// What happens in the moment before the first intent of this name is performed.
     pub(crate) before: Option<Happening>,
@@ -86,7 +86,7 @@ impl Bench {
             remarks: Default::default(),
             intents: Vec::new(),
             usable: 3,
-            tie: None,
+            held_back: None,
             die_at: None,
             before: None,
             pretenders: BTreeSet::new(),
@@ -152,7 +152,7 @@ impl Bench {
     pub(crate) fn tell_leader(&mut self, name: &str) {
         let node = addr(name);
         if let (Some(leader), Some(report)) = (self.leader, self.report(&node)) {
-            let seen = self.see(&node, Sight::Report(Box::new(report)));
+            let seen = self.see(&node, Observed::Report(Box::new(report)));
             self.inbox[leader].push(seen);
         }
     }
@@ -219,7 +219,7 @@ impl Bench {
             leading: self.leader == Some(at),
             majority: 2,
             usable: self.usable,
-            tie: self.tie.clone(),
+            held_back: self.held_back.clone(),
             elsewhere: std::sync::Arc::default(),
         }
     }
@@ -267,39 +267,39 @@ impl Bench {
                 let reachable = self.reaches(at, known) && self.at(known).is_some_and(|node| node.is_there() && !node.refuses_credentials);
                 let linked = self.judges[at].view().nodes.get(known).is_some_and(|node| matches!(node.link, Link::Up { .. }));
                 if reachable && !linked {
-                    seen.push(self.see(known, Sight::Linked));
+                    seen.push(self.see(known, Observed::Linked));
                     seen.extend(self.see_fence(known));
-                    seen.extend(self.report(known).map(|report| self.see(known, Sight::Report(Box::new(report)))));
+                    seen.extend(self.report(known).map(|report| self.see(known, Observed::Report(Box::new(report)))));
                 }
-                seen.push(self.see(known, Sight::Pinged));
-                let answer = if self.reaches(at, known) { self.answer_ping(known) } else { Sight::Unlinked(LinkLoss::TimedOut) };
+                seen.push(self.see(known, Observed::Pinged));
+                let answer = if self.reaches(at, known) { self.answer_ping(known) } else { Observed::Unlinked(LinkLoss::TimedOut) };
                 seen.push(self.see(known, answer));
             }
             if turn == 50 && (self.now_ms / 100).is_multiple_of(10) && self.reaches(at, known) {
                 seen.extend(self.see_fence(known));
-                seen.extend(self.report(known).map(|report| self.see(known, Sight::Report(Box::new(report)))));
+                seen.extend(self.report(known).map(|report| self.see(known, Observed::Report(Box::new(report)))));
             }
         }
         seen
     }
 
-    fn see(&self, node: &Addr, what: Sight) -> Input {
-        Input::Seen(Seen { addr: node.clone(), at: Mono::from_ms(self.now_ms), what })
+    fn see(&self, node: &Addr, what: Observed) -> Input {
+        Input::NodeObservation(NodeObservation { addr: node.clone(), at: Mono::from_ms(self.now_ms), what })
     }
 
     fn see_fence(&self, node: &Addr) -> Option<Input> {
         let held = self.at(node).filter(|node| node.is_there() && !node.busy && !node.refuses_credentials)?.fence;
         let sight = held.map_or_else(|| FenceSight::Unknown("NOPERM".to_owned()), FenceSight::Holds);
-        Some(self.see(node, Sight::Fence(sight)))
+        Some(self.see(node, Observed::Fence(sight)))
     }
 
-    fn answer_ping(&self, node: &Addr) -> Sight {
+    fn answer_ping(&self, node: &Addr) -> Observed {
         match self.at(node) {
-            Some(node) if node.silent => Sight::Unlinked(LinkLoss::TimedOut),
-            Some(node) if node.alive && node.refuses_credentials => Sight::Unlinked(LinkLoss::Credentials("WRONGPASS".to_owned())),
-            Some(node) if node.alive && node.busy => Sight::Invalid(InvalidReply::Busy),
-            Some(node) if node.alive => Sight::Valid(ValidReply::Pong),
-            Some(_) | None => Sight::Unlinked(LinkLoss::Refused),
+            Some(node) if node.silent => Observed::Unlinked(LinkLoss::TimedOut),
+            Some(node) if node.alive && node.refuses_credentials => Observed::Unlinked(LinkLoss::Credentials("WRONGPASS".to_owned())),
+            Some(node) if node.alive && node.busy => Observed::Invalid(InvalidReply::Busy),
+            Some(node) if node.alive => Observed::Valid(ValidReply::Pong),
+            Some(_) | None => Observed::Unlinked(LinkLoss::Refused),
         }
     }
 
@@ -366,7 +366,7 @@ impl Bench {
             Intent::Notify { what, .. } => self.remarks[at].push(what),
             Intent::Look(node) => {
                 if let Some(report) = self.report(&node).filter(|_| self.reaches(at, &node)) {
-                    let seen = self.see(&node, Sight::Report(Box::new(report)));
+                    let seen = self.see(&node, Observed::Report(Box::new(report)));
                     self.inbox[at].push(seen);
                     self.count_look(at);
                 }
@@ -399,14 +399,14 @@ impl Bench {
                     self.inbox[at].extend(fence);
                 }
                 if let (true, Some(report)) = (well || !as_judged, self.report(&node)) {
-                    let seen = self.see(&node, Sight::Report(Box::new(report)));
+                    let seen = self.see(&node, Observed::Report(Box::new(report)));
                     self.inbox[at].push(seen);
                     let written = if self.nodes[&node].unwritable { Err("ERR Read-only file system".to_owned()) } else { Ok(()) };
-                    let written = self.see(&node, Sight::Rewritten(written));
+                    let written = self.see(&node, Observed::Rewritten(written));
                     self.inbox[at].push(written);
                 }
                 if let Some((node, report)) = self.overtaken.take_if(|(of, _)| *of == node) {
-                    let seen = self.see(&node, Sight::Report(Box::new(report)));
+                    let seen = self.see(&node, Observed::Report(Box::new(report)));
                     self.inbox[at].push(seen);
                 }
                 self.inbox[at].push(Input::Asked { node, ask, well });
@@ -453,7 +453,7 @@ impl Bench {
                 node.follows = Some(Addr::nobody());
                 node.fence = fence.or(node.fence);
             }
-            Ask::Lend => {
+            Ask::ServeCatchUp => {
                 node.follows = None;
                 node.fence = node.fence.map(|_| Fence::NO_WRITES);
             }

@@ -9,8 +9,8 @@ use raft_sentinel::base::{Addr, Epoch, Fence, GroupName, GroupSettings, LogIndex
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{
-    AbortReason, Basis, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Keep, Manner, Outcome, Removed, ShadowEntry,
-    State, StockWord, Testimony, invariants,
+    AbortReason, Candidate, Choice, Command, DownEvidence, Event, Evidence, FailoverId, FailoverMode, FencingProof, Identity, Keep,
+    Outcome, Removed, ShadowEntry, State, StockWord, invariants,
 };
 
 /// What to do next, in terms that make sense in any state.
@@ -21,7 +21,7 @@ enum Move {
     Replica { node: u8 },
     Vote { voter: u64, down: bool, epoch_shift: u64 },
     Expire { voter: u64 },
-    Request { manner: Manner, target: Option<u8> },
+    Request { manner: FailoverMode, target: Option<u8> },
     Policy(PromotionPolicy),
     Arm { min: u32, off_by: u32 },
     Loosen { min: u32 },
@@ -93,14 +93,14 @@ fn choice(number: u8) -> Choice {
         reason: ChosenFor::OnlyCandidate,
         master_offset: None,
         estimated_loss_bytes: None,
-        basis: Basis::Unfenced,
+        basis: FencingProof::Unfenced,
         arms: None,
         by_hand: false,
     }
 }
 
-fn manners() -> impl Strategy<Value = Manner> {
-    prop_oneof![Just(Manner::Plain), Just(Manner::Coordinated), Just(Manner::Force)]
+fn manners() -> impl Strategy<Value = FailoverMode> {
+    prop_oneof![Just(FailoverMode::Plain), Just(FailoverMode::Coordinated), Just(FailoverMode::Force)]
 }
 
 fn policies() -> impl Strategy<Value = PromotionPolicy> {
@@ -160,7 +160,7 @@ fn make(state: &mut State, index: LogIndex, step: &Move, attempts: &mut Vec<Fail
         }
         Move::Vote { voter, down, epoch_shift } => {
             let (voter, epoch) = (NodeId(voter), Epoch((epoch.0 + epoch_shift).saturating_sub(epoch_shift / 2)));
-            let testimony = Testimony { evidence: Evidence::Silent, silent_ms: 1, limit_ms: 1, replicas: vec![] };
+            let testimony = DownEvidence { evidence: Evidence::Silent, silent_ms: 1, limit_ms: 1, replicas: vec![] };
             if down { Command::VoteDown { group, epoch, voter, testimony, at } } else { Command::VoteUp { group, epoch, voter, at } }
         }
         Move::Expire { voter } => Command::VotesExpired { voter: NodeId(voter), silent_ms: 1, at },
@@ -194,7 +194,7 @@ fn make(state: &mut State, index: LogIndex, step: &Move, attempts: &mut Vec<Fail
                 reason: ChosenFor::OnlyCandidate,
                 master_offset: None,
                 estimated_loss_bytes: None,
-                basis: Basis::LagWindow,
+                basis: FencingProof::LagWindow,
                 arms: known.as_ref().and_then(|group| group.promotion_fence()),
                 by_hand: false,
             };

@@ -10,8 +10,8 @@ use raft_sentinel::base::{Addr, Epoch, GroupName, GroupSettings, LogIndex, NodeI
 use raft_sentinel::machine::ChosenFor;
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{
-    AbortReason, Basis, Candidate, Choice, Command, Event, Evidence, FailoverId, Identity, Ineligible, Manner, Outcome, Phase, Retirement,
-    ShadowEntry, ShadowEvent, State, StockWord, Tenure, Testimony, invariants,
+    AbortReason, Candidate, Choice, Command, DownEvidence, Event, Evidence, FailoverId, FailoverMode, FencingProof, Identity, Ineligible,
+    Outcome, Phase, Retirement, ShadowEntry, ShadowEvent, State, StockWord, Tenure, invariants,
 };
 
 #[test]
@@ -193,12 +193,12 @@ impl World {
             "name" => Command::ReplicaNamed { group, replica: words.addr(2), adopts: None, at, asked: None },
             "forget" => Command::ReplicaForgotten { group, replica: words.addr(2), at, asked: None },
             "down" => {
-                let testimony = Testimony { evidence: Evidence::Refused, silent_ms: 1000, limit_ms: 1000, replicas: vec![] };
+                let testimony = DownEvidence { evidence: Evidence::Refused, silent_ms: 1000, limit_ms: 1000, replicas: vec![] };
                 Command::VoteDown { group, epoch, voter, testimony, at }
             }
             "up" => Command::VoteUp { group, epoch, voter, at },
             "expire" => Command::VotesExpired { voter, silent_ms: 5000, at },
-            "request" => Command::FailoverRequested { group, epoch, by: voter, manner: Manner::Plain, target: None, at, asked: None },
+            "request" => Command::FailoverRequested { group, epoch, by: voter, manner: FailoverMode::Plain, target: None, at, asked: None },
             "promote" => Command::Promote { group, id, choice: choice(words), by: voter, at },
             "stand-down" => Command::Shadow { group, entry: ShadowEntry::StandDown { by: voter }, at, asked: None },
             "take-over" => {
@@ -271,7 +271,7 @@ fn choice(words: &Words<'_>) -> Choice {
         reason: ChosenFor::OnlyCandidate,
         master_offset: Some(12),
         estimated_loss_bytes: Some(2),
-        basis: Basis::Unfenced,
+        basis: FencingProof::Unfenced,
         arms: None,
         by_hand: false,
     }

@@ -49,8 +49,17 @@ impl Run {
             let group = Arc::clone(&groups[team]);
             let majority = setup.sentinels / 2 + 1;
             let elsewhere = Arc::default();
-            let world =
-                World { now: Mono(0), wall: WallTime(0), group, voting: true, leading: false, majority, usable: 0, tie: None, elsewhere };
+            let world = World {
+                now: Mono(0),
+                wall: WallTime(0),
+                group,
+                voting: true,
+                leading: false,
+                majority,
+                usable: 0,
+                held_back: None,
+                elsewhere,
+            };
             Mind { judge: Judge::new(Self::number(sentinel), world), wakes_at: 0 }
         };
         let sentinel = |at: usize| Sentinel {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::Addr;
 use crate::data::{Power, addr};
-use crate::machine::{Basis, Choice, Event as Fact, Ineligible};
+use crate::machine::{Choice, Event as Fact, FencingProof, Ineligible};
 use crate::run::Run;
 
 /// A promise of the product (the numbers are those of its documentation).
@@ -72,8 +72,8 @@ impl Stats {
         match fact {
             Fact::Decided { choice, .. } => {
                 self.decisions += 1;
-                self.by_window += u64::from(choice.basis == Basis::LagWindow);
-                self.drained += u64::from(matches!(choice.basis, Basis::Drained | Basis::HandedOver { .. }));
+                self.by_window += u64::from(choice.basis == FencingProof::LagWindow);
+                self.drained += u64::from(matches!(choice.basis, FencingProof::Drained | FencingProof::HandedOver { .. }));
             }
             Fact::FailoverAborted { .. } => self.aborted += 1,
             _ => {}
@@ -189,8 +189,9 @@ impl Run {
         };
         self.nodes[chosen].by_hand = false;
         let ledger = &mut self.teams[team].ledger;
-        ledger.void |= matches!(choice.basis, Basis::Unfenced | Basis::Forced);
-        let without_loss = choice.estimated_loss_bytes == Some(0) && matches!(choice.basis, Basis::Drained | Basis::HandedOver { .. });
+        ledger.void |= matches!(choice.basis, FencingProof::Unfenced | FencingProof::Forced);
+        let without_loss =
+            choice.estimated_loss_bytes == Some(0) && matches!(choice.basis, FencingProof::Drained | FencingProof::HandedOver { .. });
         ledger.handed_over = ledger.masters.last().copied().filter(|_| without_loss);
         ledger.masters.push(chosen);
         ledger.by_hand.clear();

@@ -256,7 +256,7 @@ impl Run {
             leading: known.believes,
             majority: self.sentinels.len() / 2 + 1,
             usable: 0,
-            tie: None,
+            held_back: None,
             elsewhere: Arc::default(),
         }
     }

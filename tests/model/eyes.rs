@@ -1,6 +1,6 @@
 //! The eyes of a sentinel: a link to each data node, and what comes through it.
 
-use crate::base::observation::{LinkLoss, Sight};
+use crate::base::observation::{LinkLoss, Observed};
 use crate::data::name;
 use crate::hands::Hand;
 use crate::net::{Conn, Event, Msg};
@@ -78,7 +78,7 @@ impl Run {
         eye.pending = Some(now);
         let from = self.place_of_sentinel(sentinel);
         self.send(from, node, conn, Msg::Ping { info, fence: regular });
-        self.see(sentinel, node, Sight::Pinged);
+        self.see(sentinel, node, Observed::Pinged);
     }
 
     pub(crate) fn look(&mut self, sentinel: usize, node: usize) {
@@ -101,7 +101,7 @@ impl Run {
         }
         let again = loss == LinkLoss::Closed;
         *eye = Eye { informed: 0, ..Eye::default() };
-        self.see(sentinel, node, Sight::Unlinked(loss));
+        self.see(sentinel, node, Observed::Unlinked(loss));
         if again && self.sentinels[sentinel].eyes[node].conn.is_none() {
             self.connect_eye(sentinel, node);
         }
@@ -118,7 +118,7 @@ impl Run {
                 let eye = &mut self.sentinels[sentinel].eyes[node];
                 (eye.up, eye.conn) = (true, Some((conn, now)));
                 eye.informed = 0;
-                self.see(sentinel, node, Sight::Linked);
+                self.see(sentinel, node, Observed::Linked);
                 if self.sentinels[sentinel].eyes[node].pending.is_none() {
                     self.ask_eye(sentinel, node);
                 }

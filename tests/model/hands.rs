@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::base::observation::Sight;
+use crate::base::observation::Observed;
 use crate::base::{Addr, Standing};
 use crate::breach::Breach;
 use crate::check::Promise;
@@ -141,14 +141,14 @@ impl Run {
     }
 
     /// The node says what it is, before the act at hand is sent.
-    fn compare(&mut self, sentinel: usize, node: usize, sights: Vec<Sight>) {
-        let report = sights.iter().find_map(|sight| if let Sight::Report(report) = sight { Some(report) } else { None });
+    fn compare(&mut self, sentinel: usize, node: usize, sights: Vec<Observed>) {
+        let report = sights.iter().find_map(|sight| if let Observed::Report(report) = sight { Some(report) } else { None });
         let hand = &mut self.sentinels[sentinel].hands[node];
         let (Some(act), Some(report)) = (&mut hand.busy, report) else { return };
         let id = act.id;
         let judged = act.judged.take();
         if judged.is_some_and(|judged| judged != Standing::of(report)) {
-            self.see(sentinel, node, Sight::Report(report.clone()));
+            self.see(sentinel, node, Observed::Report(report.clone()));
             self.drop_act(sentinel, node, id);
         }
         self.go_on(sentinel, node);

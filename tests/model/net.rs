@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use crate::base::observation::Sight;
+use crate::base::observation::Observed;
 use crate::consensus::Proposal;
 use crate::dice::Dice;
 use crate::judge::{Ask, ProposalKey};
@@ -25,9 +25,9 @@ pub(crate) enum Msg {
     Refused,
     Closed,
     Ping { info: bool, fence: bool },
-    Pong(Vec<Sight>),
+    Pong(Vec<Observed>),
     Act { id: u64, ask: Ask, sent: u64 },
-    Acted { id: u64, sights: Vec<Sight> },
+    Acted { id: u64, sights: Vec<Observed> },
     // Data nodes among themselves.
     Hello,
     Welcome,

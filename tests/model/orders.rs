@@ -1,6 +1,6 @@
 //! What a data node makes of what it is sent: questions, orders of sentinels, writes.
 
-use crate::base::observation::{Sight, ValidReply};
+use crate::base::observation::{Observed, ValidReply};
 use crate::base::{Fence, FenceSight};
 use crate::breach::Breach;
 use crate::data::{Power, Target, addr};
@@ -50,12 +50,12 @@ impl Run {
             Msg::Ping { info, fence } => {
                 let node = &self.nodes[at];
                 let stale = node.follows.is_some() && !node.linked();
-                let mut sights = vec![Sight::Valid(if stale { ValidReply::MasterDown } else { ValidReply::Pong })];
+                let mut sights = vec![Observed::Valid(if stale { ValidReply::MasterDown } else { ValidReply::Pong })];
                 if info {
-                    sights.push(Sight::Report(Box::new(self.report(at))));
+                    sights.push(Observed::Report(Box::new(self.report(at))));
                 }
                 if fence {
-                    sights.push(Sight::Fence(FenceSight::Holds(self.shown_fence(at))));
+                    sights.push(Observed::Fence(FenceSight::Holds(self.shown_fence(at))));
                 }
                 self.send(at, from, conn, Msg::Pong(sights));
             }
@@ -74,9 +74,9 @@ impl Run {
         }
     }
 
-    fn obey(&mut self, at: usize, conn: Conn, ask: &Ask) -> Vec<Sight> {
+    fn obey(&mut self, at: usize, conn: Conn, ask: &Ask) -> Vec<Observed> {
         self.tell(|| format!("{} obeys {ask:?}", addr(at).host()));
-        if matches!(ask, Ask::Demote { .. } | Ask::Repoint { .. } | Ask::Detach { .. } | Ask::Lend) {
+        if matches!(ask, Ask::Demote { .. } | Ask::Repoint { .. } | Ask::Detach { .. } | Ask::ServeCatchUp) {
             self.nodes[at].by_hand = false;
         }
         let mut sights = Vec::new();
@@ -110,20 +110,20 @@ impl Run {
                 if self.setup.breach != Some(Breach::KeepOldOrders) {
                     self.kill_clients(at, conn);
                 }
-                sights.push(Sight::Fence(FenceSight::Holds(self.nodes[at].fence)));
+                sights.push(Observed::Fence(FenceSight::Holds(self.nodes[at].fence)));
             }
-            Ask::Lend => {
+            Ask::ServeCatchUp => {
                 self.hold_fence(at, Fence::NO_WRITES);
                 self.follow(at, None);
-                sights.push(Sight::Fence(FenceSight::Holds(Fence::NO_WRITES)));
+                sights.push(Observed::Fence(FenceSight::Holds(Fence::NO_WRITES)));
             }
             Ask::Arm(fence) => {
                 let lower = Fence { min_replicas: fence.min_replicas.saturating_sub(1), ..*fence };
                 self.hold_fence(at, if self.setup.breach == Some(Breach::LowerBeforeLog) { lower } else { *fence });
                 self.save(at);
                 self.nodes[at].amnesiac = false;
-                sights.push(Sight::Fence(FenceSight::Holds(*fence)));
-                sights.push(Sight::Rewritten(Ok(())));
+                sights.push(Observed::Fence(FenceSight::Holds(*fence)));
+                sights.push(Observed::Rewritten(Ok(())));
             }
             Ask::Pause { ms } => {
                 let until = self.net.now + ms * 1000;
@@ -138,7 +138,7 @@ impl Run {
             // Nobody runs scripts here.
             Ask::KillScript => {}
         }
-        sights.push(Sight::Report(Box::new(self.report(at))));
+        sights.push(Observed::Report(Box::new(self.report(at))));
         sights
     }
 

@@ -9,7 +9,7 @@ use crate::base::settings::PromotionPolicy;
 use crate::base::{Epoch, WallTime};
 use crate::breach::Breach;
 use crate::check::Violation;
-use crate::machine::{Command, Manner};
+use crate::machine::{Command, FailoverMode};
 use crate::net::{Event, Msg, Place};
 use crate::run::Run;
 use crate::setup::{Adversary, Keeps, Setup, Terms};
@@ -185,7 +185,7 @@ impl Run {
             Case::CutOff => run.cut_off(true),
             Case::Planned => {
                 let (group, epoch, at) = (run.teams[0].name.clone(), Epoch(0), WallTime(run.net.now));
-                let (by, manner) = (Self::number(0), Manner::Coordinated);
+                let (by, manner) = (Self::number(0), FailoverMode::Coordinated);
                 run.order(0, &Command::FailoverRequested { group, epoch, by, manner, target: None, at, asked: None });
             }
         }

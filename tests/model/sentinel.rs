@@ -1,7 +1,7 @@
 //! One sentinel: the real judge, stepped as its agent steps it.
 
 use crate::base::Mono;
-use crate::base::observation::{Seen, Sight};
+use crate::base::observation::{NodeObservation, Observed};
 use crate::consensus::Proposal;
 use crate::data::addr;
 use crate::eyes::Eye;
@@ -70,9 +70,9 @@ impl Run {
         (0..self.teams.len()).for_each(|team| self.step(sentinel, team, Input::Wake));
     }
 
-    pub(crate) fn see(&mut self, sentinel: usize, node: usize, what: Sight) {
+    pub(crate) fn see(&mut self, sentinel: usize, node: usize, what: Observed) {
         let at = Mono(self.net.now);
-        self.step(sentinel, self.nodes[node].team, Input::Seen(Seen { addr: addr(node), at, what }));
+        self.step(sentinel, self.nodes[node].team, Input::NodeObservation(NodeObservation { addr: addr(node), at, what }));
     }
 
     fn perform(&mut self, sentinel: usize, team: usize, intent: Intent) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::WallTime;
 use crate::base::settings::{PromotionPolicy, SettingChange};
 use crate::data::addr;
-use crate::machine::{Command, Manner};
+use crate::machine::{Command, FailoverMode};
 use crate::net::{Event, Place};
 use crate::run::Run;
 use crate::setup::Adversary;
@@ -225,9 +225,9 @@ impl Run {
         let team = self.a_team();
         let group = Arc::clone(self.group(team));
         let manner = match self.dice.between(0, 99) {
-            0..=59 => Manner::Coordinated,
-            60..=95 => Manner::Plain,
-            _ => Manner::Force,
+            0..=59 => FailoverMode::Coordinated,
+            60..=95 => FailoverMode::Plain,
+            _ => FailoverMode::Force,
         };
         let replicas: Vec<_> = group.replicas.keys().cloned().collect();
         let target = (self.dice.chance(40) && !replicas.is_empty()).then(|| replicas[self.dice.index(replicas.len())].clone());

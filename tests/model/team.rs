@@ -53,9 +53,13 @@ impl Run {
             Ask::Demote { master } | Ask::Repoint { master } => {
                 inside(node) && (*master == Addr::nobody() || self.node_at(master).is_some_and(inside))
             }
-            Ask::Promote { .. } | Ask::Detach { .. } | Ask::Lend | Ask::Arm(_) | Ask::Pause { .. } | Ask::Unpause | Ask::KillScript => {
-                inside(node)
-            }
+            Ask::Promote { .. }
+            | Ask::Detach { .. }
+            | Ask::ServeCatchUp
+            | Ask::Arm(_)
+            | Ask::Pause { .. }
+            | Ask::Unpause
+            | Ask::KillScript => inside(node),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use raft_sentinel::base::observation::{Role, RoleReport, Sight};
+use raft_sentinel::base::observation::{Observed, Role, RoleReport};
 use raft_sentinel::base::{Fence, FenceSight};
 use raft_sentinel::probe::ProbeSettings;
 use raft_sentinel::redis::{Act, AskError, Clients, Step};
@@ -167,9 +167,9 @@ async fn with_a_lag_of_nothing_there_is_no_fence() {
     let server = Server::start("min-replicas-to-write 1\nmin-replicas-max-lag 0");
     assert!(server.say("SET a b").contains("OK"), "Redis takes writes without a replica");
     let mut seen = watch(server.addr(), ProbeSettings { watch_fence: true, ..settings(1000) });
-    let is_fence = |sight: &Sight| matches!(sight, Sight::Fence(_));
+    let is_fence = |sight: &Observed| matches!(sight, Observed::Fence(_));
     let fence = seen.until("what it holds", is_fence).await.into_iter().map(|seen| seen.what).find(is_fence);
-    assert!(matches!(&fence, Some(Sight::Fence(FenceSight::Holds(Fence { min_replicas: 0, .. })))), "{fence:?}");
+    assert!(matches!(&fence, Some(Observed::Fence(FenceSight::Holds(Fence { min_replicas: 0, .. })))), "{fence:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

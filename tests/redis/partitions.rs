@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use raft_sentinel::base::observation::{LinkLoss, Sight, ValidReply};
+use raft_sentinel::base::observation::{LinkLoss, Observed, ValidReply};
 use raft_sentinel::redis::{Act, AskError};
 
 use crate::proxy::{Proxy, black_hole};
 use crate::server::Server;
 use crate::watched::{brief, settings, watch};
 
-const PONG: Sight = Sight::Valid(ValidReply::Pong);
+const PONG: Observed = Observed::Valid(ValidReply::Pong);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_link_that_leads_nowhere_is_replaced() {
@@ -29,7 +29,7 @@ async fn a_link_that_leads_nowhere_is_replaced() {
     hands.act(Act::Promote { fence: None }, Duration::from_millis(500)).await.expect("over a fresh link");
     println!("an act over a fresh link took {:?}", began.elapsed());
 
-    let mut seen = eyes.until("it is given up", |sight| *sight == Sight::Unlinked(LinkLoss::TimedOut)).await;
+    let mut seen = eyes.until("it is given up", |sight| *sight == Observed::Unlinked(LinkLoss::TimedOut)).await;
     seen.extend(eyes.until("a fresh link", |sight| *sight == PONG).await);
     let took = seen.last().expect("a reply").at.ms_since(frozen);
     println!("seen again over a fresh link after {took} ms");
@@ -56,7 +56,7 @@ async fn an_address_that_says_nothing_is_tried_one_attempt_at_a_time() {
     let mut eyes = watch(addr, settings(1000));
     let began = Instant::now();
     for _ in 0..3 {
-        assert_eq!(eyes.next().await.what, Sight::Unlinked(LinkLoss::TimedOut));
+        assert_eq!(eyes.next().await.what, Observed::Unlinked(LinkLoss::TimedOut));
     }
     assert!(began.elapsed() >= Duration::from_millis(1500), "three attempts took {:?}", began.elapsed());
     let error = eyes.fails_to_promote(Duration::from_millis(100), "nobody is there").await;
@@ -70,7 +70,7 @@ async fn an_address_that_says_nothing_is_tried_one_attempt_at_a_time() {
         }
     });
     let healed = eyes.clock.mono();
-    let seen = eyes.until("a link", |sight| *sight == Sight::Linked).await;
+    let seen = eyes.until("a link", |sight| *sight == Observed::Linked).await;
     let took = seen.last().expect("a link").at.ms_since(healed);
     println!("linked {took} ms after the address began to answer");
     assert!(took < 1200, "{took} ms: {:?}", brief(&seen));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use raft_sentinel::base::Standing;
-use raft_sentinel::probe::Hands;
+use raft_sentinel::probe::ControlHandle;
 use raft_sentinel::redis::{Act, ActReport, AskError, Permission};
 use rustix::process::Signal;
 
@@ -47,7 +47,7 @@ fn deposed() -> Result<(), String> {
     Err("another leads".to_owned())
 }
 
-async fn promote(hands: &Hands, limit: Duration, permission: Scripted) -> Result<ActReport, AskError> {
+async fn promote(hands: &ControlHandle, limit: Duration, permission: Scripted) -> Result<ActReport, AskError> {
     hands.act_by(Act::Promote { fence: None }, (Instant::now() + limit).into(), Box::new(permission)).await
 }
 

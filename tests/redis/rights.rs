@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raft_sentinel::base::observation::{Role, Sight};
+use raft_sentinel::base::observation::{Observed, Role};
 use raft_sentinel::base::{Order, Refusals};
 use raft_sentinel::redis::{Act, Clients};
 
@@ -26,8 +26,8 @@ fn server(rights: &str) -> Server {
 async fn refused(server: &Server, obeys: bool) -> Refusals {
     let mut seen = watch(server.addr(), with_password(Some("s"), "pw"));
     let mut refusals = None;
-    for sight in seen.until("the trial", |sight| matches!(sight, Sight::Refusals(_))).await {
-        if let Sight::Refusals(found) = sight.what {
+    for sight in seen.until("the trial", |sight| matches!(sight, Observed::Refusals(_))).await {
+        if let Observed::Refusals(found) = sight.what {
             refusals = Some(found);
         }
     }
@@ -90,8 +90,8 @@ async fn each_right_that_is_missing_is_named_and_orders_go_without_it() {
 async fn commands_that_are_gone_are_refused_too() {
     let server = Server::start("rename-command REPLICAOF \"\"\nrename-command SLAVEOF \"\"\nrename-command CONFIG \"\"");
     let mut seen = watch(server.addr(), settings(1000));
-    let found = seen.until("the trial", |sight| matches!(sight, Sight::Refusals(_))).await.pop().map(|seen| seen.what);
-    let Some(Sight::Refusals(refusals)) = found else { panic!("{found:?}") };
+    let found = seen.until("the trial", |sight| matches!(sight, Observed::Refusals(_))).await.pop().map(|seen| seen.what);
+    let Some(Observed::Refusals(refusals)) = found else { panic!("{found:?}") };
     assert_eq!(orders(&refusals), [Order::Role, Order::ConfigSet, Order::ConfigGet, Order::ConfigRewrite]);
 }
 
@@ -99,7 +99,7 @@ async fn commands_that_are_gone_are_refused_too() {
 async fn what_is_allowed_meanwhile_is_found_out() {
     let server = server(&format!("{ALL} -replicaof -slaveof"));
     let mut seen = watch(server.addr(), with_password(Some("s"), "pw"));
-    seen.until("the refusal", |sight| matches!(sight, Sight::Refusals(found) if !found.is_empty())).await;
+    seen.until("the refusal", |sight| matches!(sight, Observed::Refusals(found) if !found.is_empty())).await;
     server.say("ACL SETUSER s +slaveof");
-    seen.until("its end", |sight| matches!(sight, Sight::Refusals(found) if found.is_empty())).await;
+    seen.until("its end", |sight| matches!(sight, Observed::Refusals(found) if found.is_empty())).await;
 }

@@ -3,22 +3,22 @@
 use std::time::{Duration, Instant};
 
 use raft_sentinel::base::Mono;
-use raft_sentinel::base::observation::{InvalidReply, LinkLoss, Role, RoleReport, Sight, ValidReply};
+use raft_sentinel::base::observation::{InvalidReply, LinkLoss, Observed, Role, RoleReport, ValidReply};
 use rustix::process::Signal;
 
 use crate::server::{Server, free_port};
 use crate::watched::{brief, settings, watch, with_password};
 
-const PONG: Sight = Sight::Valid(ValidReply::Pong);
+const PONG: Observed = Observed::Valid(ValidReply::Pong);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_pair_is_seen_at_once() {
     let master = Server::start("");
     let replica = Server::replica_of(&master, "slave-priority 7");
     let mut eyes = watch(replica.addr(), settings(1000));
-    let first = eyes.until("a report", |sight| matches!(sight, Sight::Report(_))).await;
+    let first = eyes.until("a report", |sight| matches!(sight, Observed::Report(_))).await;
     assert!(
-        matches!(first[0].what, Sight::Linked) && matches!(first[1].what, Sight::Pinged) && first[2].what == PONG,
+        matches!(first[0].what, Observed::Linked) && matches!(first[1].what, Observed::Pinged) && first[2].what == PONG,
         "{:?}",
         brief(&first)
     );
@@ -39,7 +39,7 @@ async fn pings_keep_their_period() {
     let mut pings = Vec::new();
     while pings.len() < 21 {
         let seen = eyes.next().await;
-        if matches!(seen.what, Sight::Pinged) {
+        if matches!(seen.what, Observed::Pinged) {
             pings.push(seen.at);
         }
     }
@@ -59,7 +59,7 @@ async fn a_look_is_answered_out_of_turn() {
     }
     let mut ages = Vec::new();
     while ages.last().is_none_or(|&age| age < 500) {
-        let seen = eyes.until("a report", |sight| matches!(sight, Sight::Report(_))).await;
+        let seen = eyes.until("a report", |sight| matches!(sight, Observed::Report(_))).await;
         ages.push(seen.last().expect("a report").at.ms_since(asked));
     }
     // Calls that come while a question is open share the next one; the last report is the one that was due anyway.
@@ -77,12 +77,12 @@ async fn a_killed_server_is_closed_then_refused_then_back() {
         }
         let killed = eyes.clock.mono();
         server.signal(Signal::KILL);
-        let seen = eyes.until("the end of the link", |sight| matches!(sight, Sight::Unlinked(_))).await;
+        let seen = eyes.until("the end of the link", |sight| matches!(sight, Observed::Unlinked(_))).await;
         let end = seen.last().expect("an end");
-        assert_eq!(end.what, Sight::Unlinked(LinkLoss::Closed));
+        assert_eq!(end.what, Observed::Unlinked(LinkLoss::Closed));
         times.push(end.at.0 - killed.0);
         // The port is tried at once, and may take one more connection while the process is being torn down.
-        let seen = eyes.until("the port refuses", |sight| *sight == Sight::Unlinked(LinkLoss::Refused)).await;
+        let seen = eyes.until("the port refuses", |sight| *sight == Observed::Unlinked(LinkLoss::Refused)).await;
         times.push(seen.last().expect("a refusal").at.0 - killed.0);
         server.kill();
         if times.len() == 20 {
@@ -111,12 +111,12 @@ async fn a_hung_server_is_silence_and_its_first_answer_counts() {
     server.signal(Signal::STOP);
     let stopped = eyes.clock.mono();
     // Answers that were on their way may still come; afterwards the link is given up after half the limit, and a fresh one too.
-    let mut seen = eyes.until("the link is given up", |sight| *sight == Sight::Unlinked(LinkLoss::TimedOut)).await;
-    seen.extend(eyes.until("so is a fresh one", |sight| *sight == Sight::Unlinked(LinkLoss::TimedOut)).await);
+    let mut seen = eyes.until("the link is given up", |sight| *sight == Observed::Unlinked(LinkLoss::TimedOut)).await;
+    seen.extend(eyes.until("so is a fresh one", |sight| *sight == Observed::Unlinked(LinkLoss::TimedOut)).await);
     let late = |at: Mono| at.ms_since(stopped) > 100;
-    assert!(!seen.iter().any(|seen| late(seen.at) && matches!(seen.what, Sight::Valid(_) | Sight::Report(_))), "{:?}", brief(&seen));
-    assert!(seen.iter().filter(|seen| matches!(seen.what, Sight::Pinged)).count() <= 4, "{:?}", brief(&seen));
-    eyes.until("a third link", |sight| matches!(sight, Sight::Pinged)).await;
+    assert!(!seen.iter().any(|seen| late(seen.at) && matches!(seen.what, Observed::Valid(_) | Observed::Report(_))), "{:?}", brief(&seen));
+    assert!(seen.iter().filter(|seen| matches!(seen.what, Observed::Pinged)).count() <= 4, "{:?}", brief(&seen));
+    eyes.until("a third link", |sight| matches!(sight, Observed::Pinged)).await;
     server.signal(Signal::CONT);
     let woken = eyes.clock.mono();
     let seen = eyes.until("its answer", |sight| *sight == PONG).await;
@@ -131,10 +131,10 @@ async fn a_short_hang_keeps_the_link() {
     let mut eyes = watch(server.addr(), settings(4000));
     eyes.report("it lives", |_| true).await;
     server.signal(Signal::STOP);
-    eyes.until("a PING into the silence", |sight| matches!(sight, Sight::Pinged)).await;
+    eyes.until("a PING into the silence", |sight| matches!(sight, Observed::Pinged)).await;
     server.signal(Signal::CONT);
     let seen = eyes.until("its answer", |sight| *sight == PONG).await;
-    assert!(!seen.iter().any(|seen| matches!(seen.what, Sight::Unlinked(_))), "{:?}", brief(&seen));
+    assert!(!seen.iter().any(|seen| matches!(seen.what, Observed::Unlinked(_))), "{:?}", brief(&seen));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -146,7 +146,7 @@ async fn links_that_others_cut_are_made_again_at_once() {
         eyes.until("it lives", |sight| *sight == PONG).await;
     }
     server.say("CLIENT KILL TYPE normal");
-    let seen = eyes.until("the end", |sight| *sight == Sight::Unlinked(LinkLoss::Closed)).await;
+    let seen = eyes.until("the end", |sight| *sight == Observed::Unlinked(LinkLoss::Closed)).await;
     let cut = seen.last().expect("an end").at;
     let seen = eyes.until("a new link", |sight| *sight == PONG).await;
     let took = seen.last().expect("a reply").at.ms_since(cut);
@@ -157,10 +157,10 @@ async fn links_that_others_cut_are_made_again_at_once() {
 async fn credentials_are_told_apart_from_death() {
     let server = Server::start("requirepass right-one\nuser eyes on >see-me +ping +info +client|setname\nuser blind on >no-info +ping");
     let mut wrong = watch(server.addr(), with_password(None, "wrong-one"));
-    let seen = wrong.until("refusals", |sight| matches!(sight, Sight::BadReport(_))).await;
-    let refused = |sight: &Sight| matches!(sight, Sight::Invalid(InvalidReply::Credentials(_)));
+    let seen = wrong.until("refusals", |sight| matches!(sight, Observed::BadReport(_))).await;
+    let refused = |sight: &Observed| matches!(sight, Observed::Invalid(InvalidReply::Credentials(_)));
     assert!(seen.iter().any(|seen| refused(&seen.what)), "{:?}", brief(&seen));
-    assert!(!seen.iter().any(|seen| matches!(seen.what, Sight::Unlinked(_))), "{:?}", brief(&seen));
+    assert!(!seen.iter().any(|seen| matches!(seen.what, Observed::Unlinked(_))), "{:?}", brief(&seen));
     assert!(!brief(&seen).concat().contains("wrong-one"));
 
     // The right ones are learnt without a restart.
@@ -170,7 +170,7 @@ async fn credentials_are_told_apart_from_death() {
     wrong.report("with the password", |_| true).await;
 
     let mut blind = watch(server.addr(), with_password(Some("blind"), "no-info"));
-    let seen = blind.until("no report", |sight| matches!(sight, Sight::BadReport(_))).await;
+    let seen = blind.until("no report", |sight| matches!(sight, Observed::BadReport(_))).await;
     assert!(seen.iter().any(|seen| seen.what == PONG), "it may ping: {:?}", brief(&seen));
 }
 
@@ -186,7 +186,7 @@ async fn busy_and_masterdown_are_what_they_are() {
     let mut eyes = watch(server.addr(), settings(1000));
     eyes.report("it lives", |_| true).await;
     let script = server.type_in("EVAL \"while true do end\" 0");
-    eyes.until("a busy server", |sight| *sight == Sight::Invalid(InvalidReply::Busy)).await;
+    eyes.until("a busy server", |sight| *sight == Observed::Invalid(InvalidReply::Busy)).await;
     let killed = eyes.probe.hands().expect("it was given hands").act(raft_sentinel::redis::Act::KillScript, Duration::from_secs(5)).await;
     assert!(killed.is_ok(), "{killed:?}");
     eyes.until("it serves again", |sight| *sight == PONG).await;
@@ -194,8 +194,8 @@ async fn busy_and_masterdown_are_what_they_are() {
 
     let alone = Server::start(&format!("replicaof 127.0.0.1 {}\nreplica-serve-stale-data no", free_port()));
     let mut eyes = watch(alone.addr(), settings(1000));
-    let seen = eyes.until("a reply", |sight| matches!(sight, Sight::Valid(_) | Sight::Invalid(_))).await;
-    assert_eq!(seen.last().map(|seen| seen.what.clone()), Some(Sight::Valid(ValidReply::MasterDown)));
+    let seen = eyes.until("a reply", |sight| matches!(sight, Observed::Valid(_) | Observed::Invalid(_))).await;
+    assert_eq!(seen.last().map(|seen| seen.what.clone()), Some(Observed::Valid(ValidReply::MasterDown)));
     eyes.report("INFO is told all the same", |report| report.role() == Role::Replica).await;
 }
 
@@ -204,7 +204,7 @@ async fn a_port_that_nobody_listens_on_is_refused_often_but_not_always() {
     let mut eyes = watch(raft_sentinel::base::Addr::new("127.0.0.1", free_port()).expect("an address"), settings(200));
     let began = Instant::now();
     for _ in 0..11 {
-        assert_eq!(eyes.next().await.what, Sight::Unlinked(LinkLoss::Refused));
+        assert_eq!(eyes.next().await.what, Observed::Unlinked(LinkLoss::Refused));
     }
     assert!(began.elapsed() >= Duration::from_millis(200), "10 pauses of 20 ms took {:?}", began.elapsed());
 }

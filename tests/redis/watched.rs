@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raft_sentinel::base::observation::{NodeReport, Seen, Sight};
+use raft_sentinel::base::observation::{NodeObservation, NodeReport, Observed};
 use raft_sentinel::base::{Addr, GroupSettings, Secret};
 use raft_sentinel::clock::Clock;
 use raft_sentinel::probe::{self, Probe, ProbeSettings};
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 /// A probe, its inbox, and the clock by which it reports.
 pub(crate) struct Watched {
     pub(crate) probe: Probe,
-    pub(crate) inbox: mpsc::Receiver<Seen>,
+    pub(crate) inbox: mpsc::Receiver<NodeObservation>,
     pub(crate) clock: Clock,
 }
 
@@ -39,12 +39,12 @@ pub(crate) fn watch(addr: Addr, settings: ProbeSettings) -> Watched {
 
 impl Watched {
     /// The next thing seen.
-    pub(crate) async fn next(&mut self) -> Seen {
+    pub(crate) async fn next(&mut self) -> NodeObservation {
         timeout(Duration::from_secs(10), self.inbox.recv()).await.expect("something is seen in time").expect("the probe lives")
     }
 
     /// What is seen up to and with the first thing that fits.
-    pub(crate) async fn until(&mut self, what: &str, fits: impl Fn(&Sight) -> bool) -> Vec<Seen> {
+    pub(crate) async fn until(&mut self, what: &str, fits: impl Fn(&Observed) -> bool) -> Vec<NodeObservation> {
         let mut seen = Vec::new();
         let found = timeout(Duration::from_secs(10), async {
             loop {
@@ -68,17 +68,17 @@ impl Watched {
     }
 
     pub(crate) async fn report(&mut self, what: &str, fits: impl Fn(&NodeReport) -> bool) -> NodeReport {
-        let seen = self.until(what, |sight| matches!(sight, Sight::Report(report) if fits(report))).await;
+        let seen = self.until(what, |sight| matches!(sight, Observed::Report(report) if fits(report))).await;
         match seen.into_iter().last().map(|seen| seen.what) {
-            Some(Sight::Report(report)) => *report,
+            Some(Observed::Report(report)) => *report,
             other => panic!("{other:?}"),
         }
     }
 }
 
 /// What was seen, without the texts of INFO.
-pub(crate) fn brief(seen: &[Seen]) -> Vec<String> {
+pub(crate) fn brief(seen: &[NodeObservation]) -> Vec<String> {
     let text =
-        |sight: &Sight| if let Sight::Report(report) = sight { format!("Report({:?})", report.role()) } else { format!("{sight:?}") };
+        |sight: &Observed| if let Observed::Report(report) = sight { format!("Report({:?})", report.role()) } else { format!("{sight:?}") };
     seen.iter().map(|seen| format!("{} ms {}", seen.at.0 / 1000, text(&seen.what))).collect()
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use raft_sentinel::base::{Addr, Epoch, LogIndex, NodeId, WallTime};
 use raft_sentinel::board::{Notice, NoticeKind};
 use raft_sentinel::machine::ChosenFor;
-use raft_sentinel::machine::{Basis, Choice, Command, Event, Evidence, FailoverId, Logged, Testimony};
-use raft_sentinel::serve::Agreement;
+use raft_sentinel::machine::{Choice, Command, DownEvidence, Event, Evidence, FailoverId, FencingProof, LoggedEvent};
+use raft_sentinel::serve::ReplicatedState;
 
 use super::wire::Wire;
 use super::world::{World, addr, group, identity, view, world};
 
 pub(crate) fn vote(voter: u64) -> Command {
-    let testimony = Testimony { evidence: Evidence::Refused, silent_ms: 1000, limit_ms: 1000, replicas: vec![] };
+    let testimony = DownEvidence { evidence: Evidence::Refused, silent_ms: 1000, limit_ms: 1000, replicas: vec![] };
     Command::VoteDown { group: group(), epoch: Epoch(4), voter: NodeId(voter), testimony, at: WallTime(0) }
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn promote(world: &World) {
         reason: ChosenFor::RunId,
         master_offset: None,
         estimated_loss_bytes: None,
-        basis: Basis::Unfenced,
+        basis: FencingProof::Unfenced,
         arms: None,
         by_hand: false,
     };
@@ -195,7 +195,7 @@ async fn nobody_misses_an_event_in_silence() {
     assert_eq!(other.ask("PING").await, "+PONG\r\n");
     // The fake keeps 64 events for its listeners. This task floods without a pause, so some are lost before they are published.
     let event = Event::GroupReset { master: addr(6379) };
-    world.fake.flood(&Logged { index: LogIndex(99), at: WallTime(0), group: Some(group()), event }, 1000);
+    world.fake.flood(&LoggedEvent { index: LogIndex(99), at: WallTime(0), group: Some(group()), event }, 1000);
     assert_eq!(subscriber.until_closed().await, "");
     assert_eq!(other.ask("PING").await, "+PONG\r\n");
     assert!(other.ask("CLIENT LIST").await.contains("id=2 "));

@@ -2,8 +2,8 @@
 
 use raft_sentinel::base::settings::{PromotionPolicy, SettingChange};
 use raft_sentinel::base::{Fence, NodeId, ReplId, WallTime};
-use raft_sentinel::machine::{Basis, Cause, Choice, ChosenFor, Command, Ineligible, Manner, Phase};
-use raft_sentinel::serve::Agreement;
+use raft_sentinel::machine::{Cause, Choice, ChosenFor, Command, FailoverMode, FencingProof, Ineligible, Phase};
+use raft_sentinel::serve::ReplicatedState;
 
 use super::events::{failover_id, listener, message, promote, promoted, vote};
 use super::wire::Wire;
@@ -102,7 +102,7 @@ async fn a_blocked_failover_goes_on_by_force_and_only_so() {
         reason: ChosenFor::RunId,
         master_offset: Some(1450),
         estimated_loss_bytes: Some(50),
-        basis: Basis::Forced,
+        basis: FencingProof::Forced,
         arms: Some(fence),
         by_hand: false,
     };
@@ -119,7 +119,7 @@ async fn the_log_knows_how_it_was_asked_for() {
     ask(&world, "SENTINEL FAILOVER mymaster FORCE").await;
     let failover = world.fake.state().groups[&group()].failover.clone().unwrap();
     let Cause::Requested { by, manner, asked } = &failover.cause else { panic!("{:?}", failover.cause) };
-    assert_eq!((*by, *manner), (NodeId(1), Manner::Force));
+    assert_eq!((*by, *manner), (NodeId(1), FailoverMode::Force));
     let asked = asked.as_ref().expect("it is recorded who asked");
     assert_eq!((asked.user(), asked.port()), ("default", "sentinel"));
     assert_eq!(failover.forced, Some(NodeId(1)));

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use raft_sentinel::base::{LogIndex, NodeId, SentinelId};
-use raft_sentinel::machine::{Command, Logged, Outcome, State};
+use raft_sentinel::machine::{Command, LoggedEvent, Outcome, State};
 use raft_sentinel::raft::{Committed, MembershipError, PeerHealth, ProposeError, ReadError};
-use raft_sentinel::serve::Agreement;
+use raft_sentinel::serve::ReplicatedState;
 use tokio::sync::{Semaphore, broadcast};
 
 pub(crate) struct Fake {
@@ -18,7 +18,7 @@ pub(crate) struct Fake {
     /// Each linearizable read takes a permit; none means that it waits.
     pub(crate) reads_allowed: Semaphore,
     pub(crate) reads: AtomicU64,
-    events: broadcast::Sender<Arc<Logged>>,
+    events: broadcast::Sender<Arc<LoggedEvent>>,
 }
 
 impl Fake {
@@ -51,7 +51,7 @@ impl Fake {
     }
 
     /// More events than a listener can be behind.
-    pub(crate) fn flood(&self, event: &Logged, count: usize) {
+    pub(crate) fn flood(&self, event: &LoggedEvent, count: usize) {
         for _ in 0..count {
             let _ = self.events.send(Arc::new(event.clone()));
         }
@@ -59,7 +59,7 @@ impl Fake {
 }
 
 #[async_trait]
-impl Agreement for Fake {
+impl ReplicatedState for Fake {
     fn id(&self) -> NodeId {
         NodeId(1)
     }
@@ -76,7 +76,7 @@ impl Agreement for Fake {
         self.peers.lock().unwrap().clone()
     }
 
-    fn events(&self) -> broadcast::Receiver<Arc<Logged>> {
+    fn events(&self) -> broadcast::Receiver<Arc<LoggedEvent>> {
         self.events.subscribe()
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use raft_sentinel::base::{LogIndex, WallTime};
-use raft_sentinel::machine::{Event, Logged};
+use raft_sentinel::machine::{Event, LoggedEvent};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -156,7 +156,7 @@ async fn a_subscriber_that_never_reads_is_cut_off() {
     deaf.ask("PSUBSCRIBE *").await;
     let mut good = Wire::open(world.addr).await;
     let event = Event::GroupReset { master: addr(6379) };
-    let logged = Logged { index: LogIndex(99), at: WallTime(0), group: Some(group()), event };
+    let logged = LoggedEvent { index: LogIndex(99), at: WallTime(0), group: Some(group()), event };
     // Until the buffers between the two are full, and the hub's as well. In small steps, so that nothing is lost on the way to the hub.
     for round in 0.. {
         world.fake.flood(&logged, 50);

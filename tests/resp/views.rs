@@ -7,7 +7,7 @@ use raft_sentinel::base::{Addr, Epoch, Fence, FenceSight, GroupName, GroupSettin
 use raft_sentinel::judge::{GroupView, Link, NodeView};
 use raft_sentinel::machine::Command;
 use raft_sentinel::machine::command::Origin;
-use raft_sentinel::serve::Agreement;
+use raft_sentinel::serve::ReplicatedState;
 
 use super::wire::Wire;
 use super::world::{World, addr, group, view, world};

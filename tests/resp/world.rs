@@ -21,9 +21,9 @@ use raft_sentinel::judge::{GroupView, Link, NodeView};
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{Candidate, Command, Identity, SentinelRecord, State};
 use raft_sentinel::raft::PeerHealth;
-use raft_sentinel::serve::Agreement;
-use raft_sentinel::serve::resp::live::{Facts, Live};
-use raft_sentinel::serve::resp::{Context, LocalFacts, Manners, serve};
+use raft_sentinel::serve::ReplicatedState;
+use raft_sentinel::serve::resp::live::{Live, RuntimeConfig};
+use raft_sentinel::serve::resp::{ClientPolicy, LocalFacts, RespContext, serve};
 use raft_sentinel::serve::users::{Access, Acl};
 use raft_sentinel::simulate::Simulation;
 use tokio::net::TcpListener;
@@ -151,7 +151,7 @@ pub(crate) struct Options {
     pub(crate) maxclients: Option<usize>,
     pub(crate) stale_answers: bool,
     pub(crate) no_quorum_reply: NoQuorumReply,
-    pub(crate) manners: Manners,
+    pub(crate) manners: ClientPolicy,
     pub(crate) users: AclSettings,
     pub(crate) scripts_allowed: bool,
     /// Listens on `[::]` with a socket that takes IPv4 clients, too.
@@ -199,8 +199,8 @@ pub(crate) async fn world_with(options: Options) -> World {
     let credentials = Credentials { user: None, pass: Some(Secret::new("hunter2")) };
     let acl = Arc::new(Acl::new(&options.users, options.password.map(Secret::new).as_ref()).unwrap());
     let paces = Paces::default();
-    let context = Context {
-        agreement: Arc::clone(&fake) as Arc<dyn Agreement>,
+    let context = RespContext {
+        agreement: Arc::clone(&fake) as Arc<dyn ReplicatedState>,
         board: board.clone(),
         hooks: Hooks::new(hooks::Limits::default(), hooks::OwnFile::default(), clock, dir.clone(), hub.clone()),
         hub,
@@ -222,7 +222,7 @@ pub(crate) async fn world_with(options: Options) -> World {
         call_rules: Arc::new(CallRules { own_only: !options.scripts_allowed, ..CallRules::default() }),
         dir,
         live: Live::new(
-            Facts { credentials: credentials.clone(), no_quorum_reply: options.no_quorum_reply, ..Facts::default() },
+            RuntimeConfig { credentials: credentials.clone(), no_quorum_reply: options.no_quorum_reply, ..RuntimeConfig::default() },
             |_| (),
             watch::Sender::new(credentials),
         ),

@@ -16,10 +16,10 @@ use raft_sentinel::base::{
     WebhookUrl,
 };
 use raft_sentinel::machine::ChosenFor;
-use raft_sentinel::machine::ballot::ReplicaWitness;
+use raft_sentinel::machine::ballot::ReplicaLinkReport;
 use raft_sentinel::machine::{
-    AbortReason, Asker, Basis, Candidate, Choice, Command, Evidence, FailoverId, Identity, Ineligible, Keep, Manner, Phase, Retirement,
-    SentinelRecord, ShadowEntry, State, StockWord, Testimony,
+    AbortReason, Asker, Candidate, Choice, Command, DownEvidence, Evidence, FailoverId, FailoverMode, FencingProof, Identity, Ineligible,
+    Keep, Phase, Retirement, SentinelRecord, ShadowEntry, State, StockWord,
 };
 use raft_sentinel::raft::types::{Entry, SnapshotMeta, Vote};
 use raft_sentinel::store::{Binding, Marked, decode, encode};
@@ -246,9 +246,9 @@ fn identity() -> Identity {
     Identity { run_id, replid, replid2: Some(ReplId::new("c".repeat(40)).expect("an id")), second_offset: Some(1234) }
 }
 
-fn testimony() -> Testimony {
-    let witness = ReplicaWitness { replica: redis(2), link_up: false, last_io_s: Some(3) };
-    Testimony { evidence: Evidence::Refused, silent_ms: 5003, limit_ms: 5000, replicas: vec![witness] }
+fn testimony() -> DownEvidence {
+    let witness = ReplicaLinkReport { replica: redis(2), link_up: false, last_io_s: Some(3) };
+    DownEvidence { evidence: Evidence::Refused, silent_ms: 5003, limit_ms: 5000, replicas: vec![witness] }
 }
 
 fn choice() -> Choice {
@@ -268,7 +268,7 @@ fn choice() -> Choice {
         reason: ChosenFor::Offset,
         master_offset: Some(4100),
         estimated_loss_bytes: Some(4),
-        basis: Basis::Drained,
+        basis: FencingProof::Drained,
         arms: Some(fence()),
         by_hand: false,
     }
@@ -357,7 +357,7 @@ fn commands() -> Vec<Command> {
             group: group.clone(),
             epoch,
             by,
-            manner: Manner::Coordinated,
+            manner: FailoverMode::Coordinated,
             target: Some(redis(2)),
             at,
             asked: None,
@@ -439,7 +439,15 @@ fn state() -> State {
     }
     let started = apply(
         &mut state,
-        &Command::FailoverRequested { group: group_name(2), epoch: Epoch(0), by, manner: Manner::Plain, target: None, at, asked: None },
+        &Command::FailoverRequested {
+            group: group_name(2),
+            epoch: Epoch(0),
+            by,
+            manner: FailoverMode::Plain,
+            target: None,
+            at,
+            asked: None,
+        },
     );
     let id = FailoverId { epoch: Epoch(1), started };
     apply(&mut state, &Command::Promote { group: group_name(2), id, choice: choice(), by, at });

@@ -6,13 +6,13 @@ use openraft::storage::RaftStateMachine;
 use openraft::{Membership, RaftSnapshotBuilder};
 use raft_sentinel::base::{Addr, Epoch, LogIndex, NodeId, ReplId, RunId, WallTime};
 use raft_sentinel::machine::ChosenFor;
-use raft_sentinel::machine::{Basis, Candidate, Choice, Command, Event, FailoverId, Identity, Logged, Manner, Outcome};
+use raft_sentinel::machine::{Candidate, Choice, Command, Event, FailoverId, FailoverMode, FencingProof, Identity, LoggedEvent, Outcome};
 use raft_sentinel::raft::types::Entry;
 use tokio::sync::broadcast::Receiver;
 
 use super::common::{append, command, commit, configure, entry, expected_state, group_name, log_id, open, snapshot_and_purge, work};
 
-fn heard(events: &mut Receiver<Arc<Logged>>) -> Vec<Arc<Logged>> {
+fn heard(events: &mut Receiver<Arc<LoggedEvent>>) -> Vec<Arc<LoggedEvent>> {
     std::iter::from_fn(|| events.try_recv().ok()).collect()
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn failover() -> Vec<Command> {
         reason,
         master_offset: Some(5),
         estimated_loss_bytes: Some(0),
-        basis: Basis::Unfenced,
+        basis: FencingProof::Unfenced,
         arms: None,
         by_hand: false,
     };
@@ -85,7 +85,15 @@ pub(crate) fn failover() -> Vec<Command> {
         Identity { run_id: RunId::new("r").expect("an id"), replid: ReplId::new("h").expect("an id"), replid2: None, second_offset: None };
     vec![
         configure(0),
-        Command::FailoverRequested { group: group.clone(), epoch: Epoch(0), by, manner: Manner::Plain, target: None, at, asked: None },
+        Command::FailoverRequested {
+            group: group.clone(),
+            epoch: Epoch(0),
+            by,
+            manner: FailoverMode::Plain,
+            target: None,
+            at,
+            asked: None,
+        },
         Command::Promote { group: group.clone(), id, choice, by, at },
         Command::Promoted { group, id, identity, at },
     ]

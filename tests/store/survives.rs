@@ -12,11 +12,11 @@ use raft_sentinel::base::{
     Addr, Epoch, Fence, GroupName, GroupSettings, Incarnation, LogIndex, NodeId, ReplId, RunId, Sealed, SentinelId, StoredSecret,
     StoredWebhook, WallTime, WebhookUrl,
 };
-use raft_sentinel::machine::ballot::ReplicaWitness;
+use raft_sentinel::machine::ballot::ReplicaLinkReport;
 use raft_sentinel::machine::command::Origin;
 use raft_sentinel::machine::{
-    AbortReason, Asker, Basis, Candidate, Choice, ChosenFor, Command, Evidence, FailoverId, Identity, Ineligible, Manner, Outcome,
-    Retirement, SentinelRecord, ShadowEntry, State, StockWord, Tenure, Testimony,
+    AbortReason, Asker, Candidate, Choice, ChosenFor, Command, DownEvidence, Evidence, FailoverId, FailoverMode, FencingProof, Identity,
+    Ineligible, Outcome, Retirement, SentinelRecord, ShadowEntry, State, StockWord, Tenure,
 };
 use raft_sentinel::raft::check_readable;
 use raft_sentinel::raft::types::Entry;
@@ -97,7 +97,11 @@ fn choice() -> BoxedStrategy<Choice> {
     let row = (addr(), any::<Option<u32>>(), any::<Option<u64>>(), any::<bool>(), option::of(ineligible())).prop_map(
         |(addr, priority, offset, detached, ineligible)| Candidate { addr, run_id: None, priority, offset, detached, ineligible },
     );
-    let basis = prop_oneof![Just(Basis::Unfenced), Just(Basis::Gone), any::<u64>().prop_map(|offset| Basis::HandedOver { offset })];
+    let basis = prop_oneof![
+        Just(FencingProof::Unfenced),
+        Just(FencingProof::Gone),
+        any::<u64>().prop_map(|offset| FencingProof::HandedOver { offset })
+    ];
     let numbers = any::<(Option<u64>, Option<u64>)>();
     (addr(), vec(row, 0..5), basis, numbers, option::of(fence()))
         .prop_map(|(chosen, candidates, basis, numbers, arms)| Choice {
@@ -155,14 +159,14 @@ fn settings() -> BoxedStrategy<GroupSettings> {
         .boxed()
 }
 
-fn testimony() -> BoxedStrategy<Testimony> {
+fn testimony() -> BoxedStrategy<DownEvidence> {
     let witness = (addr(), any::<bool>(), any::<Option<u64>>());
     (any::<u64>(), vec(witness, 0..3))
-        .prop_map(|(silent_ms, replicas)| Testimony {
+        .prop_map(|(silent_ms, replicas)| DownEvidence {
             evidence: Evidence::Refused,
             silent_ms,
             limit_ms: 1,
-            replicas: replicas.into_iter().map(|(replica, link_up, last_io_s)| ReplicaWitness { replica, link_up, last_io_s }).collect(),
+            replicas: replicas.into_iter().map(|(replica, link_up, last_io_s)| ReplicaLinkReport { replica, link_up, last_io_s }).collect(),
         })
         .boxed()
 }
@@ -207,7 +211,7 @@ fn command() -> BoxedStrategy<Command> {
             Command::VoteDown { group, epoch, voter: NodeId(voter), testimony, at }
         }),
         2 => (name(), epoch(), option::of(addr())).prop_map(move |(group, epoch, target)| {
-            Command::FailoverRequested { group, epoch, by: NodeId(1), manner: Manner::Force, target, at, asked: None }
+            Command::FailoverRequested { group, epoch, by: NodeId(1), manner: FailoverMode::Force, target, at, asked: None }
         }),
     ]
     .boxed();

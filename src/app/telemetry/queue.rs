@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The way to the log. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
-    jobs: SyncSender<Job>,
+    jobs: SyncSender<LogJob>,
     tally: Arc<Tally>,
 }
 
@@ -33,7 +33,7 @@ struct Tally {
     lost: AtomicU64,
 }
 
-enum Job {
+enum LogJob {
     Line(Vec<u8>),
     Reopen,
     Flush(SyncSender<()>),
@@ -54,13 +54,13 @@ impl Queue {
     /// The file is opened again before the next line.
     pub(super) fn reopen(&self) {
         // A full queue is not waited for; a file that was moved away is noticed anyway.
-        let _ = self.jobs.try_send(Job::Reopen);
+        let _ = self.jobs.try_send(LogJob::Reopen);
     }
 
     /// Waits until all lines so far are written, but not for longer than `limit` in the queue and as long behind it.
     pub(super) fn flush(&self, limit: Duration) {
         let (done, written) = sync_channel(1);
-        let mut job = Job::Flush(done);
+        let mut job = LogJob::Flush(done);
         for _ in 0..limit.as_millis() {
             match self.jobs.try_send(job) {
                 Ok(()) => {
@@ -80,7 +80,7 @@ impl Queue {
 impl Write for Queue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let waiting = self.tally.waiting_bytes.fetch_add(line.len(), Ordering::Relaxed);
-        if waiting + line.len() > BYTES || self.jobs.try_send(Job::Line(line.to_vec())).is_err() {
+        if waiting + line.len() > BYTES || self.jobs.try_send(LogJob::Line(line.to_vec())).is_err() {
             self.tally.waiting_bytes.fetch_sub(line.len(), Ordering::Relaxed);
             self.tally.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -94,7 +94,7 @@ impl Write for Queue {
 
 /// The thread that writes.
 struct Writer {
-    jobs: Receiver<Job>,
+    jobs: Receiver<LogJob>,
     tally: Arc<Tally>,
     sink: Sink,
 }
@@ -103,9 +103,9 @@ impl Writer {
     fn work(mut self) {
         loop {
             match self.jobs.recv_timeout(LOOK_EVERY) {
-                Ok(Job::Line(line)) => self.write(&line),
-                Ok(Job::Reopen) => self.sink.reopen(),
-                Ok(Job::Flush(done)) => {
+                Ok(LogJob::Line(line)) => self.write(&line),
+                Ok(LogJob::Reopen) => self.sink.reopen(),
+                Ok(LogJob::Flush(done)) => {
                     let _ = done.try_send(());
                 }
                 Err(RecvTimeoutError::Timeout) => self.sink.look(),

@@ -1,12 +1,12 @@
 //! Scripts: a queue, and processes for its head.
 //!
-//! `queue` decides what runs when and has neither clock nor process; `run` is one process; `desk` joins the two.
+//! `queue` decides what runs when and has neither clock nor process; `run` is one process; `runner` joins the two.
 
-mod desk;
 mod queue;
 #[cfg(test)]
 mod queue_test;
 mod run;
+mod runner;
 
-pub use desk::{Counts, Desk};
-pub use queue::{Limits, Pending, Standing};
+pub use queue::{Limits, Pending, RunStanding};
+pub use runner::{Counts, ScriptRunner};

@@ -31,14 +31,14 @@ pub(super) struct Ticket(u64);
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct End {
+pub(super) struct RunEnd {
     /// The signal it died of; 0 if of none.
     pub(super) signal: i32,
     /// Its exit code; 0 if it died of a signal.
     pub(super) code: i32,
 }
 
-impl End {
+impl RunEnd {
     /// What stock Sentinel's child exits with when there is nothing it could run.
     pub(super) const CANNOT_EXECUTE: Self = Self { signal: 0, code: 2 };
     /// What stock Sentinel reports when the system gives it no process; it counts as a signal, so it is tried again.
@@ -56,7 +56,7 @@ impl End {
 
 /// What comes of the end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RunVerdict {
     /// It is done.
     Done,
     /// It runs again.
@@ -76,12 +76,12 @@ pub struct Pending {
     /// Runs begun so far.
     pub runs: u32,
     /// Whether it runs.
-    pub standing: Standing,
+    pub standing: RunStanding,
 }
 
 /// Whether a script runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum RunStanding {
     /// It runs.
     Running {
         /// Its process; none for the moment in which it is being started.
@@ -97,23 +97,23 @@ pub enum Standing {
 }
 
 #[derive(Debug)]
-enum Phase {
+enum RunPhase {
     Scheduled { at: Mono },
     Running { pid: Option<u32>, since: Mono },
 }
 
 #[derive(Debug)]
-struct Entry {
+struct ScriptEntry {
     argv: Vec<String>,
     runs: u32,
-    phase: Phase,
+    phase: RunPhase,
 }
 
 /// The queue, oldest first.
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) limits: Limits,
-    entries: BTreeMap<Ticket, Entry>,
+    entries: BTreeMap<Ticket, ScriptEntry>,
     next: Ticket,
 }
 
@@ -124,7 +124,7 @@ impl Queue {
 
     /// Puts a script at the end; the oldest one that does not run makes room if there is none, and is returned.
     pub(super) fn add(&mut self, argv: Vec<String>, now: Mono) -> Option<Vec<String>> {
-        self.entries.insert(self.next, Entry { argv, runs: 0, phase: Phase::Scheduled { at: now } });
+        self.entries.insert(self.next, ScriptEntry { argv, runs: 0, phase: RunPhase::Scheduled { at: now } });
         self.next.0 += 1;
         if self.entries.len() <= self.limits.queued {
             return None;
@@ -140,28 +140,28 @@ impl Queue {
         }
         let (ticket, entry) = self.entries.iter_mut().find(|(_, entry)| entry.due_at().is_some_and(|at| at <= now))?;
         entry.runs += 1;
-        entry.phase = Phase::Running { pid: None, since: now };
+        entry.phase = RunPhase::Running { pid: None, since: now };
         Some((*ticket, entry.argv.clone()))
     }
 
     /// It runs as this process.
     pub(super) fn started(&mut self, ticket: Ticket, process: u32) {
-        if let Some(Entry { phase: Phase::Running { pid, .. }, .. }) = self.entries.get_mut(&ticket) {
+        if let Some(ScriptEntry { phase: RunPhase::Running { pid, .. }, .. }) = self.entries.get_mut(&ticket) {
             *pid = Some(process);
         }
     }
 
     /// Its run is over.
-    pub(super) fn ended(&mut self, ticket: Ticket, end: End, now: Mono) -> Verdict {
+    pub(super) fn ended(&mut self, ticket: Ticket, end: RunEnd, now: Mono) -> RunVerdict {
         let limits = self.limits;
-        let Some(entry) = self.entries.get_mut(&ticket) else { return Verdict::Done };
+        let Some(entry) = self.entries.get_mut(&ticket) else { return RunVerdict::Done };
         if end.asks_again() && entry.runs < limits.runs {
             let in_ms = pause_ms(limits.retry_ms, entry.runs);
-            entry.phase = Phase::Scheduled { at: now.plus_ms(in_ms) };
-            return Verdict::Again { in_ms };
+            entry.phase = RunPhase::Scheduled { at: now.plus_ms(in_ms) };
+            return RunVerdict::Again { in_ms };
         }
         self.entries.remove(&ticket);
-        if end.is_good() { Verdict::Done } else { Verdict::Failed }
+        if end.is_good() { RunVerdict::Done } else { RunVerdict::Failed }
     }
 
     /// When to ask [`Queue::start`] again; none if only the end of a run or a new entry can change anything.
@@ -169,7 +169,7 @@ impl Queue {
         if self.running() >= self.limits.at_once {
             return None;
         }
-        self.entries.values().filter_map(Entry::due_at).min()
+        self.entries.values().filter_map(ScriptEntry::due_at).min()
     }
 
     pub(super) fn running(&self) -> usize {
@@ -182,30 +182,30 @@ impl Queue {
 
     /// All entries, oldest first.
     pub(super) fn pending(&self, now: Mono) -> Vec<Pending> {
-        let shown = |entry: &Entry| Pending {
+        let shown = |entry: &ScriptEntry| Pending {
             argv: entry.argv.clone(),
             runs: entry.runs,
             standing: match entry.phase {
-                Phase::Running { pid, since } => Standing::Running { pid, for_ms: now.ms_since(since) },
-                Phase::Scheduled { at } => Standing::Scheduled { in_ms: at.ms_since(now) },
+                RunPhase::Running { pid, since } => RunStanding::Running { pid, for_ms: now.ms_since(since) },
+                RunPhase::Scheduled { at } => RunStanding::Scheduled { in_ms: at.ms_since(now) },
             },
         };
         self.entries.values().map(shown).collect()
     }
 }
 
-impl Entry {
+impl ScriptEntry {
     const fn is_running(&self) -> bool {
         match self.phase {
-            Phase::Running { .. } => true,
-            Phase::Scheduled { .. } => false,
+            RunPhase::Running { .. } => true,
+            RunPhase::Scheduled { .. } => false,
         }
     }
 
     const fn due_at(&self) -> Option<Mono> {
         match self.phase {
-            Phase::Running { .. } => None,
-            Phase::Scheduled { at } => Some(at),
+            RunPhase::Running { .. } => None,
+            RunPhase::Scheduled { at } => Some(at),
         }
     }
 }

@@ -4,13 +4,13 @@
 
 use proptest::prelude::*;
 
-use super::queue::{End, Limits, Queue, Standing, Verdict};
+use super::queue::{Limits, Queue, RunEnd, RunStanding, RunVerdict};
 use crate::base::Mono;
 
-const GOOD: End = End { signal: 0, code: 0 };
-const AGAIN: End = End { signal: 0, code: 1 };
-const KILLED: End = End { signal: 9, code: 0 };
-const BAD: End = End { signal: 0, code: 3 };
+const GOOD: RunEnd = RunEnd { signal: 0, code: 0 };
+const AGAIN: RunEnd = RunEnd { signal: 0, code: 1 };
+const KILLED: RunEnd = RunEnd { signal: 9, code: 0 };
+const BAD: RunEnd = RunEnd { signal: 0, code: 3 };
 
 fn queue(queued: usize, at_once: usize) -> Queue {
     Queue::new(Limits { queued, at_once, ..Limits::default() })
@@ -28,7 +28,7 @@ fn oldest_first_and_no_more_at_once_than_allowed() {
     assert_eq!(argv, script(0));
     assert_eq!(queue.start(Mono(0)).unwrap().1, script(1));
     assert_eq!((queue.start(Mono(0)), queue.wake_at(), queue.running(), queue.len()), (None, None, 2, 3));
-    assert_eq!(queue.ended(first, GOOD, Mono(0)), Verdict::Done);
+    assert_eq!(queue.ended(first, GOOD, Mono(0)), RunVerdict::Done);
     assert_eq!(queue.wake_at(), Some(Mono(0)));
     assert_eq!(queue.start(Mono(0)).unwrap().1, script(2));
 }
@@ -52,16 +52,16 @@ fn one_and_signals_ask_for_another_run_at_doubling_pauses() {
         for run in 1..=10_u32 {
             let (ticket, _) = queue.start(now).unwrap();
             queue.started(ticket, 77);
-            assert_eq!(queue.pending(now.plus_ms(5))[0].standing, Standing::Running { pid: Some(77), for_ms: 5 });
+            assert_eq!(queue.pending(now.plus_ms(5))[0].standing, RunStanding::Running { pid: Some(77), for_ms: 5 });
             let verdict = queue.ended(ticket, end, now);
             if run == 10 {
-                assert_eq!((verdict, queue.len()), (Verdict::Failed, 0));
+                assert_eq!((verdict, queue.len()), (RunVerdict::Failed, 0));
                 break;
             }
             let in_ms = 30_000 << (run - 1);
-            assert_eq!(verdict, Verdict::Again { in_ms });
+            assert_eq!(verdict, RunVerdict::Again { in_ms });
             assert_eq!(queue.pending(now)[0].runs, run);
-            assert_eq!(queue.pending(now)[0].standing, Standing::Scheduled { in_ms });
+            assert_eq!(queue.pending(now)[0].standing, RunStanding::Scheduled { in_ms });
             now = now.plus_ms(in_ms);
             assert_eq!(queue.wake_at(), Some(now));
             assert_eq!(queue.start(Mono(now.0 - 1)), None);
@@ -72,7 +72,7 @@ fn one_and_signals_ask_for_another_run_at_doubling_pauses() {
 #[test]
 fn other_codes_are_final() {
     let mut queue = queue(256, 16);
-    for (end, verdict) in [(BAD, Verdict::Failed), (End::CANNOT_EXECUTE, Verdict::Failed), (GOOD, Verdict::Done)] {
+    for (end, verdict) in [(BAD, RunVerdict::Failed), (RunEnd::CANNOT_EXECUTE, RunVerdict::Failed), (GOOD, RunVerdict::Done)] {
         queue.add(script(0), Mono(0));
         let (ticket, _) = queue.start(Mono(0)).unwrap();
         assert_eq!((queue.ended(ticket, end, Mono(0)), queue.len()), (verdict, 0));
@@ -93,7 +93,7 @@ fn pauses_do_not_overflow() {
 enum Step {
     Add,
     Start,
-    End(usize, End),
+    RunEnd(usize, RunEnd),
     Wait(u64),
 }
 
@@ -101,7 +101,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => Just(Step::Add),
         4 => Just(Step::Start),
-        3 => (0..8_usize, prop_oneof![Just(GOOD), Just(AGAIN), Just(KILLED), Just(BAD)]).prop_map(|(which, end)| Step::End(which, end)),
+        3 => (0..8_usize, prop_oneof![Just(GOOD), Just(AGAIN), Just(KILLED), Just(BAD)]).prop_map(|(which, end)| Step::RunEnd(which, end)),
         2 => (0..100_000_u64).prop_map(Step::Wait),
     ]
 }
@@ -120,11 +120,11 @@ proptest! {
                     gone += usize::from(queue.add(script(added), now).is_some());
                 }
                 Step::Start => running.extend(queue.start(now).map(|(ticket, _)| ticket)),
-                Step::End(which, end) if which < running.len() => {
+                Step::RunEnd(which, end) if which < running.len() => {
                     let verdict = queue.ended(running.remove(which), end, now);
-                    gone += usize::from(!matches!(verdict, Verdict::Again { .. }));
+                    gone += usize::from(!matches!(verdict, RunVerdict::Again { .. }));
                 }
-                Step::End(..) => {}
+                Step::RunEnd(..) => {}
                 Step::Wait(ms) => now = now.plus_ms(ms),
             }
             prop_assert!(queue.len() <= limits.queued && queue.running() <= limits.at_once);
@@ -132,7 +132,7 @@ proptest! {
             prop_assert_eq!(queue.len() + gone, added);
             let due = queue.wake_at().is_some_and(|at| at <= now);
             let room = queue.running() < limits.at_once;
-            let waiting = queue.pending(now).iter().any(|pending| pending.standing == Standing::Scheduled { in_ms: 0 });
+            let waiting = queue.pending(now).iter().any(|pending| pending.standing == RunStanding::Scheduled { in_ms: 0 });
             prop_assert!(!due || room);
             prop_assert!(!due || waiting);
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 
-use super::queue::End;
+use super::queue::RunEnd;
 
 /// Starts a script as stock Sentinel does: no shell, our environment, `dir` as the working directory, no descriptor of ours but
 /// standard output and error.
@@ -22,15 +22,15 @@ pub(super) fn start(argv: &[String], dir: &Path) -> io::Result<Child> {
 }
 
 /// What a failed start counts as. A file that is just being written, or a host without room for a process, may be better soon.
-pub(super) fn not_started(error: &io::Error) -> End {
+pub(super) fn not_started(error: &io::Error) -> RunEnd {
     match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory | io::ErrorKind::ExecutableFileBusy => End::NO_PROCESS,
-        _ => End::CANNOT_EXECUTE,
+        io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory | io::ErrorKind::ExecutableFileBusy => RunEnd::NO_PROCESS,
+        _ => RunEnd::CANNOT_EXECUTE,
     }
 }
 
 /// Waits for its end, at most for `limit`; then it is killed, and `overdue` called.
-pub(super) async fn wait(child: &mut Child, limit: Duration, overdue: impl FnOnce()) -> End {
+pub(super) async fn wait(child: &mut Child, limit: Duration, overdue: impl FnOnce()) -> RunEnd {
     let in_time = tokio::time::timeout(limit, child.wait()).await;
     let status = match in_time {
         Ok(status) => status,
@@ -40,7 +40,7 @@ pub(super) async fn wait(child: &mut Child, limit: Duration, overdue: impl FnOnc
             child.wait().await
         }
     };
-    status.map_or(End::NO_PROCESS, end)
+    status.map_or(RunEnd::NO_PROCESS, end)
 }
 
 /// Its process is still ours to wait for, so the number cannot belong to another one.
@@ -52,6 +52,6 @@ fn kill(child: &mut Child) {
     }
 }
 
-fn end(status: ExitStatus) -> End {
-    End { signal: status.signal().unwrap_or(0), code: status.code().unwrap_or(0) }
+fn end(status: ExitStatus) -> RunEnd {
+    RunEnd { signal: status.signal().unwrap_or(0), code: status.code().unwrap_or(0) }
 }

@@ -12,7 +12,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use super::letter::Letter;
+use super::payload::Payload;
 use super::resolve::Checked;
 use crate::base::{CallRules, WebhookUrl};
 
@@ -99,7 +99,7 @@ impl Poster {
     }
 
     /// Success is an answer of 2xx. Redirects are not followed: what an operator typed is what is called.
-    pub(super) async fn post(&self, url: &WebhookUrl, letter: &Letter, limit_ms: u64) -> Result<(), PostError> {
+    pub(super) async fn post(&self, url: &WebhookUrl, letter: &Payload, limit_ms: u64) -> Result<(), PostError> {
         // Of an address nobody asks the resolver.
         if let Some(why) = self.rules.refusal(url) {
             return Err(PostError::NotAllowed(why));
@@ -111,7 +111,7 @@ impl Poster {
     }
 }
 
-fn request(url: &WebhookUrl, letter: &Letter) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+fn request(url: &WebhookUrl, letter: &Payload) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
     Request::builder()
         .method(Method::POST)
         .uri(url.expose())

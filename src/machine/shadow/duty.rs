@@ -14,7 +14,7 @@ use crate::machine::outcome::{Outcome, Refusal};
 /// Whether what is decided about a group is carried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Duty {
+pub enum ControlMode {
     /// It is, and nobody had to say so.
     #[default]
     Acts,
@@ -34,7 +34,7 @@ pub enum Duty {
     },
 }
 
-impl Duty {
+impl ControlMode {
     pub(in crate::machine) fn is_default(&self) -> bool {
         *self == Self::Acts
     }
@@ -43,22 +43,22 @@ impl Duty {
 impl Group {
     /// Whether nothing that is decided about it is carried out.
     pub const fn in_shadow(&self) -> bool {
-        matches!(self.duty, Duty::Shadow { .. })
+        matches!(self.duty, ControlMode::Shadow { .. })
     }
 
     /// Whether an operator wants it led even while sentinels that are not of this cluster watch it.
     pub const fn acts_despite_stock(&self) -> bool {
-        matches!(self.duty, Duty::TookOver { despite_stock: true, .. })
+        matches!(self.duty, ControlMode::TookOver { despite_stock: true, .. })
     }
 
     pub(super) fn take_over(&mut self, by: NodeId, despite_stock: bool, stamp: Stamp) -> Result<Applied, Refusal> {
         match self.duty {
-            Duty::TookOver { despite_stock: known, .. } if known == despite_stock => return Ok((Outcome::Unchanged, vec![])),
-            Duty::Acts if !despite_stock => return Ok((Outcome::Unchanged, vec![])),
-            Duty::Acts | Duty::TookOver { .. } | Duty::Shadow { .. } => {}
+            ControlMode::TookOver { despite_stock: known, .. } if known == despite_stock => return Ok((Outcome::Unchanged, vec![])),
+            ControlMode::Acts if !despite_stock => return Ok((Outcome::Unchanged, vec![])),
+            ControlMode::Acts | ControlMode::TookOver { .. } | ControlMode::Shadow { .. } => {}
         }
         let was_in_shadow = self.in_shadow();
-        self.duty = Duty::TookOver { since: stamp, by, despite_stock };
+        self.duty = ControlMode::TookOver { since: stamp, by, despite_stock };
         let mut events = vec![Event::Shadow(ShadowEvent::TookOver { master: self.master.addr.clone(), despite_stock })];
         if was_in_shadow {
             self.close_incident(None, stamp, &mut events);
@@ -79,7 +79,7 @@ impl Group {
         if self.failover.as_ref().is_some_and(|failover| failover.phase != Phase::Choosing) {
             return Err(Refusal::FailoverInProgress);
         }
-        self.duty = Duty::Shadow { since: stamp };
+        self.duty = ControlMode::Shadow { since: stamp };
         let mut events = vec![Event::Shadow(ShadowEvent::StoodDown { master: self.master.addr.clone() })];
         if let Some(id) = self.failover.as_ref().map(|failover| failover.id) {
             self.remember(id, |decision| decision.ended = Some((stamp, Ending::Aborted(AbortReason::StoodDown))));

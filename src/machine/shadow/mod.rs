@@ -1,6 +1,6 @@
 //! Groups whose decisions are not carried out: what would have been decided, beside what stock Sentinel decided.
 //!
-//! A group is in one [`Duty`], which is part of the record: in shadow no entry of this log can promote anybody, on any sentinel.
+//! A group is in one [`ControlMode`], which is part of the record: in shadow no entry of this log can promote anybody, on any sentinel.
 //! The votes, the failover and its verdict are as always, but the verdict is noted in an [`Incident`] and nothing comes of it; what
 //! stock sentinels are heard to decide is noted in the same incident, and the recorded master follows what is seen on the servers.
 //!
@@ -12,7 +12,7 @@ pub mod entry;
 mod follow;
 pub mod incident;
 
-pub use duty::Duty;
+pub use duty::ControlMode;
 pub use entry::{ShadowEntry, StockWord};
 pub use incident::{Difference, Incident, Ours, StockSide, Told, Verdict};
 

@@ -21,22 +21,22 @@ pub(in crate::raft) fn command_to_wire(command: &Command) -> peer::Command {
 ///
 /// # Errors
 /// That it does not come out of the document as it went in. Such an entry would be malformed to every follower, and damage to every restart.
-pub(in crate::raft) fn readable_command(command: &Command) -> Result<peer::Command, Unreadable> {
+pub(in crate::raft) fn readable_command(command: &Command) -> Result<peer::Command, Unfaithful> {
     Ok(peer::Command { format: FORMAT, body: read_back(command)? })
 }
 
 /// A value that would not be read back as what it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(in crate::raft) struct Unreadable(String);
+pub(in crate::raft) struct Unfaithful(String);
 
 /// The body of a document, once it was seen to hold the value.
-fn read_back<T: Serialize + DeserializeOwned + PartialEq>(value: &T) -> Result<Vec<u8>, Unreadable> {
-    let body = serde_json::to_vec(value).map_err(|problem| Unreadable(format!("it cannot be written down: {problem}")))?;
+fn read_back<T: Serialize + DeserializeOwned + PartialEq>(value: &T) -> Result<Vec<u8>, Unfaithful> {
+    let body = serde_json::to_vec(value).map_err(|problem| Unfaithful(format!("it cannot be written down: {problem}")))?;
     match serde_json::from_slice::<T>(&body) {
         Ok(read) if read == *value => Ok(body),
-        Ok(_) => Err(Unreadable("it would be read back as something else".to_owned())),
-        Err(problem) => Err(Unreadable(format!("it could not be read back: {problem}"))),
+        Ok(_) => Err(Unfaithful("it would be read back as something else".to_owned())),
+        Err(problem) => Err(Unfaithful(format!("it could not be read back: {problem}"))),
     }
 }
 

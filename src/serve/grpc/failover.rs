@@ -9,7 +9,7 @@ use super::admin::asked_by;
 use super::convert::options;
 use super::{Context, refuse};
 use crate::base::{Addr, Epoch, GroupName};
-use crate::machine::{Asker, Command, Decision, Ending, FailoverId, Manner, State};
+use crate::machine::{Asker, Command, Decision, Ending, FailoverId, FailoverMode, State};
 use crate::proto::admin as pb;
 use crate::proto::admin::switchover_response::Outcome;
 
@@ -19,10 +19,10 @@ const WAIT_MS: u32 = 20_000;
 const WAIT_MAX_MS: u32 = 60_000;
 
 /// A failover as an operator asked for it.
-struct Wish {
+struct FailoverWish {
     group: GroupName,
     epoch: Option<u64>,
-    manner: Manner,
+    manner: FailoverMode,
     target: Option<Addr>,
 }
 
@@ -34,7 +34,7 @@ pub(super) async fn request(
 ) -> Result<Response<pb::RequestFailoverResponse>, Status> {
     let target = request.target.map(|target| options::addr("target", Some(target))).transpose()?;
     let manner = manner(request.manner, request.accept_loss, target.as_ref())?;
-    let wish = Wish { group: options::group_name(&request.group)?, epoch: request.epoch, manner, target };
+    let wish = FailoverWish { group: options::group_name(&request.group)?, epoch: request.epoch, manner, target };
     let id = propose(ctx, wish, asker).await?;
     Ok(Response::new(pb::RequestFailoverResponse { revision: id.started.0, epoch: id.epoch.0 }))
 }
@@ -54,7 +54,8 @@ pub(super) async fn switchover(
     let group = options::group_name(&request.group)?;
     // Listen first, ask second: however quick it is, its end is not missed.
     let mut states = ctx.agreement.states();
-    let id = propose(ctx, Wish { group: group.clone(), epoch: request.epoch, manner: Manner::Coordinated, target }, asker).await?;
+    let id =
+        propose(ctx, FailoverWish { group: group.clone(), epoch: request.epoch, manner: FailoverMode::Coordinated, target }, asker).await?;
     let settled = states.wait_for(|state| outcome(state, &group, id).is_some());
     // An error means that this sentinel stops, or that the wait is over: what is known by then is the answer.
     let _ = timeout_at(deadline, settled).await;
@@ -71,8 +72,8 @@ pub(super) async fn switchover(
 }
 
 /// Commits the request; the attempt that it began. That of a failover that was forced on the way is its own.
-async fn propose(ctx: &Context, wish: Wish, asker: Option<Asker>) -> Result<FailoverId, Status> {
-    let Wish { group, epoch, manner, target } = wish;
+async fn propose(ctx: &Context, wish: FailoverWish, asker: Option<Asker>) -> Result<FailoverId, Status> {
+    let FailoverWish { group, epoch, manner, target } = wish;
     let epoch = match epoch {
         Some(epoch) => Epoch(epoch),
         None => current_epoch(ctx, &group).await?,
@@ -91,7 +92,7 @@ async fn current_epoch(ctx: &Context, group: &GroupName) -> Result<Epoch, Status
 }
 
 /// A loss is accepted in so many words, or there is none.
-fn manner(asked: i32, accept_loss: bool, target: Option<&Addr>) -> Result<Manner, Status> {
+fn manner(asked: i32, accept_loss: bool, target: Option<&Addr>) -> Result<FailoverMode, Status> {
     let asked = pb::FailoverManner::try_from(asked)
         .map_err(|_| Status::invalid_argument(format!("manner {asked} is not known; use PLAIN (1), COORDINATED (2) or FORCE (3)")))?;
     match (asked, accept_loss, target) {
@@ -101,13 +102,13 @@ fn manner(asked: i32, accept_loss: bool, target: Option<&Addr>) -> Result<Manner
         (pb::FailoverManner::Force, true, Some(_)) => {
             Err(Status::invalid_argument("force promotes the replica that lacks least: it takes no target"))
         }
-        (pb::FailoverManner::Force, true, None) => Ok(Manner::Force),
+        (pb::FailoverManner::Force, true, None) => Ok(FailoverMode::Force),
         (_, true, _) => {
             Err(Status::invalid_argument("accept_loss is for force only: a plain or coordinated failover is not made riskier by it"))
         }
         // To name the next master is to plan the change.
-        (pb::FailoverManner::Coordinated, false, _) | (_, false, Some(_)) => Ok(Manner::Coordinated),
-        (pb::FailoverManner::Unspecified | pb::FailoverManner::Plain, false, None) => Ok(Manner::Plain),
+        (pb::FailoverManner::Coordinated, false, _) | (_, false, Some(_)) => Ok(FailoverMode::Coordinated),
+        (pb::FailoverManner::Unspecified | pb::FailoverManner::Plain, false, None) => Ok(FailoverMode::Plain),
     }
 }
 

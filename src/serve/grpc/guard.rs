@@ -17,7 +17,7 @@ use crate::admission::Precedence;
 use crate::base::NodeId;
 use crate::machine::Asker;
 use crate::serve::Endpoint;
-use crate::serve::users::{Access, Arrival, Caller, Category, Need, Port, Refusal};
+use crate::serve::users::{Access, Arrival, Caller, Category, Port, Refusal, RequestNeed};
 use crate::transport::ConnectInfo;
 
 /// What a call was let in as; among its extensions.
@@ -25,7 +25,7 @@ use crate::transport::ConnectInfo;
 pub(super) struct Permit {
     pub(super) access: Arc<Access>,
     pub(super) caller: Caller,
-    pub(super) need: Need,
+    pub(super) need: RequestNeed,
 }
 
 /// The services behind the guard.

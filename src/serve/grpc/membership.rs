@@ -11,7 +11,7 @@ use super::refuse;
 use crate::base::{Addr, NodeId};
 use crate::machine::Command;
 use crate::raft::{Member, MembershipError};
-use crate::serve::Consensus;
+use crate::serve::ClusterAdmin;
 
 /// One step of a change of members.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub(super) struct Members {
 
 impl Members {
     /// The members as this sentinel knows them, if it leads: a follower's knowledge may be old.
-    pub(super) fn of_leader(agreement: &dyn Consensus) -> Result<Self, Status> {
+    pub(super) fn of_leader(agreement: &dyn ClusterAdmin) -> Result<Self, Status> {
         let (raft, state) = (agreement.status(), agreement.state());
         if raft.leader != Some(raft.id) {
             return Err(refuse::membership(&MembershipError::NotLeading(raft.leader), &state));
@@ -179,7 +179,7 @@ impl Members {
 }
 
 /// Carries out the steps in order, and says what was done.
-pub(super) async fn carry_out(agreement: &dyn Consensus, steps: Vec<Step>, force: bool) -> Result<Vec<String>, Status> {
+pub(super) async fn carry_out(agreement: &dyn ClusterAdmin, steps: Vec<Step>, force: bool) -> Result<Vec<String>, Status> {
     let mut done = Vec::new();
     for (at, step) in steps.iter().enumerate() {
         take(agreement, step, force).await.map_err(|status| half_way(status, &done, &steps[at..]))?;
@@ -188,7 +188,7 @@ pub(super) async fn carry_out(agreement: &dyn Consensus, steps: Vec<Step>, force
     Ok(done)
 }
 
-async fn take(agreement: &dyn Consensus, step: &Step, force: bool) -> Result<(), Status> {
+async fn take(agreement: &dyn ClusterAdmin, step: &Step, force: bool) -> Result<(), Status> {
     let taken = match step {
         Step::Add(id, addr) => agreement.add_learner(*id, addr.clone()).await,
         Step::SetVoters(voters) => agreement.set_voters(voters.clone(), force).await,

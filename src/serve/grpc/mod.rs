@@ -38,7 +38,7 @@ use crate::board::Board;
 use crate::clock::Clock;
 use crate::proto::admin::admin_server::{AdminServer, SERVICE_NAME as ADMIN};
 use crate::proto::sentinel::sentinel_server::{SERVICE_NAME as SENTINEL, SentinelServer};
-use crate::serve::Consensus;
+use crate::serve::ClusterAdmin;
 use crate::serve::users::Access;
 use crate::tls::ServerTls;
 use crate::transport::{self, Incoming, Intake, Opening};
@@ -62,7 +62,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct Context {
     /// The Raft group.
-    pub agreement: Arc<dyn Consensus>,
+    pub agreement: Arc<dyn ClusterAdmin>,
     /// What this sentinel sees.
     pub board: Board,
     /// This process's clocks.
@@ -79,7 +79,7 @@ pub struct Context {
 
 impl Context {
     /// A context with the documented interval of progress messages.
-    pub fn new(agreement: Arc<dyn Consensus>, board: Board, clock: Clock, access: Arc<Access>) -> Self {
+    pub fn new(agreement: Arc<dyn ClusterAdmin>, board: Board, clock: Clock, access: Arc<Access>) -> Self {
         Self {
             agreement,
             board,

@@ -3,7 +3,7 @@
 //! A call has a category, and the commands of the SENTINEL port that do the same. A user may make a call if he may use all of those, so that the two
 //! ports never differ in what a user can do: the rules that operators write for one hold for the other.
 
-use crate::serve::users::{Category, Need};
+use crate::serve::users::{Category, RequestNeed};
 
 /// The counterpart of calls that change who belongs to the cluster, or who leads a group: none is as powerful, so all of these are needed.
 const ALL_OF_IT: &[&[&str]] = &[&["sentinel|monitor"], &["sentinel|remove"], &["sentinel|set"], &["sentinel|failover"]];
@@ -11,13 +11,13 @@ const MASTERS: &[&[&str]] = &[&["sentinel|masters"]];
 const FAILOVER: &[&[&str]] = &[&["sentinel|failover"]];
 
 /// Who changed what: as ACL LOG, it is for those who look after the sentinels.
-pub(super) const HISTORY: Need = need("History", Category::Operate, &[&["acl|log"]]);
+pub(super) const HISTORY: RequestNeed = need("History", Category::Operate, &[&["acl|log"]]);
 
 /// A service's name and its rows.
-type Service = (&'static str, &'static [Need]);
+type Service = (&'static str, &'static [RequestNeed]);
 
-const fn need(name: &'static str, category: Category, commands: &'static [&'static [&'static str]]) -> Need {
-    Need { name, category, commands }
+const fn need(name: &'static str, category: Category, commands: &'static [&'static [&'static str]]) -> RequestNeed {
+    RequestNeed { name, category, commands }
 }
 
 #[rustfmt::skip]
@@ -63,7 +63,7 @@ const SERVICES: &[Service] = &[
 ];
 
 /// What the call at `/service/method` needs; none if there is no such call.
-pub(super) fn of(path: &str) -> Option<&'static Need> {
+pub(super) fn of(path: &str) -> Option<&'static RequestNeed> {
     let (service, method) = path.strip_prefix('/')?.split_once('/')?;
     let (_, needs) = SERVICES.iter().find(|(name, _)| *name == service)?;
     needs.iter().find(|need| need.name == method)

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::convert::{decisions, masters, members, nodes, shadow};
 use super::guard::Permit;
-use super::watch::{Opening, Watch};
+use super::watch::{Watch, WatchOpening};
 use super::{Context, guard, refuse};
 use crate::base::{GroupName, LogIndex};
 use crate::machine::{Group, State};
@@ -28,29 +28,29 @@ pub(super) struct Service {
 }
 
 /// A state to answer from, and how it was obtained.
-struct Basis {
+struct FencingProof {
     state: Arc<State>,
     answer: pb::Answer,
 }
 
 impl Service {
-    async fn basis(&self, consistency: i32) -> Result<Basis, Status> {
+    async fn basis(&self, consistency: i32) -> Result<FencingProof, Status> {
         let stale = is_stale(consistency)?;
         let agreement = &self.ctx.agreement;
         let state = if stale { agreement.state() } else { agreement.linearizable().await.map_err(|error| refuse::read(&error))? };
         let answer = pb::Answer { applied_index: state.applied.0, stale, answered_by: agreement.id().0 };
-        Ok(Basis { state, answer })
+        Ok(FencingProof { state, answer })
     }
 
     /// The same for a question about the masters of these groups, which waits for the end of a planned change.
-    async fn announced(&self, consistency: i32, asked: &Asked) -> Result<Basis, Status> {
+    async fn announced(&self, consistency: i32, asked: &Asked) -> Result<FencingProof, Status> {
         let basis = self.basis(consistency).await?;
         if basis.answer.stale {
             return Ok(basis);
         }
         let state = hold::until_announced(&*self.ctx.agreement, basis.state, asked).await;
         let answer = pb::Answer { applied_index: state.applied.0, ..basis.answer };
-        Ok(Basis { state, answer })
+        Ok(FencingProof { state, answer })
     }
 
     fn nodes(&self, group: &Group) -> nodes::Eyes {
@@ -81,20 +81,20 @@ impl Service {
 impl Sentinel for Service {
     async fn get_master(&self, request: Request<pb::GetMasterRequest>) -> Result<Response<pb::GetMasterResponse>, Status> {
         let request = request.into_inner();
-        let Basis { state, answer } = self.announced(request.consistency, &Asked::named(request.group.as_bytes())).await?;
+        let FencingProof { state, answer } = self.announced(request.consistency, &Asked::named(request.group.as_bytes())).await?;
         let master = self.master(find(&state, &request.group)?);
         Ok(Response::new(pb::GetMasterResponse { master: Some(master), answer: Some(answer) }))
     }
 
     async fn list_masters(&self, request: Request<pb::ListMastersRequest>) -> Result<Response<pb::ListMastersResponse>, Status> {
-        let Basis { state, answer } = self.announced(request.into_inner().consistency, &Asked::All).await?;
+        let FencingProof { state, answer } = self.announced(request.into_inner().consistency, &Asked::All).await?;
         let masters = state.groups.values().map(|group| self.master(group)).collect();
         Ok(Response::new(pb::ListMastersResponse { masters, answer: Some(answer) }))
     }
 
     async fn list_replicas(&self, request: Request<pb::ListReplicasRequest>) -> Result<Response<pb::ListReplicasResponse>, Status> {
         let request = request.into_inner();
-        let Basis { state, answer } = self.basis(request.consistency).await?;
+        let FencingProof { state, answer } = self.basis(request.consistency).await?;
         let group = find(&state, &request.group)?;
         let eyes = self.nodes(group);
         let replicas = group.replicas.keys().map(|addr| eyes.node(group, addr)).collect();
@@ -108,12 +108,12 @@ impl Sentinel for Service {
         let request = request.into_inner();
         // Listen first, look second: nothing that happens in between is lost.
         let states = self.ctx.agreement.states();
-        let Basis { state, answer } = self.basis(request.consistency).await?;
+        let FencingProof { state, answer } = self.basis(request.consistency).await?;
         let opening = match request.after_revision {
-            Some(revision) => Opening::Resumed(LogIndex(revision)),
+            Some(revision) => WatchOpening::Resumed(LogIndex(revision)),
             None => {
                 request.groups.iter().try_for_each(|name| find(&state, name).map(drop))?;
-                Opening::Snapshot { stale: answer.stale }
+                WatchOpening::Snapshot { stale: answer.stale }
             }
         };
         let groups = request.groups.into_iter().collect();
@@ -125,7 +125,7 @@ impl Sentinel for Service {
     async fn list_decisions(&self, request: Request<pb::ListDecisionsRequest>) -> Result<Response<pb::ListDecisionsResponse>, Status> {
         let with_askers = request.extensions().get::<Permit>().is_some_and(Permit::shows_askers);
         let request = request.into_inner();
-        let Basis { state, answer } = self.basis(request.consistency).await?;
+        let FencingProof { state, answer } = self.basis(request.consistency).await?;
         let limit = match usize::try_from(request.limit).unwrap_or(DECISIONS_MAX) {
             0 => DECISIONS,
             asked => asked.min(DECISIONS_MAX),
@@ -140,7 +140,7 @@ impl Sentinel for Service {
 
     async fn shadow_report(&self, request: Request<pb::ShadowReportRequest>) -> Result<Response<pb::ShadowReportResponse>, Status> {
         let request = request.into_inner();
-        let Basis { state, answer } = self.basis(request.consistency).await?;
+        let FencingProof { state, answer } = self.basis(request.consistency).await?;
         let groups = if request.group.is_empty() {
             let shown = |group: &&Arc<Group>| group.in_shadow() || !group.incidents.is_empty();
             state.groups.values().filter(shown).map(|group| shadow::group(self.master(group), group)).collect()

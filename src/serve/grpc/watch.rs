@@ -26,14 +26,14 @@ use crate::machine::{MasterChange, State};
 use crate::proto::sentinel as pb;
 use crate::proto::sentinel::watch_masters_response::Event;
 use crate::raft::ReadError;
-use crate::serve::Consensus;
+use crate::serve::ClusterAdmin;
 use crate::serve::hold;
 
 type Revoked = Pin<Box<dyn Future<Output = Status> + Send>>;
 type Confirming = Pin<Box<dyn Future<Output = Result<Arc<State>, ReadError>> + Send>>;
 
 /// How a watch begins.
-pub(super) enum Opening {
+pub(super) enum WatchOpening {
     /// With the masters as they are.
     Snapshot {
         /// Whether no quorum confirmed them.
@@ -44,7 +44,7 @@ pub(super) enum Opening {
 }
 
 pub(super) struct Watch {
-    agreement: Arc<dyn Consensus>,
+    agreement: Arc<dyn ClusterAdmin>,
     board: Board,
     /// Names that are watched; empty: all.
     groups: BTreeSet<String>,
@@ -90,12 +90,12 @@ impl Watch {
         groups: BTreeSet<String>,
         states: watch::Receiver<Arc<State>>,
         state: Arc<State>,
-        opening: Opening,
+        opening: WatchOpening,
         stale: bool,
     ) -> Result<Self, Status> {
         let (position, due) = match opening {
-            Opening::Snapshot { stale } => (state.applied, Some(Due::Snapshot { stale })),
-            Opening::Resumed(after) => {
+            WatchOpening::Snapshot { stale } => (state.applied, Some(Due::Snapshot { stale })),
+            WatchOpening::Resumed(after) => {
                 check_resumable(&state, after, stale)?;
                 // A resumed client learns when it has caught up; only a quorum can tell.
                 (after, (!stale).then_some(Due::Progress))

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::base::GroupName;
-use crate::machine::{Difference, Event, Logged, ShadowEvent};
+use crate::machine::{Difference, Event, LoggedEvent, ShadowEvent};
 
 /// Failovers of one group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(super) struct Counters {
 
 impl Counters {
     /// Counts until there is nothing more to come.
-    pub(super) async fn count(self, mut events: broadcast::Receiver<Arc<Logged>>) {
+    pub(super) async fn count(self, mut events: broadcast::Receiver<Arc<LoggedEvent>>) {
         loop {
             match events.recv().await {
                 Ok(logged) => self.note(&logged),
@@ -43,7 +43,7 @@ impl Counters {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn note(&self, logged: &Logged) {
+    fn note(&self, logged: &LoggedEvent) {
         let Some(group) = &logged.group else { return };
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(logged.event, Event::GroupRemoved { .. }) {

@@ -12,7 +12,7 @@ const PREFIX: &str = "raft_sentinel";
 
 /// Whether a metric may go down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FamilyKind {
     /// It may.
     Gauge,
     /// It only grows while the process lives; its name gets `_total`.
@@ -26,17 +26,17 @@ type Labels = Vec<(&'static str, String)>;
 pub(super) struct Family {
     name: &'static str,
     help: &'static str,
-    kind: Kind,
+    kind: FamilyKind,
     samples: Vec<(Labels, f64)>,
 }
 
 impl Family {
     pub(super) const fn gauge(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: Kind::Gauge, samples: Vec::new() }
+        Self { name, help, kind: FamilyKind::Gauge, samples: Vec::new() }
     }
 
     pub(super) const fn counter(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, kind: Kind::Counter, samples: Vec::new() }
+        Self { name, help, kind: FamilyKind::Counter, samples: Vec::new() }
     }
 
     pub(super) fn add<const N: usize>(&mut self, labels: [(&'static str, &str); N], value: f64) {
@@ -66,8 +66,8 @@ impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         for family in self.0.iter().filter(|family| !family.samples.is_empty()) {
             let metric_type = match family.kind {
-                Kind::Gauge => MetricType::Gauge,
-                Kind::Counter => MetricType::Counter,
+                FamilyKind::Gauge => MetricType::Gauge,
+                FamilyKind::Counter => MetricType::Counter,
             };
             let mut metric = encoder.encode_descriptor(family.name, family.help, None, metric_type)?;
             for (labels, value) in &family.samples {
@@ -82,10 +82,10 @@ impl Collector for Scrape {
     }
 }
 
-fn encode_value(metric: &mut MetricEncoder<'_>, kind: Kind, value: f64) -> fmt::Result {
+fn encode_value(metric: &mut MetricEncoder<'_>, kind: FamilyKind, value: f64) -> fmt::Result {
     match kind {
-        Kind::Gauge => metric.encode_gauge(&value),
-        Kind::Counter => metric.encode_counter::<NoLabelSet, _, f64>(&value, None),
+        FamilyKind::Gauge => metric.encode_gauge(&value),
+        FamilyKind::Counter => metric.encode_counter::<NoLabelSet, _, f64>(&value, None),
     }
 }
 

@@ -8,10 +8,10 @@ use axum::response::{IntoResponse, Response};
 
 use crate::admission::Place;
 use crate::serve::Endpoint;
-use crate::serve::users::{Access, Arrival, Category, Need, Port, Refusal};
+use crate::serve::users::{Access, Arrival, Category, Port, Refusal, RequestNeed};
 
 /// INFO is what the metrics are on the SENTINEL port.
-const METRICS: Need = Need { name: "metrics", category: Category::Read, commands: &[&["info"]] };
+const METRICS: RequestNeed = RequestNeed { name: "metrics", category: Category::Read, commands: &[&["info"]] };
 
 /// The other end of a connection, among the extensions of its requests.
 #[derive(Clone, Debug)]

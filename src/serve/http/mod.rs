@@ -56,7 +56,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
 /// The way in.
 #[derive(Clone, Debug)]
-pub struct Entrance {
+pub struct HttpEntrance {
     /// The places of the port.
     pub port: Port,
     /// All ports for clients by name, for the metrics.
@@ -76,7 +76,7 @@ struct Shared {
 /// When a part of it fails; the others are stopped then.
 pub async fn serve(
     listeners: Vec<TcpListener>,
-    entrance: Entrance,
+    entrance: HttpEntrance,
     ctx: Context,
     hooks: Hooks,
     cancel: CancellationToken,

@@ -8,15 +8,15 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, broadcast};
 
 use super::bounds;
-use super::context::Context;
-use super::registry::{Entry, Registry};
+use super::context::RespContext;
+use super::registry::{ClientEntry, Registry};
 use super::reply::Reply;
 use super::writer::Protocol;
 use crate::admission::{Place, Refused, Source};
 use crate::base::GroupName;
 use crate::base::told::{Told, left_out};
 use crate::conf::NoQuorumReply;
-use crate::events::News;
+use crate::events::FeedItem;
 use crate::machine::{Asker, Command, Outcome, State};
 use crate::raft::ProposeError;
 use crate::serve::Endpoint;
@@ -30,7 +30,7 @@ use crate::serve::users::{DEFAULT, Denial, Occasion, Port};
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// What answers are made from.
-    pub(crate) context: Arc<Context>,
+    pub(crate) context: Arc<RespContext>,
     /// Who is connected.
     pub(crate) registry: Arc<Registry>,
     /// Places for records that wait for a quorum.
@@ -46,7 +46,7 @@ const TELL_EVERY_MS: u64 = 60_000;
 
 impl Shared {
     /// For all sessions of one port.
-    pub(crate) fn new(context: Arc<Context>) -> Self {
+    pub(crate) fn new(context: Arc<RespContext>) -> Self {
         Self {
             context,
             registry: Arc::default(),
@@ -87,7 +87,7 @@ pub(crate) struct Subscriptions {
     /// By pattern.
     pub(crate) patterns: BTreeSet<Bytes>,
     /// Open while there is anything to hear.
-    pub(crate) news: Option<broadcast::Receiver<Arc<News>>>,
+    pub(crate) news: Option<broadcast::Receiver<Arc<FeedItem>>>,
 }
 
 impl Subscriptions {
@@ -129,7 +129,7 @@ pub(crate) struct Client {
     /// What all sessions share.
     pub(crate) shared: Arc<Shared>,
     /// What is told of it.
-    pub(crate) entry: Arc<Entry>,
+    pub(crate) entry: Arc<ClientEntry>,
     /// The version it speaks.
     pub(crate) protocol: Protocol,
     /// Whom it is taken for.
@@ -151,7 +151,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client that has just come.
-    pub(crate) fn new(shared: Arc<Shared>, entry: Arc<Entry>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, entry: Arc<ClientEntry>) -> Self {
         let authenticated = shared.context.acl().open();
         let (protocol, user) = (Protocol::default(), DEFAULT.to_owned());
         Self {
@@ -189,7 +189,7 @@ impl Client {
     }
 
     /// What answers are made from.
-    pub(crate) fn context(&self) -> &Context {
+    pub(crate) fn context(&self) -> &RespContext {
         &self.shared.context
     }
 

@@ -14,7 +14,7 @@ use crate::board::Board;
 use crate::clock::Clock;
 use crate::events::Hub;
 use crate::hooks::Hooks;
-use crate::serve::Agreement;
+use crate::serve::ReplicatedState;
 use crate::serve::users::{Access, Acl};
 use crate::simulate::Simulation;
 
@@ -36,13 +36,13 @@ pub struct LocalFacts {
     pub executable: String,
     /// This process (not the sentinel, which keeps its id over restarts): 40 random hex characters.
     pub run_id: RunId,
-    /// When this process started, by [`Context::clock`].
+    /// When this process started, by [`RespContext::clock`].
     pub start: Mono,
 }
 
 /// How clients are treated.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Manners {
+pub struct ClientPolicy {
     /// `timeout`: a client that says nothing for so many seconds is disconnected, unless it subscribed; 0 is never.
     pub timeout_s: u32,
     /// `tcp-keepalive` in seconds; 0 is off.
@@ -50,9 +50,9 @@ pub struct Manners {
 }
 
 /// Everything that answers are made from.
-pub struct Context {
+pub struct RespContext {
     /// What the cluster agrees on.
-    pub agreement: Arc<dyn Agreement>,
+    pub agreement: Arc<dyn ReplicatedState>,
     /// What this sentinel sees.
     pub board: Board,
     /// Where subscribers hear events.
@@ -66,7 +66,7 @@ pub struct Context {
     /// Who may come in, and what they may do.
     pub access: Arc<Access>,
     /// How clients are treated.
-    pub manners: Manners,
+    pub manners: ClientPolicy,
     /// The places of the port: `maxclients`, and how they are shared.
     pub port: Port,
     /// The threads that come before clients.
@@ -95,14 +95,14 @@ pub struct Context {
     pub stop: CancellationToken,
 }
 
-impl Context {
+impl RespContext {
     /// The users.
     pub(super) fn acl(&self) -> &Arc<Acl> {
         self.access.acl()
     }
 }
 
-impl fmt::Debug for Context {
+impl fmt::Debug for RespContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("me", &self.me).field("port", &self.port).finish_non_exhaustive()
     }

@@ -14,7 +14,7 @@ use crate::tls::ServerTls;
 
 /// A way in.
 #[derive(Debug)]
-pub enum Door {
+pub enum Listener {
     /// `port`.
     Tcp(TcpListener),
     /// `tls-port`.
@@ -23,44 +23,44 @@ pub enum Door {
     Unix(UnixListener, Arc<Path>),
 }
 
-impl From<TcpListener> for Door {
+impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
         Self::Tcp(listener)
     }
 }
 
 /// Somebody who came in.
-pub(super) enum Visitor {
+pub(super) enum Stream {
     Tcp(TcpStream),
     Tls(TcpStream, ServerTls),
     Unix(UnixStream),
 }
 
 /// A visitor with both ends of the connection: the other one, then ours.
-pub(super) struct Arrival {
-    pub(super) visitor: Visitor,
+pub(super) struct Accepted {
+    pub(super) visitor: Stream,
     pub(super) peer: Endpoint,
     pub(super) local: Endpoint,
 }
 
-impl Door {
+impl Listener {
     /// Waits for the next visitor.
-    pub(super) async fn open(&self, keepalive_s: u32) -> io::Result<Arrival> {
+    pub(super) async fn open(&self, keepalive_s: u32) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => {
                 let stream = listener.accept().await?.0;
                 let (peer, local) = prepare(&stream, keepalive_s)?;
-                Ok(Arrival { visitor: Visitor::Tcp(stream), peer, local })
+                Ok(Accepted { visitor: Stream::Tcp(stream), peer, local })
             }
             Self::Tls(listener, tls) => {
                 let stream = listener.accept().await?.0;
                 let (peer, local) = prepare(&stream, keepalive_s)?;
-                Ok(Arrival { visitor: Visitor::Tls(stream, tls.clone()), peer, local })
+                Ok(Accepted { visitor: Stream::Tls(stream, tls.clone()), peer, local })
             }
             Self::Unix(listener, path) => {
                 let (stream, _) = listener.accept().await?;
                 let end = Endpoint::Unix(Arc::clone(path));
-                Ok(Arrival { visitor: Visitor::Unix(stream), peer: end.clone(), local: end })
+                Ok(Accepted { visitor: Stream::Unix(stream), peer: end.clone(), local: end })
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::conf::{LogLevel, NoQuorumReply};
 
 /// The values. `Debug` shows no password.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct RuntimeConfig {
     /// `loglevel`.
     pub log_level: LogLevel,
     /// `sentinel no-quorum-reply`.
@@ -28,24 +28,24 @@ pub struct Facts {
 
 /// The values, and the way to put them into effect.
 pub struct Live {
-    facts: Mutex<Facts>,
+    facts: Mutex<RuntimeConfig>,
     apply_log_level: fn(LogLevel),
     credentials: watch::Sender<Credentials>,
 }
 
 impl Live {
     /// Starts with what the configuration says; `apply_log_level` is called when the level changes, and `credentials` are kept up to date.
-    pub const fn new(facts: Facts, apply_log_level: fn(LogLevel), credentials: watch::Sender<Credentials>) -> Self {
+    pub const fn new(facts: RuntimeConfig, apply_log_level: fn(LogLevel), credentials: watch::Sender<Credentials>) -> Self {
         Self { facts: Mutex::new(facts), apply_log_level, credentials }
     }
 
     /// The values now.
-    pub(crate) fn facts(&self) -> Facts {
+    pub(crate) fn facts(&self) -> RuntimeConfig {
         self.lock().clone()
     }
 
     /// Changes values, all at once for those who look, and puts them into effect.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Facts)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut RuntimeConfig)) {
         let mut facts = self.lock();
         let before = facts.log_level;
         change(&mut facts);
@@ -59,7 +59,7 @@ impl Live {
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Facts> {
+    fn lock(&self) -> MutexGuard<'_, RuntimeConfig> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

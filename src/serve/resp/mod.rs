@@ -1,7 +1,7 @@
 //! The SENTINEL protocol: what clients and scripts of Redis Sentinel ask on port 26379.
 //!
 //! Here live the request reader, the replies, the one table of commands, and the subscriptions. It reads what is
-//! agreed through [`Agreement`](crate::serve::Agreement) and what this sentinel sees from the [`Board`](crate::board::Board), and changes nothing
+//! agreed through [`ReplicatedState`](crate::serve::ReplicatedState) and what this sentinel sees from the [`Board`](crate::board::Board), and changes nothing
 //! but through proposals. It makes no decision, opens no link to a data node, and does not know `agent`.
 //! Started by `app` through [`serve`].
 //!
@@ -26,6 +26,6 @@ mod session;
 mod tunables;
 mod writer;
 
-pub use context::{Context, LocalFacts, Manners};
-pub use door::Door;
+pub use context::{ClientPolicy, LocalFacts, RespContext};
+pub use door::Listener;
 pub use server::serve;

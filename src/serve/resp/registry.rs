@@ -15,7 +15,7 @@ use crate::serve::users::DEFAULT;
 
 /// What is told of one client.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct ClientEntry {
     /// Its number, never used again by this process.
     pub(crate) id: u64,
     /// Where it comes from.
@@ -68,7 +68,7 @@ impl Facts {
     }
 }
 
-impl Entry {
+impl ClientEntry {
     /// What changes, to read or write.
     pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -96,7 +96,7 @@ impl Entry {
 /// Everybody who is connected.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    entries: Mutex<BTreeMap<u64, Arc<Entry>>>,
+    entries: Mutex<BTreeMap<u64, Arc<ClientEntry>>>,
     last_id: AtomicU64,
     /// Clients let in so far.
     pub(crate) connections: AtomicU64,
@@ -113,13 +113,13 @@ impl Registry {
         self.connections.fetch_add(1, Ordering::Relaxed);
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let facts = Mutex::new(Facts { last: now, user: DEFAULT.to_owned(), ..Facts::default() });
-        let entry = Arc::new(Entry { id, peer, local, since: now, kill: place.out().clone(), place, facts });
+        let entry = Arc::new(ClientEntry { id, peer, local, since: now, kill: place.out().clone(), place, facts });
         entries.insert(id, Arc::clone(&entry));
         Admission { registry: Arc::clone(self), entry }
     }
 
     /// Who is connected now, in the order they came.
-    pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
+    pub(crate) fn all(&self) -> Vec<Arc<ClientEntry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
@@ -129,7 +129,7 @@ impl Registry {
 pub(crate) struct Admission {
     registry: Arc<Registry>,
     /// What is told of it.
-    pub(crate) entry: Arc<Entry>,
+    pub(crate) entry: Arc<ClientEntry>,
 }
 
 impl Drop for Admission {

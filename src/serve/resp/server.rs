@@ -12,17 +12,17 @@ use tracing::{debug, warn};
 
 use super::bounds;
 use super::client::Shared;
-use super::context::Context;
-use super::door::{Arrival, Door, Visitor};
+use super::context::RespContext;
+use super::door::{Accepted, Listener, Stream};
 use super::registry::Admission;
-use super::session::{Ending, Session};
+use super::session::{Session, SessionEnd};
 use crate::admission::Pause;
 use crate::serve::Endpoint;
 
 /// Serves the SENTINEL protocol at all `doors` until `cancel` is cancelled and the sessions are over.
 ///
 /// Clients are answered at once, with or without a quorum; what needs one is answered with an error.
-pub async fn serve(doors: Vec<Door>, context: Arc<Context>, cancel: CancellationToken) {
+pub async fn serve(doors: Vec<Listener>, context: Arc<RespContext>, cancel: CancellationToken) {
     let shared = Arc::new(Shared::new(context));
     let tasks = TaskTracker::new();
     for door in doors {
@@ -36,7 +36,7 @@ pub async fn serve(doors: Vec<Door>, context: Arc<Context>, cancel: Cancellation
     }
 }
 
-async fn accept(door: Door, shared: Arc<Shared>, cancel: CancellationToken, tasks: TaskTracker) {
+async fn accept(door: Listener, shared: Arc<Shared>, cancel: CancellationToken, tasks: TaskTracker) {
     let mut pause = Pause::new("the SENTINEL port", shared.context.clock);
     loop {
         let arrived = tokio::select! {
@@ -57,8 +57,8 @@ async fn accept(door: Door, shared: Arc<Shared>, cancel: CancellationToken, task
     }
 }
 
-async fn welcome(arrival: Arrival, shared: Arc<Shared>, cancel: CancellationToken) {
-    let Arrival { visitor, peer, local } = arrival;
+async fn welcome(arrival: Accepted, shared: Arc<Shared>, cancel: CancellationToken) {
+    let Accepted { visitor, peer, local } = arrival;
     let context = &shared.context;
     // What waits for its handshake counts as well: it must not cost more than a client does.
     let (admission, refusal) = match refusal(&peer, context).map_or_else(|| shared.enter(&peer), Err) {
@@ -66,11 +66,11 @@ async fn welcome(arrival: Arrival, shared: Arc<Shared>, cancel: CancellationToke
         Err(refusal) => (None, refusal),
     };
     let left = match visitor {
-        Visitor::Tcp(stream) => attend(stream, admission, refusal, &shared, cancel).await,
-        Visitor::Unix(stream) => attend(stream, admission, refusal, &shared, cancel).await,
+        Stream::Tcp(stream) => attend(stream, admission, refusal, &shared, cancel).await,
+        Stream::Unix(stream) => attend(stream, admission, refusal, &shared, cancel).await,
         // Strangers who are turned away are not worth a handshake.
-        Visitor::Tls(_, _) if admission.is_none() => Ok(()),
-        Visitor::Tls(stream, tls) => {
+        Stream::Tls(_, _) if admission.is_none() => Ok(()),
+        Stream::Tls(stream, tls) => {
             let out = admission.as_ref().map(|admission| admission.entry.kill.clone()).unwrap_or_default();
             let handshake = tokio::select! {
                 () = cancel.cancelled() => return,
@@ -92,7 +92,7 @@ async fn welcome(arrival: Arrival, shared: Arc<Shared>, cancel: CancellationToke
 }
 
 /// Why a client may not even say its password.
-fn refusal(peer: &Endpoint, context: &Context) -> Option<&'static str> {
+fn refusal(peer: &Endpoint, context: &RespContext) -> Option<&'static str> {
     context.access.is_protected_from(peer).then_some(
         "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. \
          Connections are only accepted from the host that this sentinel runs on. Set requirepass (or a user's password) in its \
@@ -118,10 +118,12 @@ where
     let ending = Session::new(stream, Arc::clone(shared), Arc::clone(entry)).run(cancel).await;
     let (peer, name) = (&entry.peer, entry.facts().name.clone());
     match ending {
-        Ending::Missed(_) | Ending::Stalled => warn!("client {peer} '{name}' is disconnected: {ending}"),
-        Ending::Protocol(_) => shared.tell(peer, "protocol", || format!("is disconnected: {ending}")),
-        Ending::Crowded => shared.tell(peer, "crowded", || format!("is disconnected: {ending}")),
-        Ending::Closed | Ending::Cut | Ending::Idle | Ending::Broken(_) => debug!("client {peer} '{name}' is gone: {ending}"),
+        SessionEnd::Missed(_) | SessionEnd::Stalled => warn!("client {peer} '{name}' is disconnected: {ending}"),
+        SessionEnd::Protocol(_) => shared.tell(peer, "protocol", || format!("is disconnected: {ending}")),
+        SessionEnd::Crowded => shared.tell(peer, "crowded", || format!("is disconnected: {ending}")),
+        SessionEnd::Closed | SessionEnd::Cut | SessionEnd::Idle | SessionEnd::Broken(_) => {
+            debug!("client {peer} '{name}' is gone: {ending}")
+        }
     }
     Ok(())
 }

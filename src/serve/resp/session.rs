@@ -16,15 +16,15 @@ use super::bounds;
 use super::client::{Client, Shared};
 use super::command;
 use super::reader::{Allowance, ProtocolError, Reader};
-use super::registry::Entry;
+use super::registry::ClientEntry;
 use super::reply::Reply;
 use super::writer;
 use crate::base::limits;
-use crate::events::News;
+use crate::events::FeedItem;
 
 /// Why a session is over.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Ending {
+pub(crate) enum SessionEnd {
     /// The client left, or asked to be let go.
     #[error("closed by the client")]
     Closed,
@@ -74,7 +74,7 @@ struct Held {
 
 impl Held {
     /// Notes how much is held now. What everybody holds costs no counting.
-    fn note(&mut self, bytes: usize) -> Result<(), Ending> {
+    fn note(&mut self, bytes: usize) -> Result<(), SessionEnd> {
         let bytes = if bytes > bounds::HELD_BYTES_UNCOUNTED { bytes } else { 0 };
         if bytes == self.bytes {
             return Ok(());
@@ -83,7 +83,7 @@ impl Held {
         all.fetch_add(bytes, Ordering::Relaxed);
         let now = all.fetch_sub(self.bytes, Ordering::Relaxed) - self.bytes;
         self.bytes = bytes;
-        if now > bounds::HELD_BYTES && bytes > bounds::HELD_BYTES_OF_ONE { Err(Ending::Crowded) } else { Ok(()) }
+        if now > bounds::HELD_BYTES && bytes > bounds::HELD_BYTES_OF_ONE { Err(SessionEnd::Crowded) } else { Ok(()) }
     }
 }
 
@@ -95,7 +95,7 @@ impl Drop for Held {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// A session over a connection. It ends early when `stop` or the client's own token is cancelled.
-    pub(crate) fn new(stream: S, shared: Arc<Shared>, entry: Arc<Entry>) -> Self {
+    pub(crate) fn new(stream: S, shared: Arc<Shared>, entry: Arc<ClientEntry>) -> Self {
         let cut = entry.kill.clone();
         Self {
             stream,
@@ -111,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Serves the client until the session is over.
-    pub(crate) async fn run(mut self, stop: CancellationToken) -> Ending {
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> SessionEnd {
         let cut = self.cut.clone();
         // A child of its own, and both waits made once: else all sessions would meet at the lock of `stop` for every request.
         let stopping = stop.child_token();
@@ -119,7 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         loop {
             if let Err(ending) = self.serve_requests(&stop).await {
                 // The reason of a protocol error is in `out`; whoever is cut off may not take it any more.
-                if matches!(ending, Ending::Protocol(_) | Ending::Closed) {
+                if matches!(ending, SessionEnd::Protocol(_) | SessionEnd::Closed) {
                     let _ = self.flush().await;
                     let _ = self.stream.shutdown().await;
                 }
@@ -129,8 +129,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             let step = tokio::select! {
                 biased;
                 step = self.wait() => step,
-                () = &mut stopped => Err(Ending::Cut),
-                () = &mut killed => Err(Ending::Cut),
+                () = &mut stopped => Err(SessionEnd::Cut),
+                () = &mut killed => Err(SessionEnd::Cut),
             };
             if let Err(ending) = step {
                 return ending;
@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Waits for bytes or for an event, whichever comes first.
-    async fn wait(&mut self) -> Result<(), Ending> {
+    async fn wait(&mut self) -> Result<(), SessionEnd> {
         let idle_at = self.idle_at();
         let Self { stream, reader, client, .. } = self;
         let news = async {
@@ -151,14 +151,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         tokio::select! {
             read = stream.read_buf(reader.buffer()) => {
                 if read? == 0 {
-                    return Err(Ending::Closed);
+                    return Err(SessionEnd::Closed);
                 }
                 client.note_arrival();
                 self.last_heard = Instant::now();
                 Ok(())
             }
             news = news => self.deliver(news).await,
-            () = sleep_until(idle_at.unwrap_or(self.last_heard)), if idle_at.is_some() => Err(Ending::Idle),
+            () = sleep_until(idle_at.unwrap_or(self.last_heard)), if idle_at.is_some() => Err(SessionEnd::Idle),
         }
     }
 
@@ -172,7 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Answers all requests that have arrived whole, so many at a time: others have their turn in between.
-    async fn serve_requests(&mut self, stop: &CancellationToken) -> Result<(), Ending> {
+    async fn serve_requests(&mut self, stop: &CancellationToken) -> Result<(), SessionEnd> {
         while !self.client.closing {
             if self.turn >= bounds::REQUESTS_PER_TURN {
                 self.turn = 0;
@@ -206,24 +206,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         self.flush().await?;
         self.held.note(self.reader.held())?;
-        if self.client.closing { Err(Ending::Closed) } else { Ok(()) }
+        if self.client.closing { Err(SessionEnd::Closed) } else { Ok(()) }
     }
 
     /// Sends an event, and those that wait behind it, to this client.
-    async fn deliver(&mut self, first: Result<Arc<News>, RecvError>) -> Result<(), Ending> {
+    async fn deliver(&mut self, first: Result<Arc<FeedItem>, RecvError>) -> Result<(), SessionEnd> {
         let mut next = match first {
             Ok(news) => Some(news),
             Err(RecvError::Lagged(missed)) => return Err(too_slow(missed)),
-            Err(RecvError::Closed) => return Err(Ending::Cut),
+            Err(RecvError::Closed) => return Err(SessionEnd::Cut),
         };
         while let Some(news) = next {
             match &*news {
-                News::Event(event) => {
+                FeedItem::Event(event) => {
                     for message in self.client.subscriptions.messages(event.channel, &event.payload) {
                         self.write(&message);
                     }
                 }
-                News::Gap { reason } => return Err(Ending::Missed(reason.clone())),
+                FeedItem::Gap { reason } => return Err(SessionEnd::Missed(reason.clone())),
             }
             if self.out.len() >= bounds::WRITE_BYTES {
                 break;
@@ -242,7 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     /// Sends what was collected. No further request is read meanwhile, so what waits for a slow client stays bounded.
-    async fn flush(&mut self) -> Result<(), Ending> {
+    async fn flush(&mut self) -> Result<(), SessionEnd> {
         let Self { stream, reader, out, client, cut, held, .. } = self;
         let mut quiet_ms = 0;
         loop {
@@ -256,7 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             let written = tokio::select! {
                 biased;
                 written = send => written?,
-                () = cut.cancelled() => return Err(Ending::Cut),
+                () = cut.cancelled() => return Err(SessionEnd::Cut),
                 () = sleep(Duration::from_millis(bounds::WRITE_LOOK_MS)) => {
                     quiet_ms += bounds::WRITE_LOOK_MS;
                     check_pace(client, quiet_ms)?;
@@ -267,7 +267,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 break;
             }
             if written == 0 {
-                return Err(Ending::Closed);
+                return Err(SessionEnd::Closed);
             }
             quiet_ms = 0;
         }
@@ -280,15 +280,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 }
 
 /// Whether a client that takes no bytes may stay: not for long, and not once it has missed an event.
-fn check_pace(client: &Client, quiet_ms: u64) -> Result<(), Ending> {
+fn check_pace(client: &Client, quiet_ms: u64) -> Result<(), SessionEnd> {
     let waiting = client.subscriptions.news.as_ref().map_or(0, tokio::sync::broadcast::Receiver::len);
     match waiting.checked_sub(limits::EVENTS_WAITING) {
         Some(missed) if missed > 0 => Err(too_slow(missed as u64)),
-        Some(_) | None if quiet_ms >= bounds::WRITE_STALL_MS => Err(Ending::Stalled),
+        Some(_) | None if quiet_ms >= bounds::WRITE_STALL_MS => Err(SessionEnd::Stalled),
         Some(_) | None => Ok(()),
     }
 }
 
-fn too_slow(missed: u64) -> Ending {
-    Ending::Missed(format!("the client is {missed} events behind what is kept"))
+fn too_slow(missed: u64) -> SessionEnd {
+    SessionEnd::Missed(format!("the client is {missed} events behind what is kept"))
 }

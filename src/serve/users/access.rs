@@ -81,7 +81,7 @@ impl Category {
 
 /// What a request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Need {
+pub(crate) struct RequestNeed {
     /// Its name for people.
     pub(crate) name: &'static str,
     pub(crate) category: Category,
@@ -102,7 +102,7 @@ pub(crate) struct Arrival<'a> {
 
 /// How a caller proved who he is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Proof {
+enum LoginProof {
     /// By a password, or a certificate that names him.
     Given,
     /// By nothing, but some certificate of the authority was shown.
@@ -116,7 +116,7 @@ pub(crate) struct Caller {
     pub(crate) user: String,
     pub(crate) peer: Endpoint,
     pub(crate) port: Port,
-    proof: Proof,
+    proof: LoginProof,
 }
 
 /// Why a request is turned away.
@@ -207,9 +207,9 @@ impl Access {
     }
 
     /// Finds out who asks, and whether he may.
-    pub(crate) async fn caller(&self, arrival: Arrival<'_>, need: &Need) -> Result<Caller, Refusal> {
+    pub(crate) async fn caller(&self, arrival: Arrival<'_>, need: &RequestNeed) -> Result<Caller, Refusal> {
         if need.category == Category::Open {
-            return Ok(Caller { user: String::new(), peer: arrival.peer.clone(), port: arrival.port, proof: Proof::None });
+            return Ok(Caller { user: String::new(), peer: arrival.peer.clone(), port: arrival.port, proof: LoginProof::None });
         }
         let caller = self.identify(arrival).await?;
         self.permit(&caller, need).map(|()| caller)
@@ -227,7 +227,7 @@ impl Access {
                 Ok(()) => {
                     let user = String::from_utf8_lossy(&basic.user);
                     // A user with nopass proves nothing: everybody may be that one.
-                    let proof = if self.acl.is_open(&user) { Proof::None } else { Proof::Given };
+                    let proof = if self.acl.is_open(&user) { LoginProof::None } else { LoginProof::Given };
                     Ok(caller(&user, proof))
                 }
                 Err(BadLogin::TooMany(wait_s)) => Err(Refusal::TooMany(wait_s)),
@@ -242,10 +242,10 @@ impl Access {
         if let Some(names) = arrival.certificate
             && let Some(user) = self.user_of(names)
         {
-            return Ok(caller(&user, Proof::Given));
+            return Ok(caller(&user, LoginProof::Given));
         }
         if self.acl.open() {
-            return Ok(caller(DEFAULT, if arrival.certificate.is_some() { Proof::AnyCertificate } else { Proof::None }));
+            return Ok(caller(DEFAULT, if arrival.certificate.is_some() { LoginProof::AnyCertificate } else { LoginProof::None }));
         }
         Err(Refusal::Unauthenticated(match arrival.certificate {
             Some(names) if self.rules.certificate_user != CertificateUser::No => format!(
@@ -272,15 +272,15 @@ impl Access {
     }
 
     /// Whether a caller may do this.
-    fn permit(&self, caller: &Caller, need: &Need) -> Result<(), Refusal> {
+    fn permit(&self, caller: &Caller, need: &RequestNeed) -> Result<(), Refusal> {
         self.without_password(caller, need)?;
         need.commands.iter().try_for_each(|words| self.check(caller, need, words))
     }
 
     /// What one who proved nothing may do from where he is.
-    fn without_password(&self, caller: &Caller, need: &Need) -> Result<(), Refusal> {
+    fn without_password(&self, caller: &Caller, need: &RequestNeed) -> Result<(), Refusal> {
         let (here, name) = (caller.peer.is_here(), need.name);
-        if self.protected && !here && caller.proof != Proof::Given {
+        if self.protected && !here && caller.proof != LoginProof::Given {
             return Err(Refusal::Denied(format!(
                 "{name} is refused: protected-mode is on and you gave no password, so only the host that this sentinel runs on may ask. Set requirepass or \
                  users on the sentinels and say a user and a password, or set protected-mode no"
@@ -288,26 +288,26 @@ impl Access {
         }
         if need.category.changes() {
             match caller.proof {
-                Proof::AnyCertificate if !self.rules.admin_with_any_certificate => {
+                LoginProof::AnyCertificate if !self.rules.admin_with_any_certificate => {
                     return Err(Refusal::Denied(format!(
                         "{name} is refused: a certificate alone may read and watch. Say a user and a password, let certificates name users (grpc \
                          tls-auth-user cn), or let every certificate of the authority change the cluster (grpc admin-with-any-certificate yes)"
                     )));
                 }
-                Proof::None if !here && !self.rules.admin_without_password => {
+                LoginProof::None if !here && !self.rules.admin_without_password => {
                     return Err(Refusal::Denied(format!(
                         "{name} is refused: without a password it is only for the host that this sentinel runs on. Set requirepass or users on the \
                          sentinels and say a user and a password; or, in a closed network, set grpc admin-without-password yes"
                     )));
                 }
-                Proof::Given | Proof::AnyCertificate | Proof::None => {}
+                LoginProof::Given | LoginProof::AnyCertificate | LoginProof::None => {}
             }
         }
         Ok(())
     }
 
     /// Whether a caller may do this, besides what was asked for: a no is no denial.
-    pub(crate) fn may(&self, caller: &Caller, need: &Need) -> bool {
+    pub(crate) fn may(&self, caller: &Caller, need: &RequestNeed) -> bool {
         self.without_password(caller, need).is_ok()
             && need.commands.iter().all(|words| {
                 let given: Vec<Bytes> = words.iter().map(|word| Bytes::from_static(word.as_bytes())).collect();
@@ -315,7 +315,7 @@ impl Access {
             })
     }
 
-    fn check(&self, caller: &Caller, need: &Need, words: &[&'static str]) -> Result<(), Refusal> {
+    fn check(&self, caller: &Caller, need: &RequestNeed, words: &[&'static str]) -> Result<(), Refusal> {
         let command = words.first().copied().unwrap_or_default();
         let given: Vec<Bytes> = words.iter().map(|word| Bytes::from_static(word.as_bytes())).collect();
         let Err(denial) = self.acl.check(&caller.user, command, false, &given) else { return Ok(()) };
@@ -333,10 +333,10 @@ impl Access {
     }
 
     /// Waits until a caller may no longer do this, since the users have changed.
-    pub(crate) async fn revoked(self: Arc<Self>, caller: Caller, need: Need) -> Refusal {
+    pub(crate) async fn revoked(self: Arc<Self>, caller: Caller, need: RequestNeed) -> Refusal {
         let mut users: watch::Receiver<u64> = self.acl.changes();
         loop {
-            let known = if caller.proof == Proof::Given { self.acl.is_on(&caller.user) } else { self.acl.is_open(&caller.user) };
+            let known = if caller.proof == LoginProof::Given { self.acl.is_on(&caller.user) } else { self.acl.is_open(&caller.user) };
             if !known {
                 return Refusal::Unauthenticated("the users have changed: say a user and a password".to_owned());
             }

@@ -48,7 +48,7 @@ impl Source {
 type Pair = [u8; 32];
 
 #[derive(Debug, Default)]
-struct Record {
+struct LoginRecord {
     /// Guesses that are not forgiven yet, in milliseconds of forgiving.
     debt_ms: u64,
     /// The moment that `debt_ms` is about.
@@ -60,7 +60,7 @@ struct Record {
     untold: u64,
 }
 
-impl Record {
+impl LoginRecord {
     fn forgive(&mut self, now: Mono) {
         let passed_ms = now.ms_since(self.at);
         self.debt_ms = self.debt_ms.saturating_sub(passed_ms);
@@ -85,7 +85,7 @@ pub(super) enum Ruling {
 
 /// What the log is to say of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Report {
+pub(super) struct LoginReport {
     /// Failures from there since the last line.
     pub(super) failures: u64,
 }
@@ -93,7 +93,7 @@ pub(super) struct Report {
 /// All places.
 #[derive(Debug, Default)]
 pub(super) struct Logins {
-    sources: BTreeMap<Source, Record>,
+    sources: BTreeMap<Source, LoginRecord>,
     window: Mono,
     lines: u32,
 }
@@ -106,7 +106,7 @@ impl Logins {
         if !self.sources.contains_key(&source) {
             self.make_room(now);
         }
-        let record = self.sources.entry(source).or_insert_with(|| Record { at: now, ..Record::default() });
+        let record = self.sources.entry(source).or_insert_with(|| LoginRecord { at: now, ..LoginRecord::default() });
         record.forgive(now);
         if right && record.right.contains(&pair) {
             return Ruling::Compared;
@@ -129,7 +129,7 @@ impl Logins {
     }
 
     /// Counts a failure; what the log is to say now, if anything.
-    pub(super) fn report(&mut self, peer: &Endpoint, now: Mono) -> Option<Report> {
+    pub(super) fn report(&mut self, peer: &Endpoint, now: Mono) -> Option<LoginReport> {
         let record = self.sources.get_mut(&Source::of(peer))?;
         record.untold += 1;
         if record.told.is_some_and(|told| now.ms_since(told) < TOLD_EVERY_MS) {
@@ -143,7 +143,7 @@ impl Logins {
         }
         self.lines += 1;
         record.told = Some(now);
-        Some(Report { failures: std::mem::take(&mut record.untold) })
+        Some(LoginReport { failures: std::mem::take(&mut record.untold) })
     }
 
     /// Forgets places: first those that owe nothing, then those that were heard of longest ago.
@@ -249,12 +249,12 @@ mod tests {
             wrong(&mut logins, &peer, "x", now);
             logins.report(&peer, Mono::from_ms(now))
         };
-        assert_eq!(fail("10.0.0.1:1".to_owned(), 0), Some(Report { failures: 1 }));
+        assert_eq!(fail("10.0.0.1:1".to_owned(), 0), Some(LoginReport { failures: 1 }));
         for _ in 0..500 {
             assert_eq!(fail("10.0.0.1:1".to_owned(), 0), None);
         }
         let lines = (0..200).filter(|host| fail(format!("10.1.0.{host}:1"), 0).is_some()).count();
         assert_eq!(lines, TOLD as usize - 1);
-        assert_eq!(fail("10.0.0.1:1".to_owned(), TOLD_EVERY_MS), Some(Report { failures: 501 }));
+        assert_eq!(fail("10.0.0.1:1".to_owned(), TOLD_EVERY_MS), Some(LoginReport { failures: 501 }));
     }
 }

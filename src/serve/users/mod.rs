@@ -27,7 +27,7 @@ use crate::base::Secret;
 use crate::conf::AclSettings;
 
 pub use access::{Access, Port};
-pub(crate) use access::{Arrival, BadLogin, Caller, Category, Need, Refusal};
+pub(crate) use access::{Arrival, BadLogin, Caller, Category, Refusal, RequestNeed};
 pub(crate) use log::{AclLog, Denial, Occasion, Reason};
 pub(crate) use rule::RuleError;
 pub(crate) use user::User;

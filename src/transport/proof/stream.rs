@@ -23,12 +23,12 @@ pub(in crate::transport) struct ProvenStream<S> {
     inner: S,
     noise: TransportState,
     key: KeyId,
-    input: Input,
+    input: ProvenInput,
     output: Output,
 }
 
 /// Bytes that were received: frames, and the clear text of the last one.
-struct Input {
+struct ProvenInput {
     frames: Box<[u8]>,
     filled: usize,
     plain: Box<[u8]>,
@@ -57,7 +57,7 @@ impl<S> ProvenStream<S> {
             inner,
             noise,
             key,
-            input: Input { frames: bytes(FRAME_BYTES), filled: 0, plain: bytes(PLAIN_BYTES + TAG_BYTES), plain_at: 0, plain_end: 0 },
+            input: ProvenInput { frames: bytes(FRAME_BYTES), filled: 0, plain: bytes(PLAIN_BYTES + TAG_BYTES), plain_at: 0, plain_end: 0 },
             output: Output { plain: bytes(PLAIN_BYTES), frames: bytes(FRAME_BYTES), at: 0, end: 0 },
         }
     }
@@ -90,7 +90,7 @@ fn tampered() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the connection was tampered with (raft secret-file)")
 }
 
-impl Input {
+impl ProvenInput {
     /// Decrypts the first frame, if all of it is here. Returns whether it was.
     fn open(&mut self, noise: &mut TransportState) -> io::Result<bool> {
         let Some((length, rest)) = self.frames.get(..self.filled).and_then(<[u8]>::split_first_chunk::<LENGTH_BYTES>) else {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::masters::{held, obstacles};
 use super::{address, moment};
 use crate::base::NodeId;
-use crate::machine::{Basis, Candidate, Cause, Choice, Decision, DownVote, Ending, Evidence, Group, Manner, Stamp};
+use crate::machine::{Candidate, Cause, Choice, Decision, DownVote, Ending, Evidence, FailoverMode, FencingProof, Group, Stamp};
 use crate::proto::sentinel as pb;
 
 /// The newest `limit` failovers of these groups, newest first; with who asked for them, for those who may know.
@@ -53,11 +53,11 @@ fn cause(cause: &Cause, with_askers: bool) -> pb::Cause {
     pb::Cause { cause: Some(cause) }
 }
 
-const fn manner(manner: Manner) -> pb::FailoverManner {
+const fn manner(manner: FailoverMode) -> pb::FailoverManner {
     match manner {
-        Manner::Plain => pb::FailoverManner::Plain,
-        Manner::Coordinated => pb::FailoverManner::Coordinated,
-        Manner::Force => pb::FailoverManner::Force,
+        FailoverMode::Plain => pb::FailoverManner::Plain,
+        FailoverMode::Coordinated => pb::FailoverManner::Coordinated,
+        FailoverMode::Force => pb::FailoverManner::Force,
     }
 }
 
@@ -111,15 +111,15 @@ pub(super) fn chosen(choice: &Choice, by: NodeId) -> pb::Choice {
     }
 }
 
-const fn basis(basis: Basis) -> pb::DecisionBasis {
+const fn basis(basis: FencingProof) -> pb::DecisionBasis {
     match basis {
-        Basis::Unfenced => pb::DecisionBasis::Unfenced,
-        Basis::Gone => pb::DecisionBasis::Gone,
-        Basis::SeenOut => pb::DecisionBasis::SeenOut,
-        Basis::LagWindow => pb::DecisionBasis::LagWindow,
-        Basis::Drained => pb::DecisionBasis::Drained,
-        Basis::HandedOver { .. } => pb::DecisionBasis::HandedOver,
-        Basis::Forced => pb::DecisionBasis::Forced,
+        FencingProof::Unfenced => pb::DecisionBasis::Unfenced,
+        FencingProof::Gone => pb::DecisionBasis::Gone,
+        FencingProof::SeenOut => pb::DecisionBasis::SeenOut,
+        FencingProof::LagWindow => pb::DecisionBasis::LagWindow,
+        FencingProof::Drained => pb::DecisionBasis::Drained,
+        FencingProof::HandedOver { .. } => pb::DecisionBasis::HandedOver,
+        FencingProof::Forced => pb::DecisionBasis::Forced,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::raft::{Left, Member, PeerHealth, RaftStatus, StateCompared};
 const LATELY_MS: u64 = 3500;
 
 /// A member with all that is known of it.
-struct Known<'a> {
+struct KnownMember<'a> {
     member: &'a Member,
     leader: bool,
     record: Option<&'a SentinelRecord>,
@@ -27,11 +27,11 @@ fn known<'a>(
     state: &'a State,
     peers: &'a BTreeMap<NodeId, PeerHealth>,
     now: Mono,
-) -> impl Iterator<Item = Known<'a>> {
+) -> impl Iterator<Item = KnownMember<'a>> {
     raft.members.iter().map(move |member| {
         let peer = peers.get(&member.id);
         let heard = peer.and_then(|peer| peer.last_heard).map(|at| now.ms_since(at));
-        Known {
+        KnownMember {
             member,
             leader: raft.leader == Some(member.id),
             record: state.sentinels.get(&member.id),
@@ -56,7 +56,7 @@ fn elsewhere(member: &Member, peer: &PeerHealth, now: Mono) -> Option<String> {
 
 /// For clients.
 pub(in super::super) fn public(raft: &RaftStatus, state: &State, peers: &BTreeMap<NodeId, PeerHealth>, now: Mono) -> Vec<pb::Member> {
-    let shown = |known: Known<'_>| pb::Member {
+    let shown = |known: KnownMember<'_>| pb::Member {
         id: known.member.id.0,
         raft_address: Some(address(&known.member.addr)),
         voter: known.member.voter,
@@ -95,7 +95,7 @@ pub(in super::super) fn foreign(board: &Board, group: &GroupName, now: Mono) -> 
 
 /// For operators.
 pub(in super::super) fn admin(raft: &RaftStatus, state: &State, peers: &BTreeMap<NodeId, PeerHealth>, now: Mono) -> Vec<admin::Member> {
-    let shown = |known: Known<'_>| admin::Member {
+    let shown = |known: KnownMember<'_>| admin::Member {
         id: known.member.id.0,
         raft_address: Some(admin_address(&known.member.addr)),
         voter: known.member.voter,

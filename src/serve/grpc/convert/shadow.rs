@@ -2,7 +2,7 @@
 
 use super::{address, decisions, masters, moment};
 use crate::machine::shadow::{StockSide, Told};
-use crate::machine::{Difference, Duty, Group, Incident, Stamp};
+use crate::machine::{ControlMode, Difference, Group, Incident, Stamp};
 use crate::proto::sentinel as pb;
 
 /// A group with what happened to it in shadow, newest first.
@@ -10,12 +10,12 @@ pub(in super::super) fn group(master: pb::Master, group: &Group) -> pb::ShadowGr
     pb::ShadowGroup { master: Some(master), incidents: group.incidents.iter().rev().map(incident).collect() }
 }
 
-pub(super) const fn duty(duty: Duty) -> (pb::Duty, Option<Stamp>) {
+pub(super) const fn duty(duty: ControlMode) -> (pb::Duty, Option<Stamp>) {
     match duty {
-        Duty::Acts => (pb::Duty::Acts, None),
-        Duty::Shadow { since } => (pb::Duty::Shadow, Some(since)),
-        Duty::TookOver { since, despite_stock: false, .. } => (pb::Duty::TookOver, Some(since)),
-        Duty::TookOver { since, despite_stock: true, .. } => (pb::Duty::TookOverDespiteOthers, Some(since)),
+        ControlMode::Acts => (pb::Duty::Acts, None),
+        ControlMode::Shadow { since } => (pb::Duty::Shadow, Some(since)),
+        ControlMode::TookOver { since, despite_stock: false, .. } => (pb::Duty::TookOver, Some(since)),
+        ControlMode::TookOver { since, despite_stock: true, .. } => (pb::Duty::TookOverDespiteOthers, Some(since)),
     }
 }
 

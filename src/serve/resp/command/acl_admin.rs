@@ -122,7 +122,7 @@ fn deluser(client: &mut Client, words: &[Bytes]) -> Answer {
 }
 
 /// Ends the sessions that are meant; the one that asks still gets its reply.
-fn end_sessions(client: &mut Client, meant: impl Fn(&super::super::registry::Entry) -> bool) {
+fn end_sessions(client: &mut Client, meant: impl Fn(&super::super::registry::ClientEntry) -> bool) {
     for entry in client.shared.registry.all().iter().filter(|entry| meant(entry)) {
         if Arc::ptr_eq(entry, &client.entry) {
             client.closing = true;

@@ -43,7 +43,7 @@ fn count(_: &mut Client, _: &[Bytes]) -> Answer {
 }
 
 /// Which commands are meant.
-enum Filter<'a> {
+enum CommandFilter<'a> {
     All,
     Pattern(&'a [u8]),
     Category(String),
@@ -53,20 +53,20 @@ enum Filter<'a> {
 
 fn list(_: &mut Client, words: &[Bytes]) -> Answer {
     let filter = match &words[2..] {
-        [] => Filter::All,
+        [] => CommandFilter::All,
         [filter, kind, value] if filter.eq_ignore_ascii_case(b"filterby") => match kind.to_ascii_lowercase().as_slice() {
-            b"pattern" => Filter::Pattern(value),
-            b"aclcat" => Filter::Category(super::lower(value)),
-            b"module" => Filter::None,
+            b"pattern" => CommandFilter::Pattern(value),
+            b"aclcat" => CommandFilter::Category(super::lower(value)),
+            b"module" => CommandFilter::None,
             _ => return Err(Reply::error("ERR syntax error")),
         },
         _ => return Err(Reply::error("ERR syntax error")),
     };
     let wanted = |name: &String| match &filter {
-        Filter::All => true,
-        Filter::Pattern(pattern) => glob::matches(pattern, name.as_bytes()),
-        Filter::Category(category) => canonical(name).is_some_and(|own| categories::of(&own).contains(&category.as_str())),
-        Filter::None => false,
+        CommandFilter::All => true,
+        CommandFilter::Pattern(pattern) => glob::matches(pattern, name.as_bytes()),
+        CommandFilter::Category(category) => canonical(name).is_some_and(|own| categories::of(&own).contains(&category.as_str())),
+        CommandFilter::None => false,
     };
     Ok(Reply::array(TABLE.iter().flat_map(full_names).filter(wanted).map(Reply::bulk)))
 }

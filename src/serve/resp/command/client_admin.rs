@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::super::client::Client;
 use super::super::number::integer;
 use super::super::reply::{Answer, Reply};
-use super::client_filter::Filter;
+use super::client_filter::ClientFilter;
 use super::connection::{client_name, word};
 use super::row::{Arity, Row, Run};
 use super::{catalogue, client_modes};
@@ -112,7 +112,7 @@ fn list(client: &mut Client, words: &[Bytes]) -> Answer {
         // Redis words it differently in CLIENT KILL.
         return Err(Reply::error("ERR Invalid client ID"));
     }
-    let filter = Filter::read(client, &words[2..], false)?;
+    let filter = ClientFilter::read(client, &words[2..], false)?;
     let now = client.context().clock.mono();
     let entries = client.shared.registry.all();
     Ok(Reply::Verbatim(entries.iter().filter(|entry| filter.fits(entry, now)).map(|entry| entry.line(now) + "\n").collect()))
@@ -120,16 +120,16 @@ fn list(client: &mut Client, words: &[Bytes]) -> Answer {
 
 fn kill(client: &mut Client, words: &[Bytes]) -> Answer {
     if let [_, _, addr] = words {
-        return match kill_all(client, &Filter::at(addr)) {
+        return match kill_all(client, &ClientFilter::at(addr)) {
             0 => Err(Reply::error("ERR No such client")),
             _ => Ok(Reply::OK),
         };
     }
-    let filter = Filter::read(client, &words[2..], true)?;
+    let filter = ClientFilter::read(client, &words[2..], true)?;
     Ok(Reply::Int(number(kill_all(client, &filter))))
 }
 
-fn kill_all(client: &mut Client, filter: &Filter) -> u64 {
+fn kill_all(client: &mut Client, filter: &ClientFilter) -> u64 {
     let mut killed = 0;
     let now = client.context().clock.mono();
     for entry in client.shared.registry.all().iter().filter(|entry| filter.fits(entry, now)) {

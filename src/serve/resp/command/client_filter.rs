@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::super::client::Client;
 use super::super::number::integer;
-use super::super::registry::Entry;
+use super::super::registry::ClientEntry;
 use super::super::reply::Reply;
 use super::client_admin::syntax_error;
 use crate::admission::canonical;
@@ -18,15 +18,15 @@ const FLAGS: &[u8] = b"ABIKEMNOPRSTUVeabcdilortux";
 
 /// The kinds of clients that Redis knows.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ClientKind {
     Normal,
     Pubsub,
     /// A master or a replica: a sentinel has none.
     Replication,
 }
 
-impl Kind {
-    fn of(entry: &Entry) -> Self {
+impl ClientKind {
+    fn of(entry: &ClientEntry) -> Self {
         if entry.subscribed() { Self::Pubsub } else { Self::Normal }
     }
 }
@@ -34,7 +34,7 @@ impl Kind {
 /// One thing that can be asked of a client.
 enum Test {
     Ids(Vec<u64>),
-    Kind(Kind),
+    ClientKind(ClientKind),
     Peer(String),
     Local(String),
     Ip(String),
@@ -52,10 +52,10 @@ enum Test {
 }
 
 impl Test {
-    fn fits(&self, entry: &Entry, now: Mono) -> bool {
+    fn fits(&self, entry: &ClientEntry, now: Mono) -> bool {
         match self {
             Self::Ids(ids) => ids.contains(&entry.id),
-            Self::Kind(kind) => *kind == Kind::of(entry),
+            Self::ClientKind(kind) => *kind == ClientKind::of(entry),
             Self::Peer(addr) => *addr == entry.peer.to_string(),
             Self::Local(addr) => *addr == entry.local.to_string(),
             Self::Ip(ip) => matches!(&entry.peer, Endpoint::Ip(addr) if addr.ip().to_canonical().to_string() == *ip),
@@ -77,14 +77,14 @@ impl Test {
 
 /// Which clients are meant: those that pass every test.
 #[derive(Default)]
-pub(super) struct Filter {
+pub(super) struct ClientFilter {
     /// By name of the filter; the last word for each counts. What is false must not hold.
     tests: Vec<(&'static str, bool, Test)>,
     /// The client that asks, where it is not meant.
     skip: Option<u64>,
 }
 
-impl Filter {
+impl ClientFilter {
     /// The client at this address, also if that is the one that asks (`CLIENT KILL <ip:port>`).
     pub(super) fn at(addr: &[u8]) -> Self {
         Self { tests: vec![("addr", true, Test::Peer(address(addr)))], skip: None }
@@ -112,7 +112,7 @@ impl Filter {
     }
 
     /// Whether this client is meant.
-    pub(super) fn fits(&self, entry: &Entry, now: Mono) -> bool {
+    pub(super) fn fits(&self, entry: &ClientEntry, now: Mono) -> bool {
         self.skip != Some(entry.id) && self.tests.iter().all(|(_, wanted, test)| test.fits(entry, now) == *wanted)
     }
 }
@@ -126,7 +126,7 @@ fn test(client: &Client, name: &[u8], values: &[Bytes], wanted: bool) -> Result<
             let (ids, taken) = ids(values)?;
             return Ok(("id", Test::Ids(ids), taken));
         }
-        b"type" => ("type", Test::Kind(kind(value)?)),
+        b"type" => ("type", Test::ClientKind(kind(value)?)),
         b"addr" => ("addr", Test::Peer(address(value))),
         b"laddr" => ("laddr", Test::Local(address(value))),
         b"ip" => ("ip", Test::Ip(text().parse().map_or_else(|_| text(), |ip: std::net::IpAddr| ip.to_canonical().to_string()))),
@@ -162,11 +162,11 @@ fn client_id(text: &[u8]) -> Result<u64, Reply> {
     id.ok_or_else(|| Reply::error("ERR client-id should be greater than 0"))
 }
 
-fn kind(text: &[u8]) -> Result<Kind, Reply> {
+fn kind(text: &[u8]) -> Result<ClientKind, Reply> {
     match text.to_ascii_lowercase().as_slice() {
-        b"normal" => Ok(Kind::Normal),
-        b"pubsub" => Ok(Kind::Pubsub),
-        b"master" | b"primary" | b"replica" | b"slave" => Ok(Kind::Replication),
+        b"normal" => Ok(ClientKind::Normal),
+        b"pubsub" => Ok(ClientKind::Pubsub),
+        b"master" | b"primary" | b"replica" | b"slave" => Ok(ClientKind::Replication),
         _ => Err(Reply::error(format!("ERR Unknown client type '{}'", super::echoed(text, 128)))),
     }
 }

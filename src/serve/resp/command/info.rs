@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::super::client::Client;
 use super::super::context::COMPATIBLE_VERSION;
-use super::super::instance::Portrait;
+use super::super::instance::InstanceReply;
 use super::super::reply::{Answer, Reply};
 
 /// A section's name and how it is written.
@@ -106,7 +106,7 @@ fn sentinel(client: &Client, text: &mut String) {
     put(text, "sentinel_scripts_queue_length", scripts.queued);
     put(text, "sentinel_simulate_failure_flags", context.simulation.bits());
     for (number, group) in state.groups.values().enumerate() {
-        let portrait = Portrait::new(context, &state, group);
+        let portrait = InstanceReply::new(context, &state, group);
         let down = portrait.master_is_down();
         let status = match (group.objectively_down(), down) {
             (true, _) => "odown",

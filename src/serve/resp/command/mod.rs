@@ -29,7 +29,7 @@ use crate::serve::users::Reason;
 const ECHOED_BYTES: usize = 128;
 
 /// A row and the name it was called by.
-struct Found {
+struct FoundCommand {
     row: &'static Row,
     /// Its own name, whatever it was called by.
     canonical: String,
@@ -96,24 +96,25 @@ impl Unfit {
     }
 }
 
-fn find(words: &[Bytes]) -> Result<Found, Unfit> {
+fn find(words: &[Bytes]) -> Result<FoundCommand, Unfit> {
     let [name, arguments @ ..] = words else { return Err(Unfit::Command) };
     let top = row::named(TABLE, name).ok_or(Unfit::Command)?;
     let full_name = lower(name);
     match (top.run, arguments.first()) {
         (Run::Container { rows, .. }, Some(sub)) => {
             let row = row::named(rows, sub).ok_or_else(|| Unfit::Subcommand(full_name.clone()))?;
-            let found = Found { row, canonical: format!("{}|{}", top.name, row.name), full_name: format!("{full_name}|{}", lower(sub)) };
+            let found =
+                FoundCommand { row, canonical: format!("{}|{}", top.name, row.name), full_name: format!("{full_name}|{}", lower(sub)) };
             arity_checked(found, words.len())
         }
         (Run::Container { bare: None, .. }, None) => Err(Unfit::Arity(full_name)),
         (Run::Container { bare: Some(_), .. } | Run::Now(_) | Run::Wait(_), _) => {
-            arity_checked(Found { row: top, canonical: top.name.to_owned(), full_name }, words.len())
+            arity_checked(FoundCommand { row: top, canonical: top.name.to_owned(), full_name }, words.len())
         }
     }
 }
 
-fn arity_checked(found: Found, words: usize) -> Result<Found, Unfit> {
+fn arity_checked(found: FoundCommand, words: usize) -> Result<FoundCommand, Unfit> {
     if found.row.arity.fits(words) { Ok(found) } else { Err(Unfit::Arity(found.full_name)) }
 }
 
@@ -127,7 +128,7 @@ pub(crate) fn has_subcommands(name: &str) -> bool {
     name.contains('|') || row::named(TABLE, name.as_bytes()).is_some_and(|row| matches!(row.run, Run::Container { .. }))
 }
 
-fn permitted(client: &Client, found: &Found, words: &[Bytes]) -> Result<(), Reply> {
+fn permitted(client: &Client, found: &FoundCommand, words: &[Bytes]) -> Result<(), Reply> {
     if client.is_stranger() && !found.row.open {
         return Err(Reply::error("NOAUTH Authentication required."));
     }

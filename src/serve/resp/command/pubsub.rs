@@ -12,12 +12,12 @@ use crate::base::hello::HELLO_CHANNEL;
 
 /// By name or by pattern.
 #[derive(Clone, Copy)]
-enum Kind {
+enum SubscriptionKind {
     Channel,
     Pattern,
 }
 
-impl Kind {
+impl SubscriptionKind {
     fn of(self, client: &mut Client) -> &mut BTreeSet<Bytes> {
         match self {
             Self::Channel => &mut client.subscriptions.channels,
@@ -27,23 +27,23 @@ impl Kind {
 }
 
 pub(super) fn subscribe(client: &mut Client, words: &[Bytes]) -> Answer {
-    add(client, Kind::Channel, "subscribe", &words[1..])
+    add(client, SubscriptionKind::Channel, "subscribe", &words[1..])
 }
 
 pub(super) fn psubscribe(client: &mut Client, words: &[Bytes]) -> Answer {
-    add(client, Kind::Pattern, "psubscribe", &words[1..])
+    add(client, SubscriptionKind::Pattern, "psubscribe", &words[1..])
 }
 
 pub(super) fn unsubscribe(client: &mut Client, words: &[Bytes]) -> Answer {
-    remove(client, Kind::Channel, "unsubscribe", &words[1..])
+    remove(client, SubscriptionKind::Channel, "unsubscribe", &words[1..])
 }
 
 pub(super) fn punsubscribe(client: &mut Client, words: &[Bytes]) -> Answer {
-    remove(client, Kind::Pattern, "punsubscribe", &words[1..])
+    remove(client, SubscriptionKind::Pattern, "punsubscribe", &words[1..])
 }
 
 /// All names or none: a client that is told of an error must not have to find out which ones it got.
-fn add(client: &mut Client, kind: Kind, word: &'static str, names: &[Bytes]) -> Answer {
+fn add(client: &mut Client, kind: SubscriptionKind, word: &'static str, names: &[Bytes]) -> Answer {
     if names.iter().any(|name| name.len() > bounds::NAME_BYTES) {
         return Err(Reply::error(format!("ERR a channel name has at most {} bytes", bounds::NAME_BYTES)));
     }
@@ -63,7 +63,7 @@ fn add(client: &mut Client, kind: Kind, word: &'static str, names: &[Bytes]) -> 
     Ok(Reply::Sequence(replies))
 }
 
-fn remove(client: &mut Client, kind: Kind, word: &'static str, names: &[Bytes]) -> Answer {
+fn remove(client: &mut Client, kind: SubscriptionKind, word: &'static str, names: &[Bytes]) -> Answer {
     let all: Vec<Bytes> = if names.is_empty() { kind.of(client).iter().cloned().collect() } else { names.to_vec() };
     let mut replies = Vec::with_capacity(all.len());
     for name in all {

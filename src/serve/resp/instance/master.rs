@@ -1,12 +1,12 @@
 //! The entry of a master: fields 1 to 25, then ours.
 
-use super::{Fields, Portrait, node};
+use super::{Fields, InstanceReply, node};
 use crate::base::observation::Role;
 use crate::machine::{Cause, Failover, Group, Phase};
 use crate::serve::fence::complaint;
 
 /// All fields.
-pub(super) fn fields(portrait: &Portrait<'_>) -> Fields {
+pub(super) fn fields(portrait: &InstanceReply<'_>) -> Fields {
     let group = portrait.group;
     let mut fields = node::fields(
         portrait,
@@ -35,7 +35,7 @@ pub(super) fn fields(portrait: &Portrait<'_>) -> Fields {
 }
 
 /// What would come of the loss of the master, as this sentinel sees it.
-fn put_readiness(fields: &mut Fields, portrait: &Portrait<'_>) {
+fn put_readiness(fields: &mut Fields, portrait: &InstanceReply<'_>) {
     let readiness = &portrait.view.readiness;
     fields.put("failover-ready", readiness.would.as_str());
     fields.put_some("failover-next", readiness.next.as_ref().map(|next| portrait.names().told(next)));
@@ -44,7 +44,7 @@ fn put_readiness(fields: &mut Fields, portrait: &Portrait<'_>) {
 }
 
 /// Ours, behind all of stock's, since tools go by place: what promotions wait for, and how it stands with the fence.
-fn put_fence(fields: &mut Fields, portrait: &Portrait<'_>) {
+fn put_fence(fields: &mut Fields, portrait: &InstanceReply<'_>) {
     let (group, settings) = (portrait.group, &portrait.group.settings);
     fields.put("promotion-policy", settings.promotion_policy.as_str());
     fields.put("effective-promotion-policy", group.effective_policy().as_str());
@@ -61,7 +61,7 @@ fn put_fence(fields: &mut Fields, portrait: &Portrait<'_>) {
     portrait.put_held(fields, &group.master.addr);
 }
 
-fn flags(portrait: &Portrait<'_>) -> Vec<&'static str> {
+fn flags(portrait: &InstanceReply<'_>) -> Vec<&'static str> {
     let group = portrait.group;
     let failover = unsettled(group);
     let requested = failover.is_some_and(|failover| matches!(failover.cause, Cause::Requested { .. }));
@@ -97,7 +97,7 @@ const fn failover_state(phase: &Phase) -> &'static str {
 }
 
 /// Since the vote that made up the quorum, by the wall clocks of the sentinels.
-fn objectively_down_ms(portrait: &Portrait<'_>) -> Option<u64> {
+fn objectively_down_ms(portrait: &InstanceReply<'_>) -> Option<u64> {
     let group = portrait.group;
     let mut cast: Vec<_> = group.ballot.votes().values().map(|vote| vote.cast.at).collect();
     cast.sort_unstable();

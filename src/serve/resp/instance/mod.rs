@@ -9,7 +9,7 @@ mod sentinel;
 
 use std::sync::Arc;
 
-use super::context::Context;
+use super::context::RespContext;
 use super::reply::Reply;
 use crate::base::{Addr, FenceSight, Mono, NodeId, WallTime};
 use crate::board::Neighbours;
@@ -41,14 +41,14 @@ impl From<Fields> for Reply {
 }
 
 /// How the data nodes of a group are told: by `announce-hostnames` as set at run time, or else as this sentinel's file says.
-pub(crate) fn names<'a>(context: &Context, state: &State, view: &'a GroupView) -> Names<'a> {
+pub(crate) fn names<'a>(context: &RespContext, state: &State, view: &'a GroupView) -> Names<'a> {
     Names { view, announced: state.parameters.announce_hostnames.unwrap_or(context.announce_hostnames) }
 }
 
 /// One group at one moment, as it is told to a client.
 #[derive(Debug)]
-pub(crate) struct Portrait<'a> {
-    context: &'a Context,
+pub(crate) struct InstanceReply<'a> {
+    context: &'a RespContext,
     state: &'a State,
     group: &'a Group,
     view: Arc<GroupView>,
@@ -57,9 +57,9 @@ pub(crate) struct Portrait<'a> {
     wall: WallTime,
 }
 
-impl<'a> Portrait<'a> {
+impl<'a> InstanceReply<'a> {
     /// The group now.
-    pub(crate) fn new(context: &'a Context, state: &'a State, group: &'a Group) -> Self {
+    pub(crate) fn new(context: &'a RespContext, state: &'a State, group: &'a Group) -> Self {
         let view = context.board.group(&group.name).unwrap_or_default();
         let neighbours = context.board.neighbours(&group.name);
         Self { context, state, group, view, neighbours, now: context.clock.mono(), wall: context.clock.wall() }

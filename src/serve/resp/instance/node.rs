@@ -1,6 +1,6 @@
 //! What masters and replicas have in common: fields 1 to 17.
 
-use super::{Fields, Portrait};
+use super::{Fields, InstanceReply};
 use crate::base::observation::{NodeReport, ReplicaReport, Role, RoleReport};
 use crate::base::{Addr, RunId};
 use crate::judge::{GroupView, Link, NodeView};
@@ -52,7 +52,7 @@ pub(super) struct Shown<'a> {
 }
 
 /// Fields 1 to 17.
-pub(super) fn fields(portrait: &Portrait<'_>, shown: Shown<'_>) -> Fields {
+pub(super) fn fields(portrait: &InstanceReply<'_>, shown: Shown<'_>) -> Fields {
     let node = portrait.view.nodes.get(shown.addr);
     let report = report(node);
     // Before the first look, ages count from the start of this process.

@@ -1,12 +1,12 @@
 //! The entry of a replica: fields 1 to 17, then its link to its master, then ours.
 
-use super::{Fields, Portrait, node};
+use super::{Fields, InstanceReply, node};
 use crate::base::Addr;
 use crate::base::observation::Role;
 use crate::machine::{Failover, Phase};
 
 /// All fields.
-pub(super) fn fields(portrait: &Portrait<'_>, addr: &Addr) -> Fields {
+pub(super) fn fields(portrait: &InstanceReply<'_>, addr: &Addr) -> Fields {
     let record = portrait.group.replicas.get(addr);
     let mut fields = node::fields(
         portrait,
@@ -33,7 +33,7 @@ pub(super) fn fields(portrait: &Portrait<'_>, addr: &Addr) -> Fields {
     fields
 }
 
-fn flags(portrait: &Portrait<'_>, addr: &Addr) -> Vec<&'static str> {
+fn flags(portrait: &InstanceReply<'_>, addr: &Addr) -> Vec<&'static str> {
     let node = portrait.view.nodes.get(addr);
     let mut flags = Vec::new();
     if portrait.view.is_down(addr) {

@@ -1,6 +1,6 @@
 //! The entry of another sentinel.
 
-use super::{Fields, Portrait, sentinel_is_down};
+use super::{Fields, InstanceReply, sentinel_is_down};
 use crate::base::NodeId;
 use crate::machine::SentinelRecord;
 use crate::raft::PeerHealth;
@@ -9,7 +9,7 @@ use crate::raft::PeerHealth;
 ///
 /// Sentinels hear each other as Raft peers, so what stock Sentinel tells of PINGs and hellos is told of the last sign of life. There are no
 /// votes for a leader: down votes and decisions are in the log.
-pub(super) fn fields(portrait: &Portrait<'_>, id: NodeId, record: &SentinelRecord, peer: Option<&PeerHealth>) -> Fields {
+pub(super) fn fields(portrait: &InstanceReply<'_>, id: NodeId, record: &SentinelRecord, peer: Option<&PeerHealth>) -> Fields {
     let down_after_ms = portrait.group.settings.down_after_ms;
     let heard = peer.and_then(|peer| peer.last_heard);
     let age = portrait.now.ms_since(heard.unwrap_or(portrait.context.me.start));

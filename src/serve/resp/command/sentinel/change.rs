@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::super::super::client::Client;
-use super::super::super::context::Context;
+use super::super::super::context::RespContext;
 use super::super::super::number::integer;
 use super::super::super::reply::{Answer, Reply};
 use super::super::super::tunables::Meaning;
@@ -87,7 +87,7 @@ pub(super) async fn monitor(client: &mut Client, words: &[Bytes]) -> Answer {
 }
 
 /// The defaults are those of this sentinel, where a test harness changed them (SENTINEL DEBUG).
-fn starting_settings(context: &Context, quorum: u32) -> GroupSettings {
+fn starting_settings(context: &RespContext, quorum: u32) -> GroupSettings {
     let facts = context.live.facts();
     GroupSettings {
         quorum,

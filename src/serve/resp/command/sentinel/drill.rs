@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::super::super::client::Client;
-use super::super::super::context::Context;
+use super::super::super::context::RespContext;
 use super::super::super::number::integer;
 use super::super::super::reply::{Answer, Reply};
 use super::super::super::tunables::{Meaning, Tunable};
@@ -47,7 +47,7 @@ pub(super) fn debug(client: &mut Client, words: &[Bytes]) -> Answer {
 }
 
 /// New masters take their defaults from the values themselves.
-fn put_into_effect(context: &Context) {
+fn put_into_effect(context: &RespContext) {
     let values = context.live.facts().tunables;
     context.hooks.set_script_times(values.of(Meaning::ScriptRuntime), values.of(Meaning::ScriptRetry));
     for pace in [Pace::Info, Pace::Ping, Pace::Hello] {

@@ -12,7 +12,7 @@ use super::change::{refused, settled};
 use super::{argument, group};
 use crate::base::Addr;
 use crate::judge::GroupView;
-use crate::machine::{Command, Group, Ineligible, Manner, Outcome, Refusal};
+use crate::machine::{Command, FailoverMode, Group, Ineligible, Outcome, Refusal};
 
 pub(super) async fn failover(client: &mut Client, words: &[Bytes]) -> Answer {
     let mut wish = Wish::parse(&words[3..])?;
@@ -21,7 +21,7 @@ pub(super) async fn failover(client: &mut Client, words: &[Bytes]) -> Answer {
     let context = client.context();
     // By force it is also made to go on.
     if let Some(running) = &group.failover
-        && !(wish.manner == Manner::Force && running.phase.is_undecided())
+        && !(wish.manner == FailoverMode::Force && running.phase.is_undecided())
     {
         return Err(refused(&Refusal::FailoverInProgress));
     }
@@ -43,7 +43,7 @@ pub(super) async fn failover(client: &mut Client, words: &[Bytes]) -> Answer {
 
 /// What is asked for.
 struct Wish {
-    manner: Manner,
+    manner: FailoverMode,
     target: Option<Addr>,
 }
 
@@ -52,21 +52,21 @@ impl Wish {
     fn parse(words: &[Bytes]) -> Result<Self, Reply> {
         let syntax = || Reply::error("ERR syntax error");
         let (manner, rest) = match words {
-            [first, rest @ ..] if first.eq_ignore_ascii_case(b"coordinated") => (Manner::Coordinated, rest),
-            [first, rest @ ..] if first.eq_ignore_ascii_case(b"force") => (Manner::Force, rest),
-            rest => (Manner::Plain, rest),
+            [first, rest @ ..] if first.eq_ignore_ascii_case(b"coordinated") => (FailoverMode::Coordinated, rest),
+            [first, rest @ ..] if first.eq_ignore_ascii_case(b"force") => (FailoverMode::Force, rest),
+            rest => (FailoverMode::Plain, rest),
         };
         match (manner, rest) {
             (_, []) => Ok(Self { manner, target: None }),
-            (Manner::Force, [to, ..]) if to.eq_ignore_ascii_case(b"to") => {
+            (FailoverMode::Force, [to, ..]) if to.eq_ignore_ascii_case(b"to") => {
                 Err(Reply::error("ERR FORCE promotes the replica that lacks least: it takes no TO"))
             }
-            (Manner::Plain | Manner::Coordinated, [to, host, port]) if to.eq_ignore_ascii_case(b"to") => {
+            (FailoverMode::Plain | FailoverMode::Coordinated, [to, host, port]) if to.eq_ignore_ascii_case(b"to") => {
                 let port = integer(port).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
                 let port = port.ok_or_else(|| Reply::error("ERR Invalid port"))?;
                 // To name the next master is to plan the change.
                 let target = Addr::new(String::from_utf8_lossy(host), port).map_err(|_| super::change::bad_host())?;
-                Ok(Self { manner: Manner::Coordinated, target: Some(target) })
+                Ok(Self { manner: FailoverMode::Coordinated, target: Some(target) })
             }
             _ => Err(syntax()),
         }
@@ -78,9 +78,9 @@ impl Wish {
     /// look decides, and what a look can only tell of the moment is no reason to refuse.
     fn has_candidates(&self, group: &Group, view: &GroupView) -> bool {
         let planned = match self.manner {
-            Manner::Coordinated => true,
-            Manner::Plain => group.is_strict(),
-            Manner::Force => false,
+            FailoverMode::Coordinated => true,
+            FailoverMode::Plain => group.is_strict(),
+            FailoverMode::Force => false,
         };
         let of_interest = |addr: &Addr| self.target.as_ref().is_none_or(|target| target == addr || !group.replicas.contains_key(target));
         let mut candidates = view.candidates.iter().filter(|candidate| of_interest(&candidate.addr));

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use super::super::super::client::Client;
-use super::super::super::context::Context;
+use super::super::super::context::RespContext;
 use super::super::super::reply::{Answer, Reply};
 use super::{group, local_state};
 use crate::base::Addr;
-use crate::hooks::{Pending, Standing};
+use crate::hooks::{Pending, RunStanding};
 use crate::judge::GroupView;
 
 pub(super) fn myid(client: &mut Client, _: &[Bytes]) -> Answer {
@@ -26,8 +26,8 @@ pub(super) fn pending_scripts(client: &mut Client, _: &[Bytes]) -> Answer {
 
 fn pending_script(script: Pending) -> Reply {
     let (flags, pid, time, ms) = match script.standing {
-        Standing::Running { pid, for_ms } => ("running", pid.unwrap_or(0), "run-time", for_ms),
-        Standing::Scheduled { in_ms } => ("scheduled", 0, "run-delay", in_ms),
+        RunStanding::Running { pid, for_ms } => ("running", pid.unwrap_or(0), "run-time", for_ms),
+        RunStanding::Scheduled { in_ms } => ("scheduled", 0, "run-delay", in_ms),
     };
     let pair = |name: &'static str, value: String| (Reply::text(name), Reply::bulk(value));
     Reply::Map(vec![
@@ -52,7 +52,7 @@ pub(super) fn info_cache(client: &mut Client, words: &[Bytes]) -> Answer {
     Ok(Reply::array(pairs))
 }
 
-fn cached(context: &Context, view: &GroupView, addr: &Addr) -> Reply {
+fn cached(context: &RespContext, view: &GroupView, addr: &Addr) -> Reply {
     match view.nodes.get(addr).and_then(|node| node.report.as_ref()) {
         None => Reply::array([Reply::Int(0), Reply::Null]),
         Some((at, report)) => {

@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 
-use super::super::super::context::Context;
+use super::super::super::context::RespContext;
 use super::super::super::reply::Reply;
 use crate::base::StoredWebhook;
 use crate::base::settings::SettingChange;
 use crate::conf::options::{OptionError, RENAME_DENIED, calls_out, parse_changes, renames, script_complaint};
 
 /// Reads `<option> <value> ...`.
-pub(super) fn parse(context: &Context, words: &[Bytes]) -> Result<Vec<SettingChange>, Reply> {
+pub(super) fn parse(context: &RespContext, words: &[Bytes]) -> Result<Vec<SettingChange>, Reply> {
     let texts: Vec<String> = words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
     let words: Vec<&str> = texts.iter().map(String::as_str).collect();
     let changes = parse_changes(&words).map_err(refuse)?;
@@ -28,7 +28,7 @@ pub(super) fn parse(context: &Context, words: &[Bytes]) -> Result<Vec<SettingCha
     }
 }
 
-fn webhook_complaint(context: &Context, change: &SettingChange) -> Option<&'static str> {
+fn webhook_complaint(context: &RespContext, change: &SettingChange) -> Option<&'static str> {
     let SettingChange::NotificationWebhook(Some(StoredWebhook::Clear(url))) = change else { return None };
     context.call_rules.refusal(url)
 }

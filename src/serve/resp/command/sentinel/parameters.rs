@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use bytes::Bytes;
 
 use super::super::super::client::Client;
-use super::super::super::context::Context;
-use super::super::super::live::Facts;
+use super::super::super::context::RespContext;
+use super::super::super::live::RuntimeConfig;
 use super::super::super::number::integer;
 use super::super::super::reply::{Answer, Reply};
 use super::super::echoed;
@@ -44,16 +44,16 @@ pub(super) async fn config(client: &mut Client, words: &[Bytes]) -> Answer {
 }
 
 /// Whether this sentinel takes host names: as set at run time, or else as its file says.
-pub(super) fn resolve_hostnames(context: &Context) -> bool {
+pub(super) fn resolve_hostnames(context: &RespContext) -> bool {
     context.agreement.state().parameters.resolve_hostnames.unwrap_or(context.resolve_hostnames)
 }
 
-fn get(context: &Context, patterns: &[Bytes]) -> Vec<(Reply, Reply)> {
+fn get(context: &RespContext, patterns: &[Bytes]) -> Vec<(Reply, Reply)> {
     let wanted = |name: &&str| patterns.iter().any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()));
     NAMES.into_iter().filter(wanted).map(|name| (Reply::text(name), Reply::bulk(value(context, name)))).collect()
 }
 
-fn value(context: &Context, name: &str) -> String {
+fn value(context: &RespContext, name: &str) -> String {
     let state = context.agreement.state();
     let (me, facts, own) = (&context.me, context.live.facts(), state.parameters.of(context.agreement.id()));
     let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
@@ -75,7 +75,7 @@ enum Wish {
     /// One entry of the log.
     Agreed(ParameterChange),
     /// This process alone.
-    Own(Box<dyn FnOnce(&mut Facts) + Send>),
+    Own(Box<dyn FnOnce(&mut RuntimeConfig) + Send>),
 }
 
 async fn set(client: &mut Client, words: &[Bytes]) -> Answer {

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::super::super::client::Client;
-use super::super::super::instance::Portrait;
+use super::super::super::instance::InstanceReply;
 use super::super::super::reply::{Answer, Reply};
 use super::{argument, group, local_state};
 use crate::serve::hold::Asked;
@@ -15,7 +15,7 @@ pub(super) async fn get_master_addr(client: &mut Client, words: &[Bytes]) -> Ans
     let state = client.answerable(Some(Reply::NullArray), &Asked::named(argument(words))).await?;
     Ok(match group(&state, argument(words)) {
         Ok(group) => {
-            let master = Portrait::new(client.context(), &state, group).master_addr();
+            let master = InstanceReply::new(client.context(), &state, group).master_addr();
             Reply::array([Reply::bulk(master.host()), Reply::bulk(master.port().to_string())])
         }
         Err(_) => Reply::NullArray,
@@ -25,21 +25,21 @@ pub(super) async fn get_master_addr(client: &mut Client, words: &[Bytes]) -> Ans
 /// Stock's answer for a name that it does not know is an error, which is what clients of this command can take.
 pub(super) async fn master(client: &mut Client, words: &[Bytes]) -> Answer {
     let state = client.answerable(None, &Asked::named(argument(words))).await?;
-    Ok(Portrait::new(client.context(), &state, group(&state, argument(words))?).master())
+    Ok(InstanceReply::new(client.context(), &state, group(&state, argument(words))?).master())
 }
 
 pub(super) async fn masters(client: &mut Client, _: &[Bytes]) -> Answer {
     let state = client.answerable(Some(Reply::Array(Vec::new())), &Asked::All).await?;
     let context = client.context();
-    Ok(Reply::array(state.groups.values().map(|group| Portrait::new(context, &state, group).master())))
+    Ok(Reply::array(state.groups.values().map(|group| InstanceReply::new(context, &state, group).master())))
 }
 
 pub(super) fn replicas(client: &mut Client, words: &[Bytes]) -> Answer {
     let state = local_state(client);
-    Ok(Portrait::new(client.context(), &state, group(&state, argument(words))?).replicas())
+    Ok(InstanceReply::new(client.context(), &state, group(&state, argument(words))?).replicas())
 }
 
 pub(super) fn sentinels(client: &mut Client, words: &[Bytes]) -> Answer {
     let state = local_state(client);
-    Ok(Portrait::new(client.context(), &state, group(&state, argument(words))?).sentinels())
+    Ok(InstanceReply::new(client.context(), &state, group(&state, argument(words))?).sentinels())
 }
