@@ -103,6 +103,12 @@ mod redis_py;
 #[path = "live/secrets.rs"]
 mod secrets;
 
+#[path = "live/pointed.rs"]
+mod pointed;
+
+#[path = "live/strange.rs"]
+mod strange;
+
 #[path = "live/strangers.rs"]
 mod strangers;
 

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -13,7 +12,7 @@ use tonic::Request;
 
 use crate::kit::certs::Authority;
 use crate::kit::http2::unfinished_requests;
-use crate::kit::sentinel::{Flavour, our_binary, use_binary};
+use crate::kit::sentinel::{Flavour, our_binary_after};
 use crate::kit::{GROUP, Grpc, Plan, Scratch, Sentinel};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -108,12 +107,8 @@ fn descriptors(pid: u32) -> usize {
 #[test]
 fn idle_connections_on_every_port_leave_descriptors_for_a_failover_and_an_operator() {
     let scratch = Scratch::new();
-    let few = scratch.path().join("few-descriptors");
-    let script = format!("#!/bin/sh\nulimit -n 330\nexec {} \"$@\"\n", our_binary().display());
-    std::fs::write(&few, script).expect("the folder can be written");
-    std::fs::set_permissions(&few, std::fs::Permissions::from_mode(0o755)).expect("the file is ours");
-    use_binary(few);
-    let mut cluster = Plan::new(Flavour::Ours).with_policy("available").start();
+    let sentinel_program = Some(our_binary_after(scratch.path(), "ulimit -n 330"));
+    let mut cluster = Plan { sentinel_program, ..Plan::new(Flavour::Ours).with_policy("available") }.start();
     let master = cluster.master();
     let mut idle: Vec<TcpStream> = Vec::new();
     for sentinel in &cluster.sentinels {

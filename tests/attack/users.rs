@@ -20,7 +20,7 @@ use calls::{Caller, all_calls};
 const SOON: Duration = Duration::from_secs(30);
 
 /// Calls that change something, or show who did.
-const CHANGES: [&str; 17] = [
+const CHANGES: [&str; 18] = [
     "AddLearner",
     "AdoptReplica",
     "ForgetReplica",
@@ -32,6 +32,7 @@ const CHANGES: [&str; 17] = [
     "RemoveGroup",
     "RemoveMember",
     "ReplaceMember",
+    "MoveMember",
     "RequestFailover",
     "SealSecrets",
     "SetOptions",

@@ -1,6 +1,7 @@
 //! A whole deployment: one master, its replicas, and the sentinels that watch them.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,10 @@ pub struct Plan {
     pub server_lines: Vec<String>,
     /// Whether the servers have no configuration file.
     pub fileless: bool,
+    /// The program of the servers, if not the redis-server of this machine.
+    pub server_program: Option<PathBuf>,
+    /// The program of every sentinel, if ours is not started directly.
+    pub sentinel_program: Option<PathBuf>,
     /// The environment of every sentinel (failpoints).
     pub env: Vec<(String, String)>,
     /// Arguments of every sentinel after its file's name; ours only.
@@ -65,6 +70,8 @@ impl Plan {
             lines: Vec::new(),
             server_lines: Vec::new(),
             fileless: false,
+            server_program: None,
+            sentinel_program: None,
             env: Vec::new(),
             args: Vec::new(),
             net: None,
@@ -104,6 +111,7 @@ impl Plan {
             password: self.password.clone(),
             lines: self.server_lines.clone(),
             fileless: self.fileless,
+            program: self.server_program.clone(),
             ..ServerOptions::default()
         };
         options.host = self.host(&server_name(0));
@@ -129,7 +137,8 @@ impl Plan {
     /// What sentinel `id` is told; `ports` are those of the initial members.
     pub fn orders(&self, id: usize, ports: &[Ports], master: SocketAddr) -> Orders {
         let (lines, host) = (self.group_lines(master), self.host(&sentinel_name(id)));
-        Orders { id, peers: ports.to_vec(), lines, env: self.env.clone(), args: self.args.clone(), joins: None, host }
+        let (env, args, program) = (self.env.clone(), self.args.clone(), self.sentinel_program.clone());
+        Orders { id, peers: ports.to_vec(), lines, env, args, joins: None, host, program }
     }
 
     fn group_lines(&self, master: SocketAddr) -> Vec<String> {

@@ -37,7 +37,7 @@ pub use history::History;
 pub use resp::{Conn, Reply};
 pub use scratch::Scratch;
 pub use sentinel::{Flavour, Sentinel};
-pub use server::{RedisServer, ServerOptions};
+pub use server::{RedisServer, ServerOptions, redis_server};
 pub use timeline::Timeline;
 pub use writer::{Ack, WriteLog, Writer};
 

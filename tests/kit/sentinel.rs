@@ -95,6 +95,8 @@ pub struct Orders {
     pub joins: Option<Ports>,
     /// The host of a network that it runs in; this machine if none.
     pub host: Option<Host>,
+    /// A program that becomes ours, if it is not started directly; ours only.
+    pub program: Option<PathBuf>,
 }
 
 impl Orders {
@@ -319,10 +321,20 @@ fn recipe(flavour: Flavour, config: &Path, log: PathBuf, orders: &Orders) -> Rec
     let (file, env) = (config.display().to_string(), orders.env.clone());
     match flavour {
         Flavour::Ours => {
-            Recipe { program: our_binary(), args: ["serve".to_owned(), file].into_iter().chain(orders.args.clone()).collect(), env, log }
+            let program = orders.program.clone().unwrap_or_else(our_binary);
+            Recipe { program, args: ["serve".to_owned(), file].into_iter().chain(orders.args.clone()).collect(), env, log }
         }
         Flavour::Stock => Recipe { program: find_program("redis-sentinel", INSTALL), args: vec![file], env, log },
     }
+}
+
+/// A program below `root` that prepares its surroundings by the words of a shell, and becomes our binary.
+pub fn our_binary_after(root: &Path, words: &str) -> PathBuf {
+    let path = root.join("prepared-sentinel");
+    let script = format!("#!/bin/sh\n{words}\nexec {} \"$@\"\n", our_binary().display());
+    fs::write(&path, script).unwrap_or_else(|e| panic!("write {}: {e}", path.display()));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap_or_else(|e| panic!("chmod {}: {e}", path.display()));
+    path
 }
 
 /// The secret of all sentinels that are not told another.

@@ -31,6 +31,8 @@ pub struct ServerOptions {
     pub fileless: bool,
     /// The host of a network that it runs in; this machine if none.
     pub host: Option<Host>,
+    /// The program, if not the redis-server of this machine.
+    pub program: Option<PathBuf>,
 }
 
 /// A redis-server on a free port of the loopback interface or of a host, with a folder of its own and no persistence.
@@ -57,7 +59,7 @@ impl RedisServer {
         fs::write(&file, config(ip, port, &dir, options)).unwrap_or_else(|e| panic!("write {}: {e}", file.display()));
         let log = dir.join("log");
         timeline.watch_log(&format!("{name}, redis-server on {port}"), log.clone());
-        let process = Process::start(recipe(file, log, options.fileless).within(options.host.as_ref()));
+        let process = Process::start(recipe(file, log, options).within(options.host.as_ref()));
         let (name, password) = (name.to_owned(), options.password.clone());
         let mut server = Self { name, ip, port, password, process, timeline: timeline.clone() };
         server.wait_until_answering();
@@ -157,9 +159,14 @@ impl RedisServer {
     }
 }
 
-fn recipe(file: PathBuf, log: PathBuf, fileless: bool) -> Recipe {
-    let program = find_program("redis-server", INSTALL);
-    let args = if fileless {
+/// The redis-server of this machine.
+pub fn redis_server() -> PathBuf {
+    find_program("redis-server", INSTALL)
+}
+
+fn recipe(file: PathBuf, log: PathBuf, options: &ServerOptions) -> Recipe {
+    let program = options.program.clone().unwrap_or_else(redis_server);
+    let args = if options.fileless {
         let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("read {}: {e}", file.display()));
         let words = |line: &str| line.split(' ').map(|word| word.trim_matches('"').to_owned()).collect::<Vec<_>>();
         text.lines().map(|line| format!("--{line}")).flat_map(|line| words(&line)).collect()

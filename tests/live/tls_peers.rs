@@ -49,7 +49,7 @@ fn world_with(more: &[&str]) -> World {
             lines.extend(more.iter().map(|line| (*line).to_owned()));
             lines.push(format!("sentinel monitor {GROUP} 127.0.0.1 {} 2", servers[0].1));
             lines.push(format!("sentinel down-after-milliseconds {GROUP} 1000"));
-            let orders = Orders { id, peers: ports.clone(), lines, env: Vec::new(), args: Vec::new(), joins: None, host: None };
+            let orders = Orders { id, peers: ports.clone(), lines, ..Orders::default() };
             Sentinel::start(Flavour::Ours, scratch.path(), &timeline, &orders)
         })
         .collect();
