@@ -58,6 +58,8 @@ fn a_name_that_is_pointed_at_a_replica_makes_no_master_without_a_vote() {
         (known, ready) if known == "2" && ready == "yes" => Ok(()),
         seen => Err(format!("{seen:?}")),
     });
+    let epoch = || said("config-epoch").parse::<u64>().ok();
+    let before = timeline.wait_for("the epoch", SOON, || epoch().ok_or_else(|| "none".to_owned()));
     let mut client = at(Ipv4Addr::LOCALHOST, old);
     for number in 0..50 {
         assert!(client.ask(&["SET", &format!("kept:{number}"), "1"]).expect("it answers").is_ok());
@@ -71,8 +73,8 @@ fn a_name_that_is_pointed_at_a_replica_makes_no_master_without_a_vote() {
     }
     let role = |ip: Ipv4Addr, port: u16| at(ip, port).ask(&["ROLE"]).ok().and_then(|role| role.items().first()?.text()).unwrap_or_default();
     // It is out of sight now, which is a matter of votes and of the log.
-    let after = timeline.wait_for("a decision", SOON, || match said("config-epoch").parse::<u64>() {
-        Ok(epoch) if epoch > 0 => Ok(epoch),
+    let after = timeline.wait_for("a decision", SOON, || match epoch() {
+        Some(epoch) if epoch > before => Ok(epoch),
         other => {
             assert!(role(ELSEWHERE, old) != "master", "it was made a master without a decision\n{}", timeline.report());
             Err(format!("{other:?}"))
