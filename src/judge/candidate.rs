@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::group_judge::{FRESH_MS, Judge};
 use super::view::{GroupView, Link, NodeView};
-use crate::base::observation::{NodeReport, ReplicaReport, RoleReport};
+use crate::base::observation::{AttachedReplica, NodeReport, ReplicaReport, RoleReport};
 use crate::base::{Addr, Mono, ReplId};
 use crate::machine::{Candidate, Choice, ChosenFor, FencingProof, Group, Ineligible, Tenure};
 
@@ -182,11 +182,19 @@ fn refuse_data(
     (!replica.link_up && link_down_ms > limit_ms).then_some(Ineligible::StaleData { link_down_ms, limit_ms })
 }
 
-/// Whether the master, when it was last seen, listed the node as a replica that has its first copy.
+/// Whether the master, when it was last seen, listed the node as a replica that has its first copy. A master that died before it was asked
+/// again may have listed it as one that was still copying: Redis gives a replica the name of its master's history once it has all of the
+/// copy (`replicationCreateMasterClient`), so the node's own report tells then.
 fn was_listed(group: &Group, view: &GroupView, addr: &Addr) -> bool {
-    let master = view.nodes.get(&group.master.addr).and_then(|node| node.report.as_ref());
-    let Some(RoleReport::Master { replicas, .. }) = master.map(|(_, report)| &report.role) else { return false };
-    replicas.iter().any(|listed| listed.online && view.is_same(addr, &listed.addr))
+    let report_of = |addr: &Addr| view.nodes.get(addr).and_then(|node| node.report.as_ref()).map(|(_, report)| &**report);
+    let Some(master) = report_of(&group.master.addr) else { return false };
+    let RoleReport::Master { replicas, .. } = &master.role else { return false };
+    let has_copy = |report: &NodeReport| {
+        let replica = as_replica(report);
+        report.replid == master.replid && report.offset > 0 && replica.is_some_and(|replica| !replica.syncing && !replica.place_lost)
+    };
+    let listed = |listed: &&AttachedReplica| view.is_same(addr, &listed.addr);
+    replicas.iter().find(listed).is_some_and(|listed| listed.online || report_of(addr).is_some_and(has_copy))
 }
 
 /// Bytes that a master can write in a millisecond at most: 1 GiB in a second, more than one thread of Redis takes in.

@@ -24,6 +24,8 @@ pub(crate) struct Node {
     pub(crate) fence: Option<Fence>,
     /// Changes of role that it was made to carry out.
     pub(crate) obeyed: Vec<Ask>,
+    /// It receives its first copy.
+    pub(crate) copying: bool,
     /// Does not carry out what it is asked.
     pub(crate) stubborn: bool,
     /// Those that follow it, acknowledge, and listen on no port.
@@ -53,6 +55,7 @@ impl Node {
             priority: 100,
             fence: Some(Fence::OFF),
             obeyed: Vec::new(),
+            copying: false,
             stubborn: false,
             hangers_on: 0,
             busy: false,

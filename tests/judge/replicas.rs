@@ -154,6 +154,26 @@ fn a_replica_that_claims_what_cannot_be_is_not_promoted_by_any_policy() {
     }
 }
 
+/// Stock promotes it, and by `available` nothing is kept back that stock would give.
+#[test]
+fn a_first_copy_that_ended_after_the_last_look_at_the_master_counts_by_available() {
+    for ended in [true, false] {
+        let mut bench = Bench::start(&["blue"], PromotionPolicy::Available, |node| {
+            if node.follows.is_some() {
+                (node.copying, node.history) = (true, "its-own");
+            }
+        });
+        bench.run(400);
+        if ended {
+            let blue = bench.node("blue");
+            (blue.copying, blue.history) = (false, "h");
+        }
+        bench.node("red").alive = false;
+        bench.run(5000);
+        assert_eq!(bench.group().epoch, Epoch(u64::from(ended)), "{:?}", bench.group().failover);
+    }
+}
+
 #[test]
 fn where_replicas_are_fixed_only_those_that_were_named_count_and_are_promoted() {
     let mut bench = armed(&["blue", "green"]);

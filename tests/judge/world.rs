@@ -309,7 +309,7 @@ impl Bench {
         let attached = |(at, other): (&Addr, &Node)| {
             (other.is_there() && other.follows.as_ref() == Some(addr)).then(|| AttachedReplica {
                 addr: at.clone(),
-                online: true,
+                online: !other.copying,
                 offset: other.offset,
                 lag_s: 0,
             })
@@ -327,10 +327,10 @@ impl Bench {
                 let up = self.nodes.get(master).is_some_and(|master| master.is_there() && master.follows.is_none());
                 RoleReport::Replica(ReplicaReport {
                     master: master.clone(),
-                    link_up: up,
+                    link_up: up && !node.copying,
                     last_io_s: Some(0),
                     link_down_s: (!up).then_some(1),
-                    syncing: false,
+                    syncing: node.copying,
                     priority: node.priority,
                     announced: true,
                     place_lost: false,
