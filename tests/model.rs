@@ -63,6 +63,15 @@ fn search(setup: impl Fn(u64) -> Setup + Sync, seeds: u64, time: Duration) -> Se
     Arc::into_inner(total).expect("all players have left").into_inner().expect("no player panicked")
 }
 
+/// Plays a fixed number of schedules, whatever it takes; `name` is the variable that sets another one.
+fn expect_none(setup: impl Fn(u64) -> Setup + Sync, name: &str, seeds: u64) {
+    let search = search(&setup, number(name).unwrap_or(seeds), Duration::from_secs(600));
+    println!("{} schedules; {:?}", search.played, search.stats);
+    if let Some((seed, violation)) = search.found {
+        panic!("{}\nschedule {seed}: {violation}", story_of(&setup(seed)));
+    }
+}
+
 fn story_of(setup: &Setup) -> String {
     Run::play(setup, true).story.join("\n")
 }
@@ -94,35 +103,20 @@ fn the_promises_hold_in_every_schedule() {
 /// right without the operator. The documentation of the fence says what is left.
 #[test]
 fn roles_may_be_moved_by_hand() {
-    let setup = |seed| Setup::of(6 * seed + 4, Adversary::BY_HAND);
-    let search = search(setup, number("MODEL_HAND_SEEDS").unwrap_or(6000), Duration::from_secs(600));
-    println!("{} schedules; {:?}", search.played, search.stats);
-    if let Some((seed, violation)) = search.found {
-        panic!("{}\nschedule {seed}: {violation}", story_of(&setup(seed)));
-    }
+    expect_none(|seed| Setup::of(6 * seed + 4, Adversary::BY_HAND), "MODEL_HAND_SEEDS", 6000);
 }
 
 /// A fixed number of schedules (`MODEL_PLANNED_SEEDS`, default 2,000) full of planned changes: what was said to be without loss is, by
 /// every policy.
 #[test]
 fn a_planned_change_loses_nothing_by_any_policy() {
-    let setup = |seed| Setup::of(seed, Adversary::PLANNED);
-    let search = search(setup, number("MODEL_PLANNED_SEEDS").unwrap_or(2000), Duration::from_secs(600));
-    println!("{} schedules; {:?}", search.played, search.stats);
-    if let Some((seed, violation)) = search.found {
-        panic!("{}\nschedule {seed}: {violation}", story_of(&setup(seed)));
-    }
+    expect_none(|seed| Setup::of(seed, Adversary::PLANNED), "MODEL_PLANNED_SEEDS", 2000);
 }
 
 /// A fixed number of schedules (`MODEL_REMOVAL_SEEDS`, default 1,500) in which operators have groups removed.
 #[test]
 fn a_removed_group_leaves_nothing_behind() {
-    let setup = |seed| Setup::of(seed, Adversary::REMOVALS);
-    let search = search(setup, number("MODEL_REMOVAL_SEEDS").unwrap_or(1500), Duration::from_secs(600));
-    println!("{} schedules; {:?}", search.played, search.stats);
-    if let Some((seed, violation)) = search.found {
-        panic!("{}\nschedule {seed}: {violation}", story_of(&setup(seed)));
-    }
+    expect_none(|seed| Setup::of(seed, Adversary::REMOVALS), "MODEL_REMOVAL_SEEDS", 1500);
 }
 
 #[test]

@@ -63,7 +63,7 @@ pub struct Parts {
     pub sealer: Sealer,
 }
 
-/// What is heard on hello channels on its way to those who notice: the way in, for the ears, and the way out.
+/// What is heard on hello channels on its way to those who notice: the way in, for the subscribers, and the way out.
 #[derive(Debug)]
 pub struct Hellos {
     /// The way in.

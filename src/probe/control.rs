@@ -1,4 +1,4 @@
-//! The hands: a second link, kept ready for acts.
+//! Control of a data node: a second link, kept ready for acts.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the ears and the voice on one data node have in common: what they report, and when they try again.
+//! The part that subscriber and publisher of hellos on one data node share: their reports, and their next try.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl Reporter {
     }
 }
 
-/// One side of the channel on one data node, with a link of its own: the ears, or the voice.
+/// One side of the channel on one data node, with a link of its own: the subscriber, or the publisher.
 pub(super) trait HelloLink {
     /// Connects within `limit`, and works until that ends.
     fn link_once(&mut self, limit: Duration) -> impl Future<Output = Result<Infallible, End>> + Send;

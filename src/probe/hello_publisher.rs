@@ -1,6 +1,6 @@
-//! The voice: says hello on one data node, over a link of its own.
+//! Says hello on one data node, over a link of its own.
 //!
-//! Not over the link of the eyes: a server whose writes are paused (CLIENT PAUSE, as in a planned change of the master)
+//! Not over the link of the monitor: a server whose writes are paused (CLIENT PAUSE, as in a planned change of the master)
 //! keeps a PUBLISH waiting, and every PING behind it. Stock Sentinel takes such a server for dead.
 //!
 //! The first hello on a link comes a second after it is made. A PUBLISH to a master is part of its replication history;

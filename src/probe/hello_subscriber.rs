@@ -1,4 +1,4 @@
-//! The ears: a subscription to the hello channel of one data node.
+//! A subscription to the hello channel of one data node.
 //!
 //! What is heard is reported, and never means that the server is up or down.
 

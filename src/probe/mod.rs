@@ -1,9 +1,9 @@
-//! The eyes, hands, ears and voice on one data node: a link to it for each.
+//! Monitor, control, subscriber and publisher of hellos on one data node: a link to it for each.
 //!
-//! The eyes (`monitor`) ping, ask for INFO, and report each thing seen as a [`NodeObservation`]; the hands (`control`) keep a second link
-//! ready, so that an act needs no connect and never waits behind a PING that a busy server has not answered. The ears (`hello_subscriber`)
-//! and the voice (`hello_publisher`) are on the server's hello channel; what they report goes another way and never means up or down.
-//! Beside the hands it is tried now and then which of their orders the server would refuse (`rights`).
+//! The monitor (`monitor`) pings, asks for INFO, and reports each thing seen as a [`NodeObservation`]; `control` keeps a second link
+//! ready, so that an act needs no connect and never waits behind a PING that a busy server has not answered. The subscriber (`hello_subscriber`)
+//! and the publisher (`hello_publisher`) are on the server's hello channel; what they report goes another way and never means up or down.
+//! Now and then `rights` tries which orders the server would refuse.
 //! Nothing is decided here: not whether a node is down, nor what to do about it. Used by `agent`, one [`Probe`] for each node.
 //!
 //! A probe begins with eyes and nothing else: all that they say changes nothing. Ears only listen. What changes a
@@ -89,7 +89,7 @@ impl ProbeSettings {
     }
 }
 
-/// The eyes and hands on one data node. Dropping it stops them.
+/// Monitor and control of one data node. Dropping it stops them.
 #[derive(Debug)]
 pub struct Probe {
     addr: Addr,
@@ -175,7 +175,7 @@ impl Probe {
         }
     }
 
-    /// The hands on this node, if it was given some. They end with the probe.
+    /// The control of this node, if it was given one. It ends with the probe.
     pub fn hands(&self) -> Option<ControlHandle> {
         self.hands.as_ref().map(|(hands, _)| hands.clone())
     }

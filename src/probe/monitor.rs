@@ -1,4 +1,4 @@
-//! The eyes: one link, its questions, and what is seen through it.
+//! The monitor of a data node: one link, its questions, and what is seen through it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub(super) struct Monitor {
     refused_since: Option<Instant>,
 }
 
-/// Why the eyes let go of a link.
+/// Why the monitor let go of a link.
 enum LinkEnd {
     /// The link ended.
     Loss(LinkLoss),

@@ -1,4 +1,4 @@
-//! What is due when on one link of the eyes. Pure: moments are arguments.
+//! The questions of one monitor's link, by when they are due. Pure: moments are arguments.
 
 use std::collections::VecDeque;
 use std::time::Duration;

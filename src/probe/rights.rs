@@ -1,4 +1,4 @@
-//! Which orders of the hands a server would refuse: tried now and then, over a link that is made for it, so that no order waits behind that.
+//! The orders that a server would refuse: tried now and then, over a link that is made for it, so that no order waits behind that.
 
 use std::time::Duration;
 

@@ -66,7 +66,7 @@ pub(super) struct ReadIndexTask {
     late: Vec<Waiter>,
 }
 
-/// A desk and its clerk.
+/// The index and its task.
 pub(super) fn desk() -> (ReadIndex, ReadIndexTask) {
     let (sender, receiver) = mpsc::channel(WAITING);
     (ReadIndex { waiters: sender }, ReadIndexTask { waiters: receiver, waiting: Vec::new(), late: Vec::new() })
@@ -108,7 +108,7 @@ impl ReadIndex {
         led.map(|vote| (index, vote)).ok_or_else(not_leading)
     }
 
-    /// No timer of its own: there may be thousands of reads a second, and the clerk sees to their deadlines.
+    /// No timer of its own: there may be thousands of reads a second, and the task sees to their deadlines.
     async fn round(&self, deadline: Instant) -> Result<Round, String> {
         let (answer, round) = oneshot::channel();
         let handed_in = self.waiters.try_send(Waiter { deadline, answer });

@@ -7,7 +7,7 @@
 //!
 //! The wire is spoken by hand rather than with a client library, for four reasons. A monitored server is not trusted: the
 //! size and depth of its replies are bounded before memory is spent. Every command may have another name there, MULTI, AUTH
-//! and CLIENT included, and a library sends those by itself. The eyes need the reply and the end of the link in one place,
+//! and CLIENT included, and a library sends those by itself. The monitor needs the reply and the end of the link in one place,
 //! without a task and a queue between. And a late reply must stay in its place in the order instead of being lost to a timeout.
 
 pub mod access;

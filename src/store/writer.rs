@@ -200,7 +200,7 @@ impl WriterThread {
         }
     }
 
-    /// Puts one job on the desk; false when it is the last one.
+    /// Gives the thread one job; false when it is the last one.
     fn take(&mut self, job: Job, waiters: &mut Vec<WriteWaiter>) -> bool {
         if self.has_to_wait(&job) {
             self.behind_purge.push(job);

@@ -1,7 +1,7 @@
 //! Notices others who watch the same data nodes, and says so: one task for all groups.
 //!
 //! A sentinel that is not of this cluster decides by itself who is master. Nothing that it says is obeyed here, but the operator
-//! must know of it. Hellos are heard by the ears of the probes, and anybody who may publish can say one: each is called back where it
+//! must know of it. Hellos are heard by the subscribers of the probes, and anybody who may publish can say one: each is called back where it
 //! says that it is (`call`), at a bounded rate (`calls`), and believed while it proves that it watches these servers. `register`
 //! remembers, this file tells.
 

@@ -1,4 +1,4 @@
-//! The ears on one stock sentinel: a subscription to its events.
+//! A subscription to the events of one stock sentinel.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -40,7 +40,7 @@ struct Body<'a> {
 }
 
 impl Payload {
-    /// The letter about `spoken`; `applied` and `now` are for what has no place in the log.
+    /// The payload about `spoken`; `applied` and `now` are for what has no place in the log.
     pub(in crate::hooks) fn new(spoken: &Spoken, group: &Group, teller: &SenderIdentity, applied: LogIndex, now: WallTime) -> Self {
         let (revision, at, agreed) = match spoken.origin {
             Origin::Agreed { index, at } => (index, at, true),
